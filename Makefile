@@ -1,0 +1,36 @@
+# Everything a developer runs. `make test` is the command of the README and of CI.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
+
+.PHONY: test lint wheel check-wheel artifacts clean
+
+$(VENV)/.ready: pyproject.toml export/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint]" --editable export
+	touch $@
+
+# Two processes: numba and xgboost leave little to gain from more on small machines.
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(VENV)/.ready
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+# The runtime as a user gets it: the wheel alone, in a fresh environment outside the checkout.
+check-wheel: wheel
+	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.whl
+
+artifacts: $(VENV)/.ready
+	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts
+
+clean:
+	rm -rf $(VENV) build dist
