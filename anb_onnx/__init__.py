@@ -1,0 +1,102 @@
+"""Portable runtime for the Accel-NASBench surrogates.
+
+>>> import anb_onnx
+>>> surrogate = anb_onnx.load("accuracy")
+>>> surrogate.query(anb_onnx.efficientnet_b0()).unit
+'%'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from anb_onnx.errors import AnbError, ArchitectureError, ArtifactError, EngineError, TargetError
+
+if TYPE_CHECKING:
+    from anb_onnx.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
+    from anb_onnx.catalog import Target, targets
+    from anb_onnx.encoding import (
+        codes_to_indices,
+        codes_to_symbols,
+        encode,
+        from_table,
+        indices_to_codes,
+    )
+    from anb_onnx.prediction import Prediction
+    from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+    from anb_onnx.surrogate import Surrogate, load
+
+    __version__: str
+
+__all__ = [
+    "MNASNET",
+    "AnbError",
+    "Architecture",
+    "ArchitectureError",
+    "ArtifactError",
+    "Block",
+    "EngineError",
+    "Gene",
+    "Prediction",
+    "SearchSpace",
+    "Surrogate",
+    "Target",
+    "TargetError",
+    "__version__",
+    "codes_to_indices",
+    "codes_to_symbols",
+    "efficientnet_b0",
+    "encode",
+    "from_table",
+    "indices_to_codes",
+    "load",
+    "mutate",
+    "neighbours",
+    "sample",
+    "targets",
+]
+
+_MODULE_OF = {
+    name: module
+    for module, names in {
+        "architecture": ("Architecture", "efficientnet_b0", "mutate", "neighbours", "sample"),
+        "catalog": ("Target", "targets"),
+        "encoding": (
+            "codes_to_indices",
+            "codes_to_symbols",
+            "encode",
+            "from_table",
+            "indices_to_codes",
+        ),
+        "space": ("MNASNET", "Block", "Gene", "SearchSpace"),
+        "prediction": ("Prediction",),
+        "surrogate": ("Surrogate", "load"),
+    }.items()
+    for name in names
+}
+
+# Hidden from type checkers, which would else take any misspelt name for an attribute.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used, so that importing the package is cheap."""
+        if name == "__version__":
+            value = _version()
+        elif name in _MODULE_OF:
+            value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        else:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("anb-onnx")
+    except PackageNotFoundError:  # a checkout on the path that was never installed
+        return "0+unknown"

@@ -1,0 +1,24 @@
+"""Values in error messages: short, and safe whatever the value is."""
+
+from __future__ import annotations
+
+import reprlib
+
+import numpy as np
+
+_REPR = reprlib.Repr()
+_REPR.maxother = _REPR.maxstring = _REPR.maxlong = 60
+
+
+def show(value: object) -> str:
+    """Return a short repr that never raises, with the type where the repr does not tell it."""
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {[*value.shape]}"
+    try:
+        text = _REPR.repr(value).replace("\n", " ")
+    except Exception:  # a broken __repr__, or an integer too long to print, must not hide the error
+        return f"a value of type {kind}"
+    if isinstance(value, (bool, int, float, str, bytes, list, tuple, dict, set, type(None))):
+        return text
+    return text if kind in text else f"{text} ({kind})"

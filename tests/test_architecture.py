@@ -1,0 +1,354 @@
+"""One architecture: its spellings, its behaviour as a value, sampling and changes."""
+
+from __future__ import annotations
+
+import copy
+import doctest
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import anb_onnx.architecture
+from anb_onnx.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
+from anb_onnx.errors import ArchitectureError
+from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+
+B0 = efficientnet_b0()
+B0_LISTS: dict[str, Any] = {
+    "expansion": [1, 6, 6, 6, 6, 6, 6],
+    "kernel": [3, 3, 5, 3, 5, 5, 3],
+    "layers": [1, 2, 2, 3, 3, 4, 1],
+    "se": [True] * 7,
+}
+CELL = SearchSpace(
+    "cell", tuple(Block(f"edge{i}", (Gene(f"op{i}", ("none", "skip", "conv")),)) for i in range(3))
+)
+INDICES = st.integers(0, oracle.SIZE - 1)
+
+
+def test_efficientnet_b0_is_the_published_one() -> None:
+    assert list(B0.codes) == oracle.B0_CODES
+    assert B0.to_values() == oracle.B0_VALUES
+    assert B0.index == oracle.index(oracle.B0_VALUES) == 2_169_626_640
+
+
+@given(oracle.architectures())
+def test_every_spelling_is_the_same_architecture(values: dict[str, Any]) -> None:
+    arch = Architecture.from_values(values)
+    assert list(arch.codes) == oracle.codes(values)
+    assert arch.index == oracle.index(values)
+    assert arch.to_values() == values
+    assert Architecture.from_codes(arch.codes) == arch
+    assert Architecture.from_codes(np.array(arch.codes, dtype=np.uint8)) == arch
+    assert Architecture.from_index(arch.index) == arch
+    assert Architecture.from_json(arch.to_json()) == arch
+    assert Architecture(arch.expansion, arch.kernel, arch.layers, arch.se) == arch  # type: ignore[arg-type]
+    assert eval(repr(arch)) == arch
+
+
+@pytest.mark.parametrize("index", [0, 1, oracle.SIZE // 2, oracle.SIZE - 1, np.int64(12345)])
+def test_index_round_trip(index: int) -> None:
+    arch = Architecture.from_index(index)
+    assert arch.index == index
+    assert arch.to_values() == oracle.values_of_index(int(index))
+
+
+@given(INDICES)
+def test_index_round_trip_anywhere(index: int) -> None:
+    assert Architecture.from_index(index).to_values() == oracle.values_of_index(index)
+    assert Architecture.from_index(index).index == index
+
+
+@given(INDICES, INDICES)
+def test_order_and_hash_follow_the_index(a: int, b: int) -> None:
+    first, second = Architecture.from_index(a), Architecture.from_index(b)
+    assert (first < second, first <= second) == (a < b, a <= b)
+    assert (first > second, first >= second) == (a > b, a >= b)
+    assert (first == second) == (a == b)
+    assert len({first, second, Architecture.from_index(a)}) == len({a, b})
+
+
+def test_it_is_a_mapping() -> None:
+    assert isinstance(B0, Mapping)
+    assert dict(B0) == oracle.B0_VALUES
+    assert {**B0} == oracle.B0_VALUES
+    assert B0["block2_k"] == 5
+    assert len(B0) == 28
+    assert "block6_se" in B0
+    assert "block7_se" not in B0
+    with pytest.raises(KeyError):
+        B0["block7_se"]
+
+
+def test_it_never_equals_a_dict_nor_orders_with_other_things() -> None:
+    assert B0 != oracle.B0_VALUES
+    with pytest.raises(TypeError):
+        sorted([B0, 3])  # type: ignore[type-var]
+    with pytest.raises(TypeError):
+        sorted([B0, Architecture.from_index(0, space=CELL)])
+
+
+def test_it_is_immutable() -> None:
+    for name in ("codes", "_codes", "index", "note"):
+        with pytest.raises(AttributeError):
+            setattr(B0, name, 1)
+    with pytest.raises(AttributeError):
+        del B0._codes
+    assert not hasattr(B0, "__dict__")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda a: pickle.loads(_dumps(a))])
+@pytest.mark.parametrize("arch", [B0, Architecture.from_index(26, space=CELL)])
+def test_copies_are_equal(arch: Architecture, copied: Callable[[Any], Any]) -> None:
+    again = copied(arch)
+    assert again == arch
+    assert again.space == arch.space
+    assert hash(again) == hash(arch)
+
+
+def _dumps(arch: Architecture) -> bytes:
+    data = pickle.dumps(arch)
+    assert len(data) < 400  # the default space goes by name
+    return data
+
+
+def test_numpy_values_and_the_references_strings_are_accepted() -> None:
+    values = {
+        name: (np.int64(v) if not isinstance(v, bool) else np.bool_(v)) for name, v in B0.items()
+    }
+    assert Architecture.from_values(values) == B0
+    strings = {name: (str(v) if isinstance(v, bool) else v) for name, v in B0.items()}
+    assert Architecture.from_values(strings) == B0
+    lists = {**B0_LISTS, "expansion": np.array(B0_LISTS["expansion"]), "se": ("True",) * 7}
+    assert Architecture(**lists) == B0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"block0_e": 5}, "gene 'block0_e': 5 is not allowed; choose from 1, 4, 6"),
+        ({"block0_e": True}, "gene 'block0_e': True is not allowed; choose from 1, 4, 6"),
+        ({"block3_k": float("nan")}, "gene 'block3_k': nan is not allowed; choose from 3, 5"),
+        ({"block3_k": 3.5}, "gene 'block3_k': 3.5 is not"),
+        ({"block3_k": 2**64}, "gene 'block3_k': 18446744073709551616 is not"),
+        ({"block3_k": 10**9999}, "gene 'block3_k': a value of type int is not"),
+        ({"block3_k": "3"}, "gene 'block3_k': '3' is not"),
+        ({"block3_k": None}, "gene 'block3_k': None is not"),
+        ({"block3_k": [3]}, "gene 'block3_k': [3] is not"),
+        ({"block0_l": 4}, "gene 'block0_l': 4 is not allowed; choose from 1, 2, 3"),
+        ({"block6_se": 1}, "gene 'block6_se': 1 is not allowed; choose from True, False (or the"),
+        ({"block6_se": "yes"}, "gene 'block6_se': 'yes' is not allowed; choose from True, False"),
+        ({"block7_e": 1}, "unknown gene 'block7_e'; the 28 genes are 'block0_e' ... 'block6_se'"),
+        ({5: 1, None: 2}, "unknown gene 5 (and 1 more)"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(change: dict[Any, Any], message: str) -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        Architecture.from_values({**oracle.B0_VALUES, **change})
+    assert message in str(caught.value)
+
+
+def test_missing_genes_are_named() -> None:
+    values = dict(oracle.B0_VALUES)
+    del values["block4_l"]
+    with pytest.raises(ArchitectureError, match="missing gene 'block4_l'; the 28 genes"):
+        Architecture.from_values(values)
+    values["blok4_l"] = 3
+    with pytest.raises(ArchitectureError, match="unknown gene 'blok4_l' and missing gene 'block4_"):
+        Architecture.from_values(values)
+    with pytest.raises(ArchitectureError, match=r"missing gene 'block0_e' \(and 27 more\)"):
+        Architecture.from_values({})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("expansion", [1, 6], "expansion takes a list of 7 values, one per block, not [1, 6]"),
+        ("kernel", None, "kernel takes a list of 7 values, one per block, not None"),
+        ("layers", (n for n in range(7)), "layers takes a list of 7 values"),
+        ("layers", 7, "layers takes a list of 7 values, one per block, not 7"),
+        ("se", "TTTTTTT", "se takes a list of 7 values, one per block, not 'TTTTTTT'"),
+        ("se", [True] * 6 + [0], "gene 'block6_se': 0 is not allowed"),
+        ("kernel", [3, 3, 3, 4, 3, 3, 3], "gene 'block3_k': 4 is not allowed; choose from 3, 5"),
+        ("kernel", [[3], 3, 3, 3, 3, 3, 3], "gene 'block0_k': [3] is not allowed"),
+    ],
+)
+def test_wrong_lists_are_refused_by_name(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        Architecture(**{**B0_LISTS, key: value})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        None,
+        5,
+        "0" * 28,
+        bytes(28),
+        [],
+        [0] * 27,
+        [3] + [0] * 27,
+        [-1] + [0] * 27,
+        [2**64] + [0] * 27,
+        [True] + [0] * 27,
+        [0.0] + [0] * 27,
+        [None] * 28,
+        np.zeros((1, 28), dtype=np.uint8),
+        np.zeros(28),
+        iter([0] * 28),
+    ],
+)
+def test_wrong_codes_are_refused(codes: Any) -> None:
+    with pytest.raises(ArchitectureError):
+        Architecture.from_codes(codes)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [-1, oracle.SIZE, 2**64, pytest.param(10**9999, id="huge"), 0.0, True, "0", None, [0]],
+)
+def test_wrong_indices_are_refused(index: Any) -> None:
+    with pytest.raises(ArchitectureError, match="index"):
+        Architecture.from_index(index)
+
+
+@pytest.mark.parametrize("values", [None, 5, "x", [("block0_e", 1)], B0_LISTS["se"]])
+def test_from_values_takes_mappings_only(values: Any) -> None:
+    with pytest.raises(ArchitectureError, match="from_values takes a mapping"):
+        Architecture.from_values(values)
+
+
+def test_json_of_the_four_lists() -> None:
+    assert Architecture.from_json(json.dumps(B0_LISTS)) == B0
+    assert Architecture.from_json(json.dumps(B0_LISTS).encode()) == B0
+    assert json.loads(B0.to_json()) == oracle.B0_VALUES
+    assert "\n" not in B0.to_json()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"block0_e"',
+        "[" * 100_000,
+        b"\xff\xfe\xff",
+        None,
+        "1" * 5000,
+        '{"expansion": [1, 1, 1, 1, 1, 1, 1]}',
+        json.dumps({**B0_LISTS, "block0_e": 1}),
+        json.dumps({**B0_LISTS, "se": None}),
+        B0.to_json().replace("6", "NaN", 1),
+        B0.to_json()[:-1] + ', "block0_e": 1}',
+    ],
+)
+def test_wrong_json_is_refused(text: Any) -> None:
+    with pytest.raises(ArchitectureError):
+        Architecture.from_json(text)
+
+
+def test_a_space_without_the_four_lists() -> None:
+    arch = Architecture.from_values({"op0": "conv", "op1": "none", "op2": "skip"}, space=CELL)
+    assert arch.codes == (2, 0, 1)
+    assert arch.index == 19
+    assert eval(repr(arch)) == arch
+    assert arch != Architecture.from_codes((2, 0, 1), space=SearchSpace("other", CELL.blocks))
+    with pytest.raises(ArchitectureError, match="'cell' is not described by the lists expansion"):
+        _ = arch.expansion
+    with pytest.raises(ArchitectureError, match="'cell' is not described by the lists"):
+        Architecture([1], [3], [1], [True], space=CELL)
+
+
+def test_sample_is_reproducible_and_leaves_the_global_state_alone() -> None:
+    before = np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
+    codes = sample(1000, seed=7)
+    assert np.random.get_state()[1].tolist() == before  # type: ignore[index]  # noqa: NPY002
+    assert codes.dtype == np.uint8
+    assert codes.shape == (1000, 28)
+    assert codes.flags.c_contiguous
+    np.testing.assert_array_equal(codes, sample(1000, seed=np.random.default_rng(7)))
+    np.testing.assert_array_equal(codes[:300], sample(300, seed=7))
+    assert (codes != sample(1000, seed=8)).any()
+    assert (sample(5) != sample(5)).any()
+    assert sample(0, seed=7).shape == (0, 28)
+
+
+def test_sample_is_uniform() -> None:
+    n = 60_000
+    codes = sample(n, seed=0)
+    for position, size in enumerate(MNASNET.gene_sizes):
+        counts = np.bincount(codes[:, position], minlength=size)
+        assert len(counts) == size
+        # Five standard deviations of a binomial count.
+        assert np.abs(counts - n / size).max() < 5 * (n / size) ** 0.5
+    # Genes are independent: every symbol of the largest block comes as often as the others.
+    symbols = codes[:, 20:24].astype(int) @ np.array(MNASNET.symbol_weights[20:24])
+    counts = np.bincount(symbols, minlength=48)
+    assert np.abs(counts - n / 48).max() < 5 * (n / 48) ** 0.5
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, True, None, "3"])
+def test_sample_refuses_a_wrong_count(n: Any) -> None:
+    with pytest.raises(ArchitectureError, match="n is an integer >= 0"):
+        sample(n, seed=0)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "x", True, [1]])
+def test_a_wrong_seed_is_refused(seed: Any) -> None:
+    with pytest.raises(ArchitectureError, match="seed is an integer >= 0"):
+        sample(1, seed=seed)
+
+
+def test_neighbours_are_all_one_gene_changes() -> None:
+    expected = {
+        Architecture.from_values({**B0, name: value})
+        for name, codes in oracle.GENES.items()
+        for value in codes
+    } - {B0}
+    found = neighbours(B0)
+    assert len(found) == len(expected) == 43
+    assert set(found) == expected
+
+
+@given(st.integers(0, 2**32), st.integers(0, 28))
+def test_mutate_changes_that_many_genes(seed: int, n_genes: int) -> None:
+    mutant = mutate(B0, seed=seed, n_genes=n_genes)
+    assert sum(a != b for a, b in zip(mutant.codes, B0.codes, strict=True)) == n_genes
+    assert mutant == Architecture.from_codes(mutant.codes)
+    assert mutant == mutate(B0, seed=seed, n_genes=n_genes)
+
+
+def test_mutate_reaches_every_neighbour() -> None:
+    rng = np.random.default_rng(0)
+    assert {mutate(B0, seed=rng) for _ in range(1500)} == set(neighbours(B0))
+
+
+@pytest.mark.parametrize("n_genes", [-1, 29, 1.0, None])
+def test_mutate_refuses_a_wrong_count(n_genes: Any) -> None:
+    with pytest.raises(ArchitectureError, match="n_genes is an integer from 0 to 28"):
+        mutate(B0, seed=0, n_genes=n_genes)
+
+
+def test_a_gene_with_one_choice_never_changes() -> None:
+    space = SearchSpace("x", (Block("a", (Gene("fixed", (7,)), Gene("free", (1, 2)))),))
+    arch = Architecture.from_index(0, space=space)
+    assert mutate(arch, seed=0)["fixed"] == 7
+    assert [n.codes for n in neighbours(arch)] == [(0, 1)]
+    with pytest.raises(ArchitectureError, match="from 0 to 1"):
+        mutate(arch, seed=0, n_genes=2)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    results = doctest.testmod(anb_onnx.architecture)
+    assert results.attempted > 0
+    assert results.failed == 0
