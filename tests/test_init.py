@@ -1,0 +1,38 @@
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import anb_onnx
+
+
+def test_every_public_name_is_there() -> None:
+    for name in anb_onnx.__all__:
+        assert getattr(anb_onnx, name) is not None
+        assert name in dir(anb_onnx)
+
+
+def test_version_is_the_installed_one() -> None:
+    assert anb_onnx.__version__ == version("anb-onnx")
+
+
+def test_misspelt_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="laod"):
+        anb_onnx.laod  # type: ignore[attr-defined] # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import anb_onnx", {"numba", "onnxruntime", "numpy"}),
+        ("import anb_onnx; anb_onnx.targets", {"numba", "onnxruntime"}),
+        ("import anb_onnx; anb_onnx.load", {"numba", "onnxruntime"}),
+        ("import anb_onnx.cli", {"numba", "onnxruntime"}),
+        ("import anb_onnx.compat", {"numba", "onnxruntime"}),
+    ],
+)
+def test_importing_brings_in_nothing_heavy(code: str, absent: set[str]) -> None:
+    script = f"{code}\nimport sys\nprint(*sorted({absent!r} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
