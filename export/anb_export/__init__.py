@@ -1,0 +1,1 @@
+"""Exporter: trains surrogate ensembles and compiles them into ONNX artifacts."""

@@ -1,0 +1,54 @@
+"""The command line ``anb-export``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from anb_export import commands
+from anb_onnx.errors import AnbError
+
+#: Exit code for what the user can mend: arguments, input files, data.
+USER_ERROR = 2
+#: Exit code after Ctrl-C, as shells expect it: 128 + SIGINT.
+INTERRUPTED = 130
+
+
+def command_names() -> list[str]:
+    """Names of all commands: the public modules of `anb_export.commands`."""
+    found = (module.name for module in pkgutil.iter_modules(commands.__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 for errors of the user, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="anb-export",
+        description="Train surrogate ensembles and compile them into ONNX artifacts.",
+    )
+    parser.add_argument("--version", action="version", version=version("anb-onnx-export"))
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in command_names():
+        module = importlib.import_module(f"{commands.__name__}.{name}")
+        subparser = subparsers.add_parser(
+            name.replace("_", "-"), help=module.HELP, description=module.HELP
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except AnbError as error:
+        sys.stderr.write(f"anb-export: error: {' '.join(str(error).split())}\n")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("anb-export: interrupted\n")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

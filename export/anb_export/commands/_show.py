@@ -1,0 +1,102 @@
+"""What commands print: results to standard output, messages and progress to standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anb_export.workers import OnProgress, State
+
+
+def say(text: str) -> None:
+    """Print a line of the result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Print a line about what happens."""
+    sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def member_progress(n_members: int, n_rounds: int) -> Iterator[OnProgress]:
+    """Show a bar for each member while the block runs; yields the callback for `train.train`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rounds  {task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bars = [
+            progress.add_task(f"member {i}", total=n_rounds, start=False, state="waiting")
+            for i in range(n_members)
+        ]
+
+        def update(member: int, rounds: int, state: State) -> None:
+            bar = bars[member]
+            if not progress.tasks[bar].started:
+                progress.start_task(bar)
+            # Early stopping ends most members long before the last round.
+            total = n_rounds if state == "running" else rounds
+            progress.update(bar, completed=rounds, total=total, state=state)
+            if state != "running":
+                progress.stop_task(bar)
+
+        yield update
+
+
+@contextmanager
+def stage_progress() -> Iterator[Callable[[str], OnProgress]]:
+    """Show one bar per stage of a build; yields what makes the callback of a stage."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[finished]} finished, {task.fields[rounds]:,} rounds"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+
+        def stage(name: str) -> OnProgress:
+            for earlier in progress.task_ids:
+                progress.stop_task(earlier)
+            bar = progress.add_task(name, total=None, finished=0, rounds=0)
+            rounds: dict[int, int] = {}
+            finished: set[int] = set()
+
+            def update(index: int, done: int, state: State) -> None:
+                rounds[index] = done
+                if state != "running":
+                    finished.add(index)
+                progress.update(bar, finished=len(finished), rounds=sum(rounds.values()))
+
+            return update
+
+        yield stage
+
+
+@contextmanager
+def trial_progress(name: str, n_trials: int) -> Iterator[Callable[[int, float], None]]:
+    """Show a bar of trials; yields the callback for `tune.tune`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("trials, best score {task.fields[best]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(name, total=n_trials, best="-")
+        yield lambda count, best: progress.update(bar, completed=count, best=f"{best:.4f}")

@@ -1,0 +1,180 @@
+"""Writes ``manifest.json``, which lists the artifacts of a folder and says what each one is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from anb_export.files import sha256, to_json, write_atomically
+from anb_export.training import Training
+from anb_onnx._manifest import MANIFEST, SCHEMA, read_manifest, read_space
+from anb_onnx.catalog import Catalog
+from anb_onnx.errors import ArtifactError
+from anb_onnx.space import MNASNET, SearchSpace
+
+#: Licence of the Accel-NASBench measurements, and of the artifacts made from them.
+LICENSE = "Apache-2.0"
+
+
+def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> dict[str, Any]:
+    """Return the model card of a trained ensemble: its manifest entry without the file's facts.
+
+    Parameters
+    ----------
+    training : Training
+    form : str
+        ``"trees"`` or ``"tables"``.
+    versions : mapping
+        Packages that made the ONNX file, besides those of the training.
+    """
+    spec, document = training.spec, training.document
+    return {
+        "form": form,
+        "metric": spec.metric,
+        "device": spec.device,
+        "unit": spec.unit,
+        "direction": spec.direction,
+        "members": len(document["members"]),
+        "seeds": [member["seed"] for member in document["members"]],
+        "exact": False,
+        "link": document["recipe"]["transform"],
+        "recipe": document["recipe"]["name"],
+        "quality": document["metrics"],
+        "target_std": training.target_std,
+        "dataset": {"name": "Accel-NASBench", "license": LICENSE, **document["dataset"]},
+        "split": {key: document["split"][key] for key in ("name", "sha256")},
+        "versions": {**document["versions"], **versions},
+        "license": LICENSE,
+    }
+
+
+def write_artifact(
+    path: Path, model: bytes, name: str, card: Mapping[str, Any], *, space: SearchSpace = MNASNET
+) -> None:
+    """Write an ONNX file, and list it in the manifest beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file.
+    model : bytes
+        Its content.
+    name : str
+        The target; an entry of this name is replaced.
+    card : mapping
+        As `describe` returns it.
+    space : SearchSpace
+        Space of the model's input.
+
+    Raises
+    ------
+    AnbError
+        If a file cannot be written, or the manifest there is malformed or of another space.
+    """
+    facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
+    with _locked(path.parent):
+        manifest = _read(path.parent, space)  # refuse before anything is written
+        write_atomically(path, model)
+        manifest["targets"][name] = {**card, **facts}
+        _write(path.parent, manifest)
+
+
+def set_golden(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Write the manifest's ``golden`` entry: which file holds the golden vectors, and its layout.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no manifest yet, or it is malformed.
+    """
+    with _locked(folder):
+        manifest = _read(folder, None)
+        manifest["golden"] = dict(entry)
+        _write(folder, manifest)
+
+
+def update_entry(path: Path, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """Change the manifest's entry of an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file.
+    change : callable
+        Maps the entry to the new one.
+
+    Raises
+    ------
+    ArtifactError
+        If no manifest lists the file, or lists it with another content.
+    """
+    with _locked(path.parent):
+        manifest = _read(path.parent, None)
+        name = _name_of(path, manifest)
+        manifest["targets"][name] = dict(change(dict(manifest["targets"][name])))
+        _write(path.parent, manifest)
+
+
+def find_entry(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return target and manifest entry of an ONNX file.
+
+    Raises
+    ------
+    ArtifactError
+        If no manifest lists the file, or lists it with another content.
+    """
+    manifest = _read(path.parent, None)
+    name = _name_of(path, manifest)
+    return name, dict(manifest["targets"][name])
+
+
+def _name_of(path: Path, manifest: Mapping[str, Any]) -> str:
+    for name, entry in manifest["targets"].items():
+        if entry.get("file") == path.name:
+            if entry.get("sha256") != sha256(path.read_bytes()):
+                msg = f"{path} is not the file that {MANIFEST} lists; run `anb-export convert`"
+                raise ArtifactError(msg)
+            return str(name)
+    msg = f"{path.parent / MANIFEST} does not list {path.name}; run `anb-export convert`"
+    raise ArtifactError(msg)
+
+
+def _read(folder: Path, space: SearchSpace | None) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if space is not None and not path.exists():
+        return {"schema": SCHEMA, "search_space": space.to_dict(), "targets": {}}
+    manifest = read_manifest(path, mend="anb-export convert writes a new one if you remove it")
+    found = read_space(manifest.get("search_space"), str(path))
+    if space is not None and found != space:
+        msg = f"{path} lists surrogates of the space {found.name!r}, not of {space.name!r}"
+        raise ArtifactError(msg)
+    Catalog.read(folder)  # checks every entry
+    return manifest
+
+
+def _write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    write_atomically(folder / MANIFEST, to_json(manifest))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep two processes that write into one folder from losing each other's entry."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: there, build one target at a time
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        msg = f"cannot write to {folder}: {error.strerror}"
+        raise ArtifactError(msg) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,235 @@
+"""What to train: a recipe is a value, and `train.train_member` makes a booster of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.errors import AnbError
+from anb_onnx.links import Link
+
+#: Folds of the pool of training and validation rows; one of them stops a member's training.
+N_FOLDS = 9
+
+_TREE_KEYS = frozenset(
+    {
+        "max_depth",
+        "min_child_weight",
+        "colsample_bytree",
+        "colsample_bylevel",
+        "colsample_bynode",
+        "lambda",
+        "alpha",
+        "learning_rate",
+    }
+)
+_OTHER_KEYS = frozenset({"num_rounds", "early_stopping_rounds", "booster", "bananas_enc"})
+
+
+class RecipeError(AnbError):
+    """A recipe or a file of hyper-parameters is malformed."""
+
+
+class LabelTransform(Protocol):
+    """A monotone map from the target's unit to what is trained on, and back."""
+
+    def forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map targets to training labels."""
+        ...
+
+    def inverse(self, label: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map labels, or predictions of them, to targets."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the transform as plain data for JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """A link followed by a shift and a scale: labels of mean 0 and standard deviation 1.
+
+    Attributes
+    ----------
+    link : Link
+    mean, std : float
+        Of the link of the target over the pool of training and validation rows.
+    """
+
+    link: Link
+    mean: float
+    std: float
+
+    def forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map targets to standardised labels."""
+        return (self.link.forward(y) - self.mean) / self.std
+
+    def inverse(self, label: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map standardised labels to targets."""
+        return self.link.inverse(label * self.std + self.mean)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the transform as plain data for JSON."""
+        return {
+            "kind": "standardised",
+            "link": self.link.to_dict(),
+            "mean": self.mean,
+            "std": self.std,
+        }
+
+
+def transform_from_dict(data: Mapping[str, Any]) -> LabelTransform:
+    """Return the transform that `to_dict` described.
+
+    Raises
+    ------
+    RecipeError
+        If there is no such transform.
+    """
+    if "power" in data:
+        return Link.from_dict(data)
+    if data.get("kind") == "standardised":
+        return Standardised(Link.from_dict(data["link"]), float(data["mean"]), float(data["std"]))
+    msg = f"unknown label transform {dict(data)!r}"
+    raise RecipeError(msg)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the members of an ensemble are trained.
+
+    Attributes
+    ----------
+    name : str
+        Name of the recipe, recorded in the artifacts.
+    params : mapping
+        Parameters of ``xgboost.train``, except the seed and the number of threads.
+    num_rounds : int
+        Most boosting rounds.
+    early_stopping_rounds : int or None
+        Stop when the held-out fold has not improved for so many rounds; None never stops.
+    transform : LabelTransform
+        Applied to the target before training.
+    keep_best : bool
+        Whether a member ends at its best round; the reference keeps all rounds.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    num_rounds: int
+    early_stopping_rounds: int | None
+    transform: LabelTransform = field(default_factory=Link)
+    keep_best: bool = False
+
+    def __post_init__(self) -> None:
+        for key, value in (
+            ("num_rounds", self.num_rounds),
+            ("early_stopping_rounds", self.early_stopping_rounds),
+        ):
+            if value is not None and (type(value) is not int or value < 1):
+                msg = f"recipe {self.name!r}: {key} must be a positive integer, found {value!r}"
+                raise RecipeError(msg)
+        if self.keep_best and self.early_stopping_rounds is None:
+            msg = f"recipe {self.name!r}: keep_best needs early_stopping_rounds"
+            raise RecipeError(msg)
+        for key in ("seed", "nthread"):
+            if key in self.params:
+                msg = f"recipe {self.name!r}: {key} is set by the training, not by the recipe"
+                raise RecipeError(msg)
+        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy does not pickle; training processes receive recipes pickled.
+        stop = self.early_stopping_rounds
+        facts = (self.name, dict(self.params), self.num_rounds, stop, self.transform)
+        return Recipe, (*facts, self.keep_best)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain data for JSON; equal recipes give equal data."""
+        return {
+            "name": self.name,
+            "params": dict(self.params),
+            "num_rounds": self.num_rounds,
+            "early_stopping_rounds": self.early_stopping_rounds,
+            "transform": self.transform.to_dict(),
+            "keep_best": self.keep_best,
+        }
+
+
+def upstream_recipe(target: str, hyperparameters: str | Path) -> Recipe:
+    """Return the recipe of Accel-NASBench itself.
+
+    Parameters
+    ----------
+    target : str
+        Name of the target.
+    hyperparameters : str or Path
+        JSON file with the searched hyper-parameters under ``xgb`` and the target's name.
+
+    Raises
+    ------
+    RecipeError
+        If the file is missing or malformed, has nothing for the target, or holds an unknown
+        hyper-parameter.
+    """
+    found = dict(_read_hyperparameters(Path(hyperparameters), target))
+    where = f"{hyperparameters}: xgb.{target}"
+    unknown = sorted(found.keys() - _TREE_KEYS - _OTHER_KEYS)
+    if unknown:
+        msg = f"{where}: unknown hyper-parameter {unknown[0]!r}"
+        raise RecipeError(msg)
+    if found.get("booster", "gbtree") != "gbtree" or found.get("bananas_enc", False) is not False:
+        msg = f"{where}: only booster 'gbtree' without the BANANAS encoding is supported"
+        raise RecipeError(msg)
+    params: dict[str, Any] = {}
+    for key in sorted(found.keys() & _TREE_KEYS):
+        if isinstance(found[key], bool) or not isinstance(found[key], (int, float)):
+            msg = f"{where}.{key} must be a number, found {found[key]!r}"
+            raise RecipeError(msg)
+        params[key] = found[key]
+    params |= {
+        "booster": "gbtree",
+        "objective": "reg:squarederror",
+        "eval_metric": "rmse",
+        # What the reference's xgboost 1.7.1 chose by itself on data of this size. In 3.2, on the
+        # validation folds of seeds 1 and 2, exact and hist and both base scores are equal within
+        # the noise (accuracy RMSE .425-.443 and .436-.442; tpuv2 19.3-19.7 and 20.2-20.8), so
+        # there is no reason to differ. exact takes 3-6 times as long: 2-3 s a member.
+        "tree_method": "exact",
+        "base_score": 0.5,
+    }
+    try:
+        return Recipe("upstream", params, found["num_rounds"], found["early_stopping_rounds"])
+    except KeyError as error:
+        msg = f"{where}: {error.args[0]!r} is missing"
+        raise RecipeError(msg) from None
+
+
+def _read_hyperparameters(path: Path, target: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"no hyper-parameters at {path}; give the file with --hyperparameters"
+        raise RecipeError(msg) from None
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"cannot read the hyper-parameters {path}: {error}"
+        raise RecipeError(msg) from error
+    family = content.get("xgb") if isinstance(content, dict) else None
+    if not isinstance(family, dict):
+        msg = f"{path}: expected an object under 'xgb'"
+        raise RecipeError(msg)
+    found = family.get(target)
+    if not isinstance(found, dict):
+        msg = f"{path}: no xgb hyper-parameters for {target!r}; there are some for: " + ", ".join(
+            family
+        )
+        raise RecipeError(msg)
+    return found

@@ -1,0 +1,179 @@
+"""The commands, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from anb_export.cli import command_names, main
+
+from .synthetic import HYPERPARAMETERS
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def anb_export(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "anb_export.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+
+
+def train_arguments(study: Path, out: Path, target: str = "accuracy") -> list[object]:
+    dataset = study / "anb_dataset_jsons.tar.gz"
+    return ["train", "--dataset", dataset, "--target", target, "--out", out, "--members", 2]
+
+
+def test_the_whole_road(study: Path, tmp_path: Path) -> None:
+    members, file = tmp_path / "members", tmp_path / "artifacts" / "throughput_tpuv2.onnx"
+    done = anb_export(*train_arguments(study, members, "throughput_tpuv2"), "--jobs", 2)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["train", "val", "test"]
+    assert "training records without throughput_tpuv2 were dropped" in done.stderr
+
+    assert main(["info", str(members)]) == 0
+    assert main(["convert", str(members), "--out", str(file)]) == 0
+    first = file.read_bytes()
+    done = anb_export("verify", file, members, "--n", 2000)
+    assert done.returncode == 0, done.stderr
+    assert "member 1  to the exact sum of leaves" in done.stdout
+    manifest = json.loads((file.parent / "manifest.json").read_text())
+    entry = manifest["targets"]["throughput_tpuv2"]
+    assert (entry["device"], entry["unit"]) == ("tpuv2", "images/s")
+    assert max(entry["verification"]["exact"]["members"]) < 1e-4
+    assert main(["convert", str(members), "--out", str(file)]) == 0
+    assert file.read_bytes() == first
+
+
+def test_failed_verification(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    members, file = tmp_path / "members", tmp_path / "a.onnx"
+    assert main([*map(str, train_arguments(study, members)), "--jobs", "1"]) == 0
+    assert main(["convert", str(members), "--out", str(file)]) == 0
+    before = (tmp_path / "manifest.json").read_bytes()
+    arguments = ["verify", str(file), str(members), "--n", "100", "--tolerance", "1e-12"]
+    assert main(arguments) == 1
+    assert "FAILED" in capsys.readouterr().err
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--target": "latency"}, "unknown target 'latency'; valid targets: accuracy"),
+        ({"--target": "macs"}, "no xgb hyper-parameters for 'macs'"),
+        ({"--dataset": "/nowhere/data.tar.gz"}, "--hyperparameters"),
+        ({"--split": "nowhere"}, "no split file nowhere/train_paths.json"),
+        ({"--split": "random:x"}, "non-negative integer"),
+    ],
+)
+def test_errors_are_one_line(
+    study: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, str],
+    message: str,
+) -> None:
+    arguments = [*map(str, train_arguments(study, tmp_path / "out"))]
+    assert main([*arguments, *(text for pair in change.items() for text in pair)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("anb-export: error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["unknown"],
+        ["train", "--members", "0"],
+        ["train", "--seeds", "1,x"],
+        ["train", "--seeds", "1", "--members", "2"],
+        ["verify", "a", "b", "--n", "0"],
+    ],
+)
+def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: anb-export" in capsys.readouterr().err
+
+
+def test_missing_members(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (
+        ["convert", str(tmp_path), "--out", str(tmp_path / "a.onnx")],
+        ["verify", str(tmp_path / "a.onnx"), str(tmp_path)],
+        ["info", str(tmp_path)],
+    ):
+        assert main(arguments) == 2
+        assert "run `anb-export train` again" in capsys.readouterr().err
+    assert main(["convert", str(tmp_path), "--out", str(tmp_path / "a.txt")]) == 2
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {"train", "convert", "verify", "info"} <= set(command_names())
+    for name in command_names():
+        with pytest.raises(SystemExit) as caught:
+            main([name.replace("_", "-"), "--help"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: anb-export")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, anb_export.cli as c\n"
+        "try: c.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('xgboost', 'onnx', 'sklearn', 'numba', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def group_ends(group: int) -> bool:
+    """Whether nobody is left in a process group, shortly (Python's resource tracker ends last)."""
+    for _ in range(50):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process group")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_interrupt_leaves_nothing_behind(study: Path, tmp_path: Path, jobs: int) -> None:
+    endless = {**HYPERPARAMETERS, "num_rounds": 10**6, "early_stopping_rounds": 10**6}
+    hyperparameters = tmp_path / "endless.json"
+    hyperparameters.write_text(json.dumps({"xgb": {"accuracy": endless}}))
+    out = tmp_path / "out"
+    arguments = train_arguments(study, out)
+    arguments += ["--jobs", jobs, "--hyperparameters", hyperparameters]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anb_export.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
+    try:
+        time.sleep(8)  # well into the training
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert stderr.rstrip().endswith("anb-export: interrupted")
+    assert not out.exists() or list(out.iterdir()) == []
+    assert group_ends(process.pid)
