@@ -13,6 +13,7 @@ from anb_onnx.errors import AnbError, ArchitectureError, ArtifactError, EngineEr
 
 if TYPE_CHECKING:
     from anb_onnx.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
+    from anb_onnx.benchmark import Benchmark
     from anb_onnx.catalog import Target, targets
     from anb_onnx.encoding import (
         codes_to_indices,
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
         from_table,
         indices_to_codes,
     )
+    from anb_onnx.engines.base import Outputs
+    from anb_onnx.links import Link
+    from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction
     from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
-    from anb_onnx.surrogate import Surrogate, load
+    from anb_onnx.surrogate import Surrogate
 
     __version__: str
 
@@ -33,9 +37,12 @@ __all__ = [
     "Architecture",
     "ArchitectureError",
     "ArtifactError",
+    "Benchmark",
     "Block",
     "EngineError",
     "Gene",
+    "Link",
+    "Outputs",
     "Prediction",
     "SearchSpace",
     "Surrogate",
@@ -69,7 +76,11 @@ _MODULE_OF = {
         ),
         "space": ("MNASNET", "Block", "Gene", "SearchSpace"),
         "prediction": ("Prediction",),
-        "surrogate": ("Surrogate", "load"),
+        "benchmark": ("Benchmark",),
+        "engines.base": ("Outputs",),
+        "links": ("Link",),
+        "loading": ("load",),
+        "surrogate": ("Surrogate",),
     }.items()
     for name in names
 }

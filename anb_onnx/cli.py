@@ -28,8 +28,9 @@ from anb_onnx.architecture import Architecture, sample
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import codes_to_indices
 from anb_onnx.errors import AnbError, ArtifactError
+from anb_onnx.loading import ENGINES, load
 from anb_onnx.space import MNASNET
-from anb_onnx.surrogate import ENGINES, Surrogate, load
+from anb_onnx.surrogate import Surrogate
 
 OK, UNVERIFIED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 

@@ -21,8 +21,9 @@ from anb_onnx.architecture import Architecture, efficientnet_b0, sample
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import Architectures, is_single
 from anb_onnx.errors import AnbError, ArchitectureError, TargetError
+from anb_onnx.loading import load
 from anb_onnx.space import MNASNET, Choice
-from anb_onnx.surrogate import Surrogate, load
+from anb_onnx.surrogate import Surrogate
 
 __all__ = ["ANBEnsemble", "Configuration", "EfficientNetSS", "Ensemble", "Member"]
 

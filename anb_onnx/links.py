@@ -150,9 +150,11 @@ class Link:
         """
         try:
             offset = document["offset"]
-            link = cls(document["power"], None if offset is None else float(offset))
+            if type(offset) is int:  # JSON does not tell 80 from 80.0
+                offset = float(offset)
+            link = cls(document["power"], offset)
             steps = tuple(document["inverse"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             msg = f"link: malformed ({error}): {document!r}"
             raise ArtifactError(msg) from error
         if steps != link.inverse_steps:

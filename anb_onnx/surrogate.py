@@ -1,32 +1,42 @@
-"""Loading a surrogate and asking it."""
+"""A surrogate: what `load` returns and queries go to."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx._manifest import card_from_metadata, read_bytes, read_space
-from anb_onnx.catalog import Catalog, Target, listed_beside, target_of_card
-from anb_onnx.encoding import Architectures, encode, indices_to_codes, is_single
+from anb_onnx._show import show
+from anb_onnx.calibration import Calibration
+from anb_onnx.catalog import Target
+from anb_onnx.encoding import Architectures, check_codes, encode, indices_to_codes, is_single
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
-from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError, TargetError
+from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError
 from anb_onnx.prediction import Prediction
 from anb_onnx.space import SearchSpace
+from anb_onnx.tables import TableEnsemble
 
-#: What `load(engine=...)` accepts; "auto" leaves the choice to this release.
-ENGINES = ("auto", "onnxruntime")
+if TYPE_CHECKING:
+    from anb_onnx.engines.native import NativeTargetEngine
 
 # Arrays are encoded in blocks of this many rows, so that neither validation nor a conversion
 # from indices or wide integers needs memory that grows with the batch.
 _BLOCK_ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a surrogate was loaded from and with, enough to load it again elsewhere."""
+
+    target: str | None
+    path: str | None
+    engine: str
+    threads: SupportsIndex | None
+    sha256: str
 
 
 class Surrogate:
@@ -43,6 +53,8 @@ class Surrogate:
         Search space of its architectures.
     metadata : mapping
         The model card: quality, data, recipe, link, versions, licence. Read-only.
+    calibration : Calibration or None
+        What predictive intervals are made from, if the artifact carries it.
     """
 
     def __init__(
@@ -51,7 +63,8 @@ class Surrogate:
         card: Mapping[str, Any],
         space: SearchSpace,
         engine: Engine,
-        origin: _Origin,
+        origin: Origin,
+        ensemble: TableEnsemble | None = None,
     ) -> None:
         members = card.get("members")
         source = origin.path or target.name
@@ -65,8 +78,13 @@ class Surrogate:
         self.target = target
         self.space = space
         self.metadata: Mapping[str, Any] = MappingProxyType(dict(card))
+        document = card.get("calibration")
+        self.calibration = None if document is None else Calibration.from_dict(document)
         self._engine = engine
+        self._checks_bounds = engine.checks_bounds
         self._origin = origin
+        self._ensemble = ensemble
+        self._bound: Any = None
 
     @property
     def n_members(self) -> int:
@@ -123,13 +141,104 @@ class Surrogate:
         else:
             codes = encode(architectures, self.space)
             out = self._engine.predict(codes, members=members)
-        if is_single(architectures):
-            row = None if out.members is None else out.members[0]
-            return Prediction(out.mean[0], out.std[0], row, self.target.unit, self.target.name)
-        return Prediction(out.mean, out.std, out.members, self.target.unit, self.target.name)
+        return self._prediction(out, single=is_single(architectures))
+
+    def _query_encoded(
+        self, codes: npt.NDArray[np.uint8], *, members: bool, single: bool
+    ) -> Prediction[Any]:
+        """Predict for codes that `encode` returned."""
+        return self._prediction(self._engine.predict(codes, members=members), single=single)
+
+    def _prediction(self, out: Outputs, *, single: bool) -> Prediction[Any]:
+        mean, std, members = out
+        target = self.target
+        if single:
+            return Prediction(
+                mean[0],
+                std[0],
+                None if members is None else members[0],
+                target.unit,
+                target.name,
+                self.calibration,
+            )
+        return Prediction(mean, std, members, target.unit, target.name, self.calibration)
+
+    def query_codes(
+        self,
+        codes: npt.NDArray[np.uint8],
+        *,
+        members: bool = False,
+        out: Outputs | None = None,
+    ) -> Outputs:
+        """Predict for codes, with as little in the way as possible: for inner loops.
+
+        Parameters
+        ----------
+        codes : uint8 array [N, n_genes]
+            Bounds are checked, always; nothing else is converted or looked at. Fastest where
+            C-contiguous.
+        members : bool
+            Whether to return each member's prediction too.
+        out : Outputs, optional
+            Arrays to write into, ``Outputs(mean, std, members)``: float32 [N], [N] and [N, M] or
+            None, C-contiguous. With them a call allocates nothing that grows with N.
+
+        Returns
+        -------
+        Outputs
+            ``mean``, ``std`` and ``members`` (None where not asked for).
+
+        Raises
+        ------
+        ArchitectureError
+            If `codes` is no such array or a code is out of range; names row, gene and value.
+        EngineError
+            If `out` does not fit.
+        """
+        try:
+            if not self._checks_bounds:
+                check_codes(codes, self.space)
+            return self._engine.predict(codes, members=members, out=out)
+        except AttributeError:
+            if isinstance(codes, np.ndarray):
+                raise
+            msg = f"codes must be a uint8 array [N, {self.space.n_genes}], not {show(codes)}"
+            raise ArchitectureError(msg) from None
+
+    def bind(self, codes: npt.NDArray[np.uint8], out: Outputs) -> Callable[[], None]:
+        """Return a function that predicts whatever stands in `codes`, into `out`.
+
+        The shortest way for loops over small batches: both are checked here, once, and a call
+        does nothing but compute on the calling thread, bounds checks included. Uses the native
+        engine, whatever the surrogate's own.
+
+        Parameters
+        ----------
+        codes : uint8 array [N, n_genes]
+            C-contiguous. To be overwritten between calls.
+        out : Outputs
+            As for `query_codes`.
+
+        Raises
+        ------
+        EngineError
+            If an array does not fit, or the native engine cannot be used here.
+        """
+        if self._bound is None:
+            self._bound = open_native(self._ensemble, self.target.name, self.threads)
+        function: Callable[[], None] = self._bound.bind(codes, out)
+        return function
 
     def _query_array(self, batch: npt.NDArray[Any], members: bool) -> Outputs:
         n = len(batch)
+        if self._checks_bounds and type(batch) is np.ndarray:
+            # What the engine can take and check by itself needs no pass before.
+            if batch.dtype == np.uint8 and batch.shape[1:] == (self.space.n_genes,):
+                return self._engine.predict(batch, members=members)
+            by_index = self._engine.predict_indices
+            is_indices = batch.dtype == np.int64 and batch.ndim == 1 and n > _BLOCK_ROWS
+            if by_index is not None and is_indices:
+                return by_index(batch, members=members)
         out = Outputs.empty(n, self.n_members, members=members)
         # A long array [N] holds indices; `encode` might take its last, short block for one row of
         # codes and ask back.
@@ -149,6 +258,8 @@ class Surrogate:
     def close(self) -> None:
         """Release the engine's memory and threads; a later query is an `EngineError`."""
         self._engine.close()
+        if self._bound is not None:
+            self._bound.close()
 
     def __enter__(self) -> Surrogate:
         return self
@@ -162,7 +273,9 @@ class Surrogate:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._origin,)
+        from anb_onnx.loading import reopen  # which itself needs this module
+
+        return reopen, (self._origin,)
 
     def __repr__(self) -> str:
         return (
@@ -171,109 +284,22 @@ class Surrogate:
         )
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """What a surrogate was loaded from and with, enough to load it again elsewhere."""
-
-    target: str | None
-    path: str | None
-    engine: str
-    threads: SupportsIndex | None
-    sha256: str
-
-
-def load(
-    target: str | None = None,
-    *,
-    device: str | None = None,
-    path: str | os.PathLike[str] | None = None,
-    engine: str = "auto",
-    threads: SupportsIndex | None = None,
-) -> Surrogate:
-    """Load the surrogate of a bundled target, or of an ONNX file.
-
-    Parameters
-    ----------
-    target : str, optional
-        Name of a target (``"accuracy"``, ``"throughput_tpuv2"``) or a metric
-        (``"throughput"``); `anb_onnx.targets` lists them.
-    device : str, optional
-        Device of the metric, for example ``"tpuv2"``.
-    path : path, optional
-        An ONNX file written by anb-export, instead of a target. Where a `manifest.json` beside
-        it lists the file its SHA-256 is checked, else the file's own metadata is used.
-    engine : {"auto", "onnxruntime"}
-        What computes. All engines give the same bits.
-    threads : int, optional
-        Most threads per query; all CPUs this process may use if not given.
-
-    Returns
-    -------
-    Surrogate
+def open_native(
+    ensemble: TableEnsemble | None, name: str, threads: SupportsIndex | None
+) -> NativeTargetEngine:
+    """Open the native engine of an ensemble.
 
     Raises
     ------
-    TargetError
-        Where there is no such target, metric or device; lists the valid ones.
-    ArtifactError
-        Where the file is missing, damaged (its SHA-256 is checked) or no anb_onnx artifact.
     EngineError
-        Where engine or threads are not valid.
-
-    Examples
-    --------
-    >>> import anb_onnx
-    >>> with anb_onnx.load("throughput", device="tpuv2") as surrogate:
-    ...     surrogate.target.unit
-    'images/s'
+        If the artifact called `name` has no tables, or the engine cannot run here.
     """
-    if engine not in ENGINES:
-        msg = f"unknown engine {engine!r}; valid engines: {', '.join(ENGINES)}"
+    if ensemble is None:
+        msg = f"the native engine runs artifacts in table form; that of {name!r} is not"
         raise EngineError(msg)
-    if path is not None:
-        if target is not None or device is not None:
-            msg = f"give either a target or path, not both (target={target!r}, path={path!r})"
-            raise TargetError(msg)
-        return _load_path(Path(path), engine, threads)
-    catalog = Catalog.bundled()
-    if target is None:
-        msg = f"no target given; valid targets: {', '.join(t.name for t in catalog.targets)}"
-        raise TargetError(msg)
-    artifact = catalog.find(target, device)
-    model = artifact.read()
-    origin = _Origin(artifact.target.name, None, engine, threads, artifact.sha256)
-    opened = _open_onnxruntime(model, artifact.path, threads)
-    return Surrogate(artifact.target, artifact.card, artifact.space, opened, origin)
-
-
-def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrogate:
-    artifact = listed_beside(path)
-    model = artifact.read() if artifact else read_bytes(path, mend="anb-export writes such files")
-    # Absolute, because a pickle may be opened in another working directory.
-    sha256 = hashlib.sha256(model).hexdigest()
-    origin = _Origin(None, str(path.absolute()), engine, threads, sha256)
-    opened = _open_onnxruntime(model, path, threads)
-    if artifact:
-        return Surrogate(artifact.target, artifact.card, artifact.space, opened, origin)
-    card = card_from_metadata(opened.metadata, str(path))
-    space = read_space(card.get("search_space"), str(path))
-    return Surrogate(target_of_card(card, str(path)), card, space, opened, origin)
-
-
-def _open_onnxruntime(model: bytes, path: Path, threads: SupportsIndex | None) -> Any:
-    # Imported here: `import anb_onnx` and listing targets must not wait for it.
-    from anb_onnx.engines.onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(model, source=str(path), threads=threads)
-
-
-def _reopen(origin: _Origin) -> Surrogate:
-    surrogate = load(origin.target, path=origin.path, engine=origin.engine, threads=origin.threads)
-    if surrogate._origin.sha256 != origin.sha256:
-        msg = (
-            f"{origin.path or origin.target} here (sha256 {surrogate._origin.sha256}) is not the "
-            f"one that was pickled (sha256 {origin.sha256}); install the same version of "
-            "anb-onnx on both sides"
-        )
-        raise ArtifactError(msg)
-    return surrogate
+    try:
+        from anb_onnx.engines.native import NativeTargetEngine
+    except ImportError as error:
+        msg = f"the native engine needs llvmlite ({error}); mend it with: pip install llvmlite"
+        raise EngineError(msg) from error
+    return NativeTargetEngine(ensemble, threads=threads)

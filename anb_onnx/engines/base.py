@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, SupportsIndex
 
 import numpy as np
@@ -56,6 +57,14 @@ class Engine(Protocol):
     """
 
     @property
+    def checks_bounds(self) -> bool:
+        """Whether `predict` itself refuses codes that are out of range."""
+
+    @property
+    def predict_indices(self) -> Callable[..., Outputs] | None:
+        """Predicts for indices, int64 [N], as `predict` for codes; None where it cannot."""
+
+    @property
     def name(self) -> str:
         """Name by which `load(engine=...)` knows this engine."""
 
@@ -79,7 +88,7 @@ class Engine(Protocol):
         Parameters
         ----------
         codes : uint8 array [N, n_genes]
-            Codes already validated against the search space; N may be 0.
+            N may be 0. Validated against the search space, unless the engine checks bounds.
         members : bool
             Whether to return the prediction of each member too.
         out : Outputs, optional

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +15,13 @@ from typing import Any, SupportsIndex
 import numpy as np
 import onnxruntime
 
+from anb_onnx._metadata import read_metadata
 from anb_onnx.engines.base import Codes, Outputs, resolve_threads
 from anb_onnx.errors import ArtifactError, EngineError
 
-# Rows per call of the session. Intermediates of 512-4,096 rows stay in cache; one call over a
-# large batch was measured 2-5 times slower (page faults) and its memory grows with the batch.
-CHUNK_ROWS = 2048
+# Rows per call of the session. Intermediates of 4,096 rows stay in cache and make each call worth
+# its overhead: 3.9, 5.9, 6.8 and 5.1 million rows/s at 512, 2,048, 4,096 and 16,384 rows.
+CHUNK_ROWS = 4096
 
 _INPUT = "architectures"
 _DTYPES = {"mean": "tensor(float)", "std": "tensor(float)", "members": "tensor(float)"}
@@ -56,10 +59,12 @@ class OnnxRuntimeEngine:
         Where onnxruntime cannot read the model, or its inputs and outputs are not those of an
         anb_onnx artifact.
     EngineError
-        Where `threads` is no positive integer.
+        Where `threads` is no positive integer, or the file's card requires a newer onnxruntime.
     """
 
     name = "onnxruntime"
+    checks_bounds = False
+    predict_indices = None
 
     def __init__(
         self, model: bytes, *, source: str = "model", threads: SupportsIndex | None = None
@@ -68,6 +73,8 @@ class OnnxRuntimeEngine:
         self._source = source
         self._threads = resolve_threads(threads)
         self._left_behind: list[_Process] = []
+        # First, as an onnxruntime that is too old may open the file and compute wrongly.
+        _check_required(read_metadata(model), source)
         self._process: _Process | None = self._open()
         session = self._process.session
         self._n_genes, self._n_members = _check_interface(session, source)
@@ -220,6 +227,25 @@ class _Shared:
     def stop(self) -> None:
         with self._lock:
             self._items = iter(())
+
+
+def _check_required(metadata: Mapping[str, str], source: str) -> None:
+    """Refuse to run a file whose card requires a newer onnxruntime."""
+    try:
+        required = json.loads(metadata["anb_onnx.card"])["requires"]["onnxruntime"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return  # nothing is required
+    wanted = re.fullmatch(r">=([0-9]{1,4})\.([0-9]{1,4})", str(required))
+    if wanted is None:
+        msg = f"{source}: key 'requires' asks for onnxruntime {str(required)[:40]!r}, unknown here"
+        raise ArtifactError(msg)
+    installed = re.match(r"(\d+)\.(\d+)", onnxruntime.__version__)
+    if installed and tuple(map(int, installed.groups())) < tuple(map(int, wanted.groups())):
+        msg = (
+            f"{source} needs onnxruntime {required}, installed is {onnxruntime.__version__}; "
+            f"update it with: pip install --upgrade 'onnxruntime{required}'"
+        )
+        raise EngineError(msg)
 
 
 def _check_interface(session: Any, source: str) -> tuple[int, int]:

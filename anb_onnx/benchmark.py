@@ -1,0 +1,142 @@
+"""Several targets of one batch: encoded once, answered by every surrogate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from anb_onnx.catalog import Catalog
+from anb_onnx.encoding import Architectures, encode, is_single
+from anb_onnx.errors import TargetError
+from anb_onnx.loading import load
+from anb_onnx.prediction import Prediction
+from anb_onnx.surrogate import Surrogate
+
+
+class Benchmark(Mapping[str, Surrogate]):
+    """The surrogates of several targets of one search space, asked together.
+
+    A mapping from target names to surrogates. Objects (architectures, dicts, tables of them) are
+    encoded once, whatever the number of targets; arrays of codes are not copied at all, as every
+    engine reads them as they are. Targets are computed one after the other: the tables of one fit
+    a processor's second-level cache, those of several do not.
+
+    Parameters
+    ----------
+    targets : iterable of str, optional
+        Names as `load` takes them; all bundled targets if not given.
+    engine : str
+        As for `load`.
+    threads : int, optional
+        As for `load`.
+
+    Raises
+    ------
+    TargetError
+        If a target is unknown or given twice, or there is none.
+    ArtifactError, EngineError
+        As from `load`.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> found = anb_onnx.Benchmark(["accuracy", "params"]).query(anb_onnx.efficientnet_b0())
+    >>> found["params"].mean
+    np.float32(5.288548)
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[str] | None = None,
+        *,
+        engine: str = "auto",
+        threads: SupportsIndex | None = None,
+    ) -> None:
+        if isinstance(targets, str):
+            msg = f"targets must be a list of names, as in [{targets!r}]"
+            raise TargetError(msg)
+        names = [t.name for t in Catalog.bundled().targets] if targets is None else list(targets)
+        surrogates: dict[str, Surrogate] = {}
+        for name in names:
+            surrogate = load(name, engine=engine, threads=threads)
+            if surrogate.target.name in surrogates:
+                msg = f"target {surrogate.target.name!r} is given twice"
+                raise TargetError(msg)
+            surrogates[surrogate.target.name] = surrogate
+        if not surrogates:
+            msg = "a benchmark needs at least one target; anb_onnx.targets() lists them"
+            raise TargetError(msg)
+        # One catalog lists surrogates of one search space only.
+        self.space = next(iter(surrogates.values())).space
+        self._surrogates = MappingProxyType(surrogates)
+
+    def query(
+        self, architectures: Architectures, *, members: bool = False
+    ) -> Mapping[str, Prediction[Any]]:
+        """Predict every target.
+
+        Parameters
+        ----------
+        architectures
+            As for `Surrogate.query`.
+        members : bool
+            Whether to return each member's prediction too.
+
+        Returns
+        -------
+        mapping of str to Prediction
+            By target name, in the order of the benchmark. Arrays, or scalars where one
+            architecture came in.
+
+        Raises
+        ------
+        ArchitectureError
+            Where an architecture is no member of the search space; names row, gene and value.
+        """
+        items = self._surrogates.items()
+        if isinstance(architectures, np.ndarray):
+            return {name: s.query(architectures, members=members) for name, s in items}
+        codes, single = encode(architectures, self.space), is_single(architectures)
+        return {name: s._query_encoded(codes, members=members, single=single) for name, s in items}
+
+    def close(self) -> None:
+        """Release all surrogates."""
+        for surrogate in self._surrogates.values():
+            surrogate.close()
+
+    def __getitem__(self, name: str) -> Surrogate:
+        try:
+            return self._surrogates[name]
+        except KeyError:
+            known = ", ".join(self._surrogates)
+            msg = f"no target {name!r} in this benchmark; it has {known}"
+            raise BenchmarkKeyError(msg) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._surrogates)
+
+    def __len__(self) -> int:
+        return len(self._surrogates)
+
+    def __enter__(self) -> Benchmark:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Benchmark({list(self._surrogates)})"
+
+
+class BenchmarkKeyError(TargetError, KeyError):
+    """A target that a benchmark does not have: also a KeyError, as of any mapping."""
+
+    __str__ = ValueError.__str__

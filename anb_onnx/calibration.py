@@ -1,0 +1,171 @@
+"""The calibrated predictive scale: how far a new measurement lies from the ensemble's mean.
+
+The members of an ensemble differ only by fold and seed, so their spread is no error bar: one
+standard deviation of it covers about a fifth of new measurements. The predictive scale combines it
+with the noise of the measurements themselves,
+
+    predictive_std^2 = (spread * std)^2 + (noise * t^noise_power)^2,   t = mean or offset - mean,
+
+with spread, noise and noise_power fitted by the exporter to out-of-fold residuals, never to test
+rows. Residuals have heavier tails than a normal distribution, so intervals use the residuals' own
+quantiles in units of predictive_std instead of the normal ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.errors import AnbError, ArtifactError
+
+#: Powers of the mean that the noise may follow: absolute, relative, that of a reciprocal.
+NOISE_POWERS = (0, 1, 2)
+
+
+class LevelError(AnbError):
+    """An interval was asked for at a level that cannot be given."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Predictive scale and interval quantiles of one target.
+
+    Attributes
+    ----------
+    spread : float
+        Factor of the ensemble's std; not negative.
+    noise : float
+        Scale of the residual noise, in the target's unit to the power 1 - noise_power.
+    noise_power : int
+        One of `NOISE_POWERS`.
+    offset : float or None
+        The offset of the target's link, if it has one.
+    levels : tuple of float
+        Increasing, from 0 to below 1.
+    quantiles : tuple of float
+        For each level, the half-width of the central interval in predictive_std; increasing from
+        0.
+    """
+
+    spread: float
+    noise: float
+    noise_power: int
+    offset: float | None
+    levels: tuple[float, ...]
+    quantiles: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        def require(condition: bool, what: str) -> None:
+            if not condition:
+                msg = f"calibration: {what}"
+                raise ArtifactError(msg)
+
+        for key in ("spread", "noise"):
+            value = getattr(self, key)
+            require(math.isfinite(value) and value >= 0, f"{key} must be >= 0, found {value!r}")
+        require(
+            self.offset is None or math.isfinite(self.offset),
+            f"offset must be finite or None, found {self.offset!r}",
+        )
+        require(
+            type(self.noise_power) is int and self.noise_power in NOISE_POWERS,
+            f"noise_power must be one of {NOISE_POWERS}, found {self.noise_power!r}",
+        )
+        for key in ("levels", "quantiles"):
+            values = getattr(self, key)
+            require(
+                len(values) == len(self.levels) >= 2
+                and values[0] == 0.0
+                and all(a <= b for a, b in itertools.pairwise(values))
+                and math.isfinite(values[-1]),
+                f"{key} must be two or more, as many as levels, that increase from 0",
+            )
+        require(len(set(self.levels)) == len(self.levels), "levels must differ")
+        require(self.levels[-1] < 1, f"levels must be below 1, found {self.levels[-1]!r}")
+
+    def predictive_std(
+        self, mean: NDArray[np.float32], std: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the predictive scale, float32, of the same shape as `mean` and `std`."""
+        return self._scale(mean, std).astype(np.float32)
+
+    def interval(
+        self, mean: NDArray[np.float32], std: NDArray[np.float32], level: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the bounds of the central interval that holds `level` of new measurements.
+
+        Parameters
+        ----------
+        mean, std : ndarray of float32
+            Of one shape.
+        level : float
+            Above 0, at most the largest of `levels`; quantiles between those stored are
+            interpolated linearly.
+
+        Returns
+        -------
+        lower, upper : ndarray of float32
+
+        Raises
+        ------
+        LevelError
+            If the level is not in that range.
+        """
+        if not isinstance(level, (int, float, np.floating)) or not 0 < level <= self.levels[-1]:
+            msg = f"level must be above 0 and at most {self.levels[-1]}, found {level!r}"
+            raise LevelError(msg)
+        half = float(np.interp(level, self.levels, self.quantiles)) * self._scale(mean, std)
+        centre = np.asarray(mean, dtype=np.float64)
+        return (centre - half).astype(np.float32), (centre + half).astype(np.float32)
+
+    def _scale(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> NDArray[np.float64]:
+        t = np.asarray(mean, dtype=np.float64)
+        if self.offset is not None:
+            t = self.offset - t
+        noise = np.full_like(t, self.noise)
+        for _ in range(self.noise_power):
+            noise = noise * t
+        spread = self.spread * np.asarray(std, dtype=np.float64)
+        return np.asarray(np.sqrt(spread * spread + noise * noise))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as plain data, the form in which artifacts hold it."""
+        return {
+            "spread": self.spread,
+            "noise": self.noise,
+            "noise_power": self.noise_power,
+            "offset": self.offset,
+            "levels": list(self.levels),
+            "quantiles": list(self.quantiles),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ArtifactError
+            If a key is missing or a value is not allowed.
+        """
+        try:
+            offset = document["offset"]
+            return cls(
+                spread=float(document["spread"]),
+                noise=float(document["noise"]),
+                noise_power=document["noise_power"],
+                offset=None if offset is None else float(offset),
+                levels=tuple(float(v) for v in document["levels"]),
+                quantiles=tuple(float(v) for v in document["quantiles"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, ArtifactError):
+                raise
+            msg = f"calibration: malformed ({error!r})"
+            raise ArtifactError(msg) from error

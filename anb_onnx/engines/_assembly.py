@@ -1,0 +1,154 @@
+"""A vocabulary for writing kernels in LLVM assembly, on top of llvmlite's builder.
+
+Addresses are byte pointers; every distance is in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+#: Rows per vector: 8 float64 are one register of AVX-512, two of AVX2, four of NEON.
+WIDTH = 8
+
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+F32, F64 = ir.FloatType(), ir.DoubleType()
+BYTES = I8.as_pointer()
+
+
+def vector(kind: Any, n: int) -> Any:
+    """Return the type of a vector of n elements."""
+    return ir.VectorType(kind, n)
+
+
+def constant(kind: Any, values: Sequence[float]) -> Any:
+    """Return a constant vector with elements of a type."""
+    return ir.Constant(ir.VectorType(kind, len(values)), list(values))
+
+
+class Assembler:
+    """Writes one function.
+
+    Parameters
+    ----------
+    name : str
+        Name of the function.
+    triple : str
+        Kind of machine, as LLVM names it.
+    n_pointers, n_integers : int
+        Its arguments: pointers, then 64-bit integers. It returns a 64-bit integer.
+    """
+
+    def __init__(self, name: str, triple: str, n_pointers: int, n_integers: int) -> None:
+        self.module = ir.Module(name=name)
+        self.module.triple = triple
+        signature = ir.FunctionType(I64, [BYTES] * n_pointers + [I64] * n_integers)
+        function = ir.Function(self.module, signature, name=name)
+        self.arguments = function.args
+        self.build = ir.IRBuilder(function.append_basic_block("entry"))
+
+    # --- memory
+
+    def stack(self, n_bytes: int) -> Any:
+        """Return the address of memory for this call. Not to be used in a loop."""
+        memory = self.build.alloca(ir.ArrayType(I8, n_bytes))
+        memory.align = 64
+        return self.build.bitcast(memory, BYTES)
+
+    def at(self, base: Any, number: Any, size: int) -> Any:
+        """Return the address of an element of `size` bytes."""
+        return self.build.gep(base, [self.build.mul(number, I64(size))])
+
+    def load(self, kind: Any, base: Any, distance: int = 0, align: int = 1) -> Any:
+        """Return the value of a type at some distance from an address."""
+        address = self.build.gep(base, [I64(distance)])
+        return self.build.load(self.build.bitcast(address, kind.as_pointer()), align=align)
+
+    def store(self, value: Any, base: Any, distance: int = 0, align: int = 4) -> None:
+        """Store a value at some distance from an address."""
+        address = self.build.gep(base, [I64(distance)])
+        target = self.build.bitcast(address, value.type.as_pointer())
+        self.build.store(value, target, align=align)
+
+    def copy(self, target: Any, source: Any, n_bytes: Any) -> None:
+        """Copy memory that does not overlap."""
+        function = self.module.declare_intrinsic("llvm.memcpy", [BYTES, BYTES, I64])
+        self.build.call(function, [target, source, n_bytes, ir.IntType(1)(0)])
+
+    def clear(self, target: Any, n_bytes: Any) -> None:
+        """Set memory to zero."""
+        function = self.module.declare_intrinsic("llvm.memset", [BYTES, I64])
+        self.build.call(function, [target, I8(0), n_bytes, ir.IntType(1)(0)])
+
+    # --- loops
+
+    @contextmanager
+    def count(self, start: Any, stop: Any, step: int) -> Iterator[Any]:
+        """Repeat what is written inside for start, start + step, ... < stop; at least once."""
+        build = self.build
+        before, body = build.block, build.append_basic_block()
+        build.branch(body)
+        build.position_at_end(body)
+        number = build.phi(I64)
+        number.add_incoming(start, before)
+        yield number
+        following = build.add(number, I64(step))
+        number.add_incoming(following, build.block)
+        after = build.append_basic_block()
+        build.cbranch(build.icmp_signed("<", following, stop), body, after)
+        build.position_at_end(after)
+
+    # --- vectors
+
+    def splat(self, value: Any) -> Any:
+        """Return a vector of `WIDTH` times a value."""
+        empty = ir.Constant(vector(value.type, WIDTH), ir.Undefined)
+        return self.shuffle(self.build.insert_element(empty, value, I32(0)), empty, [0] * WIDTH)
+
+    def shuffle(self, x: Any, y: Any, order: Sequence[int]) -> Any:
+        """Return the elements of x and y, numbered through, in another order."""
+        return self.build.shuffle_vector(x, y, constant(I32, order))
+
+    def any(self, mask: Any) -> Any:
+        """Return whether one element of a vector of bits is set."""
+        bits = self.build.bitcast(mask, ir.IntType(mask.type.count))
+        return self.build.icmp_unsigned("!=", bits, bits.type(0))
+
+    def floor(self, x: Any) -> Any:
+        """Return a vector of float64 rounded down."""
+        return self._elementwise("floor", x)
+
+    def sqrt(self, x: Any) -> Any:
+        """Return the correctly rounded square roots of a vector of float64."""
+        return self._elementwise("sqrt", x)
+
+    def _elementwise(self, operation: str, x: Any) -> Any:
+        name = f"llvm.{operation}.v{x.type.count}f64"
+        function = self.module.globals.get(name)
+        if function is None:
+            function = ir.Function(self.module, ir.FunctionType(x.type, [x.type]), name=name)
+        return self.build.call(function, [x])
+
+    def deinterleave(self, vectors: list[Any]) -> list[Any]:
+        """Take n interleaved sequences, given as n vectors in order of memory, apart."""
+        if len(vectors) == 1:
+            return vectors
+        pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
+        even = self.deinterleave([self.shuffle(x, y, range(0, 2 * WIDTH, 2)) for x, y in pairs])
+        odd = self.deinterleave([self.shuffle(x, y, range(1, 2 * WIDTH, 2)) for x, y in pairs])
+        return [x for pair in zip(even, odd, strict=True) for x in pair]
+
+    def interleave(self, vectors: list[Any]) -> list[Any]:
+        """Undo `deinterleave`."""
+        if len(vectors) == 1:
+            return vectors
+        half, joined = WIDTH // 2, []
+        even, odd = self.interleave(vectors[::2]), self.interleave(vectors[1::2])
+        for x, y in zip(even, odd, strict=True):
+            for start in (0, half):
+                order = [k for i in range(start, start + half) for k in (i, WIDTH + i)]
+                joined.append(self.shuffle(x, y, order))
+        return joined

@@ -1,0 +1,132 @@
+"""The automatic engine: NumPy while little is asked, the native engine as soon as it pays.
+
+Importing and compiling the native engine takes about as long as NumPy takes for a hundred thousand
+architectures. So a one-off query never waits for a compiler, a big batch gets the native engine at
+once, and a loop of small queries gets it when as much time has been spent without it as it costs:
+at worst twice what would have been best, as in every ski-rental problem. All engines give the same
+bits, so nobody can tell but by the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.encoding import check_codes, indices_to_codes
+from anb_onnx.engines.base import Codes, Engine, Outputs, resolve_threads
+from anb_onnx.engines.reference import ReferenceEngine
+from anb_onnx.errors import EngineError
+from anb_onnx.tables import TableEnsemble
+
+#: Seconds it takes to import and compile the native engine, and architectures that NumPy answers
+#: per second; both measured by `python -m benchmarks.cold_start`. Their precision matters little.
+_NATIVE_SECONDS = 0.13
+_NUMPY_RATE = 1_000_000
+
+
+class _Spent:
+    """Seconds spent in NumPy by all surrogates of this process: they share the compiler."""
+
+    seconds = 0.0
+
+
+class AutoEngine:
+    """Engine that chooses among NumPy, native and onnxruntime.
+
+    Parameters
+    ----------
+    ensemble : TableEnsemble
+    open_onnxruntime : callable
+        Opens the onnxruntime engine of the same artifact. It takes the native engine's place where
+        that cannot be loaded.
+    threads : int or None
+        As for the other engines.
+    """
+
+    checks_bounds = True
+
+    def __init__(
+        self,
+        ensemble: TableEnsemble,
+        open_onnxruntime: Callable[[], Engine],
+        threads: SupportsIndex | None = None,
+    ) -> None:
+        self._ensemble = ensemble
+        self._open_onnxruntime = open_onnxruntime
+        self._threads = resolve_threads(threads)
+        self._reference = ReferenceEngine(ensemble)
+        self._fast: Engine | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """Name of the engine that answers a small query now."""
+        return self._reference.name if self._fast is None else self._fast.name
+
+    @property
+    def n_genes(self) -> int:
+        """Number of codes per architecture."""
+        return self._reference.n_genes
+
+    @property
+    def n_members(self) -> int:
+        """Number of ensemble members M."""
+        return self._reference.n_members
+
+    @property
+    def threads(self) -> int:
+        """Most threads that one call uses."""
+        return self._threads
+
+    def predict(
+        self, codes: Codes, *, members: bool = False, out: Outputs | None = None
+    ) -> Outputs:
+        """Predict for codes, checking them; see `Engine.predict`."""
+        fast = self._fast or self._load_if_worth(len(codes))
+        if fast is None:
+            began = time.perf_counter()
+            out = self._reference.predict(codes, members=members, out=out)
+            _Spent.seconds += time.perf_counter() - began
+            return out
+        if not fast.checks_bounds:
+            check_codes(codes, self._ensemble.space)
+        return fast.predict(codes, members=members, out=out)
+
+    def predict_indices(
+        self, indices: NDArray[np.int64], *, members: bool = False, out: Outputs | None = None
+    ) -> Outputs:
+        """Predict for indices, int64 [N], checking them."""
+        fast = self._fast or self._load_if_worth(len(indices))
+        if fast is not None and fast.predict_indices is not None:
+            return fast.predict_indices(indices, members=members, out=out)
+        codes = indices_to_codes(indices, self._ensemble.space)
+        return self.predict(codes, members=members, out=out)
+
+    def close(self) -> None:
+        """Release threads and memory; another `predict` is an `EngineError`."""
+        self._closed = True
+        if self._fast is not None:
+            self._fast.close()
+            self._fast = None
+
+    def _load_if_worth(self, n_rows: int) -> Engine | None:
+        """Load the fast engine if that pays for `n_rows` more, and return it."""
+        if self._closed:
+            msg = "the surrogate is closed"
+            raise EngineError(msg)
+        if _Spent.seconds + n_rows / _NUMPY_RATE < _NATIVE_SECONDS:
+            return None
+        try:
+            from anb_onnx.engines.native import NativeTargetEngine
+
+            fast: Engine = NativeTargetEngine(self._ensemble, threads=self._threads)
+            fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to
+        except (ImportError, EngineError):
+            # No llvmlite for this Python, or no executable memory for this process.
+            fast = self._open_onnxruntime()
+        self._fast = fast
+        return fast

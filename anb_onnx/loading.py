@@ -1,0 +1,152 @@
+"""Loading a surrogate: which file, which engine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+from anb_onnx._manifest import card_from_metadata, read_bytes, read_space
+from anb_onnx.catalog import Artifact, Catalog, listed_beside, target_of_card
+from anb_onnx.engines.auto import AutoEngine
+from anb_onnx.engines.base import Engine
+from anb_onnx.engines.reference import ReferenceEngine
+from anb_onnx.errors import ArtifactError, EngineError, TargetError
+from anb_onnx.surrogate import Origin, Surrogate, open_native
+from anb_onnx.tables import TableEnsemble
+
+#: What `load(engine=...)` accepts; "auto" leaves the choice to this release.
+ENGINES = ("auto", "native", "onnxruntime", "numpy")
+_TABLE_ENGINES = ("native", "numpy")
+
+
+def load(
+    target: str | None = None,
+    *,
+    device: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    threads: SupportsIndex | None = None,
+) -> Surrogate:
+    """Load the surrogate of a bundled target, or of an ONNX file.
+
+    Parameters
+    ----------
+    target : str, optional
+        Name of a target (``"accuracy"``, ``"throughput_tpuv2"``) or a metric
+        (``"throughput"``); `anb_onnx.targets` lists them.
+    device : str, optional
+        Device of the metric, for example ``"tpuv2"``.
+    path : path, optional
+        An ONNX file written by anb-export, instead of a target. Where a `manifest.json` beside
+        it lists the file its SHA-256 is checked, else the file's own metadata is used.
+    engine : {"auto", "native", "onnxruntime", "numpy"}
+        What computes; all give the same bits. "native" is the fastest by far; "auto" uses it as
+        soon as it pays to compile it, and NumPy before. Artifacts in tree form know "auto" and
+        "onnxruntime" only.
+    threads : int, optional
+        Most threads per query; all CPUs this process may use if not given.
+
+    Returns
+    -------
+    Surrogate
+
+    Raises
+    ------
+    TargetError
+        Where there is no such target, metric or device; lists the valid ones.
+    ArtifactError
+        Where the file is missing, damaged (its SHA-256 is checked) or no anb_onnx artifact.
+    EngineError
+        Where engine or threads are not valid.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> with anb_onnx.load("throughput", device="tpuv2") as surrogate:
+    ...     surrogate.target.unit
+    'images/s'
+    """
+    if engine not in ENGINES:
+        msg = f"unknown engine {engine!r}; valid engines: {', '.join(ENGINES)}"
+        raise EngineError(msg)
+    if path is not None:
+        if target is not None or device is not None:
+            msg = f"give either a target or path, not both (target={target!r}, path={path!r})"
+            raise TargetError(msg)
+        return _load_path(Path(path), engine, threads)
+    catalog = Catalog.bundled()
+    if target is None:
+        msg = f"no target given; valid targets: {', '.join(t.name for t in catalog.targets)}"
+        raise TargetError(msg)
+    artifact = catalog.find(target, device)
+    origin = Origin(artifact.target.name, None, engine, threads, artifact.sha256)
+    return _open_listed(artifact, artifact.read(), origin)
+
+
+def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrogate:
+    artifact = listed_beside(path)
+    model = artifact.read() if artifact else read_bytes(path, mend="anb-export writes such files")
+    # Absolute, because a pickle may be opened in another working directory.
+    sha256 = hashlib.sha256(model).hexdigest()
+    origin = Origin(None, str(path.absolute()), engine, threads, sha256)
+    if artifact:
+        return _open_listed(artifact, model, origin)
+    if engine in _TABLE_ENGINES:
+        msg = (
+            f"engine {engine!r} needs a manifest.json beside {path} that lists it, to find the "
+            "tables in the file; use engine='onnxruntime'"
+        )
+        raise EngineError(msg)
+    opened = _open_onnxruntime(model, path, threads)
+    card = card_from_metadata(opened.metadata, str(path))
+    space = read_space(card.get("search_space"), str(path))
+    return Surrogate(target_of_card(card, str(path)), card, space, opened, origin)
+
+
+def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
+    """Open a file whose manifest entry is known, with the engine asked for."""
+    target, card, space = artifact.target, artifact.card, artifact.space
+    engine, threads, source = origin.engine, origin.threads, str(artifact.path)
+    ensemble = None
+    if "tables" in card:
+        ensemble = TableEnsemble.from_artifact(model, card, space, source)
+    elif engine in _TABLE_ENGINES:
+        msg = (
+            f"engine {engine!r} runs artifacts in table form, {source} is in the form "
+            f"{card.get('form')!r}; use engine='onnxruntime'"
+        )
+        raise EngineError(msg)
+    opened: Engine
+    if ensemble is None or engine == "onnxruntime":
+        opened = _open_onnxruntime(model, artifact.path, threads)
+    elif engine == "numpy":
+        opened = ReferenceEngine(ensemble)
+    elif engine == "native":
+        opened = open_native(ensemble, target.name, threads)
+    else:
+        opened = AutoEngine(
+            ensemble, lambda: _open_onnxruntime(model, artifact.path, threads), threads
+        )
+    return Surrogate(target, card, space, opened, origin, ensemble)
+
+
+def _open_onnxruntime(model: bytes, path: Path, threads: SupportsIndex | None) -> Any:
+    # Imported here: `import anb_onnx` and listing targets must not wait for it.
+    from anb_onnx.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(model, source=str(path), threads=threads)
+
+
+def reopen(origin: Origin) -> Surrogate:
+    """Load a pickled surrogate again; refuse where the file here is another one."""
+    surrogate = load(origin.target, path=origin.path, engine=origin.engine, threads=origin.threads)
+    if surrogate._origin.sha256 != origin.sha256:
+        msg = (
+            f"{origin.path or origin.target} here (sha256 {surrogate._origin.sha256}) is not the "
+            f"one that was pickled (sha256 {origin.sha256}); install the same version of "
+            "anb-onnx on both sides"
+        )
+        raise ArtifactError(msg)
+    return surrogate

@@ -1,0 +1,141 @@
+"""Integer tables against sums and links worked out in plain Python."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from anb_onnx.errors import ArtifactError
+from anb_onnx.links import Link
+from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.tables import TableEnsemble, pair_offsets, summarise
+
+SPACE = SearchSpace(
+    "small",
+    (
+        Block("a", (Gene("a0", (1, 2)), Gene("a1", (1, 2)))),
+        Block("b", (Gene("b0", ("x", "y", "z")),)),
+        Block("c", (Gene("c0", (False, True)),)),
+    ),
+)  # sizes 4, 3, 2; pairs (0, 1), (0, 2), (1, 2)
+
+
+def entries(n_members: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(-(2**24), 2**24, (26, n_members), dtype=np.int32)
+
+
+def ensemble(n_members: int, link: Link = Link("-1", 80.0)) -> TableEnsemble:  # noqa: B008
+    return TableEnsemble(SPACE, entries(n_members), 0.01 * 2.0**-24, 0.1, link)
+
+
+ALL = np.array([[a, b, c] for a in range(4) for b in range(3) for c in range(2)], dtype=np.uint8)
+
+
+def test_offsets() -> None:
+    assert pair_offsets(SPACE) == (0, 12, 20, 26)
+    offsets = pair_offsets(MNASNET)
+    assert len(offsets) == 22
+    assert offsets[-1] == 15 * 36 * 36 + 6 * 36 * 48
+    assert offsets[5] - offsets[4] == 36 * 48  # the pair (0, 5)
+
+
+def test_totals_are_plain_sums() -> None:
+    tables = ensemble(3)
+    raw = entries(3).tolist()
+    for row, total in zip(ALL.tolist(), tables.totals(ALL).tolist(), strict=True):
+        a, b, c = row
+        places = (a * 3 + b, 12 + a * 2 + c, 20 + b * 2 + c)
+        assert total == [sum(raw[p][m] for p in places) for m in range(3)]
+    assert tables.totals(ALL).dtype == np.int32
+
+
+def test_views() -> None:
+    tables = ensemble(2)
+    assert [t.shape for t in tables.tables] == [(4, 3, 2), (4, 2, 2), (3, 2, 2)]
+    assert all(np.shares_memory(t, tables.entries) for t in tables.tables)
+    assert tables.n_members == 2
+
+
+@pytest.mark.parametrize("n_members", [1, 2, 3, 8])
+def test_predictions_in_plain_floats(n_members: int) -> None:
+    """The documented sequence, one Python float operation (one rounding) at a time."""
+    tables = ensemble(n_members)
+    mean, std, members = tables.predict(ALL)
+    assert (mean.dtype, std.dtype, members.dtype) == (np.float32,) * 3
+    for row, total in enumerate(tables.totals(ALL).tolist()):
+        y = []
+        for count in total:
+            u = float(count) * (0.01 * 2.0**-24)
+            u = u + 0.1
+            y.append(80.0 - 1.0 / u)
+        centre = y[0]
+        for value in y[1:]:
+            centre = centre + value
+        centre = centre / n_members
+        squares = 0.0
+        for value in y:
+            squares = squares + (value - centre) * (value - centre)
+        assert mean[row] == np.float32(centre)
+        assert std[row] == np.float32(math.sqrt(squares / n_members))
+        assert members[row].tolist() == [float(np.float32(v)) for v in y]
+
+
+def test_predictions_in_rationals() -> None:
+    tables = ensemble(5)
+    mean, std, members = tables.predict(ALL)
+    scale, shift = Fraction(0.01) / 2**24, Fraction(0.1)
+    for row, total in enumerate(tables.totals(ALL).tolist()):
+        y = [80 - 1 / (count * scale + shift) for count in total]
+        centre = sum(y) / 5
+        variance = sum((v - centre) ** 2 for v in y) / 5
+        assert members[row].tolist() == pytest.approx([float(v) for v in y], rel=1e-7)
+        assert mean[row] == pytest.approx(float(centre), rel=1e-7)
+        assert std[row] == pytest.approx(math.sqrt(variance), rel=1e-6)
+
+
+def test_every_architecture_for_itself() -> None:
+    """Batch size, order and the type of the symbols do not change a bit."""
+    tables = ensemble(4)
+    whole = tables.predict(ALL)
+    for dtype in (np.uint8, np.int32, np.int64):
+        rows = [tables.predict(ALL[k : k + 1].astype(dtype)) for k in reversed(range(len(ALL)))]
+        for output, parts in zip(whole, zip(*reversed(rows), strict=True), strict=True):
+            np.testing.assert_array_equal(output, np.concatenate(parts))
+    empty = tables.predict(ALL[:0])
+    assert [o.shape for o in empty] == [(0,), (0,), (0, 4)]
+
+
+def test_the_mean_is_a_division() -> None:
+    """49 * (1 / 49) is below 1 in float64; here that would cross a midpoint of float32."""
+    assert 49 * (1 / 49) < 1
+    mean, std, _ = summarise(np.full((1, 49), 1 - 2.0**-25))
+    assert mean[0] == 1  # the tie goes to even
+    assert std[0] == 0
+
+
+def test_one_member_has_no_spread() -> None:
+    _, std, _ = ensemble(1).predict(ALL)
+    assert (std == 0).all()
+    _, std, _ = summarise(np.full((3, 7), 0.1))
+    assert (std < 1e-16).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"entries": entries(2).astype(np.int64)}, r"int32 \[n, M\], found int64"),
+        ({"entries": entries(2)[:, 0]}, r"int32 \[n, M\], found int32 \(26,\)"),
+        ({"entries": entries(2)[:-1]}, "'small' have 26 entries, found 25"),
+        ({"entries": np.zeros((26, 0), np.int32)}, "26 entries"),
+        ({"scale": math.inf}, "scale and shift must be finite, found inf"),
+        ({"shift": math.nan}, "scale and shift must be finite.*nan"),
+    ],
+)
+def test_refusals(change: dict[str, object], message: str) -> None:
+    facts = {"space": SPACE, "entries": entries(2), "scale": 1.0, "shift": 0.0, "link": Link()}
+    with pytest.raises(ArtifactError, match=message):
+        TableEnsemble(**{**facts, **change})  # type: ignore[arg-type]
