@@ -151,11 +151,20 @@ def train_member(
             verbose_eval=False,
             callbacks=[_Report()],
         )
-        return booster[: booster.best_iteration + 1] if recipe.keep_best else booster
+        return _cut_to_best(booster) if recipe.keep_best else booster
     except (xgb.core.XGBoostError, ValueError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         msg = f"xgboost refused recipe {recipe.name!r}: {lines[0] if lines else error!r}"
         raise AnbError(msg) from error
+
+
+def _cut_to_best(booster: Any) -> Any:
+    best = booster[: booster.best_iteration + 1]
+    # Slicing loses the attributes that tell why the member ends here.
+    best.set_attr(
+        best_iteration=str(booster.best_iteration), best_score=booster.attr("best_score")
+    )
+    return best
 
 
 @dataclass(frozen=True, eq=False)

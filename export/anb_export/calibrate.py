@@ -1,0 +1,135 @@
+"""Fits the predictive scale of a target to out-of-fold residuals of whole ensembles.
+
+Each fold of the pool of training and validation rows is predicted by an ensemble trained, by the
+same recipe, on the other folds. Its residuals are those of an ensemble on measurements it has not
+seen, which is what a user meets; the members' own held-out folds would show single members only.
+The test rows take no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.calibration import NOISE_POWERS, Calibration
+from anb_onnx.errors import AnbError
+
+#: Levels whose quantiles are stored. The highest is kept where the number of residuals, some
+#: thousands, still determines it.
+LEVELS = (0.0, *(k / 20 for k in range(1, 20)), 0.975, 0.99, 0.995)
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """What ensembles predicted for rows that none of their members has seen.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (n,)
+        Rows of the data set.
+    measured, mean, std : ndarray of float64, shape (n,)
+        In the target's unit.
+    """
+
+    rows: NDArray[np.int64]
+    measured: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+def fit_calibration(oof: OutOfFold, offset: float | None) -> Calibration:
+    """Fit spread, noise and noise_power, then take the quantiles.
+
+    Parameters
+    ----------
+    oof : OutOfFold
+    offset : float or None
+        Offset of the target's link: noise may follow the distance to it instead of the mean.
+
+    Returns
+    -------
+    Calibration
+        With the largest likelihood of the residuals under a Student t distribution with four
+        degrees of freedom, whose tails forgive the few wild measurements of every device.
+
+    Raises
+    ------
+    AnbError
+        If there are fewer than 200 residuals, as the outer quantiles would be guesses, or they
+        are not finite, or all zero.
+    """
+    from scipy.optimize import minimize
+    from scipy.stats import t as student
+
+    residual = oof.measured - oof.mean
+    if len(residual) < 200:
+        msg = f"a calibration needs at least 200 out-of-fold residuals, found {len(residual)}"
+        raise AnbError(msg)
+    if not (np.isfinite(residual).all() and residual.any()):
+        msg = "out-of-fold residuals must be finite and not all zero"
+        raise AnbError(msg)
+    distance = oof.mean if offset is None else offset - oof.mean
+    fits = []
+    for power in NOISE_POWERS:
+        unit = distance**power
+        spread = np.std(residual) / (np.mean(oof.std) or 1.0) / 2
+        start = np.log([spread, np.mean(np.abs(residual / unit)) / 2])
+
+        def loss(x: NDArray[np.float64], unit: NDArray[np.float64] = unit) -> float:
+            scale = np.hypot(np.exp(x[0]) * oof.std, np.exp(x[1]) * unit)
+            return float(np.mean(np.log(scale) - student.logpdf(residual / scale, df=4)))
+
+        found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
+        fits.append((float(found.fun), power, np.exp(found.x)))
+    _, power, (spread, noise) = min(fits, key=lambda fit: fit[:2])
+    scale = np.hypot(spread * oof.std, noise * distance**power)
+    # Under the t distribution the scale is not the standard deviation. Make it that of the
+    # residuals, the wildest per cent apart.
+    ratio = np.abs(residual / scale)
+    core = ratio[ratio <= np.quantile(ratio, 0.99)]
+    factor = float(np.sqrt(np.mean(core**2)))
+    return Calibration(
+        spread=float(spread) * factor,
+        noise=float(noise) * factor,
+        noise_power=power,
+        offset=offset if power else None,
+        levels=LEVELS,
+        quantiles=(0.0, *(float(q) for q in np.quantile(ratio / factor, LEVELS[1:]))),
+    )
+
+
+def coverage(
+    calibration: Calibration,
+    measured: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
+) -> dict[str, Any]:
+    """Return the shares of measurements inside the intervals, and inside 1, 2 and 3 std.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    measured, mean, std : ndarray of float64, shape (n,)
+    levels : sequence of float
+
+    Returns
+    -------
+    dict
+        ``intervals``: share per level; ``std``: share within 1, 2 and 3 of the members' std.
+    """
+    mean32, std32 = mean.astype(np.float32), std.astype(np.float32)
+    intervals = {}
+    for level in levels:
+        lower, upper = calibration.interval(mean32, std32, level)
+        intervals[f"{level:g}"] = float(np.mean((measured >= lower) & (measured <= upper)))
+    error = np.abs(measured - mean)
+    return {
+        "n": len(measured),
+        "intervals": intervals,
+        "std": {str(k): float(np.mean(error <= k * std)) for k in (1, 2, 3)},
+    }

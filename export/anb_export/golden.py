@@ -1,0 +1,81 @@
+"""Golden vectors: architectures with the exact bits every engine and language must reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.architecture import efficientnet_b0, neighbours, sample
+from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.tables import TableEnsemble
+
+#: How many architectures, and the seed of those that are drawn at random.
+N_GOLDEN = 4096
+_SEED = 2024
+
+
+def golden_codes(space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
+    """Return uint8 [N_GOLDEN, n_genes]: corners, EfficientNet-B0, its neighbours, random ones.
+
+    The corners are the first and the last architecture, and those in which one gene of all blocks
+    differs from them; all distinct rows.
+    """
+    low = np.zeros(space.n_genes, dtype=np.uint8)
+    high = (space.cardinalities - 1).astype(np.uint8)
+    rows = [low, high]
+    for gene in range(space.n_genes):
+        for base, other in ((low, high), (high, low)):
+            row = base.copy()
+            row[gene] = other[gene]
+            rows.append(row)
+    if space == MNASNET:
+        b0 = efficientnet_b0()
+        rows += [np.array(a.codes, dtype=np.uint8) for a in (b0, *neighbours(b0))]
+    rows += list(sample(2 * N_GOLDEN, seed=_SEED, space=space))
+    distinct = list(dict.fromkeys(row.tobytes() for row in rows))
+    return np.frombuffer(b"".join(distinct[:N_GOLDEN]), np.uint8).reshape(-1, space.n_genes)
+
+
+def golden_vectors(
+    ensembles: Mapping[str, TableEnsemble], space: SearchSpace = MNASNET
+) -> tuple[bytes, dict[str, Any]]:
+    """Return the golden file and the manifest's ``golden`` entry that describes it.
+
+    The file is a plain sequence of little-endian arrays without padding: ``architectures`` uint8
+    [n, n_genes], then for each target ``mean`` [n], ``std`` [n] and ``members`` [n, M], float32.
+    The entry gives name, dtype, shape and byte offset of each.
+
+    Parameters
+    ----------
+    ensembles : mapping of str to TableEnsemble
+        The surrogates by target.
+    space : SearchSpace
+    """
+    codes = golden_codes(space)
+    symbols = codes_to_symbols(codes, space)
+    parts: list[bytes] = []
+    arrays: list[dict[str, Any]] = []
+
+    def append(target: str | None, name: str, array: NDArray[Any], dtype: str) -> None:
+        offset = sum(map(len, parts))
+        parts.append(np.ascontiguousarray(array, dtype=dtype).tobytes())
+        arrays.append(
+            {
+                "target": target,
+                "name": name,
+                "dtype": "uint8" if dtype == "u1" else "float32",
+                "shape": list(array.shape),
+                "offset": offset,
+            }
+        )
+
+    append(None, "architectures", codes, "u1")
+    for target, ensemble in ensembles.items():
+        outputs = ensemble.predict(symbols)
+        for name, array in zip(("mean", "std", "members"), outputs, strict=True):
+            append(target, name, array, "<f4")
+    return b"".join(parts), {"n": len(codes), "byte_order": "little", "arrays": arrays}

@@ -1,0 +1,141 @@
+"""Trains an ensemble per fold of the pool, to predict rows that none of its members has seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export import workers
+from anb_export.calibrate import OutOfFold
+from anb_export.compact import CompactRecipe
+from anb_export.dataset import Dataset
+from anb_export.files import sha256, to_json, write_atomically
+from anb_export.forest import Forest
+from anb_export.recipe import Recipe
+from anb_export.train import MemberTask, TrainingSet, train_member
+from anb_onnx.errors import AnbError
+
+#: Folds of the pool, and the seed that shuffles them. No member's own folds use this seed.
+N_OOF_FOLDS = 5
+_OOF_SEED = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class FoldTask:
+    """Trains one fold's ensemble and writes what it predicts for the fold, as JSON."""
+
+    index: int
+    path: Path
+    rows: TrainingSet
+    recipe: Recipe
+    seeds: tuple[int, ...]
+    held_codes: NDArray[np.uint8]
+
+    @property
+    def key(self) -> str:
+        """Digest of all that decides the file's content."""
+        members = [
+            MemberTask(index, self.path, self.rows, self.recipe, seed).key
+            for index, seed in enumerate(self.seeds)
+        ]
+        held = sha256(np.ascontiguousarray(self.held_codes).tobytes())
+        return sha256(to_json({"members": members, "held": held}))
+
+    def is_done(self) -> bool:
+        """Whether the file is there already."""
+        try:
+            return bool(json.loads(self.path.read_bytes())["key"] == self.key)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def run(self, on_round: Callable[[int], None]) -> None:
+        """Train the members one after the other, predict, write."""
+        rows, members, before = self.rows, [], 0
+        for seed in self.seeds:
+
+            def report(rounds: int, before: int = before) -> None:
+                on_round(before + rounds)
+
+            booster = train_member(
+                rows.codes, rows.labels, self.recipe, seed, weights=rows.weights, on_round=report
+            )
+            before += booster.num_boosted_rounds()
+            label = Forest.from_booster(booster).predict_exact(self.held_codes)
+            members.append(self.recipe.transform.inverse(label))
+        predicted = np.stack(members, axis=1)
+        if not np.isfinite(predicted).all():
+            msg = f"{self.path.name}: a member left the domain of its link; choose another link"
+            raise AnbError(msg)
+        document = {
+            "key": self.key,
+            "mean": predicted.mean(axis=1).tolist(),
+            "std": predicted.std(axis=1).tolist(),
+        }
+        write_atomically(self.path, to_json(document))
+
+
+def predict_out_of_fold(
+    dataset: Dataset,
+    target: str,
+    pool: NDArray[np.int64],
+    compact: CompactRecipe,
+    seeds: tuple[int, ...],
+    folder: Path,
+    *,
+    jobs: int = 1,
+    on_progress: workers.OnProgress | None = None,
+) -> OutOfFold:
+    """Predict every row of the pool by an ensemble trained on the other folds.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    target : str
+    pool : ndarray of int64
+        Training and validation rows of the split.
+    compact : CompactRecipe
+    seeds : tuple of int
+        Of the members of each fold's ensemble.
+    folder : Path
+        Where the folds' files go; those a former run finished are kept.
+    jobs : int
+        Folds at a time.
+    on_progress : callable, optional
+        As for `train.train`, with the fold in place of the member.
+
+    Returns
+    -------
+    OutOfFold
+    """
+    from sklearn.model_selection import KFold
+
+    rows = compact.rows(dataset, target, pool)
+    y = dataset.values[target]
+    tasks, folds = [], []
+    split = KFold(N_OOF_FOLDS, shuffle=True, random_state=_OOF_SEED).split(rows)
+    for index, (fit, held) in enumerate(split):
+        fit, held = rows[fit], rows[held]
+        recipe = compact.recipe(dataset, target, fit)
+        training_set = TrainingSet(
+            dataset.codes[fit],
+            recipe.transform.forward(y[fit]),
+            compact.weights(dataset, target, fit),
+        )
+        path = folder / f"fold_{index:02d}.json"
+        codes = dataset.codes[held]
+        tasks.append(FoldTask(index, path, training_set, recipe, seeds, codes))
+        folds.append(held)
+    workers.run(tasks, jobs=jobs, on_progress=on_progress)
+    found = [json.loads(task.path.read_bytes()) for task in tasks]
+    order = np.concatenate(folds)
+    return OutOfFold(
+        rows=order,
+        measured=y[order],
+        mean=np.concatenate([np.array(f["mean"]) for f in found]),
+        std=np.concatenate([np.array(f["std"]) for f in found]),
+    )

@@ -1,0 +1,136 @@
+"""The calibration fit on residuals whose law is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from anb_export.calibrate import LEVELS, OutOfFold, coverage, fit_calibration
+
+from anb_onnx.calibration import Calibration
+from anb_onnx.errors import AnbError
+
+#: (spread, noise, noise_power, offset) of the law, and the range of the means.
+LAWS = {
+    "absolute": (0.0, 0.5, 0, None, (40.0, 70.0)),
+    "relative": (0.0, 0.02, 1, None, (100.0, 2000.0)),
+    "of a reciprocal": (0.0, 1e-5, 2, None, (200.0, 2000.0)),
+    "to an offset": (0.0, 0.02, 1, 80.0, (40.0, 75.0)),
+    "std only": (3.0, 0.0, 0, None, (40.0, 70.0)),
+    "std and absolute": (2.0, 0.4, 0, None, (40.0, 70.0)),
+    "std and relative": (2.0, 0.02, 1, None, (100.0, 2000.0)),
+}
+BY_LAW = pytest.mark.parametrize("law", LAWS)
+
+
+def draw(law: str, n: int, seed: int, *, heavy: bool = False) -> tuple[OutOfFold, np.ndarray]:
+    """Residuals by the law, and the scale each was drawn with."""
+    spread, noise, power, offset, (low, high) = LAWS[law]
+    rng = np.random.default_rng([seed, n])
+    mean = rng.uniform(low, high, n)
+    t = mean if offset is None else offset - mean
+    # Members disagree by amounts that have nothing to do with the mean.
+    std = np.median(noise * t**power + 0.1) * rng.lognormal(-0.5, 0.7, n)
+    scale = np.hypot(spread * std, noise * t**power)
+    shock = rng.standard_t(4, n) if heavy else rng.normal(size=n)
+    return OutOfFold(np.arange(n), mean + scale * shock, mean, std), scale
+
+
+def scale_of(calibration: Calibration, oof: OutOfFold) -> np.ndarray:
+    found = calibration.predictive_std(oof.mean.astype(np.float32), oof.std.astype(np.float32))
+    return found.astype(np.float64)
+
+
+@BY_LAW
+def test_known_laws_are_recovered(law: str) -> None:
+    oof, scale = draw(law, 4000, seed=1)
+    spread, noise, power, offset, _ = LAWS[law]
+    calibration = fit_calibration(oof, offset)
+    # The wildest per cent of normal residuals left out, the rest has 0.962 of the deviation.
+    ratio = scale_of(calibration, oof) / (0.962 * scale)
+    assert np.median(ratio) == pytest.approx(1, abs=0.04)
+    assert np.quantile(np.abs(ratio - 1), 0.95) < 0.12
+    if noise:
+        assert calibration.noise_power == power
+        assert calibration.noise == pytest.approx(0.962 * noise, rel=0.12)
+    assert calibration.offset == (offset if power else None)
+    if spread:
+        assert calibration.spread == pytest.approx(0.962 * spread, rel=0.12)
+
+
+@pytest.mark.parametrize("heavy", [False, True])
+@BY_LAW
+def test_coverage_of_fresh_data(law: str, heavy: bool) -> None:
+    oof, _ = draw(law, 4000, seed=2, heavy=heavy)
+    calibration = fit_calibration(oof, LAWS[law][3])
+    fresh, _ = draw(law, 20_000, seed=3, heavy=heavy)
+    levels = (0.5, 0.8, 0.9, 0.95, 0.99)
+    found = coverage(calibration, fresh.measured, fresh.mean, fresh.std, levels)
+    assert found["n"] == 20_000
+    assert list(found["intervals"]) == ["0.5", "0.8", "0.9", "0.95", "0.99"]
+    for level in levels:
+        assert found["intervals"][f"{level:g}"] == pytest.approx(level, abs=0.02)
+
+
+def test_coverage_is_even_across_scales() -> None:
+    """Conditional, not only on average: where the std is small and where it is large."""
+    oof, _ = draw("std and relative", 4000, seed=4)
+    calibration = fit_calibration(oof, None)
+    fresh, scale = draw("std and relative", 20_000, seed=5)
+    lower, upper = calibration.interval(
+        fresh.mean.astype(np.float32), fresh.std.astype(np.float32), 0.8
+    )
+    inside = (fresh.measured >= lower) & (fresh.measured <= upper)
+    for part in np.array_split(np.argsort(scale), 5):
+        assert inside[part].mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_few_wild_measurements_do_not_widen_the_rest() -> None:
+    oof, scale = draw("absolute", 4000, seed=6)
+    measured = oof.measured.copy()
+    measured[::400] += 300.0
+    calibration = fit_calibration(replace(oof, measured=measured), None)
+    ratio = scale_of(calibration, oof) / (0.962 * scale)
+    assert np.median(ratio) == pytest.approx(1, abs=0.05)
+
+
+def test_shares_are_counted() -> None:
+    calibration = Calibration(0.0, 1.0, 0, None, (0.0, 0.5, 0.9), (0.0, 1.0, 2.0))
+    error = np.array([-0.5, 0.9, 1.5, -1.9, 2.1, 3.5, 0.0, 10.0])
+    mean, std = np.full(8, 50.0), np.full(8, 1.0)
+    found = coverage(calibration, mean + error, mean, std, levels=(0.5, 0.9))
+    assert found["intervals"] == {"0.5": 3 / 8, "0.9": 5 / 8}
+    assert found["std"] == {"1": 3 / 8, "2": 5 / 8, "3": 6 / 8}
+
+
+def test_quantiles_and_levels() -> None:
+    oof, _ = draw("absolute", 2000, seed=7)
+    calibration = fit_calibration(oof, None)
+    assert calibration.levels == LEVELS
+    ratio = np.abs(oof.measured - oof.mean) / scale_of(calibration, oof)
+    for level, quantile in zip(LEVELS[1:], calibration.quantiles[1:], strict=True):
+        assert np.mean(ratio <= quantile) == pytest.approx(level, abs=1e-3)
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+    assert fit_calibration(oof, None) == calibration
+
+
+def test_members_that_never_disagree() -> None:
+    oof, scale = draw("absolute", 2000, seed=8)
+    calibration = fit_calibration(replace(oof, std=np.zeros(2000)), None)
+    assert scale_of(calibration, oof)[0] > 0
+    found = calibration.predictive_std(oof.mean.astype(np.float32), np.zeros(2000, np.float32))
+    np.testing.assert_allclose(found, 0.962 * scale, rtol=0.06)
+
+
+def test_refusals() -> None:
+    oof, _ = draw("absolute", 200, seed=9)
+    fit_calibration(oof, None)
+    short = OutOfFold(oof.rows[1:], oof.measured[1:], oof.mean[1:], oof.std[1:])
+    with pytest.raises(AnbError, match="at least 200 out-of-fold residuals, found 199"):
+        fit_calibration(short, None)
+    with pytest.raises(AnbError, match="finite and not all zero"):
+        fit_calibration(replace(oof, measured=oof.mean), None)
+    with pytest.raises(AnbError, match="finite and not all zero"):
+        fit_calibration(replace(oof, mean=np.where(np.arange(200) == 3, np.nan, 50.0)), None)

@@ -1,0 +1,308 @@
+"""The compact recipe: what xgboost makes of it, and its form on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from anb_export.compact import (
+    CompactRecipe,
+    load_recipes,
+    monotone_signs,
+    pair_constraints,
+)
+from anb_export.dataset import Dataset
+from anb_export.recipe import RecipeError, Standardised
+from anb_export.targets import TARGETS
+from anb_export.train import train_member
+from anb_export.tune import store_recipe
+
+from anb_onnx.architecture import sample
+from anb_onnx.errors import AnbError
+from anb_onnx.links import Link
+from anb_onnx.space import MNASNET
+
+from .pair_models import genes_of_pairs, predict, space_of
+
+PARAMS = {
+    "max_depth": 5,
+    "learning_rate": 0.3,
+    "min_child_weight": 1.0,
+    "subsample": 0.9,
+    "colsample_bynode": 0.8,
+    "lambda": 1.0,
+}
+RECIPE = CompactRecipe(Link(), PARAMS, num_rounds=60, early_stopping_rounds=20)
+EVERY = replace(
+    RECIPE,
+    link=Link("-1", 80.0),
+    loss_scale=0.5,
+    noise_floor=0.04,
+    huber=0.3,
+    monotone=True,
+    trim=2.5,
+)
+
+
+def member(dataset: Dataset, target: str, compact: CompactRecipe, **changes: Any) -> Any:
+    rows = compact.rows(dataset, target, np.arange(len(dataset)))
+    recipe = compact.recipe(dataset, target, rows)
+    recipe = replace(recipe, params={**recipe.params, **changes})
+    labels = recipe.transform.forward(dataset.values[target][rows])
+    weights = compact.weights(dataset, target, rows)
+    return train_member(dataset.codes[rows], labels, recipe, 1, weights=weights)
+
+
+def paths(booster: Any) -> Iterator[list[int]]:
+    """Genes on the way to each leaf, from xgboost's own JSON."""
+    document = json.loads(booster.save_raw("json"))
+    for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
+        pending: list[tuple[int, list[int]]] = [(0, [])]
+        while pending:
+            node, genes = pending.pop()
+            if tree["left_children"][node] < 0:
+                yield genes
+                continue
+            further = [*genes, tree["split_indices"][node]]
+            pending += [(tree[key][node], further) for key in ("left_children", "right_children")]
+
+
+def most_blocks(booster: Any) -> int:
+    return max(len({gene // 4 for gene in genes}) for genes in paths(booster))
+
+
+@pytest.mark.parametrize("compact", [RECIPE, EVERY], ids=["plain", "everything"])
+def test_no_path_mixes_three_blocks(dataset: Dataset, compact: CompactRecipe) -> None:
+    booster = member(dataset, "accuracy", compact)
+    assert most_blocks(booster) == 2
+    assert max(map(len, paths(booster))) > 2
+    # That this can fail: the same without the constraint.
+    anything = json.dumps([list(range(28))])
+    free = member(dataset, "accuracy", compact, interaction_constraints=anything)
+    assert most_blocks(free) > 2
+
+
+def test_constraints_are_the_pairs_of_blocks() -> None:
+    constraints = pair_constraints()
+    assert constraints == genes_of_pairs(MNASNET)
+    assert len(constraints) == 21
+    assert constraints[5] == [0, 1, 2, 3, 24, 25, 26, 27]
+    assert pair_constraints(space_of((2, 2), (3,), (2,))) == [[0, 1, 2], [0, 1, 3], [2, 3]]
+
+
+def test_monotone_members(dataset: Dataset) -> None:
+    """Raising a code of e, k or l never moves the label the wrong way, for any architecture."""
+    codes = sample(200, seed=1)
+    for target, link, sign in (
+        ("accuracy", Link(), 1),
+        ("accuracy", Link("-1"), -1),
+        ("accuracy", Link("-1", 80.0), 1),
+        ("throughput_a100", Link(), -1),
+        ("throughput_a100", Link("-1"), 1),
+        ("latency_zcu102", Link("1/2"), 1),
+    ):
+        signs = monotone_signs(target, link)
+        assert signs == (sign, sign, sign, 0) * 7
+        bound = member(dataset, target, replace(RECIPE, link=link, monotone=True))
+        free = member(dataset, target, replace(RECIPE, link=link))
+        wrong = {"bound": 0, "free": 0}
+        for gene in range(28):
+            if gene % 4 == 3:
+                continue
+            raised = codes[codes[:, gene] + 1 < MNASNET.gene_sizes[gene]]
+            higher = raised.copy()
+            higher[:, gene] += 1
+            for name, booster in (("bound", bound), ("free", free)):
+                step = sign * (predict(booster, higher) - predict(booster, raised))
+                wrong[name] += int((step < -1e-5).sum())
+        assert wrong["bound"] == 0
+        assert wrong["free"] > 0
+
+
+def test_only_numbers_have_a_direction() -> None:
+    from anb_onnx.space import Block, Gene, SearchSpace
+
+    genes = (Gene("a", (3, 5)), Gene("b", ("conv", "skip")), Gene("c", (False, True)))
+    space = SearchSpace("s", (Block("x", genes), Block("y", (Gene("d", (1, 2, 3)),))))
+    assert monotone_signs("train_time", Link(), space) == (1, 0, 0, 1)
+
+
+def test_weights(dataset: Dataset) -> None:
+    rows = np.arange(10, 90)
+    y = dataset.values["throughput_a100"][rows]
+    link = Link("-1")
+    assert RECIPE.weights(dataset, "throughput_a100", rows) is None
+    weighted = replace(RECIPE, link=link, loss_scale=0.75)
+    found = weighted.weights(dataset, "throughput_a100", rows)
+    assert found is not None
+    assert found.mean() == pytest.approx(1)
+    # dy/du of u = 1/y is y^2, by differences of the link itself.
+    u, h = link.forward(y), 1e-9
+    slope = np.abs(link.inverse(u + h) - link.inverse(u - h)) / (2 * h)
+    np.testing.assert_allclose(found / found[0], (slope / slope[0]) ** 1.5, rtol=1e-4)
+
+    noisy = replace(RECIPE, noise_floor=1e-3).weights(dataset, "throughput_a100", rows)
+    assert noisy is not None
+    wanted = 1 / (1 + (dataset.stds["throughput_a100"][rows] / y / 1e-3) ** 2)
+    np.testing.assert_allclose(noisy, wanted / wanted.mean(), rtol=1e-12)
+    # Where no std is published, nothing is known and nothing weighted.
+    unknown = replace(RECIPE, noise_floor=1e-3).weights(dataset, "latency_zcu102", rows)
+    np.testing.assert_allclose(unknown, np.ones(80))
+
+
+def test_weights_do_not_look_at_other_rows(dataset: Dataset) -> None:
+    rows = np.arange(10, 90)
+    others = np.setdiff1d(np.arange(len(dataset)), rows)
+    poisoned = {name: column.copy() for name, column in dataset.values.items()}
+    poisoned["accuracy"][others] = 1e6
+    poisoned["accuracy"][others[::2]] = np.nan
+    changed = replace(dataset, values=poisoned)
+    for compact in (replace(RECIPE, loss_scale=1.0), EVERY):
+        np.testing.assert_array_equal(
+            compact.weights(dataset, "accuracy", rows), compact.weights(changed, "accuracy", rows)
+        )
+        one, other = (compact.recipe(d, "accuracy", rows) for d in (dataset, changed))
+        assert one.to_dict() == other.to_dict()
+
+
+def test_weights_reach_the_training(dataset: Dataset) -> None:
+    plain, weighted = (
+        member(
+            dataset, "throughput_a100", replace(RECIPE, link=Link("-1"), loss_scale=scale)
+        ).save_raw("ubj")
+        for scale in (0.0, 1.0)
+    )
+    assert plain != weighted
+
+
+def test_trim(dataset: Dataset) -> None:
+    y = np.full(len(dataset), 100.0)
+    y[3], y[4], y[5] = 251.0, 250.0, 1e5
+    y[6] = np.nan
+    changed = replace(dataset, values={**dataset.values, "train_time": y})
+    rows = np.arange(2, 60)
+    kept = replace(RECIPE, trim=2.5).rows(changed, "train_time", rows)
+    assert np.setdiff1d(rows, kept).tolist() == [3, 5, 6]
+    assert np.setdiff1d(rows, RECIPE.rows(changed, "train_time", rows)).tolist() == [6]
+
+
+def test_labels_are_standardised_over_the_rows_given(dataset: Dataset) -> None:
+    rows = np.arange(30)
+    recipe = replace(RECIPE, link=Link("-1")).recipe(dataset, "throughput_a100", rows)
+    assert isinstance(recipe.transform, Standardised)
+    labels = recipe.transform.forward(dataset.values["throughput_a100"][rows])
+    assert (labels.mean(), labels.std()) == (pytest.approx(0), pytest.approx(1))
+    back = recipe.transform.inverse(labels)
+    np.testing.assert_allclose(back, dataset.values["throughput_a100"][rows], rtol=1e-12)
+    assert recipe.keep_best
+    assert (recipe.params["base_score"], recipe.params["tree_method"]) == (0.0, "hist")
+
+
+def test_pseudo_huber(dataset: Dataset) -> None:
+    rows = np.arange(30)
+    params = replace(RECIPE, huber=0.3).recipe(dataset, "accuracy", rows).params
+    assert (params["objective"], params["huber_slope"]) == ("reg:pseudohubererror", 0.3)
+    assert RECIPE.recipe(dataset, "accuracy", rows).params["objective"] == "reg:squarederror"
+    raw = {
+        slope: member(dataset, "accuracy", replace(RECIPE, huber=slope)).save_raw("json")
+        for slope in (0.01, 10.0)
+    }
+    assert raw[0.01] != raw[10.0]
+
+
+@pytest.mark.parametrize("compact", [RECIPE, EVERY])
+def test_through_json(compact: CompactRecipe, tmp_path: Path) -> None:
+    document = json.loads(json.dumps(compact.to_dict()))
+    assert CompactRecipe.from_dict(document) == compact
+    path = tmp_path / "recipes.json"
+    store_recipe(path, "accuracy", {"recipe": compact.to_dict(), "study": {}})
+    store_recipe(path, "train_time", {"recipe": RECIPE.to_dict(), "study": {}})
+    assert load_recipes(path) == {"accuracy": compact, "train_time": RECIPE}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"color": 1}, "unknown key 'color'"),
+        ({"huber": ...}, "missing key 'huber'"),
+        ({"params": {**PARAMS, "gamma": 1}}, "params must be max_depth, .*lambda; see 'gamma'"),
+        ({"params": {"max_depth": 3}}, "params must be max_depth, .*; see 'colsample_bynode'"),
+        ({"params": {**PARAMS, "lambda": "1"}}, "lambda must be a number >= 0, found '1'"),
+        ({"params": {**PARAMS, "max_depth": -1}}, "max_depth must be a number >= 0, found -1"),
+        ({"loss_scale": None}, "loss_scale must be a number >= 0, found None"),
+        ({"huber": True}, "huber must be a number >= 0, found True"),
+        ({"trim": float("nan")}, "trim must be a number >= 0, found nan"),
+        ({"noise_floor": "none"}, "noise_floor must be a number >= 0, found 'none'"),
+        ({"monotone": "false"}, "monotone must be true or false, found 'false'"),
+        ({"link": {"power": "3", "offset": None}}, "power must be one of 1, -1"),
+        ({"link": {"power": "-1", "offset": "80"}}, "offset must be a finite float"),
+    ],
+)
+def test_malformed_recipes(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    document = {**EVERY.to_dict(), **change}
+    document = {key: value for key, value in document.items() if value is not ...}
+    with pytest.raises(AnbError, match=message):
+        CompactRecipe.from_dict(document)
+    path = tmp_path / "recipes.json"
+    path.write_text(json.dumps({"accuracy": {"recipe": document}}))
+    with pytest.raises(RecipeError, match=f"cannot read the compact recipes .*{message}"):
+        load_recipes(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "3",
+        '{"accuracy": 3}',
+        '{"accuracy": {}}',
+        '{"accuracy": {"recipe": 3}}',
+        "[" * 9**5,
+    ],
+)
+def test_malformed_files(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipes.json"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=r"cannot read the compact recipes .*recipes\.json"):
+        load_recipes(path)
+    before = path.read_bytes()
+    with pytest.raises(RecipeError):
+        store_recipe(path, "accuracy", {"recipe": RECIPE.to_dict()})
+    assert path.read_bytes() == before
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no compact recipes at .*make them with `anb-export tu"):
+        load_recipes(tmp_path / "recipes.json")
+
+
+def test_link_outside_its_domain_is_refused_when_trained(dataset: Dataset) -> None:
+    """An offset below measured values leaves labels that are not numbers."""
+    with pytest.raises(AnbError):
+        member(dataset, "accuracy", replace(RECIPE, link=Link("-1", 61.0)))
+
+
+@pytest.mark.parametrize("name", [name for name, spec in TARGETS.items() if not spec.exact])
+def test_a_recipe_is_committed_for_every_measured_target(name: str) -> None:
+    recipes = load_recipes()
+    assert name in recipes, f"recipes/compact.json has no recipe for {name}: run anb-export tune"
+
+
+def test_committed_recipes_are_sound(published: Dataset) -> None:
+    recipes = load_recipes()
+    assert not [name for name in recipes if name not in TARGETS or TARGETS[name].exact]
+    for name, compact in recipes.items():
+        assert CompactRecipe.from_dict(compact.to_dict()) == compact
+        rows = compact.rows(published, name, np.arange(len(published)))
+        recipe = compact.recipe(published, name, rows)
+        y = published.values[name][rows]
+        labels = recipe.transform.forward(y)
+        assert np.isfinite(labels).all(), name
+        np.testing.assert_allclose(recipe.transform.inverse(labels), y, rtol=1e-9)
+        assert len(rows) > 0.97 * np.isfinite(published.values[name]).sum(), name

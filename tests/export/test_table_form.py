@@ -1,0 +1,202 @@
+"""The table-form ONNX file: the bits of `TableEnsemble.predict`, whatever way it is run."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from anb_export.table_form import TableModel, build_table_model
+
+from anb_onnx.architecture import sample
+from anb_onnx.errors import AnbError
+from anb_onnx.links import POWERS, Link
+from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.tables import TableEnsemble, pair_offsets
+
+from .pair_models import all_codes, space_of, symbols_of
+
+SMALL = space_of((2, 3), (4,), (2, 2, 2), (3,))
+CARD = {"metric": "accuracy", "unit": "%", "members": 8}
+LEVELS = (
+    ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+)
+
+
+def ensemble_of(space: SearchSpace, n_members: int, link: Link, seed: int = 0) -> TableEnsemble:
+    """Random entries; on the link's scale everything lies between 0.5 and 1.5."""
+    n_entries, n_pairs = pair_offsets(space)[-1], len(space.pairs)
+    rng = np.random.default_rng(seed)
+    entries = rng.integers(-(2**24), 2**24, (n_entries, n_members), dtype=np.int32)
+    return TableEnsemble(space, entries, 0.49 / n_pairs * 2.0**-24, 1.0 - 2.0**-40, link)
+
+
+def run(
+    content: bytes,
+    codes: np.ndarray,
+    *,
+    level: ort.GraphOptimizationLevel = LEVELS[2],
+    threads: int = 1,
+    batch: int | None = None,
+) -> list[np.ndarray]:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    size = batch or max(len(codes), 1)
+    parts = [
+        session.run(["mean", "std", "members"], {"architectures": codes[k : k + size]})
+        for k in range(0, max(len(codes), 1), size)
+    ]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def assert_same_bits(found: list[np.ndarray], ensemble: TableEnsemble, codes: np.ndarray) -> None:
+    wanted = ensemble.predict(symbols_of(codes, ensemble.space))
+    for one, other in zip(found, wanted, strict=True):
+        assert (one.dtype, one.shape) == (np.float32, other.shape)
+        np.testing.assert_array_equal(one.view(np.int32), other.view(np.int32))
+
+
+@pytest.mark.parametrize("n_members", [1, 3, 8])
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("offset", [None, 80.0])
+def test_every_link(n_members: int, power: str, offset: float | None) -> None:
+    ensemble = ensemble_of(SMALL, n_members, Link(power, offset), seed=n_members)
+    codes = all_codes(SMALL)
+    found = run(build_table_model(ensemble, CARD).content, codes)
+    assert_same_bits(found, ensemble, codes)
+    assert np.isfinite(found[0]).all()
+    assert len(np.unique(found[0])) > 100
+    assert (found[1] > 0).any() == (n_members > 1)
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> TableEnsemble:
+    return ensemble_of(MNASNET, 8, Link("-1", 80.0))
+
+
+@pytest.fixture(scope="module")
+def model(ensemble: TableEnsemble) -> TableModel:
+    return build_table_model(ensemble, CARD)
+
+
+CODES = sample(4097, seed=9)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("level", LEVELS)
+def test_any_way_of_running(
+    model: TableModel,
+    ensemble: TableEnsemble,
+    level: ort.GraphOptimizationLevel,
+    threads: int,
+) -> None:
+    for batch in (1, 7, 512, 4097):
+        codes = CODES[: 64 if batch == 1 else 1000 if batch == 7 else 4097]
+        found = run(model.content, codes, level=level, threads=threads, batch=batch)
+        assert_same_bits(found, ensemble, codes)
+    empty = run(model.content, CODES[:0], level=level, threads=threads)
+    assert [o.shape for o in empty] == [(0,), (0,), (0, 8)]
+
+
+@pytest.mark.parametrize("blocks", [((3,), (2,)), ((2,),) * 8, ((256,), (3,), (16, 16))])
+def test_other_spaces(blocks: tuple[tuple[int, ...], ...]) -> None:
+    space = space_of(*blocks)
+    ensemble = ensemble_of(space, 2, Link("-1/2"))
+    codes = sample(2000, seed=1, space=space)
+    codes[0] = space.cardinalities - 1
+    assert_same_bits(run(build_table_model(ensemble, CARD).content, codes), ensemble, codes)
+
+
+def test_reference_evaluator_of_onnx(model: TableModel, ensemble: TableEnsemble) -> None:
+    """The standard's own implementation of the operators, in NumPy."""
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(onnx.load_from_string(model.content))
+    found = evaluator.run(["mean", "std", "members"], {"architectures": CODES[:300]})
+    assert_same_bits(found, ensemble, CODES[:300])
+
+
+def test_standard_operators_of_an_old_opset_only(model: TableModel) -> None:
+    proto = onnx.load_from_string(model.content)
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 10)]
+    assert proto.ir_version == 5
+    assert {node.domain for node in proto.graph.node} == {""}
+    assert {node.op_type for node in proto.graph.node} == {
+        *("Transpose", "Cast", "MatMul", "Gather", "Slice"),
+        *("Mul", "Add", "Sub", "Div", "Sqrt"),
+    }
+    # One Gather per pair, one per block for its symbols, one per member for its column.
+    assert sum(node.op_type == "Gather" for node in proto.graph.node) == 21 + 7 + 8
+    onnx.checker.check_model(proto, full_check=True)
+
+
+def test_tables_lie_where_the_manifest_says(model: TableModel, ensemble: TableEnsemble) -> None:
+    facts = model.tables
+    assert facts.keys() == {"offset", "entries", "members", "scale", "shift"}
+    count = facts["entries"] * facts["members"]
+    read = np.frombuffer(model.content, "<i4", count=count, offset=facts["offset"])
+    np.testing.assert_array_equal(read.reshape(-1, facts["members"]), ensemble.entries)
+    through = json.loads(json.dumps(facts))
+    assert (through["scale"], through["shift"]) == (ensemble.scale, ensemble.shift)
+    # A reader that has file and manifest only gets the same predictions.
+    again = TableEnsemble(
+        MNASNET,
+        read.reshape(-1, facts["members"]),
+        through["scale"],
+        through["shift"],
+        ensemble.link,
+    )
+    assert_same_bits(list(again.predict(symbols_of(CODES, MNASNET))), ensemble, CODES)
+
+
+def test_size_metadata_and_bytes(model: TableModel, ensemble: TableEnsemble) -> None:
+    assert len(model.content) < 1_200_000
+    proto = onnx.load_from_string(model.content)
+    metadata = {p.key: p.value for p in proto.metadata_props}
+    assert metadata["anb_onnx.schema"] == "1"
+    card = json.loads(metadata["anb_onnx.card"])
+    assert SearchSpace.from_dict(card.pop("search_space")) == MNASNET
+    assert card == CARD
+    again = build_table_model(ensemble_of(MNASNET, 8, Link("-1", 80.0)), dict(CARD))
+    assert again.content == model.content
+    assert build_table_model(ensemble, {**CARD, "unit": "ms"}).content != model.content
+
+
+def test_a_single_entry_matters(ensemble: TableEnsemble, model: TableModel) -> None:
+    """That the comparisons above can fail: one step in one entry shows."""
+    entries = ensemble.entries.copy()
+    symbols = symbols_of(CODES[:1], MNASNET)[0]
+    place = pair_offsets(MNASNET)[20] + symbols[5] * 36 + symbols[6]
+    entries[place, 3] += 2**18
+    changed = TableEnsemble(MNASNET, entries, ensemble.scale, ensemble.shift, ensemble.link)
+    found = run(build_table_model(changed, CARD).content, CODES[:1])
+    before = run(model.content, CODES[:1])
+    assert found[2][0, 3] != before[2][0, 3]
+    np.testing.assert_array_equal(np.delete(found[2], 3), np.delete(before[2], 3))
+
+
+def test_extreme_sums_do_not_wrap() -> None:
+    """Entries whose sum reaches the ends of int32."""
+    space = space_of((2,), (2,), (2,))
+    entries = np.zeros((12, 1), dtype=np.int32)
+    entries[[3, 7, 11], 0] = [2**30, 2**30 - 1, 0]
+    entries[[0, 4, 8], 0] = [-(2**30), -(2**30), 0]
+    ensemble = TableEnsemble(space, entries, 1.0, 0.0, Link())
+    mean, _, _ = run(build_table_model(ensemble, CARD).content, all_codes(space))
+    assert (mean.max(), mean.min()) == (np.float32(2**31 - 1), -(2.0**31))
+
+
+def test_too_many_symbols_are_refused() -> None:
+    space = space_of((257 // 2, 3), (2,))
+    ensemble = TableEnsemble(space, np.zeros((384 * 2, 1), np.int32), 1.0, 0.0, Link())
+    assert math.prod(len(gene) for gene in space.blocks[0].genes) == 384
+    with pytest.raises(AnbError, match="256 symbols, one of 'hand-made' has 384"):
+        build_table_model(ensemble, CARD)
