@@ -28,6 +28,7 @@ from anb_onnx.architecture import Architecture, sample
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import codes_to_indices
 from anb_onnx.errors import AnbError, ArtifactError
+from anb_onnx.golden import read_golden, same_bits
 from anb_onnx.loading import ENGINES, load
 from anb_onnx.space import MNASNET
 from anb_onnx.surrogate import Surrogate
@@ -153,7 +154,13 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("target", metavar="TARGET")
     info.add_argument("--json", action="store_true", help="print JSON")
 
-    _command(commands, "verify", _verify, "check the SHA-256 of every artifact")
+    verify = _command(
+        commands,
+        "verify",
+        _verify,
+        "check the SHA-256 of every artifact, and an engine's bits on the golden vectors",
+    )
+    verify.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     return parser
 
 
@@ -280,17 +287,37 @@ def _info(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     try:
-        artifacts = Catalog.bundled().artifacts
+        catalog = Catalog.bundled()
     except ArtifactError as error:
         return _unverified(sys.stderr, str(error))
     code = OK
-    for artifact in artifacts:
+    for artifact in catalog.artifacts:
         try:
             artifact.read()
         except ArtifactError as error:
             code = _unverified(sys.stderr, str(error))
         else:
             sys.stdout.write(f"ok  {artifact.sha256}  {artifact.path.name}\n")
+    return code if code else _verify_golden(catalog, args.engine)
+
+
+def _verify_golden(catalog: Catalog, engine: str) -> int:
+    """Compare an engine's answers with the golden vectors, bit for bit."""
+    try:
+        golden = read_golden(catalog.folder)
+    except ArtifactError as error:
+        return _unverified(sys.stderr, str(error))
+    if golden is None:
+        return OK
+    code, n = OK, len(golden.codes)
+    for target, outputs in golden.outputs.items():
+        with load(target, engine=engine) as surrogate:
+            found = surrogate.query_codes(golden.codes, members=True)
+        if same_bits(found, outputs):
+            sys.stdout.write(f"ok  {n} golden architectures, {engine} engine  {target}\n")
+        else:
+            message = f"{target}: the {engine} engine differs from the golden vectors"
+            code = _unverified(sys.stderr, message)
     return code
 
 

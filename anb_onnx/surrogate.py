@@ -199,7 +199,7 @@ class Surrogate:
             if not self._checks_bounds:
                 check_codes(codes, self.space)
             return self._engine.predict(codes, members=members, out=out)
-        except AttributeError:
+        except (AttributeError, TypeError):
             if isinstance(codes, np.ndarray):
                 raise
             msg = f"codes must be a uint8 array [N, {self.space.n_genes}], not {show(codes)}"
