@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from anb_onnx.errors import ArtifactError
 
-#: The elementary steps an inverse link is made of, each one correctly rounded float64 operation:
-#: x*x, sqrt(x), 1/x and offset-x.
-STEPS = ("square", "sqrt", "reciprocal", "reflect")
+#: The elementary steps an inverse link is made of, in correctly rounded float64 operations: x*x,
+#: sqrt(x), 1/x, offset-x, and for the next hinge (knot, change) x + change*max(x-knot, 0).
+STEPS = ("square", "sqrt", "reciprocal", "reflect", "hinge")
 
 #: Powers on offer; a power of 1/8 stands in for the logarithm.
 POWERS = ("1", "-1", "1/2", "-1/2", "1/4", "-1/4", "1/8", "-1/8", "2", "-2", "4", "-4")
@@ -37,10 +37,15 @@ class Link:
         One of `POWERS`, as a fraction.
     offset : float or None
         In the target's unit. Targets must stay below it.
+    hinges : tuple of (knot, change)
+        A piecewise linear, increasing correction of what the inverse gives, for devices that
+        saturate: from `knot` on, in the target's unit and after the hinges before, the slope is
+        1 + `change` times what it was. Training does not see it; `inverse` ends with it.
     """
 
     power: str = "1"
     offset: float | None = None
+    hinges: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.power not in POWERS:
@@ -51,6 +56,15 @@ class Link:
         ):
             msg = f"link: offset must be a finite float or None, found {self.offset!r}"
             raise ArtifactError(msg)
+        for hinge in self.hinges:
+            if not (
+                isinstance(hinge, tuple)
+                and len(hinge) == 2
+                and all(isinstance(part, float) and math.isfinite(part) for part in hinge)
+                and hinge[1] > -1
+            ):
+                msg = f"link: a hinge is (knot, change), finite floats with change > -1; {hinge!r}"
+                raise ArtifactError(msg)
 
     @property
     def name(self) -> str:
@@ -71,7 +85,7 @@ class Link:
     @property
     def is_identity(self) -> bool:
         """Whether g(y) = y."""
-        return self.power == "1" and self.offset is None
+        return self.power == "1" and self.offset is None and not self.hinges
 
     @property
     def needs_positive(self) -> bool:
@@ -97,12 +111,13 @@ class Link:
             steps.append("reciprocal")
         if self.offset is not None:
             steps.append("reflect")
-        return tuple(steps)
+        return (*steps, *("hinge" for _ in self.hinges))
 
     def forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return g(y): float64, NaN or infinite where y is outside the link's domain.
 
-        Only training calls this, so it need not give the same bits everywhere.
+        It is the inverse of `inverse` but for the hinges, which correct what members miss. Only
+        training calls this, so it need not give the same bits everywhere.
         """
         t = y if self.offset is None else self.offset - y
         if self.needs_positive:
@@ -113,6 +128,7 @@ class Link:
         """Return the y with g(y) = u, float64, by the steps of `inverse_steps`."""
         y = np.asarray(u, dtype=np.float64)
         offset = 0.0 if self.offset is None else self.offset  # without one, no step reflects
+        hinges = iter(self.hinges)
         for step in self.inverse_steps:
             if step == "square":
                 y = y * y
@@ -120,8 +136,11 @@ class Link:
                 y = np.sqrt(y)
             elif step == "reciprocal":
                 y = 1.0 / y
-            else:
+            elif step == "reflect":
                 y = offset - y
+            else:
+                knot, change = next(hinges)
+                y = y + np.maximum(y - knot, 0.0) * change
         return y
 
     def slope(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,12 +151,13 @@ class Link:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the link as plain data, the form in which artifacts hold it."""
-        return {
+        document = {
             "name": self.name,
             "power": self.power,
             "offset": self.offset,
             "inverse": list(self.inverse_steps),
         }
+        return document | ({"hinges": [list(h) for h in self.hinges]} if self.hinges else {})
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Link:
@@ -152,7 +172,11 @@ class Link:
             offset = document["offset"]
             if type(offset) is int:  # JSON does not tell 80 from 80.0
                 offset = float(offset)
-            link = cls(document["power"], offset)
+            hinges = tuple(
+                tuple(float(part) if type(part) is int else part for part in hinge)
+                for hinge in document.get("hinges", ())
+            )
+            link = cls(document["power"], offset, hinges)  # type: ignore[arg-type]  # checked there
             steps = tuple(document["inverse"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             msg = f"link: malformed ({error}): {document!r}"

@@ -62,12 +62,15 @@ class Spec:
         Number of members M.
     steps : tuple of str
         The inverse link, as in `Link.inverse_steps`.
+    hinges : tuple of (float, float)
+        Knot and change of each hinge; constants of the code.
     """
 
     source: Source
     sizes: Sizes
     n_members: int
     steps: tuple[str, ...]
+    hinges: tuple[tuple[float, float], ...] = ()
 
 
 @cache
@@ -221,6 +224,7 @@ class _Writer:
     def _inverse(self, lane: Any, scale: Any, shift: Any, offset: Any) -> Any:
         build, kind = self.asm.build, vector(F64, WIDTH)
         y = build.fadd(build.fmul(build.sitofp(lane, kind), scale), shift)
+        hinges = iter(self.spec.hinges)
         for step in self.spec.steps:
             if step == "square":
                 y = build.fmul(y, y)
@@ -228,8 +232,13 @@ class _Writer:
                 y = self.asm.sqrt(y)
             elif step == "reciprocal":
                 y = build.fdiv(constant(F64, [1.0] * WIDTH), y)
-            else:
+            elif step == "reflect":
                 y = build.fsub(offset, y)
+            else:
+                knot, change, zero = (constant(F64, [v] * WIDTH) for v in (*next(hinges), 0.0))
+                above = build.fsub(y, knot)
+                above = build.select(build.fcmp_ordered(">", above, zero), above, zero)
+                y = build.fadd(y, build.fmul(above, change))
         return y
 
     def _summarise(self, y: list[Any]) -> tuple[Any, Any]:

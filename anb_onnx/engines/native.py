@@ -58,7 +58,7 @@ class _Target:
         """Return the kernel for a kind of input, with its first argument bound."""
         space, link = self.ensemble.space, self.ensemble.link
         sizes = tuple(tuple(len(gene) for gene in block.genes) for block in space.blocks)
-        spec = Spec(source, sizes, self.ensemble.n_members, link.inverse_steps)
+        spec = Spec(source, sizes, self.ensemble.n_members, link.inverse_steps, link.hinges)
         compiled: Kernel = kernel(spec)
         return partial(compiled, ctypes.addressof(self.parameters))
 

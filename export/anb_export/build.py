@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anb_export import workers
-from anb_export.calibrate import LEVELS, coverage, fit_calibration
+from anb_export.calibrate import LEVELS, coverage, fit_calibration, learning_gain
 from anb_export.closed_form import exact_tables
 from anb_export.compact import CompactRecipe
 from anb_export.compile import FRACTION_BITS, compile_tables
@@ -25,12 +26,12 @@ from anb_export.files import sha256, write_atomically
 from anb_export.golden import golden_vectors
 from anb_export.manifest import LICENSE, describe, set_golden, write_artifact
 from anb_export.metrics import evaluate
-from anb_export.out_of_fold import predict_out_of_fold
+from anb_export.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
 from anb_export.recipe import Standardised
 from anb_export.splits import Split
 from anb_export.table_form import build_table_model
 from anb_export.targets import TARGETS, get_target
-from anb_export.train import train
+from anb_export.train import fold_rows, train
 from anb_export.training import Training
 from anb_export.verify import compare
 from anb_onnx.architecture import sample
@@ -43,8 +44,6 @@ from anb_onnx.tables import TableEnsemble
 
 #: Members of a compact ensemble, with seeds 1 to N_MEMBERS.
 N_MEMBERS = 8
-#: Members of the ensembles that predict out of fold: half as many, as there is one per fold.
-N_OOF_MEMBERS = 4
 GOLDEN_FILE = "golden.bin"
 
 #: Random architectures on which tables are compared with the leaves they were compiled from: each
@@ -185,11 +184,16 @@ def build_compact(
         jobs=jobs,
         on_progress=report(f"{target}: out-of-fold ensembles"),
     )
-    # The expected variance of M members with ddof=0 is 1 - 1/M of the spread they are drawn from:
-    # bring the few members' std to what all members will show.
-    fewer, all_members = 1 - 1 / N_OOF_MEMBERS, 1 - 1 / len(seeds)
-    oof = replace(oof, std=oof.std * math.sqrt(all_members / fewer))
-    calibration = fit_calibration(oof, compact.link.offset)
+    oof_std = oof.std(len(seeds))
+    calibration = fit_calibration(oof.measured, oof.mean, oof_std, compact.link.offset)
+    measured_oof = np.repeat(oof.measured[:, None], oof.members.shape[1], axis=1)
+    gain = learning_gain(
+        calibration,
+        (measured_oof.ravel(), oof.members.ravel()),
+        held_out(dataset, target, compact.rows(dataset, target, split.pool), training),
+    )
+    # The members' own std shrinks by itself as they learn from more rows; the noise does not.
+    calibration = replace(calibration, noise=calibration.noise * gain)
     rows, _ = dataset.labelled(target, split.test)
     measured = dataset.values[target][rows]
     mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows]))
@@ -205,14 +209,28 @@ def build_compact(
             "test": evaluate(measured, mean64),
         },
         "calibration": calibration.to_dict(),
+        "learning_gain": gain,
         "coverage": {
-            "out_of_fold": coverage(calibration, oof.measured, oof.mean, oof.std),
+            "out_of_fold": coverage(calibration, oof.measured, oof.mean, oof_std),
             "test": coverage(calibration, measured, mean64, std64),
         },
         "fraction_bits": FRACTION_BITS,
         "verification": check(ensemble, training),
     }
     return Built(target, ensemble, card)
+
+
+def held_out(
+    dataset: Dataset, target: str, rows: NDArray[np.int64], training: Training
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (measured, predicted) of each member on the fold that stopped its training."""
+    measured, predicted = [], []
+    for member, forest in zip(training.document["members"], training.forests(), strict=True):
+        _, held = fold_rows(len(rows), int(member["seed"]))
+        measured.append(dataset.values[target][rows[held]])
+        label = forest.predict_exact(dataset.codes[rows[held]])
+        predicted.append(training.transform.inverse(label))
+    return np.concatenate(measured), np.concatenate(predicted)
 
 
 def train_compact(

@@ -31,22 +31,46 @@ class OutOfFold:
     ----------
     rows : ndarray of int64, shape (n,)
         Rows of the data set.
-    measured, mean, std : ndarray of float64, shape (n,)
+    measured : ndarray of float64, shape (n,)
+        In the target's unit.
+    members : ndarray of float64, shape (n, M)
         In the target's unit.
     """
 
     rows: NDArray[np.int64]
     measured: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
+    members: NDArray[np.float64]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The ensembles' means, float64 [n]."""
+        return np.asarray(self.members.mean(axis=1))
+
+    def std(self, n_members: int) -> NDArray[np.float64]:
+        """Return the std that ensembles of `n_members` would show on average, float64 [n].
+
+        The expected variance of M members with ddof=0 is 1 - 1/M of that which they are drawn
+        from. Where there is one member only, its std is zero and nothing can be said.
+        """
+        found = self.members.shape[1]
+        if found == 1:
+            return np.zeros(len(self.members))
+        factor = np.sqrt((1 - 1 / n_members) / (1 - 1 / found))
+        return np.asarray(self.members.std(axis=1) * factor)
 
 
-def fit_calibration(oof: OutOfFold, offset: float | None) -> Calibration:
+def fit_calibration(
+    measured: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    offset: float | None,
+) -> Calibration:
     """Fit spread, noise and noise_power, then take the quantiles.
 
     Parameters
     ----------
-    oof : OutOfFold
+    measured, mean, std : ndarray of float64, shape (n,)
+        Measurements, and what ensembles that have not seen them predict, in the target's unit.
     offset : float or None
         Offset of the target's link: noise may follow the distance to it instead of the mean.
 
@@ -65,28 +89,28 @@ def fit_calibration(oof: OutOfFold, offset: float | None) -> Calibration:
     from scipy.optimize import minimize
     from scipy.stats import t as student
 
-    residual = oof.measured - oof.mean
+    residual = measured - mean
     if len(residual) < 200:
         msg = f"a calibration needs at least 200 out-of-fold residuals, found {len(residual)}"
         raise AnbError(msg)
     if not (np.isfinite(residual).all() and residual.any()):
         msg = "out-of-fold residuals must be finite and not all zero"
         raise AnbError(msg)
-    distance = oof.mean if offset is None else offset - oof.mean
+    distance = mean if offset is None else offset - mean
     fits = []
     for power in NOISE_POWERS:
         unit = distance**power
-        spread = np.std(residual) / (np.mean(oof.std) or 1.0) / 2
+        spread = np.std(residual) / (np.mean(std) or 1.0) / 2
         start = np.log([spread, np.mean(np.abs(residual / unit)) / 2])
 
         def loss(x: NDArray[np.float64], unit: NDArray[np.float64] = unit) -> float:
-            scale = np.hypot(np.exp(x[0]) * oof.std, np.exp(x[1]) * unit)
+            scale = np.hypot(np.exp(x[0]) * std, np.exp(x[1]) * unit)
             return float(np.mean(np.log(scale) - student.logpdf(residual / scale, df=4)))
 
         found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
         fits.append((float(found.fun), power, np.exp(found.x)))
     _, power, (spread, noise) = min(fits, key=lambda fit: fit[:2])
-    scale = np.hypot(spread * oof.std, noise * distance**power)
+    scale = np.hypot(spread * std, noise * distance**power)
     # Under the t distribution the scale is not the standard deviation. Make it that of the
     # residuals, the wildest per cent apart.
     ratio = np.abs(residual / scale)
@@ -100,6 +124,38 @@ def fit_calibration(oof: OutOfFold, offset: float | None) -> Calibration:
         levels=LEVELS,
         quantiles=(0.0, *(float(q) for q in np.quantile(ratio / factor, LEVELS[1:]))),
     )
+
+
+def learning_gain(
+    calibration: Calibration,
+    fewer: tuple[NDArray[np.float64], NDArray[np.float64]],
+    more: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> float:
+    """Return how much smaller the error of a member is when it learns from more rows.
+
+    Out-of-fold ensembles learn from fewer rows than the artifact's members do, and where the
+    measurements have little noise that matters: their errors are too large by this factor. Both
+    sides here are single members on rows they have not seen.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Its noise law says in which unit errors are compared.
+    fewer, more : (measured, predicted), float64 arrays of equal shape
+        Of the out-of-fold members, and of the artifact's members on their own held-out folds.
+
+    Returns
+    -------
+    float
+        Ratio of the root mean squares, the wildest per cent of each apart; at most 1.
+    """
+
+    def error(measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
+        t = predicted if calibration.offset is None else calibration.offset - predicted
+        size = np.abs((measured - predicted) / t**calibration.noise_power)
+        return float(np.sqrt(np.mean(size[size <= np.quantile(size, 0.99)] ** 2)))
+
+    return min(1.0, error(*more) / error(*fewer))
 
 
 def coverage(

@@ -19,7 +19,11 @@ INTERRUPTED = 130
 
 
 def command_names() -> list[str]:
-    """Names of all commands: the public modules of `anb_export.commands`."""
+    """Names of all commands: those of `commands`, less the underscore after a word of Python."""
+    return [name.rstrip("_") for name in _module_names()]
+
+
+def _module_names() -> list[str]:
     found = (module.name for module in pkgutil.iter_modules(commands.__path__))
     return sorted(name for name in found if not name.startswith("_"))
 
@@ -32,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=version("anb-onnx-export"))
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in command_names():
+    for name in _module_names():
         module = importlib.import_module(f"{commands.__name__}.{name}")
         subparser = subparsers.add_parser(
-            name.replace("_", "-"), help=module.HELP, description=module.HELP
+            name.rstrip("_").replace("_", "-"), help=module.HELP, description=module.HELP
         )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)

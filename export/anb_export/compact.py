@@ -75,7 +75,11 @@ class CompactRecipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain data, as in ``recipes/compact.json``."""
         return {
-            "link": {"power": self.link.power, "offset": self.link.offset},
+            "link": {
+                "power": self.link.power,
+                "offset": self.link.offset,
+                "hinges": [list(hinge) for hinge in self.link.hinges],
+            },
             "params": dict(self.params),
             "loss_scale": self.loss_scale,
             "noise_floor": self.noise_floor,
@@ -113,7 +117,8 @@ class CompactRecipe:
         if type(document["monotone"]) is not bool:
             msg = f"compact recipe: monotone must be true or false, found {document['monotone']!r}"
             raise RecipeError(msg)
-        link = Link(document["link"]["power"], document["link"]["offset"])
+        hinges = tuple((float(knot), float(change)) for knot, change in document["link"]["hinges"])
+        link = Link(document["link"]["power"], document["link"]["offset"], hinges)
         return cls(**{**document, "link": link})
 
     def rows(self, dataset: Dataset, target: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,4 +1,8 @@
-"""The tree form: an ensemble of boosters as one ONNX graph of the ai.onnx.ml domain."""
+"""The tree forms: an ensemble of boosters as one ONNX graph of the ai.onnx.ml domain.
+
+"trees" goes through onnxmltools and runs on any onnxruntime; "tree64" is written by `tree64` and
+gives the same bits for every batch and number of threads.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,15 @@ from onnx import TensorProto, helper
 from anb_export.graph import INPUT, OPSET, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_export.manifest import describe
 from anb_export.training import Training
+from anb_export.tree64 import REQUIRES, build_tree64, check_tree64, tree64_facts
 from anb_export.verify import compare, exact_members
 from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.space import MNASNET, SearchSpace
+
+#: What `convert` makes.
+FORMS = ("trees", "tree64")
 
 #: Largest accepted difference to the exact sum of leaves, in standard deviations of the target.
 TOLERANCE = 1e-4
@@ -28,12 +36,16 @@ class ConvertError(AnbError):
     """An ensemble has no tree form that is faithful to it."""
 
 
-def convert(training: Training, *, space: SearchSpace = MNASNET) -> tuple[bytes, dict[str, Any]]:
+def convert(
+    training: Training, *, form: str = "trees", space: SearchSpace = MNASNET
+) -> tuple[bytes, dict[str, Any]]:
     """Convert trained members into one ONNX model.
 
     Parameters
     ----------
     training : Training
+    form : str
+        One of `FORMS`.
     space : SearchSpace
         Space of the architectures.
 
@@ -50,6 +62,9 @@ def convert(training: Training, *, space: SearchSpace = MNASNET) -> tuple[bytes,
         If a member is damaged or of an unsupported kind, the recipe trains on transformed labels,
         or the converted graph does not predict what the members predict.
     """
+    if form not in FORMS:
+        msg = f"unknown form {form!r}; valid forms: {', '.join(FORMS)}"
+        raise ConvertError(msg)
     if training.transform != Link():
         msg = (
             f"recipe {training.document['recipe']['name']!r} trains on transformed labels, "
@@ -63,6 +78,15 @@ def convert(training: Training, *, space: SearchSpace = MNASNET) -> tuple[bytes,
         if forest.n_features != space.n_genes:
             msg = f"{path} has {forest.n_features} features, the space {space.n_genes} genes"
             raise ConvertError(msg)
+    if form == "tree64":
+        card = describe(training, form=form, versions={"onnx": version("onnx")})
+        card |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
+        model = build_tree64(forests, card, space=space)
+        check_tree64(model, forests, sample(256, seed=0, space=space))
+        return model, card
+    if training.family != "xgb":
+        msg = f"members of the family {training.family} have the form tree64: --form tree64"
+        raise ConvertError(msg)
     card = describe(training, form="trees", versions=_versions())
     builder = GraphBuilder()
     # In float64: onnxruntime then adds the leaves in float64 and rounds once, instead of once per

@@ -1,14 +1,16 @@
-"""A boosted ensemble as flat arrays, checked, with its exact prediction.
+"""An ensemble of trees as flat arrays, checked, with its exact prediction.
 
-This is the exporter's own reading of an xgboost model: the compiler works on it, and everything
-that is exported is verified against its float64 sum of leaves.
+This is the exporter's own reading of a model: the compiler works on it, and everything that is
+exported is verified against its float64 sum of leaves. Trees of xgboost are read here, those of
+other libraries in `formats`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +33,20 @@ class ForestError(AnbError):
 
 
 @dataclass(frozen=True, eq=False)
+class Tree:
+    """One tree, not checked yet: children are positions in its own arrays, -1 at leaves.
+
+    A row goes left if ``x[feature] < threshold``; all arrays are 1-D and of equal length.
+    """
+
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Forest:
     """Single-output regression trees; prediction = base_score + one leaf value per tree.
 
@@ -44,25 +60,25 @@ class Forest:
         Threshold of a branch; 0 at leaves.
     left, right : ndarray of int32, shape (n_nodes,)
         Children, as positions in these arrays; -1 at leaves.
-    value : ndarray of float32, shape (n_nodes,)
-        Value of a leaf; 0 at branches.
+    value : ndarray of float32 or float64, shape (n_nodes,)
+        Value of a leaf; 0 at branches. xgboost's leaves are float32, those of others float64.
     default_left : ndarray of bool, shape (n_nodes,)
         Where missing values go. Architectures have none, so nothing here follows it.
     roots : ndarray of int32, shape (n_trees,)
         First node of each tree; the tree's nodes end where the next tree's begin.
     base_score : float
-        The float32 constant that is added to the leaves.
+        The constant that is added to the leaves; a float32 in models of xgboost.
     n_features : int
         Number of features the model was trained on.
     objective : str
-        Training objective, one of `OBJECTIVES`.
+        Training objective, for xgboost one of `OBJECTIVES`.
     """
 
     feature: NDArray[np.int32]
     threshold: NDArray[np.float32]
     left: NDArray[np.int32]
     right: NDArray[np.int32]
-    value: NDArray[np.float32]
+    value: NDArray[np.float32] | NDArray[np.float64]
     default_left: NDArray[np.bool_]
     roots: NDArray[np.int32]
     base_score: float
@@ -119,7 +135,98 @@ class Forest:
             If the model is malformed, or uses what has no exact counterpart here: a booster other
             than gbtree, an objective with a link function, several outputs, categorical splits.
         """
-        return _parse(_decode(content), n_features)
+        return cls.from_document(decode(content), n_features=n_features)
+
+    @classmethod
+    def from_document(cls, document: Any, *, n_features: int | None = None) -> Forest:
+        """Take the trees of a model that `decode` returned; see `from_bytes`."""
+        return _parse(document, n_features)
+
+    @classmethod
+    def from_trees(
+        cls,
+        trees: Sequence[Tree],
+        *,
+        base_score: float,
+        n_features: int,
+        objective: str,
+    ) -> Forest:
+        """Join the trees of a model of another library.
+
+        Parameters
+        ----------
+        trees : sequence of Tree
+            In the order of their sum.
+        base_score : float
+        n_features : int
+        objective : str
+            What the model was trained for, in the words of its library.
+
+        Raises
+        ------
+        ForestError
+            If there are no trees, or one is no tree or holds a number that is not finite; names
+            the tree and the node.
+        """
+        if not trees:
+            _refuse("the model holds no trees")
+        flat = {key: np.concatenate([getattr(t, key) for t in trees]) for key in _TREE_KEYS}
+        counts = np.array([len(tree.left) for tree in trees], dtype=np.int64)
+        if not np.isfinite(base_score):
+            _refuse(f"the base score must be finite, found {base_score}")
+        return _build(
+            counts,
+            **flat,
+            default_left=np.zeros(len(flat["left"]), dtype=np.bool_),
+            base_score=base_score,
+            n_features=n_features,
+            objective=objective,
+        )
+
+    def first(self, n_trees: int) -> Forest:
+        """Return the forest of the first `n_trees` trees.
+
+        Raises
+        ------
+        ForestError
+            If there are not as many.
+        """
+        if not 1 <= n_trees <= self.n_trees:
+            _refuse(f"{n_trees} trees are wanted, the model has {self.n_trees}")
+        return self._slice(0, n_trees)
+
+    def parts(self, most_nodes: int) -> Iterator[Forest]:
+        """Cut between trees into forests of at most `most_nodes` nodes (or of one larger tree).
+
+        Their leaves add up to those of the whole; each has the base score, to be added once.
+        """
+        ends = np.append(self.roots[1:], self.n_nodes).astype(np.int64)
+        start = 0
+        while start < self.n_trees:
+            limit = int(self.roots[start]) + most_nodes
+            stop = max(start + 1, int(np.searchsorted(ends, limit, side="right")))
+            yield self._slice(start, stop)
+            start = stop
+
+    def _slice(self, start: int, stop: int) -> Forest:
+        if (start, stop) == (0, self.n_trees):
+            return self
+        begin = int(self.roots[start])
+        end = int(self.roots[stop]) if stop < self.n_trees else self.n_nodes
+        kept = {
+            column: getattr(self, column)[begin:end]
+            for column in ("feature", "threshold", "value", "default_left")
+        }
+        for column in ("left", "right"):
+            child = getattr(self, column)[begin:end]
+            kept[column] = np.where(child < 0, child, child - np.int32(begin))
+        return replace(self, roots=self.roots[start:stop] - np.int32(begin), **kept)
+
+    def reached(self) -> NDArray[np.bool_]:
+        """Return which nodes can be reached: bool [n_nodes]; xgboost leaves pruned ones behind."""
+        return _visits(
+            self.left.astype(np.int64), self.right.astype(np.int64), self.roots.astype(np.int64)
+        ).astype(np.bool_)
 
     def predict_exact(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Sum the leaves in float64.
@@ -131,8 +238,10 @@ class Forest:
         Returns
         -------
         ndarray of float64, shape (n,)
-            Leaf values added in the order of the trees, then the base score. The accumulated
-            rounding is below 1e-15 of the sum of absolute leaf values.
+            Leaf values added in the order of the trees, then the base score. "Exact" is meant
+            against float32: every addition rounds to float64, so another order of the trees can
+            change the last bits. The accumulated rounding is below ``n_trees * 2**-53`` of the sum
+            of absolute leaf values.
         """
         from anb_export import _forest_numba  # numba is slow to import: only when it computes
 
@@ -155,7 +264,14 @@ class Forest:
         return total
 
 
-def _decode(content: bytes) -> Any:
+def decode(content: bytes) -> Any:
+    """Return the document that a model file in UBJSON or JSON holds.
+
+    Raises
+    ------
+    AnbError
+        If it is neither, or damaged.
+    """
     if content[:1] != b"{":
         msg = (
             "not an xgboost model in UBJSON or JSON (pickles and the old binary format are refused)"
@@ -176,21 +292,21 @@ def _parse(document: Any, n_features: int | None) -> Forest:
     booster = _get(learner, "gradient_booster")
     name = _get(booster, "name")
     if name != "gbtree":
-        _refuse(f"booster {name!r} is not supported; train with booster='gbtree'")
+        _refuse(f"booster {str(name)[:40]!r} is not supported; train with booster='gbtree'")
     objective = _get(_get(learner, "objective"), "name")
-    if objective not in OBJECTIVES:
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
         allowed = ", ".join(sorted(OBJECTIVES))
-        _refuse(f"objective {objective!r} is not supported; supported: {allowed}")
+        _refuse(f"objective {str(objective)[:40]!r} is not supported; supported: {allowed}")
     param = _get(learner, "learner_model_param")
     width = _integer(_get(param, "num_feature"), "num_feature")
     if n_features is not None and width != n_features:
         _refuse(f"the model has {width} features, expected {n_features}")
-    if _integer(param.get("num_target", 1), "num_target") > 1:
+    if _integer(_get(param, "num_target", 1), "num_target") > 1:
         _refuse("models with several targets are not supported")
-    if _integer(param.get("num_class", 0), "num_class") > 1:
+    if _integer(_get(param, "num_class", 0), "num_class") > 1:
         _refuse("models with several classes are not supported")
     model = _get(booster, "model")
-    if np.any(np.asarray(_get(model, "tree_info")) != 0):
+    if np.any(_column(_get(model, "tree_info"), "tree_info") != 0):
         _refuse("models with several output groups are not supported")
     trees = _get(model, "trees")
     base_score = _base_score(_get(param, "base_score"))
@@ -202,21 +318,55 @@ def _flatten(trees: Any, *, base_score: float, n_features: int, objective: str) 
         _refuse("the model holds no trees")
     columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
     for index, tree in enumerate(trees):
-        if _integer(_get(tree, "tree_param").get("size_leaf_vector", 1), "size_leaf_vector") > 1:
+        leaf_size = _get(_get(tree, "tree_param"), "size_leaf_vector", 1)
+        if _integer(leaf_size, "size_leaf_vector") > 1:
             _refuse(f"tree {index} has vector leaves, which are not supported")
-        if len(tree.get("categories_nodes", ())) > 0:
+        if len(_column(_get(tree, "categories_nodes", ()), "categories_nodes")) > 0:
             _refuse(f"tree {index} has categorical splits, which are not supported")
-        sizes = {key: len(_get(tree, key)) for key in _COLUMNS}
+        nodes = {key: _column(_get(tree, key), key) for key in _COLUMNS}
+        sizes = {key: len(column) for key, column in nodes.items()}
         if len(set(sizes.values())) != 1 or not sizes["left_children"]:
             _refuse(f"tree {index}: the node arrays differ in length: {sizes}")
         for key, column in columns.items():
-            column.append(np.asarray(tree[key]))
+            column.append(nodes[key])
     counts = np.array([len(column) for column in columns["left_children"]], dtype=np.int64)
     if counts.sum() > _INT32_MAX:
         _refuse(f"{counts.sum()} nodes are too many")
     flat = {key: np.concatenate(column) for key, column in columns.items()}
-    left, right = (_whole(flat, key) for key in ("left_children", "right_children"))
-    feature, condition = _whole(flat, "split_indices"), _floats(flat, "split_conditions")
+    if (_whole(flat, "split_type") != 0).any():
+        node = int(np.flatnonzero(_whole(flat, "split_type"))[0])
+        tree = int(np.searchsorted(np.cumsum(counts), node, side="right"))
+        start = int(counts[:tree].sum())
+        _refuse(f"tree {tree}, node {node - start}: categorical splits are not supported")
+    condition = _floats(flat, "split_conditions")
+    return _build(
+        counts,
+        left=_whole(flat, "left_children"),
+        right=_whole(flat, "right_children"),
+        feature=_whole(flat, "split_indices"),
+        threshold=condition,
+        value=condition,
+        default_left=_whole(flat, "default_left").astype(np.bool_),
+        base_score=base_score,
+        n_features=n_features,
+        objective=objective,
+    )
+
+
+def _build(
+    counts: NDArray[np.int64],
+    *,
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    feature: NDArray[np.int64],
+    threshold: NDArray[Any],
+    value: NDArray[Any],
+    default_left: NDArray[np.bool_],
+    base_score: float,
+    n_features: int,
+    objective: str,
+) -> Forest:
+    """Check the trees, whose children count from their own root, and join them."""
     owner = np.repeat(np.arange(len(counts)), counts)
     starts = np.cumsum(counts) - counts
     leaf = left == -1
@@ -231,23 +381,24 @@ def _flatten(trees: Any, *, base_score: float, n_features: int, objective: str) 
     for child in (left, right):
         check(~leaf & ((child < 0) | (child >= counts[owner])), "a child is out of range")
     check(~leaf & ((feature < 0) | (feature >= n_features)), f"feature not below {n_features}")
-    check(~np.isfinite(condition), "the threshold or leaf value is not finite")
-    check(_whole(flat, "split_type") != 0, "categorical splits are not supported")
+    check(~np.isfinite(np.where(leaf, value, threshold)), "the threshold or leaf is not finite")
     left, right = (np.where(leaf, -1, child + starts[owner]) for child in (left, right))
-    check(_reached_twice(left, right, starts), "is reached twice from its root")
+    check(_visits(left, right, starts) > 1, "is reached twice from its root")
     return Forest(
         feature=np.where(leaf, -1, feature).astype(np.int32),
-        threshold=np.where(leaf, 0, condition).astype(np.float32),
+        threshold=np.where(leaf, 0, threshold).astype(np.float32),
         left=left.astype(np.int32),
         right=right.astype(np.int32),
-        value=np.where(leaf, condition, 0).astype(np.float32),
-        default_left=_whole(flat, "default_left").astype(np.bool_),
+        value=np.where(leaf, value, np.zeros(1, value.dtype)),
+        default_left=default_left,
         roots=starts.astype(np.int32),
         base_score=base_score,
         n_features=n_features,
         objective=objective,
     )
 
+
+_TREE_KEYS = ("feature", "threshold", "left", "right", "value")
 
 _COLUMNS = (
     "left_children",
@@ -259,12 +410,13 @@ _COLUMNS = (
 )
 
 
-def _reached_twice(
+def _visits(
     left: NDArray[np.int64], right: NDArray[np.int64], roots: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Walk all trees level by level; mark nodes with two ways to them (a cycle, or a shared node).
+) -> NDArray[np.int64]:
+    """Walk all trees level by level; count how often each node is reached.
 
-    Nodes that are not reached at all are no fault: xgboost may leave pruned ones behind.
+    More than once is a cycle or a shared node, where the walk ends. Nodes that are not reached at
+    all are no fault: xgboost may leave pruned ones behind.
     """
     times = np.zeros(len(left), dtype=np.int64)
     front = roots
@@ -274,7 +426,7 @@ def _reached_twice(
             break
         front = front[left[front] >= 0]
         front = np.concatenate([left[front], right[front]])
-    return times > 1
+    return times
 
 
 def _base_score(text: Any) -> float:
@@ -290,16 +442,27 @@ def _base_score(text: Any) -> float:
     return value
 
 
-def _get(mapping: Any, key: str) -> Any:
-    if not isinstance(mapping, dict) or key not in mapping:
+def _get(mapping: Any, key: str, default: Any = None) -> Any:
+    """Return a value; None is no default."""
+    if not isinstance(mapping, dict) or (key not in mapping and default is None):
         _refuse(f"not an xgboost model: {key!r} is missing")
-    return mapping[key]
+    return mapping.get(key, default)
+
+
+def _column(value: Any, key: str) -> NDArray[Any]:
+    try:
+        column = np.asarray(value)
+    except (ValueError, OverflowError):  # lists of different lengths
+        column = np.empty((0, 0))
+    if column.ndim != 1:
+        _refuse(f"{key} must be a list of numbers")
+    return column
 
 
 def _integer(value: Any, key: str) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         _refuse(f"{key} must be an integer, found {str(value)[:60]!r}")
 
 

@@ -48,6 +48,8 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> d
         "split": {key: document["split"][key] for key in ("name", "sha256")},
         "versions": {**document["versions"], **versions},
         "license": LICENSE,
+        # Boosters of xgboost are what members are unless the card says otherwise.
+        **({} if training.family == "xgb" else {"family": training.family}),
     }
 
 

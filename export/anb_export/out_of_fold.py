@@ -23,11 +23,13 @@ from anb_onnx.errors import AnbError
 #: Folds of the pool, and the seed that shuffles them. No member's own folds use this seed.
 N_OOF_FOLDS = 5
 _OOF_SEED = 1_000
+#: Members of each fold's ensemble: half as many as an artifact has, as there is one per fold.
+N_OOF_MEMBERS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class FoldTask:
-    """Trains one fold's ensemble and writes what it predicts for the fold, as JSON."""
+    """Trains one fold's ensemble and writes the labels it predicts for the fold, as JSON."""
 
     index: int
     path: Path
@@ -66,17 +68,24 @@ class FoldTask:
             )
             before += booster.num_boosted_rounds()
             label = Forest.from_booster(booster).predict_exact(self.held_codes)
-            members.append(self.recipe.transform.inverse(label))
-        predicted = np.stack(members, axis=1)
+            members.append(label.tolist())
+        # Labels, not targets: hinges may still be fitted to them.
+        write_atomically(self.path, to_json({"key": self.key, "labels": members}))
+
+    def members(self) -> NDArray[np.float64]:
+        """Return what the members predict for the fold, in the target's unit: [n_held, M].
+
+        Raises
+        ------
+        AnbError
+            If a prediction is outside the domain of the link.
+        """
+        labels = np.array(json.loads(self.path.read_bytes())["labels"]).T
+        predicted = self.recipe.transform.inverse(labels)
         if not np.isfinite(predicted).all():
             msg = f"{self.path.name}: a member left the domain of its link; choose another link"
             raise AnbError(msg)
-        document = {
-            "key": self.key,
-            "mean": predicted.mean(axis=1).tolist(),
-            "std": predicted.std(axis=1).tolist(),
-        }
-        write_atomically(self.path, to_json(document))
+        return predicted
 
 
 def predict_out_of_fold(
@@ -131,11 +140,5 @@ def predict_out_of_fold(
         tasks.append(FoldTask(index, path, training_set, recipe, seeds, codes))
         folds.append(held)
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
-    found = [json.loads(task.path.read_bytes()) for task in tasks]
     order = np.concatenate(folds)
-    return OutOfFold(
-        rows=order,
-        measured=y[order],
-        mean=np.concatenate([np.array(f["mean"]) for f in found]),
-        std=np.concatenate([np.array(f["std"]) for f in found]),
-    )
+    return OutOfFold(order, y[order], np.concatenate([task.members() for task in tasks]))

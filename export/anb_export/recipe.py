@@ -163,6 +163,17 @@ class Recipe:
             "keep_best": self.keep_best,
         }
 
+    def training_dict(self) -> dict[str, Any]:
+        """Return `to_dict` without what training does not see: the hinges of the link."""
+        document = self.to_dict()
+        transform = dict(document["transform"])
+        if "link" in transform:
+            link = transform["link"]
+            transform["link"] = Link(link["power"], link["offset"]).to_dict()
+        elif "power" in transform:
+            transform = Link(transform["power"], transform["offset"]).to_dict()
+        return {**document, "transform": transform}
+
 
 def upstream_recipe(target: str, hyperparameters: str | Path) -> Recipe:
     """Return the recipe of Accel-NASBench itself.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.dataset import Dataset
+from anb_export.files import write_atomically
 from anb_onnx.errors import AnbError
 
 PARTS = ("train", "val", "test")
@@ -82,27 +85,63 @@ def read_split(dataset: Dataset, split: str | Path) -> Split:
     return _from_folder(dataset, Path(split))
 
 
-def random_split(dataset: Dataset, seed: int) -> Split:
-    """Draw 80/10/10 of the distinct architectures with a generator of its own.
+#: Shares of training, validation and test rows, as in the reference.
+RATIOS = (Fraction(8, 10), Fraction(1, 10), Fraction(1, 10))
+
+
+def random_split(
+    dataset: Dataset, seed: int, ratios: tuple[Fraction, Fraction, Fraction] = RATIOS
+) -> Split:
+    """Draw shares of the distinct architectures with a generator of its own.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    seed : int
+    ratios : tuple of Fraction
+        Shares of training, validation and test rows. Validation and test parts are rounded down;
+        the training part takes the remainder.
 
     Raises
     ------
     SplitError
-        If there are fewer than 10 distinct architectures.
+        If the ratios are not three positive shares with the sum 1, or a part would be empty.
     """
+    if len(ratios) != 3 or min(ratios) <= 0 or sum(ratios) != 1:
+        found = ", ".join(f"{float(ratio):g}" for ratio in ratios)
+        msg = f"ratios must be three positive shares with the sum 1, found {found}"
+        raise SplitError(msg)
     groups = dataset.groups()
     n_groups = int(groups.max()) + 1 if len(groups) else 0
-    tenth = n_groups // 10
-    if tenth == 0:
-        msg = f"a random split needs at least 10 distinct architectures, found {n_groups}"
+    n_val, n_test = (int(n_groups * ratio) for ratio in ratios[1:])
+    if min(n_val, n_test) == 0:
+        needed = math.ceil(1 / min(ratios[1:]))
+        msg = f"a random split needs at least {needed} distinct architectures, found {n_groups}"
         raise SplitError(msg)
     order = np.random.default_rng(seed).permutation(n_groups)
     part_of_group = np.zeros(n_groups, dtype=np.int64)  # 0: train, which takes the remainder
-    part_of_group[order[:tenth]] = 1
-    part_of_group[order[tenth : 2 * tenth]] = 2
+    part_of_group[order[:n_val]] = 1
+    part_of_group[order[n_val : n_val + n_test]] = 2
     part = part_of_group[groups]
     rows = [np.flatnonzero(part == k).astype(np.int64) for k in range(3)]
-    return _make(dataset, f"random:{seed}", rows)
+    name = f"random:{seed}"
+    if ratios != RATIOS:
+        name += ":" + "/".join(f"{float(ratio):g}" for ratio in ratios)
+    return _make(dataset, name, rows)
+
+
+def write_split(folder: Path, dataset: Dataset, split: Split) -> None:
+    """Write ``train``, ``val`` and ``test_paths.json``, as the reference publishes them.
+
+    Raises
+    ------
+    AnbError
+        If a file cannot be written.
+    """
+    for part, rows in split.parts().items():
+        names = [dataset.names[row] for row in rows]
+        content = json.dumps(names).encode()
+        write_atomically(folder / f"{part}_paths.json", content)
 
 
 def _from_folder(dataset: Dataset, folder: Path) -> Split:

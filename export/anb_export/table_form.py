@@ -99,7 +99,7 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
 
 def invert_link(builder: GraphBuilder, link: Link, u: str) -> str:
     """Append the steps of the inverse link to the float64 tensor `u`."""
-    y = u
+    y, hinges = u, iter(link.hinges)
     for step in link.inverse_steps:
         if step == "square":
             y = builder.add("Mul", y, y)
@@ -107,8 +107,12 @@ def invert_link(builder: GraphBuilder, link: Link, u: str) -> str:
             y = builder.add("Sqrt", y)
         elif step == "reciprocal":
             y = builder.add("Div", builder.constant(1.0, np.float64), y)
-        else:
+        elif step == "reflect":
             y = builder.add("Sub", builder.constant(link.offset, np.float64), y)
+        else:
+            knot, change, zero = (builder.constant(v, np.float64) for v in (*next(hinges), 0.0))
+            above = builder.add("Max", builder.add("Sub", y, knot), zero)
+            y = builder.add("Add", y, builder.add("Mul", above, change))
     return y
 
 

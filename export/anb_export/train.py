@@ -161,9 +161,7 @@ def train_member(
 def _cut_to_best(booster: Any) -> Any:
     best = booster[: booster.best_iteration + 1]
     # Slicing loses the attributes that tell why the member ends here.
-    best.set_attr(
-        best_iteration=str(booster.best_iteration), best_score=booster.attr("best_score")
-    )
+    best.set_attr(best_iteration=str(booster.best_iteration), best_score=booster.attr("best_score"))
     return best
 
 
@@ -182,7 +180,7 @@ class MemberTask:
         """Digest of all that decides the member's bytes."""
         facts = {
             "data": self.rows.sha256,
-            "recipe": self.recipe.to_dict(),
+            "recipe": self.recipe.training_dict(),
             "seed": self.seed,
             "folds": N_FOLDS,
             "versions": {package: version(package) for package in _VERSIONS},

@@ -7,15 +7,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anb_export.files import sha256
 from anb_export.forest import Forest
+from anb_export.formats import FAMILIES
 from anb_export.recipe import LabelTransform, transform_from_dict
 from anb_export.targets import TARGETS, TargetSpec
 from anb_onnx.errors import AnbError
 
+if TYPE_CHECKING:
+    from anb_export.family_models import Member
+
 _NAME = "training.json"
+#: Names of members: boosters of xgboost and LightGBM, and arrays of the other families.
+_MEMBER = r"[\w.-]+\.(ubj|txt|npz)"
 
 
 class TrainingError(AnbError):
@@ -57,6 +63,11 @@ class Training:
         return transform_from_dict(self.document["recipe"]["transform"])
 
     @property
+    def family(self) -> str:
+        """Family of the members' models: one of `formats.FAMILIES`."""
+        return str(self.document.get("family", "xgb"))
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The members' files, in order."""
         return tuple(self.folder / member["file"] for member in self.document["members"])
@@ -80,9 +91,28 @@ class Training:
         Raises
         ------
         AnbError
+            If a file is missing, not the one described, or not a supported model, or the members
+            are no trees.
+        """
+        if self.family == "xgb":
+            return tuple(Forest.from_bytes(content) for content in self.contents())
+        found = [member for member in self.members() if isinstance(member, Forest)]
+        if len(found) != len(self.document["members"]):
+            msg = f"{self.folder} holds members of the family {self.family}, which are no trees"
+            raise TrainingError(msg)
+        return tuple(found)
+
+    def members(self) -> tuple[Member, ...]:
+        """Read and parse the members, whatever their family.
+
+        Raises
+        ------
+        AnbError
             If a file is missing, not the one described, or not a supported model.
         """
-        return tuple(Forest.from_bytes(content) for content in self.contents())
+        from anb_export.family_models import read_member
+
+        return tuple(read_member(self.family, content) for content in self.contents())
 
 
 def open_training(folder: str | Path) -> Training:
@@ -128,6 +158,8 @@ def _check(document: Any, path: Path) -> None:
     require(isinstance(document, dict), "expected an object")
     require(document.get("schema") == 1, f"schema must be 1, found {document.get('schema')!r}")
     require(document.get("target") in TARGETS, f"unknown target {document.get('target')!r}")
+    family = document.get("family", "xgb")
+    require(family in FAMILIES, f"unknown family {family!r}")
     std = document.get("target_std")
     require(isinstance(std, float) and std > 0, f"target_std must be positive, found {std!r}")
     for key in ("recipe", "dataset", "split", "metrics", "versions"):
@@ -140,7 +172,7 @@ def _check(document: Any, path: Path) -> None:
         require(isinstance(member, dict), "a member must be an object")
         file, digest = member.get("file"), member.get("sha256")
         require(
-            isinstance(file, str) and re.fullmatch(r"[\w.-]+\.ubj", file) is not None,
+            isinstance(file, str) and re.fullmatch(_MEMBER, file) is not None,
             f"a member's file must be a plain name, found {file!r}",
         )
         require(isinstance(digest, str), f"{file}: sha256 is missing")

@@ -20,6 +20,8 @@ from anb_export.compact import CompactRecipe, load_recipes
 from anb_export.dataset import Dataset
 from anb_export.files import to_json, write_atomically
 from anb_export.metrics import evaluate
+from anb_export.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
+from anb_export.recalibrate import apply_hinges, fit_hinges
 from anb_export.recipe import Recipe
 from anb_export.targets import get_target
 from anb_onnx.links import Link
@@ -293,10 +295,21 @@ def tune(
         finalists[-1]["recipe"] = compact
     best = min(finalists, key=lambda f: (f["score"], f["trial"]))
     chosen: CompactRecipe = best["recipe"]
+    # The same ensembles that will calibrate the artifact; see `recalibrate`.
+    oof = predict_out_of_fold(
+        dataset,
+        target,
+        pool,
+        chosen,
+        tuple(range(1, N_OOF_MEMBERS + 1)),
+        storage.parent / "out_of_fold" / target,
+    )
+    hinges = fit_hinges(oof.mean, oof.measured)
+    chosen = replace(chosen, link=replace(chosen.link, hinges=hinges))
     return {
         "recipe": chosen.to_dict(),
         "study": {
-            "trials": n_trials,
+            "trials": len(done()),
             "chosen_trial": best["trial"],
             "single_member": complete[[t.number for t in complete].index(best["trial"])].user_attrs[
                 "metrics"
@@ -306,6 +319,10 @@ def tune(
                 for f in finalists
             ],
             "best_by_link": _best_by_link(complete),
+            "out_of_fold": {
+                "without_hinges": evaluate(oof.measured, oof.mean),
+                "with_hinges": evaluate(oof.measured, apply_hinges(oof.mean, hinges)),
+            },
         },
     }
 

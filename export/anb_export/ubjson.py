@@ -54,6 +54,27 @@ def loads(content: bytes) -> Any:
     return value
 
 
+def member(content: bytes, key: str) -> bytes | None:
+    """Return the bytes of one member of a document that is an object; None if it has none such.
+
+    Raises
+    ------
+    UbjsonError
+        If the bytes are malformed up to there, or the document is no object.
+    """
+    reader = _Reader(content)
+    if reader.take(1) != b"{":
+        msg = "UBJSON: the document is no object"
+        raise UbjsonError(msg)
+    while reader.peek() != b"}":
+        name = reader.string()
+        start = reader.position
+        reader.value(reader.take(1), 1)
+        if name == key:
+            return content[start : reader.position]
+    return None
+
+
 class _Reader:
     def __init__(self, content: bytes) -> None:
         self.content = content

@@ -111,6 +111,9 @@ def verify(
     if n < 1:
         msg = f"n must be at least 1, found {n}"
         raise VerifyError(msg)
+    if training.family != "xgb":
+        msg = f"{training.folder} holds members of the family {training.family}, not of xgboost"
+        raise VerifyError(msg)
     codes = sample(n, seed=seed, space=space)
     outputs = run_model(model, codes)
     exact = _difference(outputs, exact_members(training, codes), training.target_std)

@@ -85,7 +85,7 @@ def stage_progress() -> Iterator[Callable[[str], OnProgress]]:
 
 
 @contextmanager
-def trial_progress(name: str, n_trials: int) -> Iterator[Callable[[int, float], None]]:
+def trial_progress(name: str, n_trials: int | None) -> Iterator[Callable[[int, float], None]]:
     """Show a bar of trials; yields the callback for `tune.tune`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -100,3 +100,37 @@ def trial_progress(name: str, n_trials: int) -> Iterator[Callable[[int, float], 
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(name, total=n_trials, best="-")
         yield lambda count, best: progress.update(bar, completed=count, best=f"{best:.4f}")
+
+
+@contextmanager
+def byte_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar of bytes; yields the callback for `fetch.fetch`."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = progress.add_task(name, total=None)
+
+    def update(done: int, total: int | None) -> None:
+        progress.start()  # only now: what is in the cache shows no bar
+        progress.update(bar, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        if progress.live.is_started:
+            progress.stop()

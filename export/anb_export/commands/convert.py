@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anb_export.commands._show import note
 
-HELP = "convert trained members into one ONNX file (tree form)"
+HELP = "convert trained members into one ONNX file (tree forms)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.onnx",
         help="file to write; manifest.json beside it gets an entry",
     )
+    parser.add_argument(
+        "--form",
+        choices=("trees", "tree64"),
+        default="trees",
+        help="trees: float32 leaves, for any onnxruntime (default); tree64: the same bits for any "
+        "batch and number of threads, for onnxruntime >= 1.24",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         msg = f"--out must end in .onnx, found {arguments.out}"
         raise AnbError(msg)
     training = read_training(arguments.members)
-    model, card = convert(training)
+    model, card = convert(training, form=arguments.form)
     write_artifact(arguments.out, model, training.target, card)
     note(f"wrote {arguments.out} ({len(model):,} bytes, {card['members']} members)")
     return 0

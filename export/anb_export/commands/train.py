@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from anb_export.commands import _arguments
 from anb_export.commands._show import member_progress, note, say
 
+if TYPE_CHECKING:
+    from anb_export.training import Training
+
 HELP = "train the members of an ensemble for one target"
 
-_RECIPES = ("upstream",)
+#: Members of an ensemble of each recipe, unless told otherwise.
+_MEMBERS = {"upstream": 6, "compact": 8}
+_FAMILIES = ("xgb", "lgb", "forest", "svr", "nusvr")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,52 +28,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder for the members"
     )
     parser.add_argument(
-        "--recipe", choices=_RECIPES, default="upstream", help="how to train (default: %(default)s)"
+        "--recipe",
+        choices=tuple(_MEMBERS),
+        default="upstream",
+        help="upstream: as the reference; compact: for exact tables, with bundled hyper-parameters "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--family",
+        choices=_FAMILIES,
+        default="xgb",
+        help="kind of model, for the upstream recipe (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--recipes",
+        type=Path,
+        metavar="FILE",
+        help="compact recipes as `anb-export tune` writes them (default: the bundled ones)",
     )
     members = parser.add_mutually_exclusive_group()
     members.add_argument(
         "--members",
         type=_arguments.positive,
-        default=6,
         metavar="M",
-        help="number of members, with seeds 1 to M (default: %(default)s)",
+        help="number of members, with seeds 1 to M (default: 6, compact 8)",
     )
     members.add_argument(
         "--seeds", type=_arguments.seeds, metavar="S,S,...", help="a member for each of these seeds"
     )
-    parser.add_argument(
-        "--jobs",
-        type=_arguments.positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="members trained at a time (default: %(default)s); the result does not depend on it",
-    )
+    _arguments.add_jobs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the quality on each part of the split."""
     from anb_export.dataset import read_dataset
-    from anb_export.recipe import upstream_recipe
     from anb_export.splits import PARTS, read_split
     from anb_export.targets import get_target
-    from anb_export.train import train
+    from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)
-    recipe = upstream_recipe(spec.name, _arguments.hyperparameters_of(arguments))
+    if arguments.recipe == "compact" and arguments.family != "xgb":
+        msg = f"the compact recipe is for the family xgb, found --family {arguments.family}"
+        raise AnbError(msg)
+    train, num_rounds = _prepare(arguments, spec.name)
     dataset = read_dataset(arguments.dataset)
     split = read_split(dataset, _arguments.split_of(arguments))
-    seeds = arguments.seeds or list(range(1, arguments.members + 1))
-    with member_progress(len(seeds), recipe.num_rounds) as on_progress:
-        training = train(
-            dataset,
-            split,
-            spec.name,
-            recipe,
-            seeds,
-            arguments.out,
-            jobs=arguments.jobs,
-            on_progress=on_progress,
-        )
+    count = arguments.members or _MEMBERS[arguments.recipe]
+    seeds = arguments.seeds or list(range(1, count + 1))
+    with member_progress(len(seeds), num_rounds) as on_progress:
+        training = train(dataset, split, tuple(seeds), on_progress)
     facts = training.document["dataset"]
     if facts["n_dropped"]:
         note(f"{facts['n_dropped']} training records without {spec.name} were dropped")
@@ -80,3 +89,52 @@ def run(arguments: argparse.Namespace) -> int:
         )
     note(f"wrote {len(seeds)} members of {spec.name} to {arguments.out}")
     return 0
+
+
+def _prepare(arguments: argparse.Namespace, target: str) -> tuple[Callable[..., Training], int]:
+    """Return what trains the members, and the most rounds of one; read the recipe only."""
+    if arguments.recipe == "compact":
+        from anb_export.build import train_compact
+        from anb_export.compact import load_recipes
+        from anb_export.recipe import RecipeError
+
+        recipes = load_recipes(arguments.recipes)
+        if target not in recipes:
+            msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
+            raise RecipeError(msg)
+        compact = recipes[target]
+
+        def by_compact(*given: Any) -> Training:
+            dataset, split, seeds, on_progress = given
+            return train_compact(
+                dataset,
+                split,
+                target,
+                compact,
+                seeds,
+                arguments.out,
+                jobs=arguments.jobs,
+                on_progress=on_progress,
+            )
+
+        return by_compact, compact.num_rounds
+
+    from anb_export.families import train_family
+    from anb_export.family_recipe import family_recipe
+
+    recipe = family_recipe(arguments.family, target, _arguments.hyperparameters_of(arguments))
+
+    def by_family(*given: Any) -> Training:
+        dataset, split, seeds, on_progress = given
+        return train_family(
+            dataset,
+            split,
+            target,
+            recipe,
+            seeds,
+            arguments.out,
+            jobs=arguments.jobs,
+            on_progress=on_progress,
+        )
+
+    return by_family, recipe.num_rounds or 1

@@ -1,0 +1,335 @@
+"""Models of several libraries and file formats, read into one kind of value.
+
+Files are told apart by their content, never by their name. A live estimator is pickled first and
+then read like a file, so that there is one reader for each library. No file is ever handed to the
+library that wrote it: what is read is checked here, as `Forest` or `Kernel`.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export import ubjson
+from anb_export.forest import Forest, Tree, decode
+from anb_export.lightgbm_text import MAGIC, integer_threshold, read_lightgbm
+from anb_export.safe_pickle import LIMIT, Object, loads
+from anb_export.svm_form import Kernel, kernel_from_state
+from anb_onnx.errors import AnbError
+from anb_onnx.space import MNASNET, SearchSpace
+
+#: Model families by the names that `anb-export train --family` knows.
+FAMILIES = ("xgb", "lgb", "forest", "svr", "nusvr")
+
+_DEFAULT_NAMES = (re.compile(r"f(\d+)"), re.compile(r"Column_(\d+)"))
+
+# After a block of parameters, the name of the booster behind its length in eight bytes.
+_OLD_BINARY = re.compile(rb"[\x04-\x08]\0{7}(gbtree|gblinear|dart)")
+
+
+class FormatError(AnbError):
+    """A file or object is no model of a supported kind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model, whatever it was stored in.
+
+    Attributes
+    ----------
+    family : str
+        One of `FAMILIES`.
+    member : Forest or Kernel
+        What computes; for a `Forest` all trees that the model predicts with.
+    feature_names : tuple of str
+        Names the model was trained with; empty if it has none.
+    best : Forest or None
+        The trees up to the best round of early stopping, where the model recorded one.
+    content : bytes or None
+        For xgboost, the model alone in UBJSON or JSON, as ``Booster.load_model`` takes it.
+    """
+
+    family: str
+    member: Forest | Kernel
+    feature_names: tuple[str, ...] = ()
+    best: Forest | None = None
+    content: bytes | None = None
+
+    def at_best_iteration(self) -> Model:
+        """Return the model cut off after its best round.
+
+        Raises
+        ------
+        FormatError
+            If it recorded none.
+        """
+        if self.best is None:
+            msg = "the model has no best iteration: it was trained without early stopping"
+            raise FormatError(msg)
+        return replace(self, member=self.best, content=None)
+
+
+def read_model(path: str | Path, *, limit: int = LIMIT) -> Model:
+    """Read a model file; see `model_from_bytes`.
+
+    Raises
+    ------
+    AnbError
+        As `model_from_bytes`; the message begins with the path.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            _refuse(f"{size} bytes are too many, at most {limit} are read")
+        return model_from_bytes(path.read_bytes(), limit=limit)
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise FormatError(msg) from error
+    except AnbError as error:
+        msg = f"{path}: {error}"
+        raise FormatError(msg) from error
+
+
+def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
+    """Read a model.
+
+    Parameters
+    ----------
+    content : bytes
+        A model of xgboost in UBJSON or JSON; of LightGBM in text; or a pickle (joblib's too, if not
+        compressed) of an xgboost or LightGBM Booster or regressor, or of scikit-learn's
+        RandomForestRegressor, SVR or NuSVR.
+    limit : int
+        Largest pickle.
+
+    Raises
+    ------
+    AnbError
+        If the content is damaged, or of another kind; says what to do instead.
+    """
+    if content[:1] == b"{":
+        return _xgboost(content)
+    if content.replace(b"\r\n", b"\n", 1).startswith(MAGIC):
+        return _lightgbm(content.replace(b"\r\n", b"\n"), None)
+    for magic, what in _REFUSED:
+        if content.startswith(magic):
+            _refuse(what)
+    if _OLD_BINARY.search(content[:512]):
+        _refuse(
+            "a model in xgboost's old binary format, which xgboost gave up; with the xgboost "
+            "that wrote it, load it and save it as .ubj"
+        )
+    return _from_pickle(loads(content, limit=limit))
+
+
+def model_from_object(estimator: Any) -> Model:
+    """Read a live model: a Booster or regressor of xgboost or LightGBM, or of scikit-learn.
+
+    Raises
+    ------
+    AnbError
+        If it is of another kind.
+    """
+    try:
+        content = pickle.dumps(estimator, protocol=4)
+    except Exception as error:  # an object may fail in any way of its own
+        kind = f"{type(estimator).__module__}.{type(estimator).__name__}"
+        msg = f"{kind} cannot be pickled: {str(error)[:200]}"
+        raise FormatError(msg) from error
+    return _from_pickle(loads(content))
+
+
+def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
+    """Check that a model takes the codes of a space: its number of features and their names.
+
+    Raises
+    ------
+    FormatError
+        If it has another number of features, or they are named, but not as the genes (nor
+        numbered, as xgboost and LightGBM do by themselves).
+    """
+    width, names = model.member.n_features, model.feature_names
+    if width != space.n_genes:
+        _refuse(f"the model has {width} features, the space {space.name!r} {space.n_genes} genes")
+    if not names or names == space.gene_names:
+        return
+    for pattern in _DEFAULT_NAMES:
+        found = [pattern.fullmatch(name) for name in names]
+        if [int(match[1]) if match else -1 for match in found] == list(range(width)):
+            return
+    position = next(
+        (
+            k
+            for k, pair in enumerate(zip(names, space.gene_names, strict=False))
+            if len({*pair}) > 1
+        ),
+        len(names),
+    )
+    shown = names[position][:60] if position < len(names) else "nothing"
+    _refuse(
+        f"feature {position} of the model is {shown!r}, expected {space.gene_names[position]!r}: "
+        "the features must be the genes' codes, in the order of the space"
+    )
+
+
+def _from_pickle(value: Any) -> Model:
+    if not isinstance(value, Object):
+        _refuse(f"the pickle holds a {type(value).__name__}, no model; pickle the model itself")
+    reader = _READERS.get(value.kind)
+    if reader is None:
+        _refuse(f"the pickle holds a {value.kind}, which is no model that is supported")
+    return reader(value.state)
+
+
+def _xgboost(content: bytes) -> Model:
+    document = decode(content)
+    if isinstance(document, dict) and "Model" in document:
+        # What pickles hold: the model beside the training's configuration.
+        inner = ubjson.member(content, "Model")
+        if inner is None:
+            _refuse("not an xgboost model: 'Model' is missing")
+        content, document = inner, document["Model"]
+    forest = Forest.from_document(document)
+    learner = document["learner"]
+    names = learner.get("feature_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        _refuse("not an xgboost model: feature_names must be strings")
+    return Model("xgb", forest, tuple(names), _best_xgboost(forest, learner), content)
+
+
+def _best_xgboost(forest: Forest, learner: Mapping[str, Any]) -> Forest | None:
+    attributes = learner.get("attributes")
+    best = attributes.get("best_iteration") if isinstance(attributes, dict) else None
+    if best is None:
+        return None
+    param = learner["gradient_booster"]["model"].get("gbtree_model_param")
+    per_round = param.get("num_parallel_tree", "1") if isinstance(param, dict) else "1"
+    if not all(re.fullmatch(r"\d{1,9}", str(text)) for text in (best, per_round)):
+        _refuse(f"best_iteration must be an integer, found {str(best)[:40]!r}")
+    return forest.first((int(best) + 1) * max(1, int(per_round)))
+
+
+def _xgboost_booster(state: Mapping[str, Any]) -> Model:
+    handle = state.get("handle")
+    if not isinstance(handle, bytes | bytearray):
+        _refuse("the pickled xgboost Booster holds no model")
+    if not handle.startswith(b"{"):
+        _refuse(
+            "the pickle was written by an xgboost before 1.6, in its old binary format; with the "
+            "xgboost that wrote it, load it and save it as .ubj"
+        )
+    return _xgboost(bytes(handle))
+
+
+def _lightgbm_booster(state: Mapping[str, Any]) -> Model:
+    text = state.get("_handle", state.get("handle"))  # since and before LightGBM 4
+    if not isinstance(text, str):
+        _refuse("the pickled LightGBM Booster holds no model")
+    return _lightgbm(text, state.get("best_iteration"))
+
+
+def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
+    found = read_lightgbm(content)
+    if type(best_iteration) is not int or best_iteration <= 0:
+        return Model("lgb", found.forest, found.feature_names)
+    # LightGBM itself predicts with the best round unless told otherwise, so the reference does.
+    best = found.forest.first(min(best_iteration, found.forest.n_trees))
+    return Model("lgb", best, found.feature_names, best)
+
+
+def _wrapped(state: Mapping[str, Any]) -> Model:
+    inner = state.get("_Booster")
+    if not isinstance(inner, Object):
+        _refuse("the estimator is not fitted")
+    return _from_pickle(inner)
+
+
+def _random_forest(state: Mapping[str, Any]) -> Model:
+    estimators, width = state.get("estimators_"), state.get("n_features_in_")
+    if not isinstance(estimators, list) or not estimators or type(width) is not int:
+        _refuse("the random forest is not fitted")
+    if state.get("n_outputs_") != 1:
+        _refuse(f"a random forest with {state.get('n_outputs_')} outputs is not supported; fit one")
+    # The forest's prediction is the mean of its trees; as a sum, each leaf counts a share.
+    trees = [_sklearn_tree(k, tree, len(estimators)) for k, tree in enumerate(estimators)]
+    forest = Forest.from_trees(
+        trees, base_score=0.0, n_features=width, objective=str(state.get("criterion"))[:40]
+    )
+    return Model("forest", forest)
+
+
+def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
+    inner = estimator.state.get("tree_") if isinstance(estimator, Object) else None
+    state = inner.state if isinstance(inner, Object) else {}
+    nodes, values = state.get("nodes"), state.get("values")
+    if not isinstance(nodes, np.ndarray) or not isinstance(values, np.ndarray):
+        _refuse(f"tree {index} is damaged: it has no nodes")
+    if nodes.ndim != 1 or values.shape != (len(nodes), 1, 1) or values.dtype.kind != "f":
+        _refuse(f"tree {index} is damaged: {len(nodes)} nodes, values of shape {values.shape}")
+    missing = {"left_child", "right_child", "feature", "threshold"} - {*(nodes.dtype.names or ())}
+    if missing:
+        _refuse(f"tree {index} is damaged: {sorted(missing)[0]!r} is missing")
+    leaf = nodes["left_child"] == -1
+    return Tree(
+        feature=_int64(nodes["feature"]),
+        # scikit-learn goes left if x <= threshold, like LightGBM.
+        threshold=np.where(leaf, 0, integer_threshold(nodes["threshold"].astype(np.float64))),
+        left=_int64(nodes["left_child"]),
+        right=_int64(nodes["right_child"]),
+        value=np.where(leaf, values.reshape(-1) / n_trees, 0.0),
+    )
+
+
+def _int64(column: NDArray[Any]) -> NDArray[np.int64]:
+    if column.dtype.kind != "i":
+        _refuse("a tree is damaged: children and features must be integers")
+    return column.astype(np.int64)
+
+
+def _support_vectors(family: str) -> Callable[[Mapping[str, Any]], Model]:
+    def read(state: Mapping[str, Any]) -> Model:
+        return Model(family, kernel_from_state(state))
+
+    return read
+
+
+def _refuse(message: str) -> NoReturn:
+    raise FormatError(message)
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Model]] = {
+    "xgboost.core.Booster": _xgboost_booster,
+    "xgboost.sklearn.XGBRegressor": _wrapped,
+    "lightgbm.basic.Booster": _lightgbm_booster,
+    "lightgbm.sklearn.LGBMRegressor": _wrapped,
+    "sklearn.ensemble._forest.RandomForestRegressor": _random_forest,
+    "sklearn.svm._classes.SVR": _support_vectors("svr"),
+    "sklearn.svm._classes.NuSVR": _support_vectors("nusvr"),
+}
+
+_COMPRESSED = "a compressed file; write it without compression (joblib.dump(model, path))"
+_REFUSED = (
+    (
+        b"PK\x03\x04",
+        "an archive (skops files and saved networks are such); load it with the library that wrote "
+        "it and pickle the model itself",
+    ),
+    (b"\x1f\x8b", _COMPRESSED),
+    (b"\x78\x01", _COMPRESSED),
+    (b"\x78\x5e", _COMPRESSED),
+    (b"\x78\x9c", _COMPRESSED),
+    (b"\x78\xda", _COMPRESSED),
+    (b"BZh", _COMPRESSED),
+    (b"\xfd7zXZ", _COMPRESSED),
+    (b"\x04\x22\x4d\x18", _COMPRESSED),
+    (b"ZF", _COMPRESSED),
+    (b"\x08", "an ONNX file; it is converted already"),
+)

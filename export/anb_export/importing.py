@@ -1,0 +1,278 @@
+"""Makes artifacts of models that were trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from anb_export.checkpoints import CheckpointEnsemble
+from anb_export.compile import compile_tables
+from anb_export.dataset import Dataset
+from anb_export.fidelity import FIDELITY_SEED, measure
+from anb_export.files import sha256
+from anb_export.forest import Forest
+from anb_export.formats import FAMILIES, FormatError, Model, check_features, read_model
+from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.metrics import evaluate
+from anb_export.project import project_tables
+from anb_export.splits import Split
+from anb_export.svm_form import Kernel, svm_attributes
+from anb_export.table_form import build_table_model
+from anb_export.targets import get_target
+from anb_export.tree64 import (
+    ML_DOMAIN,
+    REQUIRES,
+    build_tree64,
+    build_trees,
+    check_tree64,
+    tree64_facts,
+)
+from anb_export.verify import compare
+from anb_onnx.architecture import sample
+from anb_onnx.errors import AnbError
+from anb_onnx.links import Link
+from anb_onnx.space import MNASNET, SearchSpace
+
+#: Forms of ensembles of trees. Support vector machines have one form, "kernel".
+FORMS = ("tree64", "trees", "tables", "projected")
+
+#: Largest accepted difference to the members, in standard deviations of the predictions.
+TOLERANCES = {"trees": 1e-4, "tables": 1e-4, "kernel": 1e-3}
+
+_CHECKED_ROWS = 512
+#: Exact sums of 20,000 deep trees take 1 ms each: fewer than for models trained here.
+_FIDELITY_ROWS = 20_000
+
+
+class ImportingError(AnbError):
+    """Models cannot be made into the artifact that is asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model, and where it comes from.
+
+    Attributes
+    ----------
+    name : str
+        Its file, as the artifact's card shall call it.
+    sha256 : str
+        Of the file.
+    seed : int or None
+    model : Model
+    """
+
+    name: str
+    sha256: str
+    seed: int | None
+    model: Model
+
+
+def read_sources(
+    ensemble: CheckpointEnsemble, *, best_iteration: bool = False
+) -> tuple[Source, ...]:
+    """Read the members of a reference ensemble.
+
+    Parameters
+    ----------
+    ensemble : CheckpointEnsemble
+    best_iteration : bool
+        Cut each model off after its best round. Otherwise a model predicts as the reference does
+        with it: with all rounds of xgboost, and with LightGBM's best one, if it recorded one.
+
+    Raises
+    ------
+    AnbError
+        If a file is damaged, refused, or of another family than its configuration says.
+    """
+    found = []
+    for member in ensemble.members:
+        source = read_source(member.path, name=member.name, seed=member.seed, best=best_iteration)
+        if source.model.family != member.family:
+            _refuse(
+                f"{member.path} holds a model of family {source.model.family!r}, "
+                f"model_config.json says {member.family!r}"
+            )
+        found.append(source)
+    return tuple(found)
+
+
+def read_source(
+    path: Path, *, name: str | None = None, seed: int | None = None, best: bool = False
+) -> Source:
+    """Read one model file and check that its features are the genes; see `read_sources`."""
+    model = read_model(path)
+    try:
+        check_features(model)
+        if best:
+            model = model.at_best_iteration()
+    except AnbError as error:
+        msg = f"{path}: {error}"
+        raise FormatError(msg) from error
+    return Source(name or path.name, sha256(path.read_bytes()), seed, model)
+
+
+def import_models(
+    target: str,
+    sources: Sequence[Source],
+    *,
+    form: str | None = None,
+    dataset: Dataset | None = None,
+    split: Split | None = None,
+    space: SearchSpace = MNASNET,
+) -> tuple[bytes, dict[str, Any]]:
+    """Make one artifact of an ensemble.
+
+    Parameters
+    ----------
+    target : str
+        Name of the target that the models predict, in its unit.
+    sources : sequence of Source
+        The members, in order; all of one family.
+    form : str, optional
+        One of `FORMS`; ``"tree64"`` if not given. Support vector machines take none.
+    dataset : Dataset, optional
+    split : Split, optional
+        For the quality on the test rows, if both are given.
+    space : SearchSpace
+
+    Returns
+    -------
+    model : bytes
+        The ONNX file.
+    card : dict
+        Its entry of the manifest, without what concerns the file.
+
+    Raises
+    ------
+    AnbError
+        If the target is unknown, the families differ, the form does not fit the models, or the
+        graph does not predict what they predict.
+    """
+    spec = get_target(target)
+    families = {source.model.family for source in sources}
+    if len(families) != 1:
+        _refuse(f"an ensemble has members of one family, found {sorted(families)}")
+    family = next(name for name in FAMILIES if name in families)
+    members = [source.model.member for source in sources]
+    forests = [member for member in members if isinstance(member, Forest)]
+    kernels = [member for member in members if isinstance(member, Kernel)]
+    if kernels and form is not None:
+        _refuse(f"support vector machines have no trees: leave out --form {form}")
+    form = "kernel" if kernels else form or FORMS[0]
+    if form not in (*FORMS, "kernel"):
+        _refuse(f"unknown form {form!r}; valid forms: {', '.join(FORMS)}")
+    codes = sample(_CHECKED_ROWS, seed=0, space=space)
+    exact = np.stack([member.predict_exact(codes) for member in members], axis=1)
+    mean = float(exact.mean())
+    # Without data this stands for the target's: the unit of the comparison, and of fixed point.
+    scale = float(exact.mean(axis=1).std()) or 1.0
+    card: dict[str, Any] = {
+        "form": form,
+        "metric": spec.metric,
+        "device": spec.device,
+        "unit": spec.unit,
+        "direction": spec.direction,
+        "members": len(members),
+        "exact": False,
+        "link": Link().to_dict(),
+        "recipe": "imported",
+        "family": family,
+        "sources": [_describe(source) for source in sources],
+        "prediction_std": scale,
+        "quality": _quality(target, members, dataset, split),
+        "versions": {package: version(package) for package in ("anb-onnx-export", "onnx")},
+    }
+    if dataset is not None:
+        card["dataset"] = {"name": "Accel-NASBench", "sha256": dataset.sha256}
+    if form in ("tables", "projected"):
+        make = compile_tables if form == "tables" else project_tables
+        ensemble = make(
+            forests, link=Link(), mean=mean, std=scale, labels_standardised=False, space=space
+        )
+        if form == "projected":
+            fidelity = measure(
+                ensemble, forests, Link(), target_std=scale, n=_FIDELITY_ROWS, seed=FIDELITY_SEED
+            )
+            card |= {"exact_compilation": False, "fidelity": fidelity.to_dict()}
+        else:
+            card["verification"] = _verify(
+                build_table_model(ensemble, card).content, codes, exact, scale, form
+            )
+        built = build_table_model(ensemble, card)
+        return built.content, {**card, "tables": built.tables}
+    if form == "tree64":
+        card |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
+        model = build_tree64(forests, card, space=space)
+        check_tree64(model, forests, codes)
+        return model, card
+
+    def build(facts: dict[str, Any]) -> bytes:
+        if form == "kernel":
+            return _build_kernels(kernels, facts, space)
+        return build_trees(forests, facts, space=space)
+
+    card["verification"] = _verify(build(card), codes, exact, scale, form)
+    return build(card), card
+
+
+def _verify(
+    model: bytes, codes: NDArray[np.uint8], exact: NDArray[np.float64], scale: float, form: str
+) -> dict[str, Any]:
+    found = compare(model, codes, exact, scale).largest
+    if not found <= TOLERANCES[form]:
+        _refuse(
+            f"the graph is {found:.2g} standard deviations off the models, allowed are "
+            f"{TOLERANCES[form]:.0e}"
+        )
+    return {"n": len(codes), "seed": 0, "largest": float(f"{found:.3g}")}
+
+
+def _build_kernels(kernels: Sequence[Kernel], card: dict[str, Any], space: SearchSpace) -> bytes:
+    builder = GraphBuilder()
+    x = builder.cast(INPUT, TensorProto.FLOAT)
+    members = [
+        builder.cast(
+            builder.add("SVMRegressor", x, domain=ML_DOMAIN, **svm_attributes(kernel)),
+            TensorProto.DOUBLE,
+        )
+        for kernel in kernels
+    ]
+    add_ensemble_outputs(builder, builder.add("Concat", *members, axis=1), len(members))
+    return serialise(
+        make_model(builder, space=space, n_members=len(members), card=card, domains={ML_DOMAIN: 1})
+    )
+
+
+def _quality(
+    target: str,
+    members: Sequence[Forest | Kernel],
+    dataset: Dataset | None,
+    split: Split | None,
+) -> dict[str, dict[str, float]]:
+    if dataset is None or split is None:
+        return {}
+    rows, _ = dataset.labelled(target, split.test)
+    mean = np.mean([member.predict_exact(dataset.codes[rows]) for member in members], axis=0)
+    return {"test": evaluate(dataset.values[target][rows], mean)}
+
+
+def _describe(source: Source) -> dict[str, Any]:
+    member = source.model.member
+    size = (
+        {"trees": member.n_trees}
+        if isinstance(member, Forest)
+        else {"support_vectors": len(member.vectors)}
+    )
+    return {"file": source.name, "sha256": source.sha256, "seed": source.seed, **size}
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ImportingError(message)

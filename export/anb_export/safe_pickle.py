@@ -1,0 +1,419 @@
+"""Reads pickles of models as plain data: nothing named in a pickle is imported, called or built.
+
+`pickle.load` runs whatever a file asks for. Here a small machine of our own goes through the
+opcodes. It knows the few that such files need, and a fixed list of exact names; a class of that
+list becomes an inert `Object` (its name and its state), an array of numbers becomes an ndarray over
+the bytes of the file. Everything else is refused by name. As no class is ever instantiated, files
+of any version of xgboost, LightGBM or scikit-learn are read alike, with none of them installed.
+
+Not built on `pickle.Unpickler`, whose C code allocates what a file claims to need (memo slots,
+bytearrays), and recurses where containers are nested as keys: a hostile file could end the process.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from anb_export._pickled_arrays import (
+    PickleError,
+    UnbuiltArray,
+    UnbuiltDtype,
+    from_buffer,
+    make_dtype,
+    read_scalar,
+    refuse,
+    to_array,
+)
+
+__all__ = ["CLASSES", "LIMIT", "Object", "PickleError", "loads", "read_pickle"]
+
+#: Largest file read. The largest published checkpoint has 80 MB.
+LIMIT = 2**30
+#: Most opcodes. A random forest of 1,000 trees has some 100,000; each may cost a small object.
+MOST_OPCODES = 5_000_000
+
+#: Classes whose state is kept; they are not imported.
+CLASSES = frozenset(
+    {
+        ("xgboost.core", "Booster"),
+        ("xgboost.sklearn", "XGBRegressor"),
+        ("lightgbm.basic", "Booster"),
+        ("lightgbm.sklearn", "LGBMRegressor"),
+        ("sklearn.ensemble._forest", "RandomForestRegressor"),
+        ("sklearn.tree._classes", "DecisionTreeRegressor"),
+        ("sklearn.tree._tree", "Tree"),
+        ("sklearn.svm._classes", "SVR"),
+        ("sklearn.svm._classes", "NuSVR"),
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    }
+)
+
+_ARRAY_WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names in protocols 0 to 2
+
+
+@dataclass(eq=False, repr=False)
+class Object:
+    """An instance of an allowed class, as its pickle describes it.
+
+    Attributes
+    ----------
+    module, name : str
+        The class; one of `CLASSES`.
+    args : tuple
+        What its constructor would get.
+    state : dict
+        Its attributes.
+    """
+
+    module: str
+    name: str
+    args: tuple[Any, ...]
+    state: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Full name of the class."""
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True)
+class _Global:
+    module: str
+    name: str
+
+
+def read_pickle(path: str | Path, *, limit: int = LIMIT) -> Any:
+    """Read a pickled model, or one that joblib wrote without compression; see `loads`.
+
+    Raises
+    ------
+    PickleError
+        As `loads`; the message begins with the path.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            refuse(f"{size} bytes are too many, at most {limit} are read")
+        return loads(path.read_bytes(), limit=limit)
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise PickleError(msg) from error
+    except PickleError as error:
+        msg = f"{path}: {error}"
+        raise PickleError(msg) from error
+
+
+def loads(content: bytes, *, limit: int = LIMIT) -> Any:
+    """Read a pickle of any protocol.
+
+    Parameters
+    ----------
+    content : bytes
+    limit : int
+        Largest length accepted.
+
+    Returns
+    -------
+    object
+        Plain values, dicts, lists and tuples; ndarrays of numbers; `Object` for instances of
+        `CLASSES`.
+
+    Raises
+    ------
+    PickleError
+        If the pickle is damaged or too large, or names anything that is not allowed.
+    """
+    if len(content) > limit:
+        refuse(f"{len(content)} bytes are too many, at most {limit} are read")
+    return _Machine(content).run()
+
+
+class _Machine:
+    def __init__(self, content: bytes) -> None:
+        self.source = io.BytesIO(content)
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        # Bytes that calls may make: a short file must not copy one long string many times.
+        self.budget = 4 * len(content) + 2**20
+
+    def run(self) -> Any:
+        opcodes = pickletools.genops(self.source)
+        count = 0
+        while True:
+            try:
+                opcode, argument, _ = next(opcodes)
+            except (ValueError, OverflowError, StopIteration) as error:
+                refuse(f"the pickle is damaged: {str(error)[:100]}")
+            count += 1
+            if count > MOST_OPCODES:
+                refuse(f"the pickle has more than {MOST_OPCODES:,} opcodes")
+            if opcode.name == "STOP":
+                value = self.pop()
+                if self.stack or self.marks:
+                    refuse("the pickle is damaged: values are left over")
+                return value
+            if opcode.name in _CONSTANTS:
+                self.stack.append(argument)
+                continue
+            step = _STEPS.get(opcode.name)
+            if step is None:
+                refuse(f"opcode {opcode.name} is not allowed")
+            step(self, argument)
+
+    def pop(self) -> Any:
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            refuse("the pickle is damaged: a value is missing")
+        return self.stack.pop()
+
+    def top(self) -> Any:
+        value = self.pop()
+        self.stack.append(value)
+        return value
+
+    def pop_mark(self) -> list[Any]:
+        if not self.marks:
+            refuse("the pickle is damaged: a mark is missing")
+        start = self.marks.pop()
+        items = self.stack[start:]
+        del self.stack[start:]
+        return items
+
+    def put(self, key: int) -> None:
+        value = self.top()
+        if isinstance(value, UnbuiltArray | UnbuiltDtype):
+            value.memo_keys.append(key)
+        self.memo[key] = value
+
+    def get(self, key: int) -> None:
+        if key not in self.memo:
+            refuse(f"the pickle is damaged: nothing is stored under {key}")
+        self.stack.append(self.memo[key])
+
+    def extend_list(self, items: list[Any]) -> None:
+        target = self.top()
+        if not isinstance(target, list):
+            refuse("items are appended to something that is no list")
+        target.extend(items)
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.top()
+        if not isinstance(target, dict):
+            refuse("items are set in something that is no dict")
+        if len(items) % 2:
+            refuse("the pickle is damaged: a value is missing")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int | float | None):  # hashing a nested tuple recurses
+                refuse(f"a key of a dict must be plain, found {type(key).__name__}")
+            target[key] = value
+
+    def find(self, module: Any, name: Any) -> None:
+        if not isinstance(module, str) or not isinstance(name, str):
+            refuse("the pickle is damaged: a name must be a string")
+        key = (_MODULES.get(module, module), name)
+        if key not in CLASSES and key not in _CALLS:
+            shown = ".".join(key)
+            refuse(
+                f"the pickle asks for {shown[:100]!r}, which is not allowed; nothing was executed"
+            )
+        self.stack.append(_Global(*key))
+
+    def reduce(self) -> None:
+        args, function = self.pop(), self.pop()
+        if not isinstance(args, tuple) or not isinstance(function, _Global):
+            refuse("the pickle calls something that has no name")
+        key = (function.module, function.name)
+        if key in CLASSES:
+            self.stack.append(Object(*key, args, {}))
+        else:
+            self.stack.append(_CALLS[key](self, args))
+
+    def build(self) -> None:
+        state, target = self.pop(), self.pop()
+        if isinstance(target, UnbuiltArray | UnbuiltDtype):
+            built = target.build(state)
+            for key in target.memo_keys:
+                self.memo[key] = built
+            self.stack.append(built)
+        elif isinstance(target, Object) and isinstance(state, dict) and not target.state:
+            target.state = dict(state)
+            wrapped = (target.module, target.name) == _ARRAY_WRAPPER
+            self.stack.append(self.read_wrapped(target.state) if wrapped else target)
+        else:
+            refuse("the pickle sets the state of something that has none")
+
+    def read_wrapped(self, state: dict[str, Any]) -> Any:
+        """Read an array that joblib wrote behind the opcode that describes it."""
+        if state.get("numpy_array_alignment_bytes") is not None:
+            padding = self.source.read(1)
+            self.source.read(padding[0] if padding else 0)
+        return to_array(
+            state.get("dtype"),
+            state.get("shape"),
+            fortran=state.get("order") == "F",
+            raw=self.source.read,
+        )
+
+    def spend(self, count: int) -> None:
+        self.budget -= count
+        if self.budget < 0:
+            refuse("the pickle unfolds to many times its size")
+
+
+def _encode(machine: _Machine, args: tuple[Any, ...]) -> bytes:
+    # The one use pickle makes of it: bytes in protocols 0 to 2.
+    match args:
+        case (str(text), "latin1" | "latin-1"):
+            machine.spend(len(text))
+            try:
+                return text.encode("latin-1")
+            except UnicodeEncodeError:
+                refuse("the pickle is damaged: bytes above 255")
+    _wrong("_codecs.encode")
+
+
+def _bytearray(machine: _Machine, args: tuple[Any, ...]) -> bytes:
+    match args:
+        case ():
+            return b""
+        case (bytes(raw),):
+            return raw
+        case (str(), "latin1" | "latin-1"):
+            return _encode(machine, args)
+    _wrong("builtins.bytearray")
+
+
+def _bytes(machine: _Machine, args: tuple[Any, ...]) -> bytes:
+    if args:
+        _wrong("builtins.bytes")
+    return b""  # as protocols 0 to 2 write it
+
+
+def _reconstructor(machine: _Machine, args: tuple[Any, ...]) -> Object:
+    match args:
+        case (_Global() as cls, _Global("builtins", "object"), None):
+            if (cls.module, cls.name) in CLASSES:
+                return Object(cls.module, cls.name, (), {})
+    _wrong("copyreg._reconstructor")
+
+
+def _reconstruct(machine: _Machine, args: tuple[Any, ...]) -> UnbuiltArray:
+    match args:
+        case (_Global("numpy", "ndarray"), (0,), bytes()):
+            return UnbuiltArray()
+    _wrong("numpy._core.multiarray._reconstruct")
+
+
+def _empty_dict(machine: _Machine, args: tuple[Any, ...]) -> dict[Any, Any]:
+    if all(isinstance(arg, _Global) for arg in args):  # the factory of a defaultdict
+        return {}
+    _wrong("collections.OrderedDict")
+
+
+def _no_call(machine: _Machine, args: tuple[Any, ...]) -> NoReturn:
+    refuse("the pickle calls what may only be named")
+
+
+def _wrong(name: str) -> NoReturn:
+    refuse(f"the pickle calls {name} with arguments that are not allowed")
+
+
+_CALLS: dict[tuple[str, str], Callable[[_Machine, tuple[Any, ...]], Any]] = {
+    ("_codecs", "encode"): _encode,
+    ("builtins", "bytearray"): _bytearray,
+    ("builtins", "bytes"): _bytes,
+    ("builtins", "object"): _no_call,
+    ("copyreg", "_reconstructor"): _reconstructor,
+    ("collections", "OrderedDict"): _empty_dict,
+    ("collections", "defaultdict"): _empty_dict,
+    ("numpy", "ndarray"): _no_call,
+    ("numpy", "dtype"): lambda machine, args: make_dtype(args),
+}
+for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
+    _CALLS[(f"{_core}.multiarray", "_reconstruct")] = _reconstruct
+    _CALLS[(f"{_core}.multiarray", "scalar")] = lambda machine, args: read_scalar(args)
+    _CALLS[(f"{_core}.numeric", "_frombuffer")] = lambda machine, args: from_buffer(args)
+
+#: Opcodes that push their argument. BYTEARRAY8 too: nothing here is changed in place.
+_CONSTANTS = frozenset(
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
+    | {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+    | {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+)
+
+
+def _tuple(size: int) -> Callable[[_Machine, Any], None]:
+    def step(machine: _Machine, _: Any) -> None:
+        items = [machine.pop() for _ in range(size)]
+        machine.stack.append(tuple(reversed(items)))
+
+    return step
+
+
+def _push(make: Callable[[], Any]) -> Callable[[_Machine, Any], None]:
+    return lambda machine, _: machine.stack.append(make())
+
+
+def _set_item(machine: _Machine, _: Any) -> None:
+    value, key = machine.pop(), machine.pop()
+    machine.set_items([key, value])
+
+
+def _dict(machine: _Machine, _: Any) -> None:
+    items = machine.pop_mark()
+    machine.stack.append({})
+    machine.set_items(items)
+
+
+def _stack_global(machine: _Machine, _: Any) -> None:
+    name, module = machine.pop(), machine.pop()
+    machine.find(module, name)
+
+
+_STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
+    "PROTO": lambda machine, _: None,
+    "FRAME": lambda machine, _: None,
+    "NONE": _push(lambda: None),
+    "NEWTRUE": _push(lambda: True),
+    "NEWFALSE": _push(lambda: False),
+    "EMPTY_LIST": _push(list),
+    "EMPTY_DICT": _push(dict),
+    "EMPTY_TUPLE": _push(tuple),
+    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
+    "POP": lambda machine, _: machine.pop(),
+    "POP_MARK": lambda machine, _: machine.pop_mark(),
+    "LIST": lambda machine, _: machine.stack.append(machine.pop_mark()),
+    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.pop_mark())),
+    "TUPLE1": _tuple(1),
+    "TUPLE2": _tuple(2),
+    "TUPLE3": _tuple(3),
+    "DICT": _dict,
+    "APPEND": lambda machine, _: machine.extend_list([machine.pop()]),
+    "APPENDS": lambda machine, _: machine.extend_list(machine.pop_mark()),
+    "SETITEM": _set_item,
+    "SETITEMS": lambda machine, _: machine.set_items(machine.pop_mark()),
+    "PUT": lambda machine, key: machine.put(key),
+    "BINPUT": lambda machine, key: machine.put(key),
+    "LONG_BINPUT": lambda machine, key: machine.put(key),
+    "MEMOIZE": lambda machine, _: machine.put(len(machine.memo)),
+    "GET": lambda machine, key: machine.get(key),
+    "BINGET": lambda machine, key: machine.get(key),
+    "LONG_BINGET": lambda machine, key: machine.get(key),
+    "GLOBAL": lambda machine, names: machine.find(*_two_names(names)),
+    "STACK_GLOBAL": _stack_global,
+    "REDUCE": lambda machine, _: machine.reduce(),
+    "NEWOBJ": lambda machine, _: machine.reduce(),
+    "BUILD": lambda machine, _: machine.build(),
+}
+
+
+def _two_names(names: str) -> tuple[str, str]:
+    module, _, name = names.partition(" ")  # as pickletools joins them
+    return module, name

@@ -1,0 +1,164 @@
+"""Support vector regression: the checked model, and its ONNX node through skl2onnx.
+
+The prediction is a sum over the support vectors v of ``coefficient * kernel(x, v)``, plus an
+intercept. ONNX has it as SVMRegressor, which computes in float32: see `Kernel` for how close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.errors import AnbError
+
+#: Kernels that ONNX knows.
+KERNELS = ("linear", "poly", "rbf", "sigmoid")
+
+_ROWS = 1024
+
+
+class KernelError(AnbError):
+    """A support vector machine is damaged, or of a kind that cannot be exported."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A fitted SVR or NuSVR.
+
+    Attributes
+    ----------
+    kernel : str
+        One of `KERNELS`.
+    gamma, coef0 : float
+    degree : int
+        Parameters of the kernel.
+    vectors : ndarray of float64, shape (n_vectors, n_features)
+    coefficients : ndarray of float64, shape (n_vectors,)
+    intercept : float
+    """
+
+    kernel: str
+    gamma: float
+    coef0: float
+    degree: int
+    vectors: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    intercept: float
+
+    @property
+    def n_features(self) -> int:
+        """Number of features the model was trained on."""
+        return int(self.vectors.shape[1])
+
+    def predict_exact(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Compute in float64: codes uint8 [n, n_features] to float64 [n]."""
+        parts = [
+            self._predict(codes[start : start + _ROWS].astype(np.float64))
+            for start in range(0, len(codes), _ROWS)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        product = x @ self.vectors.T
+        if self.kernel == "rbf":
+            # Codes and vectors are integers here, so that the distance comes out exactly.
+            squares = (x**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1)
+            k = np.exp(-self.gamma * (squares - 2 * product))
+        elif self.kernel == "poly":
+            k = (self.gamma * product + self.coef0) ** self.degree
+        elif self.kernel == "sigmoid":
+            k = np.tanh(self.gamma * product + self.coef0)
+        else:
+            k = product
+        found: NDArray[np.float64] = k @ self.coefficients + self.intercept
+        return found
+
+
+def kernel_from_state(state: Mapping[str, Any]) -> Kernel:
+    """Check the attributes of a pickled SVR or NuSVR of scikit-learn.
+
+    Raises
+    ------
+    KernelError
+        If the estimator is not fitted or damaged, or its kernel is none of `KERNELS`.
+    """
+    kernel = state.get("kernel")
+    if kernel not in KERNELS:
+        allowed = ", ".join(KERNELS)
+        _refuse(f"kernel {str(kernel)[:40]!r} is not supported; supported: {allowed}")
+    if "support_vectors_" not in state:
+        _refuse("the support vector machine is not fitted")
+    if state.get("_sparse"):
+        _refuse("fitted on sparse rows, which is not supported; fit on a dense array")
+    # The public names carry the sign of a classifier's classes; these are what libsvm computes.
+    vectors = _array(state, "support_vectors_", 2)
+    coefficients = _array(state, "_dual_coef_", 2)
+    intercept = _array(state, "_intercept_", 1)
+    if coefficients.shape != (1, len(vectors)) or intercept.shape != (1,) or not len(vectors):
+        _refuse(
+            f"the support vector machine is damaged: {len(vectors)} vectors, coefficients of shape "
+            f"{list(coefficients.shape)}"
+        )
+    return Kernel(
+        kernel=str(kernel),
+        gamma=_number(state, "_gamma"),
+        coef0=_number(state, "coef0"),
+        degree=int(_number(state, "degree")),
+        vectors=vectors,
+        coefficients=coefficients[0],
+        intercept=float(intercept[0]),
+    )
+
+
+def svm_attributes(kernel: Kernel) -> dict[str, Any]:
+    """Return the attributes of the SVMRegressor (ai.onnx.ml 1) that skl2onnx makes of a model."""
+    from onnx import helper
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.svm import SVR
+
+    # A fresh estimator with the checked numbers; skl2onnx looks at nothing else.
+    estimator = SVR(kernel=kernel.kernel, degree=kernel.degree, coef0=kernel.coef0)
+    estimator.support_vectors_ = kernel.vectors
+    estimator.support_ = np.arange(len(kernel.vectors))
+    estimator.dual_coef_ = estimator._dual_coef_ = kernel.coefficients[None, :]
+    estimator.intercept_ = estimator._intercept_ = np.array([kernel.intercept])
+    estimator._gamma = kernel.gamma
+    estimator._sparse = False
+    estimator.n_features_in_ = kernel.n_features
+    estimator.shape_fit_ = kernel.vectors.shape
+    model = convert_sklearn(
+        estimator,
+        initial_types=[("x", FloatTensorType([None, kernel.n_features]))],
+        target_opset={"": 10, "ai.onnx.ml": 1},
+    )
+    nodes = [node for node in model.graph.node if node.op_type == "SVMRegressor"]
+    if len(nodes) != 1:
+        found = ", ".join(node.op_type for node in model.graph.node)
+        _refuse(f"expected one SVMRegressor from skl2onnx, found {found}")
+    return {a.name: helper.get_attribute_value(a) for a in nodes[0].attribute}
+
+
+def _array(state: Mapping[str, Any], key: str, n_axes: int) -> NDArray[np.float64]:
+    found = state.get(key)
+    if not isinstance(found, np.ndarray) or found.ndim != n_axes or found.dtype.kind not in "fiu":
+        _refuse(f"the support vector machine is damaged: {key!r} is no array of numbers")
+    array = found.astype(np.float64)
+    if not np.isfinite(array).all():
+        _refuse(f"the support vector machine is damaged: {key!r} is not finite")
+    return array
+
+
+def _number(state: Mapping[str, Any], key: str) -> float:
+    found = state.get(key)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not np.isfinite(found):
+        _refuse(f"the support vector machine is damaged: {key!r} must be a finite number")
+    return float(found)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise KernelError(message)
