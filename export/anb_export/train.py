@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -283,6 +284,12 @@ def train(
         MemberTask(index, folder / f"member_{index:02d}.ubj", training_set, recipe, seed)
         for index, seed in enumerate(seeds)
     ]
+    finished = _finished(folder, tasks, dataset, split, recipe)
+    if finished is not None:
+        for task in tasks:
+            if on_progress:
+                on_progress(task.index, 0, "reused")
+        return finished
     _forget(folder)
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
 
@@ -309,10 +316,7 @@ def train(
         "target_mean": float(np.mean(y[pool])),
         "target_std": float(np.std(y[pool])),
         "metrics": metrics,
-        "versions": {
-            "anb-onnx-export": version("anb-onnx-export"),
-            **{package: version(package) for package in _VERSIONS},
-        },
+        "versions": _versions(),
     }
     write_atomically(folder / "training.json", to_json(document))
     return read_training(folder)
@@ -363,6 +367,30 @@ def _attributes(content: bytes) -> dict[str, str]:
         msg = "not an xgboost model"
         raise AnbError(msg) from None
     return attributes if isinstance(attributes, dict) else {}
+
+
+def _finished(
+    folder: Path, tasks: Sequence[MemberTask], dataset: Dataset, split: Split, recipe: Recipe
+) -> Training | None:
+    """Return the training in `folder` if it is already, whole, what is asked for."""
+    try:
+        training = read_training(folder)
+    except AnbError:
+        return None
+    document = training.document
+    same = (
+        document["recipe"] == json.loads(to_json(recipe.to_dict()))
+        and document["dataset"]["sha256"] == dataset.sha256
+        and document["split"]["name"] == split.name
+        and document["split"]["sha256"] == split.sha256
+        and [member["key"] for member in document["members"]] == [task.key for task in tasks]
+        and document["versions"] == _versions()
+    )
+    return training if same else None
+
+
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in ("anb-onnx-export", *_VERSIONS)}
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:
