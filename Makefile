@@ -2,14 +2,16 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+# Members of the accuracy ensemble, where `make artifacts` leaves them; trained first if missing.
+MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel artifacts clean
+.PHONY: test lint wheel check-wheel artifacts bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[test,lint]" --editable export
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint]" --editable "export[lightgbm]"
 	touch $@
 
 # Two processes: numba and xgboost leave little to gain from more on small machines.
@@ -31,6 +33,10 @@ check-wheel: wheel
 
 artifacts: $(VENV)/.ready
 	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m benchmarks --members $(MEMBERS) --dataset $(DATASET) --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) build dist

@@ -56,6 +56,9 @@ class Link:
         ):
             msg = f"link: offset must be a finite float or None, found {self.offset!r}"
             raise ArtifactError(msg)
+        if not isinstance(self.hinges, tuple):
+            msg = f"link: hinges must be a tuple of (knot, change), found {self.hinges!r}"
+            raise ArtifactError(msg)
         for hinge in self.hinges:
             if not (
                 isinstance(hinge, tuple)

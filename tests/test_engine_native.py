@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,59 @@ def test_bits_of_every_link(link: Link) -> None:
     assert bits(out) == bits(ensemble.predict(codes_to_symbols(codes)))
 
 
+def bent(ensemble: TableEnsemble, codes: np.ndarray, n: int) -> tuple[TableEnsemble, int]:
+    """The ensemble with n hinges, and how many values lie exactly at a knot.
+
+    Each knot is a member's value, after the hinges before it, of one of the architectures.
+    """
+    symbols = codes_to_symbols(codes, ensemble.space)
+    u = ensemble.totals(symbols).astype(np.float64) * ensemble.scale + ensemble.shift
+    hinges: tuple[tuple[float, float], ...] = ()
+    link, met = ensemble.link, 0
+    for k in range(n):
+        y = np.sort(link.inverse(u).ravel())
+        knot = float(y[(7 * k + 3) * len(y) // (7 * n + 3)])
+        hinges = (*hinges, (knot, (-0.7, 0.9, -0.25, 1.7)[k % 4]))
+        met += int((y == knot).sum())
+        link = Link(link.power, link.offset, hinges)
+    return replace(ensemble, link=link), met
+
+
+@pytest.mark.parametrize("n_members", [1, 3, 8])
+@pytest.mark.parametrize("n_hinges", [0, 1, 4, 12])
+def test_bits_of_hinges(n_hinges: int, n_members: int) -> None:
+    codes = make_codes(200)
+    for link in (Link("-1", 80.0), Link("-1/4"), Link()):
+        # Positive everywhere: all is finite.
+        plain = replace(make_ensemble(n_members, link), scale=0.7 / 21 * 2.0**-24, shift=1.01)
+        ensemble, met = bent(plain, codes, n_hinges)
+        assert len(ensemble.link.hinges) == n_hinges
+        assert met >= n_hinges
+        native = NativeEngine([ensemble], threads=1)
+        [out] = native.predict(codes, members=True)
+        assert all(np.isfinite(array).all() for array in out if array is not None)
+        symbols = codes_to_symbols(codes)
+        expected = bits(ensemble.predict(symbols))
+        assert bits(out) == expected
+        assert bits(native.predict_symbols(symbols, members=True)[0]) == expected
+        assert bits(native.predict_indices(codes_to_indices(codes), members=True)[0]) == expected
+        assert (bits(out) != bits(plain.predict(symbols))) == bool(n_hinges)
+
+
+def test_kernels_of_different_hinges_are_told_apart() -> None:
+    """Same source, sizes, members and steps: only the constants differ."""
+    codes = make_codes(100)
+    links = [Link("1", None, ((k / 7, change),)) for k in (1, 2) for change in (-0.5, 0.5)]
+    ensembles = [make_ensemble(2, link) for link in links]
+    assert len({link.inverse_steps for link in links}) == 1
+    native = NativeEngine(ensembles, threads=2)
+    found = [bits(out) for out in native.predict(codes, members=True)]
+    assert found == reference(native, codes)
+    assert len({tuple(one) for one in found}) == 4
+    again = pickle.loads(pickle.dumps(native))
+    assert [bits(out) for out in again.predict(codes, members=True)] == found
+
+
 @pytest.mark.parametrize("n_members", [1, 2, 3, 6, 8, 11, 16])
 def test_bits_of_every_number_of_members(n_members: int) -> None:
     ensemble = make_ensemble(n_members, Link("-1", 80.0))
@@ -125,7 +179,9 @@ def test_extreme_sums_and_values() -> None:
     codes = make_codes(500)
     codes[:4] = indices_to_codes(np.array([0, 1, 2, 3]) * 36**4 * 48)
     for scale, shift in [(2.0**-24, 0.0), (1e-310, 0.0), (1e300, 1.0), (0.1, -0.1 * (2**31 - 1))]:
-        for link in (Link("-1"), Link("-1/8"), Link("-1", 80.0), Link("4")):
+        hinges = ((0.0, 0.5), (79.0, -0.75))
+        links = (Link("-1"), Link("-1/8"), Link("-1", 80.0), Link("4"), Link("-1", 80.0, hinges))
+        for link in links:
             ensemble = TableEnsemble(MNASNET, entries, scale, shift, link)
             [out] = NativeEngine([ensemble], threads=1).predict(codes, members=True)
             expected = ensemble.predict(codes_to_symbols(codes))

@@ -84,6 +84,43 @@ def test_predictions_in_plain_floats(n_members: int) -> None:
         assert members[row].tolist() == [float(np.float32(v)) for v in y]
 
 
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_hinges_in_plain_floats(n_members: int) -> None:
+    """After the link, member by member, before the mean."""
+    bare = ensemble(n_members)
+    _, _, plain = bare.predict(ALL)
+    low, high = (float(v) for v in np.quantile(plain, [0.3, 0.8]))
+    hinges = ((low, -0.7), (high, 2.5), (low + 0.01, 0.3))
+    tables = ensemble(n_members, Link("-1", 80.0, hinges))
+    mean, std, members = tables.predict(ALL)
+    for row, total in enumerate(tables.totals(ALL).tolist()):
+        y = []
+        for count in total:
+            value = 80.0 - 1.0 / (float(count) * (0.01 * 2.0**-24) + 0.1)
+            for knot, change in hinges:
+                above = value - knot if value > knot else 0.0
+                product = above * change
+                value = value + product
+            y.append(value)
+        centre = y[0]
+        for value in y[1:]:
+            centre = centre + value
+        centre = centre / n_members
+        squares = 0.0
+        for value in y:
+            squares = squares + (value - centre) * (value - centre)
+        assert mean[row] == np.float32(centre)
+        assert std[row] == np.float32(math.sqrt(squares / n_members))
+        assert members[row].tolist() == [float(np.float32(v)) for v in y]
+    # Increasing: each member ranks the architectures as it did without.
+    for m in range(n_members):
+        np.testing.assert_array_equal(
+            np.argsort(plain[:, m], kind="stable"), np.argsort(members[:, m], kind="stable")
+        )
+    assert (members != plain).any()
+    assert (members == plain).any()
+
+
 def test_predictions_in_rationals() -> None:
     tables = ensemble(5)
     mean, std, members = tables.predict(ALL)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from anb_export.dataset import Dataset
 from anb_export.recipe import Recipe, RecipeError, Standardised
 from anb_export.targets import get_target
+from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.space import MNASNET, SearchSpace
 
@@ -97,7 +98,8 @@ class CompactRecipe:
         Raises
         ------
         RecipeError
-            If a key is missing or unknown, or a value is not a number where one belongs.
+            If a key is missing or unknown, a value is not a number where one belongs, or there is
+            no such link.
         """
         known = set(cls.__dataclass_fields__)
         for key in sorted(known ^ set(document)):
@@ -117,9 +119,7 @@ class CompactRecipe:
         if type(document["monotone"]) is not bool:
             msg = f"compact recipe: monotone must be true or false, found {document['monotone']!r}"
             raise RecipeError(msg)
-        hinges = tuple((float(knot), float(change)) for knot, change in document["link"]["hinges"])
-        link = Link(document["link"]["power"], document["link"]["offset"], hinges)
-        return cls(**{**document, "link": link})
+        return cls(**{**document, "link": _read_link(document["link"])})
 
     def rows(self, dataset: Dataset, target: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of `rows` the members are trained on: with a value, and not trimmed."""
@@ -178,6 +178,22 @@ class CompactRecipe:
             Standardised(self.link, float(labels.mean()), float(labels.std())),
             keep_best=True,
         )
+
+
+def _read_link(document: Any) -> Link:
+    if not isinstance(document, dict) or set(document) != {"power", "offset", "hinges"}:
+        msg = f"compact recipe: link must have power, offset and hinges, found {document!r}"
+        raise RecipeError(msg)
+    power, offset, hinges = (document[key] for key in ("power", "offset", "hinges"))
+    if not isinstance(hinges, list) or not all(isinstance(hinge, list) for hinge in hinges):
+        msg = f"compact recipe: link: hinges must be a list of [knot, change], found {hinges!r}"
+        raise RecipeError(msg)
+    pairs: Any = tuple(tuple(hinge) for hinge in hinges)  # checked there
+    try:
+        return Link(power, offset, pairs)
+    except ArtifactError as error:
+        msg = f"compact recipe: {error}"
+        raise RecipeError(msg) from error
 
 
 def pair_constraints(space: SearchSpace = MNASNET) -> list[list[int]]:

@@ -90,8 +90,8 @@ def compile_tables(
             raise CompileError(msg) from None
     entries = np.ascontiguousarray(np.stack(columns, axis=1))
     ensemble = TableEnsemble(space, entries, math.ldexp(std, -FRACTION_BITS), mean, link)
-    _check_range(ensemble)
-    _check_domain(ensemble)
+    check_range(ensemble)
+    check_domain(ensemble)
     return ensemble
 
 
@@ -141,7 +141,7 @@ def _compile_member(
         msg = _mixes(forest, space, int(tree), int(leaf))
         raise CompileError(msg)
     singles[space.n_blocks, 0] += round(base * units)
-    _fold_singles(entries, singles, space, offsets)
+    fold_singles(entries, singles, space, offsets)
     half, shift = 1 << (_ACCUMULATOR_BITS - FRACTION_BITS - 1), _ACCUMULATOR_BITS - FRACTION_BITS
     rounded = (entries + half) >> shift
     if np.abs(rounded).max() >= 2**31:
@@ -150,7 +150,7 @@ def _compile_member(
     return rounded.astype(np.int32)
 
 
-def _fold_singles(
+def fold_singles(
     entries: NDArray[np.int64],
     singles: NDArray[np.int64],
     space: SearchSpace,
@@ -211,12 +211,12 @@ def _mixes(forest: Forest, space: SearchSpace, tree: int, leaf: int) -> str:
     return (
         f"tree {tree} mixes more than two blocks ({', '.join(blocks)}) on the path "
         f"{' and '.join(conditions)}; train with interaction constraints over pairs of blocks "
-        "(anb-export train --recipe compact), or convert the model in tree form "
-        "(anb-export convert)"
+        "(anb-export train --recipe compact), convert the model in tree form (anb-export "
+        "convert), or approximate it by tables (anb-export project)"
     )
 
 
-def _check_range(ensemble: TableEnsemble) -> None:
+def check_range(ensemble: TableEnsemble) -> None:
     """Refuse tables of which some sum, in any order, could leave int32."""
     largest = sum(np.abs(table.astype(np.int64)).max(axis=(0, 1)) for table in ensemble.tables)
     worst = int(np.max(largest))
@@ -229,7 +229,7 @@ def _check_range(ensemble: TableEnsemble) -> None:
         raise CompileError(msg)
 
 
-def _check_domain(ensemble: TableEnsemble) -> None:
+def check_domain(ensemble: TableEnsemble) -> None:
     """Refuse tables of which some architecture might leave the domain of the inverse link."""
     if not ensemble.link.needs_positive:
         return

@@ -7,8 +7,6 @@ other libraries in `formats`.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export import ubjson
 from anb_onnx.errors import AnbError
-
-#: Objectives whose prediction is the sum of the leaves itself, without a link function.
-OBJECTIVES = frozenset(
-    {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"}
-)
 
 _INT32_MAX = np.iinfo(np.int32).max
 
@@ -71,7 +63,7 @@ class Forest:
     n_features : int
         Number of features the model was trained on.
     objective : str
-        Training objective, for xgboost one of `OBJECTIVES`.
+        Training objective, for xgboost one of `xgboost_document.OBJECTIVES`.
     """
 
     feature: NDArray[np.int32]
@@ -135,12 +127,16 @@ class Forest:
             If the model is malformed, or uses what has no exact counterpart here: a booster other
             than gbtree, an objective with a link function, several outputs, categorical splits.
         """
+        from anb_export.xgboost_document import decode
+
         return cls.from_document(decode(content), n_features=n_features)
 
     @classmethod
     def from_document(cls, document: Any, *, n_features: int | None = None) -> Forest:
-        """Take the trees of a model that `decode` returned; see `from_bytes`."""
-        return _parse(document, n_features)
+        """Take the trees of a model that `xgboost_document.decode` returned; see `from_bytes`."""
+        from anb_export.xgboost_document import parse
+
+        return parse(document, n_features)
 
     @classmethod
     def from_trees(
@@ -169,12 +165,12 @@ class Forest:
             the tree and the node.
         """
         if not trees:
-            _refuse("the model holds no trees")
+            refuse("the model holds no trees")
         flat = {key: np.concatenate([getattr(t, key) for t in trees]) for key in _TREE_KEYS}
         counts = np.array([len(tree.left) for tree in trees], dtype=np.int64)
         if not np.isfinite(base_score):
-            _refuse(f"the base score must be finite, found {base_score}")
-        return _build(
+            refuse(f"the base score must be finite, found {base_score}")
+        return build_forest(
             counts,
             **flat,
             default_left=np.zeros(len(flat["left"]), dtype=np.bool_),
@@ -192,7 +188,7 @@ class Forest:
             If there are not as many.
         """
         if not 1 <= n_trees <= self.n_trees:
-            _refuse(f"{n_trees} trees are wanted, the model has {self.n_trees}")
+            refuse(f"{n_trees} trees are wanted, the model has {self.n_trees}")
         return self._slice(0, n_trees)
 
     def parts(self, most_nodes: int) -> Iterator[Forest]:
@@ -264,96 +260,7 @@ class Forest:
         return total
 
 
-def decode(content: bytes) -> Any:
-    """Return the document that a model file in UBJSON or JSON holds.
-
-    Raises
-    ------
-    AnbError
-        If it is neither, or damaged.
-    """
-    if content[:1] != b"{":
-        msg = (
-            "not an xgboost model in UBJSON or JSON (pickles and the old binary format are refused)"
-        )
-        raise ForestError(msg)
-    # In JSON a quote or white space follows the brace; in UBJSON the type of the key's length.
-    if content[1:2] not in b'" \t\r\n':
-        return ubjson.loads(content)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        msg = f"not an xgboost model: {error}"
-        raise ForestError(msg) from error
-
-
-def _parse(document: Any, n_features: int | None) -> Forest:
-    learner = _get(document, "learner")
-    booster = _get(learner, "gradient_booster")
-    name = _get(booster, "name")
-    if name != "gbtree":
-        _refuse(f"booster {str(name)[:40]!r} is not supported; train with booster='gbtree'")
-    objective = _get(_get(learner, "objective"), "name")
-    if not isinstance(objective, str) or objective not in OBJECTIVES:
-        allowed = ", ".join(sorted(OBJECTIVES))
-        _refuse(f"objective {str(objective)[:40]!r} is not supported; supported: {allowed}")
-    param = _get(learner, "learner_model_param")
-    width = _integer(_get(param, "num_feature"), "num_feature")
-    if n_features is not None and width != n_features:
-        _refuse(f"the model has {width} features, expected {n_features}")
-    if _integer(_get(param, "num_target", 1), "num_target") > 1:
-        _refuse("models with several targets are not supported")
-    if _integer(_get(param, "num_class", 0), "num_class") > 1:
-        _refuse("models with several classes are not supported")
-    model = _get(booster, "model")
-    if np.any(_column(_get(model, "tree_info"), "tree_info") != 0):
-        _refuse("models with several output groups are not supported")
-    trees = _get(model, "trees")
-    base_score = _base_score(_get(param, "base_score"))
-    return _flatten(trees, base_score=base_score, n_features=width, objective=objective)
-
-
-def _flatten(trees: Any, *, base_score: float, n_features: int, objective: str) -> Forest:
-    if not isinstance(trees, list) or not trees:
-        _refuse("the model holds no trees")
-    columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
-    for index, tree in enumerate(trees):
-        leaf_size = _get(_get(tree, "tree_param"), "size_leaf_vector", 1)
-        if _integer(leaf_size, "size_leaf_vector") > 1:
-            _refuse(f"tree {index} has vector leaves, which are not supported")
-        if len(_column(_get(tree, "categories_nodes", ()), "categories_nodes")) > 0:
-            _refuse(f"tree {index} has categorical splits, which are not supported")
-        nodes = {key: _column(_get(tree, key), key) for key in _COLUMNS}
-        sizes = {key: len(column) for key, column in nodes.items()}
-        if len(set(sizes.values())) != 1 or not sizes["left_children"]:
-            _refuse(f"tree {index}: the node arrays differ in length: {sizes}")
-        for key, column in columns.items():
-            column.append(nodes[key])
-    counts = np.array([len(column) for column in columns["left_children"]], dtype=np.int64)
-    if counts.sum() > _INT32_MAX:
-        _refuse(f"{counts.sum()} nodes are too many")
-    flat = {key: np.concatenate(column) for key, column in columns.items()}
-    if (_whole(flat, "split_type") != 0).any():
-        node = int(np.flatnonzero(_whole(flat, "split_type"))[0])
-        tree = int(np.searchsorted(np.cumsum(counts), node, side="right"))
-        start = int(counts[:tree].sum())
-        _refuse(f"tree {tree}, node {node - start}: categorical splits are not supported")
-    condition = _floats(flat, "split_conditions")
-    return _build(
-        counts,
-        left=_whole(flat, "left_children"),
-        right=_whole(flat, "right_children"),
-        feature=_whole(flat, "split_indices"),
-        threshold=condition,
-        value=condition,
-        default_left=_whole(flat, "default_left").astype(np.bool_),
-        base_score=base_score,
-        n_features=n_features,
-        objective=objective,
-    )
-
-
-def _build(
+def build_forest(
     counts: NDArray[np.int64],
     *,
     left: NDArray[np.int64],
@@ -366,7 +273,21 @@ def _build(
     n_features: int,
     objective: str,
 ) -> Forest:
-    """Check the trees, whose children count from their own root, and join them."""
+    """Check trees of which all nodes stand one after another, and make a `Forest` of them.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (n_trees,)
+        Nodes of each tree. Children count from the tree's own root; all other columns have one
+        value for each node.
+
+    Raises
+    ------
+    ForestError
+        If a tree is no tree or a number not finite; names the tree and the node.
+    """
+    if counts.sum() > _INT32_MAX:
+        refuse(f"{counts.sum()} nodes are too many")
     owner = np.repeat(np.arange(len(counts)), counts)
     starts = np.cumsum(counts) - counts
     leaf = left == -1
@@ -375,7 +296,7 @@ def _build(
         if bad.any():
             node = int(np.flatnonzero(bad)[0])
             tree = int(owner[node])
-            _refuse(f"tree {tree}, node {node - int(starts[tree])}: {what}")
+            refuse(f"tree {tree}, node {node - int(starts[tree])}: {what}")
 
     check(leaf != (right == -1), "has one child only")
     for child in (left, right):
@@ -400,15 +321,6 @@ def _build(
 
 _TREE_KEYS = ("feature", "threshold", "left", "right", "value")
 
-_COLUMNS = (
-    "left_children",
-    "right_children",
-    "split_indices",
-    "split_conditions",
-    "split_type",
-    "default_left",
-)
-
 
 def _visits(
     left: NDArray[np.int64], right: NDArray[np.int64], roots: NDArray[np.int64]
@@ -429,55 +341,6 @@ def _visits(
     return times
 
 
-def _base_score(text: Any) -> float:
-    """Read "[6.5E1]" (xgboost >= 3.1) or "6.5E1" (before); xgboost itself holds a float32."""
-    items = str(text).strip().strip("[]").split(",")
-    number = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-    if len(items) != 1 or not re.fullmatch(number, items[0].strip()):
-        _refuse(f"base_score must be one finite number, found {str(text)[:60]!r}")
-    with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused
-        value = float(np.float32(items[0].strip()))
-    if not np.isfinite(value):
-        _refuse(f"base_score must be one finite number, found {str(text)[:60]!r}")
-    return value
-
-
-def _get(mapping: Any, key: str, default: Any = None) -> Any:
-    """Return a value; None is no default."""
-    if not isinstance(mapping, dict) or (key not in mapping and default is None):
-        _refuse(f"not an xgboost model: {key!r} is missing")
-    return mapping.get(key, default)
-
-
-def _column(value: Any, key: str) -> NDArray[Any]:
-    try:
-        column = np.asarray(value)
-    except (ValueError, OverflowError):  # lists of different lengths
-        column = np.empty((0, 0))
-    if column.ndim != 1:
-        _refuse(f"{key} must be a list of numbers")
-    return column
-
-
-def _integer(value: Any, key: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        _refuse(f"{key} must be an integer, found {str(value)[:60]!r}")
-
-
-def _whole(flat: dict[str, NDArray[Any]], key: str) -> NDArray[np.int64]:
-    if flat[key].dtype.kind not in "iub":
-        _refuse(f"{key} must hold integers")
-    return flat[key].astype(np.int64)
-
-
-def _floats(flat: dict[str, NDArray[Any]], key: str) -> NDArray[np.float32]:
-    if flat[key].dtype.kind not in "iuf":
-        _refuse(f"{key} must hold numbers")
-    with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused by node
-        return flat[key].astype(np.float32)
-
-
-def _refuse(message: str) -> NoReturn:
+def refuse(message: str) -> NoReturn:
+    """Raise a `ForestError`."""
     raise ForestError(message)

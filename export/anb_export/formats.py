@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anb_export import ubjson
-from anb_export.forest import Forest, Tree, decode
-from anb_export.lightgbm_text import MAGIC, integer_threshold, read_lightgbm
+from anb_export.forest import Forest
+from anb_export.lightgbm_text import MAGIC, read_lightgbm
 from anb_export.safe_pickle import LIMIT, Object, loads
+from anb_export.sklearn_trees import forest_from_state
 from anb_export.svm_form import Kernel, kernel_from_state
+from anb_export.xgboost_document import decode
 from anb_onnx.errors import AnbError
 from anb_onnx.space import MNASNET, SearchSpace
 
@@ -252,48 +251,6 @@ def _wrapped(state: Mapping[str, Any]) -> Model:
     return _from_pickle(inner)
 
 
-def _random_forest(state: Mapping[str, Any]) -> Model:
-    estimators, width = state.get("estimators_"), state.get("n_features_in_")
-    if not isinstance(estimators, list) or not estimators or type(width) is not int:
-        _refuse("the random forest is not fitted")
-    if state.get("n_outputs_") != 1:
-        _refuse(f"a random forest with {state.get('n_outputs_')} outputs is not supported; fit one")
-    # The forest's prediction is the mean of its trees; as a sum, each leaf counts a share.
-    trees = [_sklearn_tree(k, tree, len(estimators)) for k, tree in enumerate(estimators)]
-    forest = Forest.from_trees(
-        trees, base_score=0.0, n_features=width, objective=str(state.get("criterion"))[:40]
-    )
-    return Model("forest", forest)
-
-
-def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
-    inner = estimator.state.get("tree_") if isinstance(estimator, Object) else None
-    state = inner.state if isinstance(inner, Object) else {}
-    nodes, values = state.get("nodes"), state.get("values")
-    if not isinstance(nodes, np.ndarray) or not isinstance(values, np.ndarray):
-        _refuse(f"tree {index} is damaged: it has no nodes")
-    if nodes.ndim != 1 or values.shape != (len(nodes), 1, 1) or values.dtype.kind != "f":
-        _refuse(f"tree {index} is damaged: {len(nodes)} nodes, values of shape {values.shape}")
-    missing = {"left_child", "right_child", "feature", "threshold"} - {*(nodes.dtype.names or ())}
-    if missing:
-        _refuse(f"tree {index} is damaged: {sorted(missing)[0]!r} is missing")
-    leaf = nodes["left_child"] == -1
-    return Tree(
-        feature=_int64(nodes["feature"]),
-        # scikit-learn goes left if x <= threshold, like LightGBM.
-        threshold=np.where(leaf, 0, integer_threshold(nodes["threshold"].astype(np.float64))),
-        left=_int64(nodes["left_child"]),
-        right=_int64(nodes["right_child"]),
-        value=np.where(leaf, values.reshape(-1) / n_trees, 0.0),
-    )
-
-
-def _int64(column: NDArray[Any]) -> NDArray[np.int64]:
-    if column.dtype.kind != "i":
-        _refuse("a tree is damaged: children and features must be integers")
-    return column.astype(np.int64)
-
-
 def _support_vectors(family: str) -> Callable[[Mapping[str, Any]], Model]:
     def read(state: Mapping[str, Any]) -> Model:
         return Model(family, kernel_from_state(state))
@@ -310,7 +267,9 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Model]] = {
     "xgboost.sklearn.XGBRegressor": _wrapped,
     "lightgbm.basic.Booster": _lightgbm_booster,
     "lightgbm.sklearn.LGBMRegressor": _wrapped,
-    "sklearn.ensemble._forest.RandomForestRegressor": _random_forest,
+    "sklearn.ensemble._forest.RandomForestRegressor": lambda state: Model(
+        "forest", forest_from_state(state)
+    ),
     "sklearn.svm._classes.SVR": _support_vectors("svr"),
     "sklearn.svm._classes.NuSVR": _support_vectors("nusvr"),
 }

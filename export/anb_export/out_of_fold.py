@@ -51,7 +51,8 @@ class FoldTask:
     def is_done(self) -> bool:
         """Whether the file is there already."""
         try:
-            return bool(json.loads(self.path.read_bytes())["key"] == self.key)
+            document = json.loads(self.path.read_bytes())
+            return bool(document["key"] == self.key and "labels" in document)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 

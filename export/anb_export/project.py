@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from anb_export.compile import (
     FRACTION_BITS,
     CompileError,
-    _check_domain,
-    _check_range,
-    _fold_singles,
+    check_domain,
+    check_range,
+    fold_singles,
 )
 from anb_export.forest import Forest
 from anb_export.recipe import Standardised
@@ -98,8 +98,8 @@ def project_tables(
             raise CompileError(msg) from None
     entries = np.ascontiguousarray(np.stack(columns, axis=1))
     ensemble = TableEnsemble(space, entries, math.ldexp(std, -FRACTION_BITS), mean, link)
-    _check_range(ensemble)
-    _check_domain(ensemble)
+    check_range(ensemble)
+    check_domain(ensemble)
     return ensemble
 
 
@@ -189,7 +189,7 @@ def _project_member(
     effects[space.n_blocks, 0] = singles[space.n_blocks, 0] + round(base * units)
     if _largest_sum(entries, effects, offsets) >> (bits - FRACTION_BITS) >= 2**31:
         _centre(entries, effects, space, offsets)
-    _fold_singles(entries, effects, space, offsets)
+    fold_singles(entries, effects, space, offsets)
     shift = bits - FRACTION_BITS
     rounded = (entries + (1 << (shift - 1))) >> shift
     if np.abs(rounded).max() >= 2**31:

@@ -51,7 +51,7 @@ def fit_hinges(predicted: NDArray[np.float64], measured: NDArray[np.float64]) ->
     before = float(np.sum((predicted - measured) ** 2))
     losses = {count: loss(count) for count in _COUNTS}
     best = min(losses.values())
-    if best > (1 - _LEAST_GAIN) * before:
+    if best >= (1 - _LEAST_GAIN) * before:
         return ()
     # The fewest hinges that reach nearly the best: more of them mostly follow noise.
     count = next(c for c in _COUNTS if losses[c] <= 1.002 * best)

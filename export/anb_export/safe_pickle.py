@@ -15,20 +15,11 @@ from __future__ import annotations
 import io
 import pickletools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from anb_export._pickled_arrays import (
-    PickleError,
-    UnbuiltArray,
-    UnbuiltDtype,
-    from_buffer,
-    make_dtype,
-    read_scalar,
-    refuse,
-    to_array,
-)
+from anb_export._pickled_arrays import PickleError, UnbuiltArray, UnbuiltDtype, refuse, to_array
+from anb_export._pickled_names import CALLS, CLASSES, Global, Object
 
 __all__ = ["CLASSES", "LIMIT", "Object", "PickleError", "loads", "read_pickle"]
 
@@ -37,55 +28,8 @@ LIMIT = 2**30
 #: Most opcodes. A random forest of 1,000 trees has some 100,000; each may cost a small object.
 MOST_OPCODES = 5_000_000
 
-#: Classes whose state is kept; they are not imported.
-CLASSES = frozenset(
-    {
-        ("xgboost.core", "Booster"),
-        ("xgboost.sklearn", "XGBRegressor"),
-        ("lightgbm.basic", "Booster"),
-        ("lightgbm.sklearn", "LGBMRegressor"),
-        ("sklearn.ensemble._forest", "RandomForestRegressor"),
-        ("sklearn.tree._classes", "DecisionTreeRegressor"),
-        ("sklearn.tree._tree", "Tree"),
-        ("sklearn.svm._classes", "SVR"),
-        ("sklearn.svm._classes", "NuSVR"),
-        ("joblib.numpy_pickle", "NumpyArrayWrapper"),
-    }
-)
-
 _ARRAY_WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names in protocols 0 to 2
-
-
-@dataclass(eq=False, repr=False)
-class Object:
-    """An instance of an allowed class, as its pickle describes it.
-
-    Attributes
-    ----------
-    module, name : str
-        The class; one of `CLASSES`.
-    args : tuple
-        What its constructor would get.
-    state : dict
-        Its attributes.
-    """
-
-    module: str
-    name: str
-    args: tuple[Any, ...]
-    state: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """Full name of the class."""
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(frozen=True)
-class _Global:
-    module: str
-    name: str
 
 
 def read_pickle(path: str | Path, *, limit: int = LIMIT) -> Any:
@@ -218,22 +162,22 @@ class _Machine:
         if not isinstance(module, str) or not isinstance(name, str):
             refuse("the pickle is damaged: a name must be a string")
         key = (_MODULES.get(module, module), name)
-        if key not in CLASSES and key not in _CALLS:
+        if key not in CLASSES and key not in CALLS:
             shown = ".".join(key)
             refuse(
                 f"the pickle asks for {shown[:100]!r}, which is not allowed; nothing was executed"
             )
-        self.stack.append(_Global(*key))
+        self.stack.append(Global(*key))
 
     def reduce(self) -> None:
         args, function = self.pop(), self.pop()
-        if not isinstance(args, tuple) or not isinstance(function, _Global):
+        if not isinstance(args, tuple) or not isinstance(function, Global):
             refuse("the pickle calls something that has no name")
         key = (function.module, function.name)
         if key in CLASSES:
             self.stack.append(Object(*key, args, {}))
         else:
-            self.stack.append(_CALLS[key](self, args))
+            self.stack.append(CALLS[key](self.spend, args))
 
     def build(self) -> None:
         state, target = self.pop(), self.pop()
@@ -266,80 +210,6 @@ class _Machine:
         if self.budget < 0:
             refuse("the pickle unfolds to many times its size")
 
-
-def _encode(machine: _Machine, args: tuple[Any, ...]) -> bytes:
-    # The one use pickle makes of it: bytes in protocols 0 to 2.
-    match args:
-        case (str(text), "latin1" | "latin-1"):
-            machine.spend(len(text))
-            try:
-                return text.encode("latin-1")
-            except UnicodeEncodeError:
-                refuse("the pickle is damaged: bytes above 255")
-    _wrong("_codecs.encode")
-
-
-def _bytearray(machine: _Machine, args: tuple[Any, ...]) -> bytes:
-    match args:
-        case ():
-            return b""
-        case (bytes(raw),):
-            return raw
-        case (str(), "latin1" | "latin-1"):
-            return _encode(machine, args)
-    _wrong("builtins.bytearray")
-
-
-def _bytes(machine: _Machine, args: tuple[Any, ...]) -> bytes:
-    if args:
-        _wrong("builtins.bytes")
-    return b""  # as protocols 0 to 2 write it
-
-
-def _reconstructor(machine: _Machine, args: tuple[Any, ...]) -> Object:
-    match args:
-        case (_Global() as cls, _Global("builtins", "object"), None):
-            if (cls.module, cls.name) in CLASSES:
-                return Object(cls.module, cls.name, (), {})
-    _wrong("copyreg._reconstructor")
-
-
-def _reconstruct(machine: _Machine, args: tuple[Any, ...]) -> UnbuiltArray:
-    match args:
-        case (_Global("numpy", "ndarray"), (0,), bytes()):
-            return UnbuiltArray()
-    _wrong("numpy._core.multiarray._reconstruct")
-
-
-def _empty_dict(machine: _Machine, args: tuple[Any, ...]) -> dict[Any, Any]:
-    if all(isinstance(arg, _Global) for arg in args):  # the factory of a defaultdict
-        return {}
-    _wrong("collections.OrderedDict")
-
-
-def _no_call(machine: _Machine, args: tuple[Any, ...]) -> NoReturn:
-    refuse("the pickle calls what may only be named")
-
-
-def _wrong(name: str) -> NoReturn:
-    refuse(f"the pickle calls {name} with arguments that are not allowed")
-
-
-_CALLS: dict[tuple[str, str], Callable[[_Machine, tuple[Any, ...]], Any]] = {
-    ("_codecs", "encode"): _encode,
-    ("builtins", "bytearray"): _bytearray,
-    ("builtins", "bytes"): _bytes,
-    ("builtins", "object"): _no_call,
-    ("copyreg", "_reconstructor"): _reconstructor,
-    ("collections", "OrderedDict"): _empty_dict,
-    ("collections", "defaultdict"): _empty_dict,
-    ("numpy", "ndarray"): _no_call,
-    ("numpy", "dtype"): lambda machine, args: make_dtype(args),
-}
-for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
-    _CALLS[(f"{_core}.multiarray", "_reconstruct")] = _reconstruct
-    _CALLS[(f"{_core}.multiarray", "scalar")] = lambda machine, args: read_scalar(args)
-    _CALLS[(f"{_core}.numeric", "_frombuffer")] = lambda machine, args: from_buffer(args)
 
 #: Opcodes that push their argument. BYTEARRAY8 too: nothing here is changed in place.
 _CONSTANTS = frozenset(

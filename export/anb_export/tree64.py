@@ -1,4 +1,4 @@
-"""Forests as ONNX nodes, written directly from their arrays; and the deterministic tree form.
+"""The deterministic tree form, and the plain one for forests of any library.
 
 The deterministic form ("tree64") is TreeEnsemble of ai.onnx.ml 5 with double tensors. A runtime may
 add the leaves of an architecture in any order - onnxruntime splits the trees or the rows over its
@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import AttributeProto, TensorProto, numpy_helper
+from onnx import TensorProto
 
 from anb_export.forest import Forest
 from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
 from anb_export.verify import run_model
-from anb_onnx.errors import AnbError
 from anb_onnx.space import MNASNET, SearchSpace
 
 #: Operator domain of the trees.
@@ -38,13 +38,6 @@ REQUIRES = {"onnxruntime": ">=1.24"}
 #: 6.4 s for a member of 20,000 trees and 2.5 million nodes, 0.6 s in parts of this size), and as no
 #: sum rounds, cutting changes nothing.
 MOST_NODES = 100_000
-
-_BRANCH_LT = 1  # in the enumeration of TreeEnsemble's nodes_modes
-_SUM = 1
-
-
-class TreeFormError(AnbError):
-    """A forest cannot be written as a tree ensemble."""
 
 
 @dataclass(frozen=True)
@@ -182,112 +175,6 @@ def build_trees(
     return _finish(builder, members, card, space, 1)
 
 
-def tree_ensemble(forest: Forest) -> list[AttributeProto]:
-    """Return the attributes of TreeEnsemble (ai.onnx.ml 5) with double tensors.
-
-    Leaves and branches are numbered apart, in the order of the forest's arrays. onnxruntime 1.21
-    to 1.23 take a root for a leaf if one child is a leaf, the other a branch, and both have the
-    same number; so the leaves' numbers are rotated until no root is like that.
-
-    Raises
-    ------
-    TreeFormError
-        If that fails (there is always such a rotation, as each of these trees has three leaves and
-        rules one rotation out).
-    """
-    reached = forest.reached()
-    is_leaf = forest.left < 0
-    branches = np.flatnonzero(~is_leaf & reached)
-    # Only branches can be roots: a tree that is one leaf becomes a branch with it on both sides.
-    single = forest.roots[is_leaf[forest.roots]]
-    leaves = np.flatnonzero(is_leaf & reached)
-    number = np.zeros(forest.n_nodes, dtype=np.int64)
-    number[leaves] = np.arange(len(leaves))
-    tests = np.sort(np.concatenate([branches, single]))
-    position = np.zeros(forest.n_nodes, dtype=np.int64)
-    position[tests] = np.arange(len(tests))
-
-    def child(column: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        node = np.where(is_leaf[tests], tests, column[tests])
-        return np.where(is_leaf[node], number[node], position[node]), is_leaf[node]
-
-    roots = position[forest.roots]
-    rotation = _rotation(*child(forest.left), *child(forest.right), roots, len(leaves))
-    number[leaves] = (np.arange(len(leaves)) + rotation) % len(leaves)
-    weights = np.empty(len(leaves))
-    weights[number[leaves]] = forest.value[leaves]
-    true, true_is_leaf = child(forest.left)
-    false, false_is_leaf = child(forest.right)
-    clash = (true == false) & (true_is_leaf != false_is_leaf)
-    if clash[roots].any():
-        msg = f"the root of tree {int(np.flatnonzero(clash[roots])[0])} has two children of a kind"
-        raise TreeFormError(msg)
-    return [
-        _tensor("leaf_weights", weights),
-        _ints("leaf_targetids", np.zeros(len(leaves), dtype=np.int64)),
-        _tensor("nodes_splits", forest.threshold[tests].astype(np.float64)),
-        _tensor("nodes_modes", np.full(len(tests), _BRANCH_LT, dtype=np.uint8)),
-        _ints("nodes_featureids", np.maximum(forest.feature[tests], 0)),
-        _ints("nodes_truenodeids", true),
-        _ints("nodes_trueleafs", true_is_leaf),
-        _ints("nodes_falsenodeids", false),
-        _ints("nodes_falseleafs", false_is_leaf),
-        _ints("tree_roots", roots),
-        _int("n_targets", 1),
-        _int("aggregate_function", _SUM),
-        _int("post_transform", 0),
-    ]
-
-
-def tree_ensemble_regressor(forest: Forest) -> list[AttributeProto]:
-    """Return the attributes of TreeEnsembleRegressor (ai.onnx.ml 1); leaves become float32."""
-    kept = np.flatnonzero(forest.reached())
-    starts = np.append(forest.roots, forest.n_nodes).astype(np.int64)
-    tree = np.repeat(np.arange(forest.n_trees), np.diff(starts))
-    node = np.arange(forest.n_nodes) - starts[tree]
-    is_leaf = forest.left < 0
-
-    def child(column: NDArray[np.int32]) -> NDArray[np.int64]:
-        return np.where(is_leaf, 0, column - starts[tree])[kept]
-
-    ends = np.flatnonzero(is_leaf & forest.reached())
-    modes = np.array([b"BRANCH_LT", b"LEAF"], dtype=object)[is_leaf[kept].astype(np.int64)]
-    return [
-        _ints("nodes_treeids", tree[kept]),
-        _ints("nodes_nodeids", node[kept]),
-        _ints("nodes_featureids", np.maximum(forest.feature[kept], 0)),
-        AttributeProto(name="nodes_modes", type=AttributeProto.STRINGS, strings=modes.tolist()),
-        _floats("nodes_values", forest.threshold[kept]),
-        _ints("nodes_truenodeids", child(forest.left)),
-        _ints("nodes_falsenodeids", child(forest.right)),
-        _ints("target_treeids", tree[ends]),
-        _ints("target_nodeids", node[ends]),
-        _ints("target_ids", np.zeros(len(ends), dtype=np.int64)),
-        _floats("target_weights", forest.value[ends].astype(np.float32)),
-        _floats("base_values", np.array([forest.base_score], dtype=np.float32)),
-        _int("n_targets", 1),
-    ]
-
-
-def _rotation(
-    true: NDArray[np.int64],
-    true_is_leaf: NDArray[np.bool_],
-    false: NDArray[np.int64],
-    false_is_leaf: NDArray[np.bool_],
-    roots: NDArray[np.int64],
-    n_leaves: int,
-) -> int:
-    """Return the smallest rotation of the leaves' numbers after which no root's children clash."""
-    mixed = roots[true_is_leaf[roots] != false_is_leaf[roots]]
-    leaf = np.where(true_is_leaf[mixed], true[mixed], false[mixed])
-    branch = np.where(true_is_leaf[mixed], false[mixed], true[mixed])
-    # A branch number above all leaves' cannot clash.
-    ruled_out = np.zeros(n_leaves, dtype=np.bool_)
-    possible = branch < n_leaves
-    ruled_out[(branch - leaf)[possible] % n_leaves] = True
-    return int(np.argmin(ruled_out))
-
-
 def _finish(
     builder: GraphBuilder,
     members: Sequence[str],
@@ -301,24 +188,3 @@ def _finish(
             builder, space=space, n_members=len(members), card=card, domains={ML_DOMAIN: ml_opset}
         )
     )
-
-
-# Made here rather than with onnx.helper, which looks at each of millions of numbers in Python.
-
-
-def _ints(name: str, values: NDArray[Any]) -> AttributeProto:
-    items = values.astype(np.int64).tolist()
-    return AttributeProto(name=name, type=AttributeProto.INTS, ints=items)
-
-
-def _floats(name: str, values: NDArray[np.float32]) -> AttributeProto:
-    return AttributeProto(name=name, type=AttributeProto.FLOATS, floats=values.tolist())
-
-
-def _int(name: str, value: int) -> AttributeProto:
-    return AttributeProto(name=name, type=AttributeProto.INT, i=value)
-
-
-def _tensor(name: str, values: NDArray[Any]) -> AttributeProto:
-    tensor = numpy_helper.from_array(values)
-    return AttributeProto(name=name, type=AttributeProto.TENSOR, t=tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,16 @@ import onnx
 import pytest
 from anb_export import build as module
 from anb_export import out_of_fold
-from anb_export.build import Built, build, check, compile_training
-from anb_export.calibrate import OutOfFold
+from anb_export.build import (
+    Built,
+    build,
+    check,
+    compile_training,
+    held_out,
+    train_compact,
+    write_golden,
+)
+from anb_export.calibrate import coverage, learning_gain
 from anb_export.cli import main
 from anb_export.compact import CompactRecipe, pair_constraints
 from anb_export.compile import CompileError
@@ -22,14 +31,15 @@ from anb_export.dataset import Dataset, read_dataset
 from anb_export.files import sha256
 from anb_export.recipe import Recipe
 from anb_export.splits import Split, read_split
-from anb_export.train import train
+from anb_export.train import fold_rows, train
 from anb_export.training import Training, read_training
 from anb_export.tune import store_recipe
 
 import anb_onnx
 from anb_onnx.architecture import efficientnet_b0, sample
+from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import Catalog
-from anb_onnx.errors import AnbError
+from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.space import MNASNET
 from anb_onnx.tables import TableEnsemble
@@ -100,6 +110,11 @@ def done(tmp_path_factory: pytest.TempPathFactory, records: Dataset, split: Spli
 def contents(folder: Path) -> dict[str, bytes]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found
 
 
 CODES = sample(2000, seed=12)
@@ -192,11 +207,14 @@ def test_accuracy_s_card(done: Finished, records: Dataset, split: Split) -> None
     assert card["quality"]["test"]["r2"] > 0.8
     assert card["verification"]["steps"] <= card["verification"]["bound"] == 11
     assert card["verification"]["largest"] < 1e-5
+    assert 0.5 < card["learning_gain"] <= 1
     for part in ("out_of_fold", "test"):
         intervals = card["coverage"][part]["intervals"]
         assert list(intervals) == ["0.5", "0.8", "0.9", "0.95"]
         for level, share in intervals.items():
-            assert share == pytest.approx(float(level), abs=0.02 if part == "out_of_fold" else 0.15)
+            # Out-of-fold ensembles learn from half the rows: their errors are larger, not smaller.
+            assert share < float(level) + (0.02 if part == "out_of_fold" else 0.15)
+            assert share > float(level) - 0.2
     # The members' std alone is no error bar.
     assert card["coverage"]["out_of_fold"]["std"]["1"] < 0.6
 
@@ -250,23 +268,171 @@ def test_again_in_the_same_folder(done: Finished, records: Dataset, split: Split
 def test_calibration_is_that_of_the_out_of_fold_predictions(
     done: Finished, records: Dataset, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    original = module.fit_calibration
+    seen, calls, gains = [], [], []
+    predict_out_of_fold, fit, gain_of = (
+        module.predict_out_of_fold,
+        module.fit_calibration,
+        module.learning_gain,
+    )
 
-    def spy(oof: OutOfFold, offset: float | None) -> Any:
-        calls.append((oof, offset))
-        return original(oof, offset)
+    def spy(found: list[Any], function: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            result = function(*arguments, **options)
+            found.append((arguments, result))
+            return result
 
-    monkeypatch.setattr(module, "fit_calibration", spy)
+        return call
+
+    monkeypatch.setattr(module, "predict_out_of_fold", spy(seen, predict_out_of_fold))
+    monkeypatch.setattr(module, "fit_calibration", spy(calls, fit))
+    monkeypatch.setattr(module, "learning_gain", spy(gains, gain_of))
     build(records, split, RECIPES, ("accuracy",), work=done.work, out=tmp_path)
-    ((oof, offset),) = calls
+    (((measured, mean, std, offset), fitted),) = calls
+    ((_, oof),) = seen
     assert offset == 80.0
     assert sorted(oof.rows.tolist()) == sorted(split.pool.tolist())
     np.testing.assert_array_equal(oof.measured, records.values["accuracy"][oof.rows])
+    np.testing.assert_array_equal(measured, oof.measured)
+    np.testing.assert_allclose(mean, (oof.members[:, 0] + oof.members[:, 1]) / 2)
+    # As many members as the artifact has: their std needs no correction here.
+    np.testing.assert_allclose(std, np.abs(oof.members[:, 0] - oof.members[:, 1]) / 2)
     card = done.manifest["targets"]["accuracy"]
-    assert card["calibration"] == original(oof, 80.0).to_dict()
+    # Single members on both sides, on rows they have not learned from.
+    (((_, fewer, more), gain),) = gains
+    assert card["learning_gain"] == gain
+    assert len(fewer[0]) == 2 * 510
+    np.testing.assert_array_equal(
+        fewer[0] - fewer[1], (oof.measured[:, None] - oof.members).ravel()
+    )
+    training = read_training(done.work / "compact" / "accuracy")
+    wanted = held_out(records, "accuracy", split.pool, training)
+    np.testing.assert_array_equal(more, wanted)
+    assert gain == learning_gain(fitted, fewer, more)
+    found = Calibration.from_dict(card["calibration"])
+    assert found == replace(fitted, noise=fitted.noise * gain)
+    assert coverage(found, measured, mean, std) == card["coverage"]["out_of_fold"]
+    for level, share in coverage(fitted, measured, mean, std)["intervals"].items():
+        assert share == pytest.approx(float(level), abs=0.02)
     # Ensembles of half the data are worse than the ensemble is on the rows it learned from.
     assert card["quality"]["out_of_fold"]["mae"] > card["quality"]["train"]["mae"]
+
+
+def test_held_out_rows_are_those_that_stopped_each_member(
+    done: Finished, records: Dataset, split: Split
+) -> None:
+    import xgboost as xgb
+
+    pool = RECIPE.rows(records, "accuracy", split.pool)
+    folder = done.work / "compact" / "accuracy"
+    training = read_training(folder)
+    measured, predicted = held_out(records, "accuracy", pool, training)
+    transform, start = training.document["recipe"]["transform"], 0
+    for member in training.document["members"]:
+        fit, held = fold_rows(len(pool), member["seed"])
+        assert not set(fit) & set(held)
+        booster = xgb.Booster(model_file=folder / member["file"])
+        label = predict(booster, records.codes[pool[held]])
+        part = slice(start, start + len(held))
+        np.testing.assert_array_equal(measured[part], records.values["accuracy"][pool[held]])
+        y = 80 - 1 / (label * transform["std"] + transform["mean"])
+        np.testing.assert_allclose(predicted[part], y, rtol=2e-6)
+        # The loss that xgboost noted when it stopped is that of these rows and this member.
+        standardised = (1 / (80 - measured[part]) - transform["mean"]) / transform["std"]
+        weights = RECIPE.weights(records, "accuracy", pool)
+        assert weights is not None
+        squares = (standardised - label) ** 2
+        loss = np.sqrt(np.average(squares, weights=weights[held]))
+        assert member["held_out_loss"] == pytest.approx(loss, rel=1e-4)
+        start += len(held)
+    assert start == len(measured) == len(predicted)
+
+
+def test_one_more_target_keeps_the_golden_vectors_of_the_others(
+    done: Finished, records: Dataset, split: Split, tmp_path: Path
+) -> None:
+    """Target by target, in any order, is the same as all at once."""
+    build(records, split, RECIPES, ("macs",), work=done.work, out=tmp_path)
+    assert {a["target"] for a in manifest_of(tmp_path)["golden"]["arrays"]} == {None, "macs"}
+    build(records, split, RECIPES, ("accuracy",), work=done.work, out=tmp_path)
+    golden = manifest_of(tmp_path)["golden"]
+    assert {a["target"] for a in golden["arrays"]} == {None, *TARGETS}
+    assert contents(tmp_path) == contents(done.out)
+    # And again for one that is there already.
+    build(records, split, RECIPES, ("macs",), work=done.work, out=tmp_path)
+    assert contents(tmp_path) == contents(done.out)
+
+
+def test_golden_vectors_are_of_sound_table_forms_only(done: Finished, tmp_path: Path) -> None:
+    shutil.copytree(done.out, tmp_path / "out")
+    out = tmp_path / "out"
+    (out / "golden.bin").unlink()
+    write_golden(out)
+    assert contents(out) == contents(done.out)
+    # An artifact in tree form has no tables; it is left out.
+    manifest = manifest_of(out)
+    del manifest["targets"]["macs"]["tables"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    write_golden(out)
+    assert {a["target"] for a in manifest_of(out)["golden"]["arrays"]} == {None, "accuracy"}
+    before = contents(out)
+    model = bytearray(before["accuracy.onnx"])
+    model[len(model) // 2] ^= 1
+    (out / "accuracy.onnx").write_bytes(model)
+    with pytest.raises(ArtifactError, match=r"accuracy\.onnx is damaged"):
+        write_golden(out)
+    (out / "accuracy.onnx").write_bytes(before["accuracy.onnx"])
+    assert contents(out) == before
+    with pytest.raises(ArtifactError, match="manifest"):
+        write_golden(tmp_path)
+
+
+def test_hinges_reach_the_artifact_without_any_training(
+    done: Finished, records: Dataset, split: Split, tmp_path: Path
+) -> None:
+    """Through tables, graph, manifest, golden vectors and every engine."""
+    shutil.copytree(done.work, tmp_path / "work")
+    plain = done.built["accuracy"]
+    symbols = symbols_of(CODES, MNASNET)
+    low, high = (float(q) for q in np.quantile(plain.ensemble.predict(symbols)[0], [0.3, 0.8]))
+    link = Link("-1", 80.0, ((low, -0.5), (high, 1.5)))
+    recipes = {"accuracy": replace(RECIPE, link=link)}
+    states: list[str] = []
+    (bent,) = build(
+        *(records, split, recipes, ("accuracy",)),
+        work=tmp_path / "work",
+        out=tmp_path / "out",
+        report=lambda name: lambda number, rounds, state: states.append(state),
+    )
+    assert set(states) == {"reused"}
+    assert bent.ensemble.link == link
+    np.testing.assert_array_equal(bent.ensemble.entries, plain.ensemble.entries)
+    y = plain.ensemble.link.inverse(
+        plain.ensemble.totals(symbols) * plain.ensemble.scale + plain.ensemble.shift
+    )
+    y = y + np.where(y > low, (y - low) * -0.5, 0.0)
+    y = y + np.where(y > high, (y - high) * 1.5, 0.0)
+    wanted = [y.mean(axis=1), y.std(axis=1), y]
+    for engine in ("native", "onnxruntime", "numpy"):
+        with anb_onnx.load(path=tmp_path / "out" / "accuracy.onnx", engine=engine) as surrogate:
+            found = surrogate.query(CODES, members=True)
+            assert found.members is not None
+            for one, other in zip((found.mean, found.std, found.members), wanted, strict=True):
+                np.testing.assert_allclose(one, other, rtol=2e-6, atol=1e-6)
+    card = manifest_of(tmp_path / "out")["targets"]["accuracy"]
+    assert card["link"]["hinges"] == [[low, -0.5], [high, 1.5]]
+    assert Link.from_dict(card["link"]) == link
+    assert CompactRecipe.from_dict(card["recipe_parameters"]) == recipes["accuracy"]
+    assert card["verification"]["largest"] < 1e-5
+    test = records.codes[split.test]
+    mean = bent.ensemble.predict(symbols_of(test, MNASNET))[0]
+    error = np.abs(mean - records.values["accuracy"][split.test]).mean()
+    assert card["quality"]["test"]["mae"] == pytest.approx(error, rel=1e-9)
+    assert error != done.manifest["targets"]["accuracy"]["quality"]["test"]["mae"]
+    # training.json now says what the members' labels mean.
+    folder = tmp_path / "work" / "compact" / "accuracy"
+    assert read_training(folder).transform.to_dict()["link"] == link.to_dict()
+    train_compact(records, split, "accuracy", RECIPE, (1, 2), folder)
+    assert contents(folder) == contents(done.work / "compact" / "accuracy")
 
 
 def test_two_jobs_give_the_same_bytes(
@@ -334,6 +500,7 @@ def test_test_rows_only_enter_the_report(
         before.ensemble.shift,
     )
     assert found.card["calibration"] == before.card["calibration"]
+    assert found.card["learning_gain"] == before.card["learning_gain"]
     for part in ("train", "val", "out_of_fold"):
         assert found.card["quality"][part] == before.card["quality"][part]
     assert found.card["quality"]["test"] != before.card["quality"]["test"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from anb_export.calibrate import LEVELS, OutOfFold, coverage, fit_calibration
+from anb_export.calibrate import LEVELS, OutOfFold, coverage, fit_calibration, learning_gain
 
 from anb_onnx.calibration import Calibration
 from anb_onnx.errors import AnbError
@@ -25,7 +25,19 @@ LAWS = {
 BY_LAW = pytest.mark.parametrize("law", LAWS)
 
 
-def draw(law: str, n: int, seed: int, *, heavy: bool = False) -> tuple[OutOfFold, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Measurements, and what an ensemble said about them."""
+
+    measured: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    def fit(self, offset: float | None) -> Calibration:
+        return fit_calibration(self.measured, self.mean, self.std, offset)
+
+
+def draw(law: str, n: int, seed: int, *, heavy: bool = False) -> tuple[Drawn, np.ndarray]:
     """Residuals by the law, and the scale each was drawn with."""
     spread, noise, power, offset, (low, high) = LAWS[law]
     rng = np.random.default_rng([seed, n])
@@ -35,10 +47,10 @@ def draw(law: str, n: int, seed: int, *, heavy: bool = False) -> tuple[OutOfFold
     std = np.median(noise * t**power + 0.1) * rng.lognormal(-0.5, 0.7, n)
     scale = np.hypot(spread * std, noise * t**power)
     shock = rng.standard_t(4, n) if heavy else rng.normal(size=n)
-    return OutOfFold(np.arange(n), mean + scale * shock, mean, std), scale
+    return Drawn(mean + scale * shock, mean, std), scale
 
 
-def scale_of(calibration: Calibration, oof: OutOfFold) -> np.ndarray:
+def scale_of(calibration: Calibration, oof: Drawn) -> np.ndarray:
     found = calibration.predictive_std(oof.mean.astype(np.float32), oof.std.astype(np.float32))
     return found.astype(np.float64)
 
@@ -47,7 +59,7 @@ def scale_of(calibration: Calibration, oof: OutOfFold) -> np.ndarray:
 def test_known_laws_are_recovered(law: str) -> None:
     oof, scale = draw(law, 4000, seed=1)
     spread, noise, power, offset, _ = LAWS[law]
-    calibration = fit_calibration(oof, offset)
+    calibration = oof.fit(offset)
     # The wildest per cent of normal residuals left out, the rest has 0.962 of the deviation.
     ratio = scale_of(calibration, oof) / (0.962 * scale)
     assert np.median(ratio) == pytest.approx(1, abs=0.04)
@@ -64,7 +76,7 @@ def test_known_laws_are_recovered(law: str) -> None:
 @BY_LAW
 def test_coverage_of_fresh_data(law: str, heavy: bool) -> None:
     oof, _ = draw(law, 4000, seed=2, heavy=heavy)
-    calibration = fit_calibration(oof, LAWS[law][3])
+    calibration = oof.fit(LAWS[law][3])
     fresh, _ = draw(law, 20_000, seed=3, heavy=heavy)
     levels = (0.5, 0.8, 0.9, 0.95, 0.99)
     found = coverage(calibration, fresh.measured, fresh.mean, fresh.std, levels)
@@ -77,7 +89,7 @@ def test_coverage_of_fresh_data(law: str, heavy: bool) -> None:
 def test_coverage_is_even_across_scales() -> None:
     """Conditional, not only on average: where the std is small and where it is large."""
     oof, _ = draw("std and relative", 4000, seed=4)
-    calibration = fit_calibration(oof, None)
+    calibration = oof.fit(None)
     fresh, scale = draw("std and relative", 20_000, seed=5)
     lower, upper = calibration.interval(
         fresh.mean.astype(np.float32), fresh.std.astype(np.float32), 0.8
@@ -91,7 +103,7 @@ def test_a_few_wild_measurements_do_not_widen_the_rest() -> None:
     oof, scale = draw("absolute", 4000, seed=6)
     measured = oof.measured.copy()
     measured[::400] += 300.0
-    calibration = fit_calibration(replace(oof, measured=measured), None)
+    calibration = replace(oof, measured=measured).fit(None)
     ratio = scale_of(calibration, oof) / (0.962 * scale)
     assert np.median(ratio) == pytest.approx(1, abs=0.05)
 
@@ -107,18 +119,18 @@ def test_shares_are_counted() -> None:
 
 def test_quantiles_and_levels() -> None:
     oof, _ = draw("absolute", 2000, seed=7)
-    calibration = fit_calibration(oof, None)
+    calibration = oof.fit(None)
     assert calibration.levels == LEVELS
     ratio = np.abs(oof.measured - oof.mean) / scale_of(calibration, oof)
     for level, quantile in zip(LEVELS[1:], calibration.quantiles[1:], strict=True):
         assert np.mean(ratio <= quantile) == pytest.approx(level, abs=1e-3)
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
-    assert fit_calibration(oof, None) == calibration
+    assert oof.fit(None) == calibration
 
 
 def test_members_that_never_disagree() -> None:
     oof, scale = draw("absolute", 2000, seed=8)
-    calibration = fit_calibration(replace(oof, std=np.zeros(2000)), None)
+    calibration = replace(oof, std=np.zeros(2000)).fit(None)
     assert scale_of(calibration, oof)[0] > 0
     found = calibration.predictive_std(oof.mean.astype(np.float32), np.zeros(2000, np.float32))
     np.testing.assert_allclose(found, 0.962 * scale, rtol=0.06)
@@ -126,11 +138,76 @@ def test_members_that_never_disagree() -> None:
 
 def test_refusals() -> None:
     oof, _ = draw("absolute", 200, seed=9)
-    fit_calibration(oof, None)
-    short = OutOfFold(oof.rows[1:], oof.measured[1:], oof.mean[1:], oof.std[1:])
+    oof.fit(None)
+    short = Drawn(oof.measured[1:], oof.mean[1:], oof.std[1:])
     with pytest.raises(AnbError, match="at least 200 out-of-fold residuals, found 199"):
-        fit_calibration(short, None)
+        short.fit(None)
     with pytest.raises(AnbError, match="finite and not all zero"):
-        fit_calibration(replace(oof, measured=oof.mean), None)
+        replace(oof, measured=oof.mean).fit(None)
     with pytest.raises(AnbError, match="finite and not all zero"):
-        fit_calibration(replace(oof, mean=np.where(np.arange(200) == 3, np.nan, 50.0)), None)
+        replace(oof, mean=np.where(np.arange(200) == 3, np.nan, 50.0)).fit(None)
+
+
+#: Power and offset of the noise law by which errors are compared.
+UNITS = {"absolute": (0, None), "relative": (1, None), "square": (2, None), "offset": (1, 80.0)}
+
+
+def errors(
+    power: int, offset: float | None, size: float, n: int, seed: int, wild: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Measurements and predictions whose difference is `size` in the law's unit."""
+    rng = np.random.default_rng(seed)
+    predicted = rng.uniform(20, 70, n)
+    t = predicted if offset is None else offset - predicted
+    shock = rng.normal(size=n)
+    shock[: int(n * wild)] = 1e4
+    return predicted + size * t**power * shock, predicted
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.8, 0.97])
+@pytest.mark.parametrize(("power", "offset"), UNITS.values(), ids=UNITS)
+def test_known_gains_of_more_rows(power: int, offset: float | None, ratio: float) -> None:
+    law = Calibration(0.0, 1.0, power, offset, (0.0, 0.5), (0.0, 0.7))
+    fewer = errors(power, offset, 0.02, 20_000, seed=1)
+    more = errors(power, offset, 0.02 * ratio, 5_000, seed=2)
+    assert learning_gain(law, fewer, more) == pytest.approx(ratio, rel=0.03)
+    assert learning_gain(law, fewer, fewer) == 1.0
+    # Some wild measurements, of either side, decide nothing.
+    wild = errors(power, offset, 0.02 * ratio, 5_000, seed=2, wild=0.005)
+    assert learning_gain(law, fewer, wild) == pytest.approx(ratio, rel=0.05)
+    wild = errors(power, offset, 0.02, 20_000, seed=1, wild=0.005)
+    assert learning_gain(law, wild, more) == pytest.approx(ratio, rel=0.05)
+
+
+@pytest.mark.parametrize("ratio", [1.01, 1.3, 100.0])
+@pytest.mark.parametrize(("power", "offset"), UNITS.values(), ids=UNITS)
+def test_more_rows_never_widen_intervals(power: int, offset: float | None, ratio: float) -> None:
+    law = Calibration(0.0, 1.0, power, offset, (0.0, 0.5), (0.0, 0.7))
+    fewer = errors(power, offset, 0.02, 2_000, seed=1)
+    assert learning_gain(law, fewer, errors(power, offset, 0.02 * ratio, 2_000, seed=1)) == 1.0
+
+
+def test_the_gain_is_measured_in_the_unit_of_the_noise() -> None:
+    """Relative errors are equal, so a sample of faster devices is no worse."""
+    rng = np.random.default_rng(3)
+    slow, fast = rng.uniform(10, 20, 5000), rng.uniform(1000, 2000, 5000)
+    shock = 1 + 0.1 * rng.normal(size=5000)
+    relative = Calibration(0.0, 1.0, 1, None, (0.0, 0.5), (0.0, 0.7))
+    absolute = replace(relative, noise_power=0)
+    assert learning_gain(relative, (fast * shock, fast), (slow * shock, slow)) == pytest.approx(1)
+    assert learning_gain(absolute, (fast * shock, fast), (slow * shock, slow)) < 0.02
+
+
+def test_mean_and_std_of_out_of_fold_members() -> None:
+    """The std of M members, ddof=0, estimates sqrt(1 - 1/M) of that which they come from."""
+    rng = np.random.default_rng(4)
+    eight = 50 + 3 * rng.normal(size=(40_000, 8))
+    oof = OutOfFold(np.arange(40_000), eight[:, 0], eight[:, :4])
+    np.testing.assert_allclose(oof.mean, eight[:, :4].sum(axis=1) / 4)
+    np.testing.assert_allclose(oof.std(4), eight[:, :4].std(axis=1))
+    assert np.mean(oof.std(8) ** 2) == pytest.approx(9 * 7 / 8, rel=0.02)
+    assert np.mean(oof.std(8) ** 2) == pytest.approx(np.mean(eight.std(axis=1) ** 2), rel=0.02)
+    assert not oof.std(1).any()
+    one = OutOfFold(oof.rows, oof.measured, eight[:, :1])
+    assert not one.std(8).any()
+    np.testing.assert_array_equal(one.mean, eight[:, 0])

@@ -40,7 +40,7 @@ PARAMS = {
 RECIPE = CompactRecipe(Link(), PARAMS, num_rounds=60, early_stopping_rounds=20)
 EVERY = replace(
     RECIPE,
-    link=Link("-1", 80.0),
+    link=Link("-1", 80.0, ((65.0, -0.25), (70.0, 0.5))),
     loss_scale=0.5,
     noise_floor=0.04,
     huber=0.3,
@@ -225,6 +225,29 @@ def test_through_json(compact: CompactRecipe, tmp_path: Path) -> None:
     assert load_recipes(path) == {"accuracy": compact, "train_time": RECIPE}
 
 
+def link(**changes: Any) -> dict[str, Any]:
+    document = {"power": "-1", "offset": 80.0, "hinges": [[65.0, 0.5]], **changes}
+    return {key: value for key, value in document.items() if value is not ...}
+
+
+def test_training_does_not_see_hinges(dataset: Dataset) -> None:
+    rows = np.arange(10, 90)
+    bent, plain = EVERY, replace(EVERY, link=Link("-1", 80.0))
+    one, other = (compact.recipe(dataset, "accuracy", rows) for compact in (bent, plain))
+    assert one.to_dict() != other.to_dict()
+    assert one.training_dict() == other.training_dict() == other.to_dict()
+    np.testing.assert_array_equal(
+        bent.weights(dataset, "accuracy", rows), plain.weights(dataset, "accuracy", rows)
+    )
+    y = dataset.values["accuracy"][rows]
+    labels = one.transform.forward(y)
+    np.testing.assert_array_equal(labels, other.transform.forward(y))
+    # What users get is corrected.
+    assert (one.transform.inverse(labels) != other.transform.inverse(labels)).any()
+    direct = replace(one, transform=EVERY.link), replace(one, transform=Link("-1", 80.0))
+    assert direct[0].training_dict() == direct[1].training_dict() == direct[1].to_dict()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -239,14 +262,37 @@ def test_through_json(compact: CompactRecipe, tmp_path: Path) -> None:
         ({"trim": float("nan")}, "trim must be a number >= 0, found nan"),
         ({"noise_floor": "none"}, "noise_floor must be a number >= 0, found 'none'"),
         ({"monotone": "false"}, "monotone must be true or false, found 'false'"),
-        ({"link": {"power": "3", "offset": None}}, "power must be one of 1, -1"),
-        ({"link": {"power": "-1", "offset": "80"}}, "offset must be a finite float"),
+        ({"link": link(power="3")}, "link: power must be one of 1, -1"),
+        ({"link": link(power=["1"])}, "link: power must be one of 1, -1"),
+        ({"link": link(offset="80")}, "link: offset must be a finite float"),
+        ({"link": link(offset=10**400)}, "link: offset must be a finite float"),
+        ({"link": link(hinges=...)}, "link must have power, offset and hinges, found"),
+        ({"link": link(power=...)}, "link must have power, offset and hinges, found"),
+        ({"link": link(name="y")}, "link must have power, offset and hinges, found"),
+        ({"link": None}, "link must have power, offset and hinges, found None"),
+        ({"link": "y"}, "link must have power, offset and hinges, found 'y'"),
+        ({"link": link(hinges=None)}, r"hinges must be a list of \[knot, change\], found None"),
+        ({"link": link(hinges=3)}, "hinges must be a list of"),
+        ({"link": link(hinges={})}, "hinges must be a list of"),
+        ({"link": link(hinges="ab")}, "hinges must be a list of"),
+        ({"link": link(hinges=[65.0, 0.5])}, "hinges must be a list of"),
+        ({"link": link(hinges=["ab"])}, "hinges must be a list of"),
+        ({"link": link(hinges=[{"65.0": 0.5}])}, "hinges must be a list of"),
+        ({"link": link(hinges=[[]])}, r"a hinge is \(knot, change\)"),
+        ({"link": link(hinges=[[65.0, 0.5, 1.0]])}, "a hinge is"),
+        ({"link": link(hinges=[["65", 0.5]])}, "a hinge is"),
+        ({"link": link(hinges=[[65.0, True]])}, "a hinge is"),
+        ({"link": link(hinges=[[65.0, [0.5]]])}, "a hinge is"),
+        ({"link": link(hinges=[[10**400, 0.5]])}, "a hinge is"),
+        ({"link": link(hinges=[[float("nan"), 0.5]])}, "a hinge is"),
+        ({"link": link(hinges=[[65.0, float("inf")]])}, "a hinge is"),
+        ({"link": link(hinges=[[65.0, -1.0]])}, "a hinge is .* change > -1"),
     ],
 )
 def test_malformed_recipes(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     document = {**EVERY.to_dict(), **change}
     document = {key: value for key, value in document.items() if value is not ...}
-    with pytest.raises(AnbError, match=message):
+    with pytest.raises(RecipeError, match=f"compact recipe: .*{message}"):
         CompactRecipe.from_dict(document)
     path = tmp_path / "recipes.json"
     path.write_text(json.dumps({"accuracy": {"recipe": document}}))
@@ -304,5 +350,13 @@ def test_committed_recipes_are_sound(published: Dataset) -> None:
         y = published.values[name][rows]
         labels = recipe.transform.forward(y)
         assert np.isfinite(labels).all(), name
-        np.testing.assert_allclose(recipe.transform.inverse(labels), y, rtol=1e-9)
+        assert isinstance(recipe.transform, Standardised)
+        hinges = compact.link.hinges
+        plain = replace(recipe.transform, link=replace(compact.link, hinges=()))
+        np.testing.assert_allclose(plain.inverse(labels), y, rtol=1e-9)
+        # Hinges correct predictions, not measurements; they keep their order and their range.
+        corrected = Link("1", None, hinges).inverse(np.unique(y))
+        assert (np.diff(corrected) > 0).all(), name
+        assert all(y.min() < knot < y.max() for knot, _ in hinges), name
+        assert 0.5 < np.std(corrected) / np.std(np.unique(y)) < 2, name
         assert len(rows) > 0.97 * np.isfinite(published.values[name]).sum(), name

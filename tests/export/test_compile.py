@@ -293,8 +293,9 @@ def test_unconstrained_models_are_refused_by_tree_and_path(forests: list[Forest]
     message = str(caught.value)
     found = re.match(
         r"member 1: tree (\d+) mixes more than two blocks \((.*)\) on the path (.*); train with "
-        r"interaction constraints over pairs of blocks \(anb-export train --recipe compact\), or "
-        r"convert the model in tree form \(anb-export convert\)$",
+        r"interaction constraints over pairs of blocks \(anb-export train --recipe compact\), "
+        r"convert the model in tree form \(anb-export convert\), or approximate it by tables "
+        r"\(anb-export project\)$",
         message,
     )
     assert found, message

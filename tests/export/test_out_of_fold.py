@@ -76,7 +76,11 @@ def test_no_member_sees_the_rows_it_predicts(
     assert sorted(oof.rows.tolist()) == sorted(pool.tolist())
     np.testing.assert_array_equal(oof.measured, dataset.values["accuracy"][oof.rows])
     assert len(trained) == N_OOF_FOLDS * len(SEEDS)
-    starts = np.cumsum([0, *(len(fold["mean"]) for fold in folds_of(tmp_path))])
+    files = folds_of(tmp_path)
+    assert [set(fold) for fold in files] == [{"key", "labels"}] * N_OOF_FOLDS
+    assert {len(fold["labels"]) for fold in files} == {len(SEEDS)}
+    assert oof.members.shape == (len(pool), len(SEEDS))
+    starts = np.cumsum([0, *(len(fold["labels"][0]) for fold in files)])
     assert np.diff(starts).tolist() == [20] * 5
     outside = {bytes(row) for row in np.delete(dataset.codes, pool, axis=0)}
     for fold, (start, stop) in enumerate(itertools.pairwise(starts.tolist())):
@@ -92,8 +96,11 @@ def test_no_member_sees_the_rows_it_predicts(
         fit = np.setdiff1d(pool, held)
         u = 1 / (80 - dataset.values["accuracy"][fit])
         members = 80 - 1 / (np.stack(labels) * u.std() + u.mean())
+        np.testing.assert_allclose(files[fold]["labels"], labels, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(oof.members[start:stop], members.T, rtol=1e-6)
         np.testing.assert_allclose(oof.mean[start:stop], members.mean(axis=0), rtol=1e-6)
-        np.testing.assert_allclose(oof.std[start:stop], members.std(axis=0), rtol=1e-2, atol=1e-5)
+        std = oof.std(2)[start:stop]
+        np.testing.assert_allclose(std, members.std(axis=0), rtol=1e-2, atol=1e-5)
 
 
 @pytest.mark.parametrize("fold", range(N_OOF_FOLDS))
@@ -110,8 +117,7 @@ def test_what_a_fold_measured_does_not_change_its_prediction(
     changed = replace(dataset, values={**dataset.values, "accuracy": poisoned})
     after = run(changed, pool, tmp_path / "after")
     np.testing.assert_array_equal(after.rows, before.rows)
-    np.testing.assert_array_equal(after.mean[part], before.mean[part])
-    np.testing.assert_array_equal(after.std[part], before.std[part])
+    np.testing.assert_array_equal(after.members[part], before.members[part])
     assert (np.delete(after.mean, part) != np.delete(before.mean, part)).all()
 
 
@@ -125,13 +131,16 @@ def test_finished_folds_are_kept(
     again = run(dataset, pool, tmp_path, on_progress=lambda k, _, s: states.append((k, s)))
     assert not trained
     assert states == [(k, "reused") for k in range(N_OOF_FOLDS)]
-    for name in ("rows", "measured", "mean", "std"):
+    for name in ("rows", "measured", "members"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     # Only what is missing or damaged is done again, with the same result.
     (tmp_path / "fold_01.json").unlink()
     (tmp_path / "fold_03.json").write_bytes(b'{"key": ')
+    # As an older version left it: means in place of labels, under the same key.
+    old = {"key": json.loads(contents["fold_04.json"])["key"], "mean": [70.0], "std": [0.1]}
+    (tmp_path / "fold_04.json").write_text(json.dumps(old))
     run(dataset, pool, tmp_path)
-    assert len(trained) == 2 * len(SEEDS)
+    assert len(trained) == 3 * len(SEEDS)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == contents
 
 
@@ -162,8 +171,7 @@ def test_an_interrupted_run_goes_on(
     trained.clear()
     parts = run(dataset, pool, tmp_path / "parts")
     assert len(trained) == 3 * len(SEEDS)
-    np.testing.assert_array_equal(parts.mean, whole.mean)
-    np.testing.assert_array_equal(parts.std, whole.std)
+    np.testing.assert_array_equal(parts.members, whole.members)
 
 
 def test_whatever_decides_the_result_is_looked_at(
@@ -197,6 +205,33 @@ def test_whatever_decides_the_result_is_looked_at(
     assert retrained() == 0
 
 
+def test_hinges_change_predictions_but_train_nothing(
+    dataset: Dataset, pool: np.ndarray, tmp_path: Path, trained: list[tuple[np.ndarray, Any]]
+) -> None:
+    plain = run(dataset, pool, tmp_path)
+    contents = folds_of(tmp_path)
+    trained.clear()
+    knot = float(np.median(plain.members))
+    link = Link("-1", 80.0, ((knot, -0.5), (knot + 0.1, 2.0)))
+    bent = run(dataset, pool, tmp_path, recipe=replace(RECIPE, link=link))
+    assert not trained
+    assert folds_of(tmp_path) == contents
+    wanted = plain.members + np.maximum(plain.members - knot, 0) * -0.5
+    wanted += np.maximum(wanted - (knot + 0.1), 0) * 2.0
+    np.testing.assert_array_equal(bent.members, wanted)
+    assert (bent.members != plain.members).any()
+    np.testing.assert_array_equal(bent.rows, plain.rows)
+    # Nor do the keys of the members themselves know of them.
+    one, other = (
+        replace(RECIPE, link=used).recipe(dataset, "accuracy", pool) for used in (link, RECIPE.link)
+    )
+    rows = train.TrainingSet(dataset.codes[pool], dataset.values["accuracy"][pool], None)
+    tasks = [train.MemberTask(0, tmp_path / "member", rows, used, 1) for used in (one, other)]
+    assert tasks[0].key == tasks[1].key
+    power = replace(RECIPE, link=Link("-1/2", 80.0)).recipe(dataset, "accuracy", pool)
+    assert replace(tasks[0], recipe=power).key != tasks[0].key
+
+
 def test_jobs_do_not_change_the_bytes(
     dataset: Dataset, pool: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,10 +245,10 @@ def test_members_beyond_the_link_are_refused(
     dataset: Dataset, pool: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        out_of_fold.Forest, "predict_exact", lambda self, codes: np.full(len(codes), np.nan)
+        out_of_fold.Forest, "predict_exact", lambda self, codes: np.full(len(codes), 1e60)
     )
     with pytest.raises(AnbError, match=r"fold_00\.json: a member left the domain of its link"):
-        run(dataset, pool, tmp_path)
+        run(dataset, pool, tmp_path, recipe=replace(RECIPE, link=Link("1/8")))
 
 
 def test_trimmed_and_missing_rows_take_no_part(

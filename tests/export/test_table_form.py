@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -75,6 +76,58 @@ def test_every_link(n_members: int, power: str, offset: float | None) -> None:
     assert np.isfinite(found[0]).all()
     assert len(np.unique(found[0])) > 100
     assert (found[1] > 0).any() == (n_members > 1)
+
+
+def bent(plain: TableEnsemble, codes: np.ndarray, n: int) -> TableEnsemble:
+    """The ensemble with n hinges; every knot is exactly the value of some member somewhere."""
+    symbols = symbols_of(codes, plain.space)
+    u = plain.totals(symbols).astype(np.float64) * plain.scale + plain.shift
+    link = plain.link
+    for k in range(n):
+        y = np.sort(link.inverse(u).ravel())
+        knot = float(y[(5 * k + 2) * len(y) // (5 * n + 2)])
+        assert (y == knot).any()
+        change = (-0.7, 0.9, -0.25, 1.7)[k % 4]
+        link = replace(link, hinges=(*link.hinges, (knot, change)))
+    return replace(plain, link=link)
+
+
+@pytest.mark.parametrize("n_members", [1, 8])
+@pytest.mark.parametrize("n_hinges", [0, 1, 4, 12])
+@pytest.mark.parametrize("link", [Link(), Link("-1", 80.0), Link("-1/4")], ids=lambda k: k.name)
+def test_hinges(link: Link, n_hinges: int, n_members: int) -> None:
+    codes = all_codes(SMALL)
+    plain = ensemble_of(SMALL, n_members, link, seed=n_hinges)
+    ensemble = bent(plain, codes, n_hinges)
+    content = build_table_model(ensemble, CARD).content
+    for level in LEVELS:
+        found = run(content, codes, level=level)
+        assert_same_bits(found, ensemble, codes)
+        assert all(np.isfinite(array).all() for array in found)
+    without = run(build_table_model(plain, CARD).content, codes)
+    assert (found[2] != without[2]).any() == bool(n_hinges)
+    if n_members == 1:
+        np.testing.assert_array_equal(found[0].argmax(), without[0].argmax())
+
+
+def test_hinges_use_standard_operators_of_an_old_opset_only() -> None:
+    from onnx.reference import ReferenceEvaluator
+
+    codes = all_codes(SMALL)
+    ensemble = bent(ensemble_of(SMALL, 3, Link("-1", 80.0)), codes, 12)
+    proto = onnx.load_from_string(build_table_model(ensemble, CARD).content)
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 10)]
+    assert {node.domain for node in proto.graph.node} == {""}
+    found = [node.op_type for node in proto.graph.node]
+    assert set(found) == {
+        *("Transpose", "Cast", "MatMul", "Gather", "Slice"),
+        *("Mul", "Add", "Sub", "Div", "Sqrt", "Max"),
+    }
+    assert found.count("Max") == 12
+    onnx.checker.check_model(proto, full_check=True)
+    evaluator = ReferenceEvaluator(proto)
+    outputs = evaluator.run(["mean", "std", "members"], {"architectures": codes})
+    assert_same_bits(outputs, ensemble, codes)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from anb_export import out_of_fold
 from anb_export import tune as module
 from anb_export.cli import main
 from anb_export.compact import CompactRecipe, load_recipes
@@ -50,6 +51,8 @@ def small() -> Iterator[None]:
         patch.setattr(module, "N_TUNING_FOLDS", 3)
         patch.setattr(module, "N_FINALISTS", 2)
         patch.setattr(module, "N_FINAL_MEMBERS", 2)
+        patch.setattr(module, "N_OOF_MEMBERS", 2)
+        patch.setattr(out_of_fold, "N_OOF_FOLDS", 2)
         yield
 
 
@@ -194,6 +197,48 @@ def test_a_study(dataset: Dataset, split: Split, tmp_path: Path) -> None:
     for link, metrics in record["best_by_link"].items():
         values = [t.value for t in trials if t.params["link"] == link]
         assert score(metrics) == min(values)
+
+
+def test_hinges_are_fitted_to_out_of_fold_predictions(
+    dataset: Dataset, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def spy(predicted: np.ndarray, measured: np.ndarray) -> Any:
+        low, high = (float(q) for q in np.quantile(predicted, [0.3, 0.6]))
+        calls.append((predicted, measured, low, high))
+        return ((low, -0.25), (high, 0.5))
+
+    monkeypatch.setattr(module, "fit_hinges", spy)
+    entry = run(dataset, split, tmp_path, 2)
+    assert entry == json.loads(json.dumps(entry))
+    chosen, record = CompactRecipe.from_dict(entry["recipe"]), entry["study"]["out_of_fold"]
+    ((predicted, measured, low, high),) = calls
+    assert chosen.link.hinges == ((low, -0.25), (high, 0.5))
+    # They lie where a build would look for them, and are those of the recipe without hinges.
+    folder = tmp_path / "out_of_fold" / "accuracy"
+    assert sorted(p.name for p in folder.iterdir()) == ["fold_00.json", "fold_01.json"]
+    before = [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
+    plain = replace(chosen, link=replace(chosen.link, hinges=()))
+    oof = out_of_fold.predict_out_of_fold(dataset, "accuracy", split.pool, plain, (1, 2), folder)
+    assert [path.stat().st_mtime_ns for path in sorted(folder.iterdir())] == before
+    np.testing.assert_array_equal(predicted, oof.mean)
+    np.testing.assert_array_equal(measured, oof.measured)
+    assert sorted(oof.rows) == sorted(split.pool)
+    bent = predicted + np.maximum(predicted - low, 0) * -0.25
+    bent = bent + np.maximum(bent - high, 0) * 0.5
+    for name, values in (("without_hinges", predicted), ("with_hinges", bent)):
+        assert record[name]["n"] == len(split.pool)
+        assert record[name]["mae"] == pytest.approx(np.abs(values - measured).mean(), rel=1e-9)
+    assert record["with_hinges"]["kendall_tau"] == record["without_hinges"]["kendall_tau"]
+    assert record["with_hinges"]["mae"] != record["without_hinges"]["mae"]
+
+
+def test_no_hinges_where_they_do_not_pay(dataset: Dataset, split: Split, tmp_path: Path) -> None:
+    entry = run(dataset, split, tmp_path, 2)
+    found = CompactRecipe.from_dict(entry["recipe"]).link.hinges
+    record = entry["study"]["out_of_fold"]
+    assert (record["with_hinges"] == record["without_hinges"]) == (not found)
 
 
 def test_test_rows_are_never_read(dataset: Dataset, split: Split, tmp_path: Path) -> None:

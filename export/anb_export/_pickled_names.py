@@ -1,0 +1,143 @@
+"""What a pickle may name: classes, which stay inert, and a few calls; part of `safe_pickle`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
+
+from anb_export._pickled_arrays import (
+    UnbuiltArray,
+    from_buffer,
+    make_dtype,
+    read_scalar,
+    refuse,
+)
+
+#: Called with the number of bytes a call is about to make; refuses when they are too many.
+Spend: TypeAlias = Callable[[int], None]
+
+#: Classes whose state is kept; they are not imported.
+CLASSES = frozenset(
+    {
+        ("xgboost.core", "Booster"),
+        ("xgboost.sklearn", "XGBRegressor"),
+        ("lightgbm.basic", "Booster"),
+        ("lightgbm.sklearn", "LGBMRegressor"),
+        ("sklearn.ensemble._forest", "RandomForestRegressor"),
+        ("sklearn.tree._classes", "DecisionTreeRegressor"),
+        ("sklearn.tree._tree", "Tree"),
+        ("sklearn.svm._classes", "SVR"),
+        ("sklearn.svm._classes", "NuSVR"),
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    }
+)
+
+
+@dataclass(eq=False, repr=False)
+class Object:
+    """An instance of an allowed class, as its pickle describes it.
+
+    Attributes
+    ----------
+    module, name : str
+        The class; one of `CLASSES`.
+    args : tuple
+        What its constructor would get.
+    state : dict
+        Its attributes.
+    """
+
+    module: str
+    name: str
+    args: tuple[Any, ...]
+    state: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Full name of the class."""
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Global:
+    """A name in a pickle: of one of `CLASSES` or `CALLS`."""
+
+    module: str
+    name: str
+
+
+def _encode(spend: Spend, args: tuple[Any, ...]) -> bytes:
+    # The one use pickle makes of it: bytes in protocols 0 to 2.
+    match args:
+        case (str(text), "latin1" | "latin-1"):
+            spend(len(text))
+            try:
+                return text.encode("latin-1")
+            except UnicodeEncodeError:
+                refuse("the pickle is damaged: bytes above 255")
+    _wrong("_codecs.encode")
+
+
+def _bytearray(spend: Spend, args: tuple[Any, ...]) -> bytes:
+    match args:
+        case ():
+            return b""
+        case (bytes(raw),):
+            return raw
+        case (str(), "latin1" | "latin-1"):
+            return _encode(spend, args)
+    _wrong("builtins.bytearray")
+
+
+def _bytes(spend: Spend, args: tuple[Any, ...]) -> bytes:
+    if args:
+        _wrong("builtins.bytes")
+    return b""  # as protocols 0 to 2 write it
+
+
+def _reconstructor(spend: Spend, args: tuple[Any, ...]) -> Object:
+    match args:
+        case (Global() as cls, Global("builtins", "object"), None):
+            if (cls.module, cls.name) in CLASSES:
+                return Object(cls.module, cls.name, (), {})
+    _wrong("copyreg._reconstructor")
+
+
+def _reconstruct(spend: Spend, args: tuple[Any, ...]) -> UnbuiltArray:
+    match args:
+        case (Global("numpy", "ndarray"), (0,), bytes()):
+            return UnbuiltArray()
+    _wrong("numpy._core.multiarray._reconstruct")
+
+
+def _empty_dict(spend: Spend, args: tuple[Any, ...]) -> dict[Any, Any]:
+    if all(isinstance(arg, Global) for arg in args):  # the factory of a defaultdict
+        return {}
+    _wrong("collections.OrderedDict")
+
+
+def _no_call(spend: Spend, args: tuple[Any, ...]) -> NoReturn:
+    refuse("the pickle calls what may only be named")
+
+
+def _wrong(name: str) -> NoReturn:
+    refuse(f"the pickle calls {name} with arguments that are not allowed")
+
+
+#: What stands in for each function that may be called.
+CALLS: dict[tuple[str, str], Callable[[Spend, tuple[Any, ...]], Any]] = {
+    ("_codecs", "encode"): _encode,
+    ("builtins", "bytearray"): _bytearray,
+    ("builtins", "bytes"): _bytes,
+    ("builtins", "object"): _no_call,
+    ("copyreg", "_reconstructor"): _reconstructor,
+    ("collections", "OrderedDict"): _empty_dict,
+    ("collections", "defaultdict"): _empty_dict,
+    ("numpy", "ndarray"): _no_call,
+    ("numpy", "dtype"): lambda spend, args: make_dtype(args),
+}
+for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
+    CALLS[(f"{_core}.multiarray", "_reconstruct")] = _reconstruct
+    CALLS[(f"{_core}.multiarray", "scalar")] = lambda spend, args: read_scalar(args)
+    CALLS[(f"{_core}.numeric", "_frombuffer")] = lambda spend, args: from_buffer(args)

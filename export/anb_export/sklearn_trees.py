@@ -1,0 +1,63 @@
+"""Reads scikit-learn's random forests, as `safe_pickle` leaves them, into a `Forest`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export.forest import Forest, Tree, refuse
+from anb_export.lightgbm_text import integer_threshold
+from anb_export.safe_pickle import Object
+
+
+def forest_from_state(state: Mapping[str, Any]) -> Forest:
+    """Take the trees of a pickled RandomForestRegressor.
+
+    The forest's prediction is the mean of its trees; as a sum, each leaf counts a share.
+
+    Raises
+    ------
+    ForestError
+        If the estimator is not fitted, damaged, or has several outputs.
+    """
+    estimators, width = state.get("estimators_"), state.get("n_features_in_")
+    if not isinstance(estimators, list) or not estimators or type(width) is not int:
+        refuse("the random forest is not fitted")
+    if state.get("n_outputs_") != 1:
+        found = str(state.get("n_outputs_"))[:20]
+        refuse(f"a random forest with {found} outputs is not supported; fit one for each")
+    trees = [_sklearn_tree(k, tree, len(estimators)) for k, tree in enumerate(estimators)]
+    return Forest.from_trees(
+        trees, base_score=0.0, n_features=width, objective=str(state.get("criterion"))[:40]
+    )
+
+
+def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
+    inner = estimator.state.get("tree_") if isinstance(estimator, Object) else None
+    state = inner.state if isinstance(inner, Object) else {}
+    nodes, values = state.get("nodes"), state.get("values")
+    if not isinstance(nodes, np.ndarray) or not isinstance(values, np.ndarray):
+        refuse(f"tree {index} is damaged: it has no nodes")
+    if nodes.ndim != 1 or values.shape != (len(nodes), 1, 1) or values.dtype.kind != "f":
+        refuse(f"tree {index} is damaged: {len(nodes)} nodes, values of shape {values.shape}")
+    missing = {"left_child", "right_child", "feature", "threshold"} - {*(nodes.dtype.names or ())}
+    if missing:
+        refuse(f"tree {index} is damaged: {sorted(missing)[0]!r} is missing")
+    leaf = nodes["left_child"] == -1
+    return Tree(
+        feature=_int64(nodes["feature"]),
+        # scikit-learn goes left if x <= threshold, like LightGBM.
+        threshold=np.where(leaf, 0, integer_threshold(nodes["threshold"].astype(np.float64))),
+        left=_int64(nodes["left_child"]),
+        right=_int64(nodes["right_child"]),
+        value=np.where(leaf, values.reshape(-1) / n_trees, 0.0),
+    )
+
+
+def _int64(column: NDArray[Any]) -> NDArray[np.int64]:
+    if column.dtype.kind != "i":
+        refuse("a tree is damaged: children and features must be integers")
+    return column.astype(np.int64)

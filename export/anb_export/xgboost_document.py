@@ -1,0 +1,166 @@
+"""Reads the documents in which xgboost stores models into a `Forest`; xgboost is not needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export import ubjson
+from anb_export.forest import Forest, ForestError, build_forest, refuse
+
+#: Objectives whose prediction is the sum of the leaves itself, without a link function.
+OBJECTIVES = frozenset(
+    {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"}
+)
+
+
+def decode(content: bytes) -> Any:
+    """Return the document that a model file in UBJSON or JSON holds.
+
+    Raises
+    ------
+    AnbError
+        If it is neither, or damaged.
+    """
+    if content[:1] != b"{":
+        msg = (
+            "not an xgboost model in UBJSON or JSON (pickles and the old binary format are refused)"
+        )
+        raise ForestError(msg)
+    # In JSON a quote or white space follows the brace; in UBJSON the type of the key's length.
+    if content[1:2] not in b'" \t\r\n':
+        return ubjson.loads(content)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        msg = f"not an xgboost model: {error}"
+        raise ForestError(msg) from error
+
+
+def parse(document: Any, n_features: int | None) -> Forest:
+    """Take the trees of a decoded model; see `Forest.from_bytes`."""
+    learner = _get(document, "learner")
+    booster = _get(learner, "gradient_booster")
+    name = _get(booster, "name")
+    if name != "gbtree":
+        refuse(f"booster {str(name)[:40]!r} is not supported; train with booster='gbtree'")
+    objective = _get(_get(learner, "objective"), "name")
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
+        allowed = ", ".join(sorted(OBJECTIVES))
+        refuse(f"objective {str(objective)[:40]!r} is not supported; supported: {allowed}")
+    param = _get(learner, "learner_model_param")
+    width = _integer(_get(param, "num_feature"), "num_feature")
+    if n_features is not None and width != n_features:
+        refuse(f"the model has {width} features, expected {n_features}")
+    if _integer(_get(param, "num_target", 1), "num_target") > 1:
+        refuse("models with several targets are not supported")
+    if _integer(_get(param, "num_class", 0), "num_class") > 1:
+        refuse("models with several classes are not supported")
+    model = _get(booster, "model")
+    if np.any(_column(_get(model, "tree_info"), "tree_info") != 0):
+        refuse("models with several output groups are not supported")
+    trees = _get(model, "trees")
+    base_score = _base_score(_get(param, "base_score"))
+    return _flatten(trees, base_score=base_score, n_features=width, objective=objective)
+
+
+def _flatten(trees: Any, *, base_score: float, n_features: int, objective: str) -> Forest:
+    if not isinstance(trees, list) or not trees:
+        refuse("the model holds no trees")
+    columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
+    for index, tree in enumerate(trees):
+        leaf_size = _get(_get(tree, "tree_param"), "size_leaf_vector", 1)
+        if _integer(leaf_size, "size_leaf_vector") > 1:
+            refuse(f"tree {index} has vector leaves, which are not supported")
+        if len(_column(_get(tree, "categories_nodes", ()), "categories_nodes")) > 0:
+            refuse(f"tree {index} has categorical splits, which are not supported")
+        nodes = {key: _column(_get(tree, key), key) for key in _COLUMNS}
+        sizes = {key: len(column) for key, column in nodes.items()}
+        if len(set(sizes.values())) != 1 or not sizes["left_children"]:
+            refuse(f"tree {index}: the node arrays differ in length: {sizes}")
+        for key, column in columns.items():
+            column.append(nodes[key])
+    counts = np.array([len(column) for column in columns["left_children"]], dtype=np.int64)
+    flat = {key: np.concatenate(column) for key, column in columns.items()}
+    if (_whole(flat, "split_type") != 0).any():
+        node = int(np.flatnonzero(_whole(flat, "split_type"))[0])
+        tree = int(np.searchsorted(np.cumsum(counts), node, side="right"))
+        start = int(counts[:tree].sum())
+        refuse(f"tree {tree}, node {node - start}: categorical splits are not supported")
+    condition = _floats(flat, "split_conditions")
+    return build_forest(
+        counts,
+        left=_whole(flat, "left_children"),
+        right=_whole(flat, "right_children"),
+        feature=_whole(flat, "split_indices"),
+        threshold=condition,
+        value=condition,
+        default_left=_whole(flat, "default_left").astype(np.bool_),
+        base_score=base_score,
+        n_features=n_features,
+        objective=objective,
+    )
+
+
+_COLUMNS = (
+    "left_children",
+    "right_children",
+    "split_indices",
+    "split_conditions",
+    "split_type",
+    "default_left",
+)
+
+
+def _base_score(text: Any) -> float:
+    """Read "[6.5E1]" (xgboost >= 3.1) or "6.5E1" (before); xgboost itself holds a float32."""
+    items = str(text).strip().strip("[]").split(",")
+    number = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+    if len(items) != 1 or not re.fullmatch(number, items[0].strip()):
+        refuse(f"base_score must be one finite number, found {str(text)[:60]!r}")
+    with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused
+        value = float(np.float32(items[0].strip()))
+    if not np.isfinite(value):
+        refuse(f"base_score must be one finite number, found {str(text)[:60]!r}")
+    return value
+
+
+def _get(mapping: Any, key: str, default: Any = None) -> Any:
+    """Return a value; None is no default."""
+    if not isinstance(mapping, dict) or (key not in mapping and default is None):
+        refuse(f"not an xgboost model: {key!r} is missing")
+    return mapping.get(key, default)
+
+
+def _column(value: Any, key: str) -> NDArray[Any]:
+    try:
+        column = np.asarray(value)
+    except (ValueError, OverflowError):  # lists of different lengths
+        column = np.empty((0, 0))
+    if column.ndim != 1:
+        refuse(f"{key} must be a list of numbers")
+    return column
+
+
+def _integer(value: Any, key: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        refuse(f"{key} must be an integer, found {str(value)[:60]!r}")
+
+
+def _whole(flat: dict[str, NDArray[Any]], key: str) -> NDArray[np.int64]:
+    if flat[key].dtype.kind not in "iub":
+        refuse(f"{key} must hold integers")
+    return flat[key].astype(np.int64)
+
+
+def _floats(flat: dict[str, NDArray[Any]], key: str) -> NDArray[np.float32]:
+    if flat[key].dtype.kind not in "iuf":
+        refuse(f"{key} must hold numbers")
+    with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused by node
+        return flat[key].astype(np.float32)

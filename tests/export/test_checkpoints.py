@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost as xgb
+from anb_export.checkpoints import CheckpointError, find_checkpoints
+from anb_export.cli import main
+from anb_export.forest import Forest
+from anb_export.formats import model_from_object
+from anb_export.importing import ImportingError, Source, import_models, read_source, read_sources
+
+import anb_onnx
+from anb_onnx.architecture import sample
+from anb_onnx.catalog import Catalog
+from anb_onnx.errors import AnbError, TargetError
+
+from .checkpoint_writer import fit, labels, rows, write_member
+
+PUBLISHED = Path(__file__).parent / "data" / "published"
+CODES = sample(300, seed=8)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two xgboost ensembles, of two members and one, written in an order that is not theirs."""
+    root = tmp_path_factory.mktemp("anb_models_0_9")
+    write_member(root, fit("xgb", "accuracy", 3), "xgb", seed=3)
+    write_member(root, fit("xgb", "accuracy", 1), "xgb", seed=1, protocol=2)
+    booster = fit("xgb", "throughput_tpuv2", 2)
+    write_member(root, booster, "xgb_accel", "tpuv2", "throughput", seed=2, protocol=5)
+    return root
+
+
+def copied(tree: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tree, tmp_path / "anb_models_0_9"))
+
+
+def test_the_whole_tree_is_found_in_order(tree: Path) -> None:
+    accuracy, throughput = find_checkpoints(tree)
+    assert (accuracy.family, accuracy.target) == ("xgb", "accuracy")
+    assert (throughput.family, throughput.target) == ("xgb", "throughput_tpuv2")
+    assert [(m.name, m.seed) for m in accuracy.members] == [
+        ("xgb/20230401-120001-1/surrogate_model.model", 1),
+        ("xgb/20230401-120003-3/surrogate_model.model", 3),
+    ]
+    names = [m.name for m in throughput.members]
+    assert names == ["xgb_accel/tpuv2/throughput/20230401-120002-2/surrogate_model.model"]
+
+
+def test_all_families_are_found() -> None:
+    found = [(e.family, e.target, len(e.members)) for e in find_checkpoints(PUBLISHED)]
+    assert found == [
+        ("forest", "accuracy", 1),
+        ("lgb", "throughput_tpuv2", 1),
+        ("nusvr", "latency_zcu102", 1),
+        ("svr", "accuracy", 1),
+        ("xgb", "accuracy", 2),
+    ]
+
+
+def test_parts_of_the_tree_can_be_given(tree: Path) -> None:
+    member = tree / "xgb" / "20230401-120003-3"
+    for path in (member, member / "surrogate_model.model"):
+        (found,) = find_checkpoints(path)
+        assert [m.name for m in found.members] == ["surrogate_model.model"]
+    (found,) = find_checkpoints(tree / "xgb_accel")
+    assert found.target == "throughput_tpuv2"
+    (found,) = find_checkpoints(tree / "xgb")
+    assert len(found.members) == 2
+
+
+def test_ensembles_of_one_run_are_found(tree: Path, tmp_path: Path) -> None:
+    """The reference's own ensembles keep members below the run, which has a configuration too."""
+    run = tmp_path / "xgb" / "20230401-120000-6"
+    for k, name in enumerate(("20230401-120001-1", "20230401-120003-3")):
+        shutil.copytree(tree / "xgb" / name, run / f"ensemble_member_{k}")
+    shutil.copy(run / "ensemble_member_0" / "model_config.json", run)
+    (found,) = find_checkpoints(tmp_path)
+    assert [m.path.parent.name for m in found.members] == ["ensemble_member_0", "ensemble_member_1"]
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": "gnn"}, "model 'gnn' is not supported; supported: xgb, lgb, sklearn_forest"),
+        ({"model": None}, "'model' is missing"),
+        ({"device": None}, "'device' is missing, which model 'xgb_accel' needs"),
+        ({"metric": None}, "'metric' is missing"),
+        ({"device": "h100"}, "unknown target 'throughput_h100'; valid targets: accuracy"),
+        ({"metric": "latency"}, "unknown target 'latency_tpuv2'"),
+        ({"device": "tpuv3"}, "'device' is 'tpuv3', but by its folder's name it is 'tpuv2'"),
+        ({"device": "zcu102", "metric": "latency"}, "'device' is 'zcu102', but by its folder's"),
+        ({"model": "lgb_accel"}, "'model' is 'lgb_accel', but by its folder's name it is 'xgb_a"),
+        ({"model": "xgb"}, "model 'xgb' predicts accuracy, but 'device' is 'tpuv2'"),
+    ],
+)
+def test_configurations_are_checked(
+    tree: Path, tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    root = copied(tree, tmp_path)
+    path = root / "xgb_accel" / "tpuv2" / "throughput" / "20230401-120002-2" / "model_config.json"
+    change(path, **values)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        find_checkpoints(root)
+    assert str(path) in str(caught.value)
+
+
+def test_other_places_are_believed(tree: Path, tmp_path: Path) -> None:
+    """A folder whose names do not follow the layout says nothing about the model."""
+    member = tree / "xgb_accel" / "tpuv2" / "throughput" / "20230401-120002-2"
+    for name in ("mine", "xgb/some/folder/of/mine", "lgb_accel/a/b/c/d/e"):
+        shutil.copytree(member, tmp_path / name)
+    (found,) = find_checkpoints(tmp_path)
+    assert (found.target, len(found.members)) == ("throughput_tpuv2", 3)
+
+
+@pytest.mark.parametrize("name", ["model_config.json", "data_config.json"])
+@pytest.mark.parametrize("content", [None, "{", "[]", "\x00", "[" * 100_000, " " * 2**21])
+def test_missing_and_damaged_configurations(
+    tree: Path, tmp_path: Path, name: str, content: str | None
+) -> None:
+    root = copied(tree, tmp_path)
+    path = root / "xgb" / "20230401-120001-1" / name
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(CheckpointError, match=name):
+        find_checkpoints(root)
+
+
+def test_missing_files(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no folder .*nothing"):
+        find_checkpoints(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match=r"no surrogate_model\.model in or below .*<stamp>"):
+        find_checkpoints(tmp_path)
+    root = copied(tree, tmp_path)
+    (root / "xgb" / "20230401-120001-1" / "surrogate_model.model").unlink()
+    with pytest.raises(CheckpointError, match=r"120001-1 has .*surrogate_model\.model is missing"):
+        find_checkpoints(root)
+
+
+def test_the_pickle_must_be_of_the_family(tree: Path, tmp_path: Path) -> None:
+    root = copied(tree, tmp_path)
+    member = root / "xgb" / "20230401-120001-1"
+    other = PUBLISHED / "svr" / "20230401-120001-1" / "surrogate_model.model"
+    shutil.copy(other, member / "surrogate_model.model")
+    (found,) = find_checkpoints(member)
+    with pytest.raises(ImportingError, match=r"family 'svr', model_config\.json says 'xgb'"):
+        read_sources(found)
+
+
+# The command
+
+
+def expected(tree: Path, name: str, rounds: int | None = None) -> Any:
+    """What xgboost's own booster predicts, in float64."""
+    import pickle
+
+    booster = pickle.loads((tree / name / "surrogate_model.model").read_bytes())
+    forest = Forest.from_booster(booster)
+    return (forest if rounds is None else forest.first(rounds)).predict_exact(CODES), booster
+
+
+def test_import_of_the_whole_tree(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["import", str(tree), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in printed] == [
+        ["accuracy", "xgb", "members", "2"],
+        ["throughput_tpuv2", "xgb", "members", "1"],
+    ]
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(first) == ["accuracy.onnx", "manifest.json", "throughput_tpuv2.onnx"]
+    wanted = np.stack([expected(tree, f"xgb/20230401-12000{k}-{k}")[0] for k in (1, 3)], axis=1)
+    artifact = Catalog.read(out).find("accuracy")
+    assert artifact.card["form"] == "tree64"
+    assert [s["seed"] for s in artifact.card["sources"]] == [1, 3]
+    assert artifact.card["sources"][0]["file"] == "xgb/20230401-120001-1/surrogate_model.model"
+    with anb_onnx.load(path=out / "accuracy.onnx") as surrogate:
+        found = surrogate.query(CODES, members=True)
+        assert (surrogate.target.name, found.unit) == ("accuracy", "%")
+    np.testing.assert_allclose(found.members, wanted, rtol=6e-8)
+    np.testing.assert_allclose(found.mean, wanted.mean(axis=1), rtol=6e-8)
+    np.testing.assert_allclose(found.std, wanted.std(axis=1), rtol=1e-6)
+    with anb_onnx.load(path=out / "throughput_tpuv2.onnx") as surrogate:
+        assert (surrogate.target.device, surrogate.target.unit) == ("tpuv2", "images/s")
+    assert main(["import", str(tree), "--out", str(out)]) == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+
+
+def test_import_of_every_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real checkpoints of the reference's age: several families, so a folder for each."""
+    assert main(["import", str(PUBLISHED), "--out", str(tmp_path)]) == 0
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.onnx"))
+    assert found == [
+        "forest/accuracy.onnx",
+        "lgb/throughput_tpuv2.onnx",
+        "nusvr/latency_zcu102.onnx",
+        "svr/accuracy.onnx",
+        "xgb/accuracy.onnx",
+    ]
+    document = json.loads((PUBLISHED / "expected.json").read_text())
+    codes = np.array(document["codes"], np.uint8)
+    members: dict[str, list[Any]] = {}
+    for name, values in document["predictions"].items():
+        family = {"svr_nu": "nusvr", "sklearn_forest": "forest"}
+        model = name.split("/")[0].removesuffix("_accel")
+        members.setdefault(family.get(model, model), []).append(values)
+    for path in tmp_path.rglob("*.onnx"):
+        with anb_onnx.load(path=path) as surrogate:
+            mean = surrogate.query(codes).mean
+        wanted = np.mean(members[path.parent.name], axis=0)
+        np.testing.assert_allclose(mean, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["tree64", "trees"])
+def test_best_iteration(tree: Path, tmp_path: Path, form: str) -> None:
+    arguments = ["import", str(tree / "xgb"), "--out", str(tmp_path), "--form", form]
+    assert main([*arguments, "--best-iteration"]) == 0
+    _, booster = expected(tree, "xgb/20230401-120001-1")
+    best = booster.best_iteration + 1
+    assert best < booster.num_boosted_rounds()
+    wanted, _ = expected(tree, "xgb/20230401-120001-1", best)
+    with anb_onnx.load(path=tmp_path / "accuracy.onnx") as surrogate:
+        found = surrogate.query(CODES, members=True).members
+        assert surrogate.metadata["sources"][0]["trees"] == best
+    assert found is not None
+    np.testing.assert_allclose(found[:, 0], wanted, rtol=3e-7)
+
+
+def pair_booster() -> Any:
+    """A booster whose paths mix at most two blocks: one of the first two, one of the others."""
+    x = rows(300, 1)
+    pairs = [
+        [*range(4 * a, 4 * a + 4), *range(4 * b, 4 * b + 4)] for a in range(7) for b in range(a)
+    ]
+    return xgb.train(
+        {
+            "nthread": 1,
+            "max_depth": 4,
+            "interaction_constraints": str(pairs),
+            "tree_method": "hist",
+        },
+        xgb.DMatrix(x, labels(x, "accuracy"), nthread=1),
+        30,
+    )
+
+
+def test_tables_and_projected(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    booster = pair_booster()
+    booster.save_model(tmp_path / "pairs.ubj")
+    files = [str(tmp_path / "pairs.ubj")] * 2
+    wanted = Forest.from_booster(booster).predict_exact(CODES)
+    for form in ("tables", "projected"):
+        out = tmp_path / form
+        arguments = ["import", *files, "--out", str(out), "--target", "accuracy", "--form", form]
+        assert main(arguments) == 0
+        with anb_onnx.load(path=out / "accuracy.onnx") as surrogate:
+            assert surrogate.metadata["form"] == form
+            found = surrogate.query(CODES).mean
+        np.testing.assert_allclose(found, wanted, rtol=3e-7)
+    capsys.readouterr()
+    arguments = ["import", str(tree / "xgb"), "--out", str(tmp_path / "x"), "--form"]
+    assert main([*arguments, "projected"]) == 0
+    assert "projected, R2 0." in capsys.readouterr().out
+    card = Catalog.read(tmp_path / "x").find("accuracy").card
+    assert card["exact_compilation"] is False
+    assert card["fidelity"]["r2"] < 1
+
+
+def test_the_quality_can_be_stated(
+    study: Path, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = str(study / "anb_dataset_jsons.tar.gz")
+    arguments = ["import", str(tree / "xgb"), "--out", str(tmp_path), "--dataset", dataset]
+    assert main(arguments) == 0
+    assert "test R2 " in capsys.readouterr().out
+    card = Catalog.read(tmp_path).find("accuracy").card
+    assert card["quality"]["test"]["n"] == 18
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{model}", "--out", "{out}", "--target", "speed"], "unknown target 'speed'"),
+        (["{ubj}", "--out", "{out}"], "give it with --target"),
+        (["{model}", "{model}", "--out", "{out}"], "give it with --target"),
+        (["{root}/nothing", "--out", "{out}"], "no folder"),
+        (["{ubj}", "--out", "{out}", "--target", "accuracy", "--best-iteration"], "no best iter"),
+        (["{ubj}", "--out", "{ubj}", "--target", "accuracy"], "cannot write"),
+    ],
+)
+def test_errors_are_one_line(
+    tree: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    model = tree / "xgb" / "20230401-120001-1" / "surrogate_model.model"
+    pair_booster().save_model(tmp_path / "pairs.ubj")
+    places = {"root": tree, "model": model, "ubj": tmp_path / "pairs.ubj", "out": tmp_path / "out"}
+    assert main(["import", *(a.format(**places) for a in arguments)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("anb-export: error: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_members_must_be_of_one_family(tmp_path: Path) -> None:
+    sources = [
+        read_source(PUBLISHED / name / "20230401-120001-1" / "surrogate_model.model")
+        for name in ("svr", "xgb")
+    ]
+    with pytest.raises(ImportingError, match=r"members of one family, found \['svr', 'xgb'\]"):
+        import_models("accuracy", sources)
+    with pytest.raises(ImportingError, match="unknown form 'tree'"):
+        import_models("accuracy", sources[1:], form="tree")
+    with pytest.raises(TargetError):
+        import_models("speed", sources[1:])
+    deep = Source("deep", "", None, model_from_object(fit("xgb", "accuracy", 1, rounds=40, n=900)))
+    with pytest.raises(AnbError, match=r"member 0: tree .* blocks"):
+        import_models("accuracy", [deep], form="tables")

@@ -1,0 +1,381 @@
+"""Downloads, against a server on this machine that misbehaves in every way."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from anb_export import download
+from anb_export.cli import main
+from anb_export.fetch import DATA, MODELS, Fetched, FetchError, Source, cache_folder, fetch
+
+CONTENT = np.random.default_rng(3).bytes(3_000_000)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+Answer = Callable[[Any, "Server"], None]
+
+
+@dataclass
+class Server:
+    """What the server will answer, in order (the last answer again and again), and was asked."""
+
+    url: str = ""
+    answers: list[Answer] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    state = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked.append({"path": self.path, **dict(self.headers)})
+            answer = state.answers[min(len(state.asked), len(state.answers)) - 1]
+            with contextlib.suppress(ConnectionError):  # the client may have had enough
+                answer(self, state)
+            self.close_connection = True
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{httpd.server_port}/file"
+    yield state
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+def send(
+    *,
+    content: bytes = CONTENT,
+    upto: int | None = None,
+    length: int | None = None,
+    ranges: bool = True,
+    etag: str | None = '"one"',
+    shift: int = 0,
+) -> Answer:
+    """Answer with content from the asked range on, cut off at the byte `upto` of it."""
+
+    def answer(handler: Any, state: Server) -> None:
+        start = 0
+        asked = handler.headers.get("Range")
+        if ranges and asked and handler.headers.get("If-Range") == etag:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(content) > 0:
+            handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{len(content)}")
+            handler.end_headers()
+            return
+        handler.send_response(206 if start else 200)
+        if start:
+            last = len(content) - 1
+            handler.send_header(
+                "Content-Range", f"bytes {start + shift}-{last + shift}/{len(content)}"
+            )
+        handler.send_header(
+            "Content-Length", str(len(content) - start if length is None else length)
+        )
+        if etag:
+            handler.send_header("ETag", etag)
+        handler.end_headers()
+        handler.wfile.write(content[start:upto])
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Answer:
+    def answer(handler: Any, state: Server) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def chunked(handler: Any, state: Server) -> None:
+    """Without a length, broken off in the middle of a chunk."""
+    handler.protocol_version = "HTTP/1.1"
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.send_header("ETag", '"one"')
+    handler.end_headers()
+    handler.wfile.write(b"100000\r\n" + CONTENT[:1000])
+
+
+def get(server: Server, folder: Path, **options: Any) -> Fetched:
+    known = options.pop("known", DIGEST)
+    source = Source("file.bin", server.url, known, options.pop("max_bytes", 1 << 23))
+    return fetch(source, folder, **{"pause": 0.0, "timeout": 5.0, "attempts": 3, **options})
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_a_plain_download(server: Server, tmp_path: Path) -> None:
+    server.answers = [send()]
+    seen: list[tuple[int, int | None]] = []
+    found = get(server, tmp_path / "new" / "cache", on_bytes=lambda *args: seen.append(args))
+    assert found.path.read_bytes() == CONTENT
+    assert (found.sha256, found.downloaded, found.trusted) == (DIGEST, True, True)
+    assert seen[0] == (0, len(CONTENT))
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert names(found.path.parent) == {"file.bin"}
+    again = get(server, found.path.parent)
+    assert (again.path, again.downloaded, len(server.asked)) == (found.path, False, 1)
+
+
+def test_a_broken_connection_is_taken_up(server: Server, tmp_path: Path) -> None:
+    server.answers = [send(upto=1_000_000), send(upto=1_700_000), send()]
+    found = get(server, tmp_path)
+    assert found.path.read_bytes() == CONTENT
+    assert [asked.get("Range") for asked in server.asked] == [
+        None,
+        "bytes=1000000-",
+        "bytes=1700000-",
+    ]
+    assert names(tmp_path) == {"file.bin"}
+
+
+def test_what_has_arrived_is_kept_for_the_next_run(server: Server, tmp_path: Path) -> None:
+    server.answers = [send(upto=500_000), status(503)]
+    with pytest.raises(FetchError, match=r"HTTP 503 .*500,000 bytes are kept, run again to go on"):
+        get(server, tmp_path)
+    assert names(tmp_path) == {"file.bin.part", "file.bin.part.json"}
+    server.answers = [send()]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+    assert server.asked[-1]["Range"] == "bytes=500000-"
+    assert names(tmp_path) == {"file.bin"}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        send(ranges=False),  # ignores Range
+        send(etag='"two"'),  # the file has changed: If-Range brings the whole new one
+    ],
+)
+def test_a_server_that_sends_everything_again(
+    server: Server, tmp_path: Path, later: Answer
+) -> None:
+    server.answers = [send(upto=900_000), later]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+
+
+def test_without_a_strong_validator_nothing_is_resumed(server: Server, tmp_path: Path) -> None:
+    server.answers = [send(upto=900_000, etag='W/"one"'), send(etag='W/"one"')]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+    assert "Range" not in server.asked[1]
+
+
+def test_a_wrong_range_is_refused(server: Server, tmp_path: Path) -> None:
+    server.answers = [send(upto=900_000), send(shift=5)]
+    with pytest.raises(FetchError, match="another range than asked for"):
+        get(server, tmp_path)
+    assert "file.bin" not in names(tmp_path)
+
+
+def test_a_part_of_another_file_is_dropped(server: Server, tmp_path: Path) -> None:
+    # The validator lies: what was resumed does not fit. A second, whole download does.
+    server.answers = [send(content=b"x" * 3_000_000, upto=900_000), send()]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+    assert [asked.get("Range") for asked in server.asked] == [None, "bytes=900000-", None]
+
+
+def test_a_finished_part_is_used(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").write_bytes(CONTENT)
+    state = {"url": server.url, "validator": '"one"'}
+    (tmp_path / "file.bin.part.json").write_text(json.dumps(state))
+    server.answers = [send()]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        send(content=CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])),
+        send(content=CONTENT[:-1000]),
+        send(content=CONTENT + b"more"),
+        send(content=b""),
+        send(content=b"<html>Sign in</html>"),
+        send(length=1000),
+    ],
+    ids=["one bit", "truncated", "longer", "empty", "a page", "short length"],
+)
+def test_tampered_content_leaves_nothing(server: Server, tmp_path: Path, answer: Answer) -> None:
+    server.answers = [answer]
+    with pytest.raises(FetchError, match=rf"expected {DIGEST}.*nothing was kept"):
+        get(server, tmp_path)
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "answer", [send(length=4_000_000, etag=None), chunked], ids=["length", "chunked"]
+)
+def test_an_early_end_is_an_error(server: Server, tmp_path: Path, answer: Answer) -> None:
+    server.answers = [answer]
+    with pytest.raises(FetchError, match="attempts"):
+        get(server, tmp_path)
+    assert "file.bin" not in names(tmp_path)
+
+
+def test_too_large(server: Server, tmp_path: Path) -> None:
+    server.answers = [send()]
+    with pytest.raises(FetchError, match="allowed are 1,000,000"):
+        get(server, tmp_path, max_bytes=1_000_000)
+    assert names(tmp_path) == set()
+
+
+def test_a_refusal_is_not_repeated(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(404)]
+    with pytest.raises(FetchError, match=rf"cannot download {server.url}: HTTP 404"):
+        get(server, tmp_path)
+    assert (len(server.asked), names(tmp_path)) == (1, set())
+
+
+def test_redirects(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(302, Location="/elsewhere"), send()]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+    assert [asked["path"] for asked in server.asked] == ["/file", "/elsewhere"]
+
+
+def test_a_redirect_out_of_http_is_refused(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(302, Location="file:///etc/hostname")]
+    with pytest.raises(FetchError):
+        get(server, tmp_path)
+    assert names(tmp_path) == set()
+    with pytest.raises(FetchError, match="only http and https"):
+        fetch(Source("x", "file:///etc/hostname", None, 9), tmp_path)
+
+
+def test_no_redirect_to_plain_http() -> None:
+    import urllib.request
+
+    handler = download._Redirects()
+    request = urllib.request.Request("https://example.invalid/a")
+    with pytest.raises(FetchError, match="not encrypted"):
+        handler.redirect_request(request, None, 302, "", {}, "http://example.invalid/a")
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    source = Source("file.bin", "http://127.0.0.1:9/x", DIGEST, 100)
+    with pytest.raises(FetchError, match="2 attempts"):
+        fetch(source, tmp_path, attempts=2, pause=0.0, timeout=1.0)
+    assert names(tmp_path) == set()
+
+
+def test_offline(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="without --offline"):
+        get(server, tmp_path, offline=True)
+    (tmp_path / "file.bin").write_bytes(b"damaged")
+    with pytest.raises(FetchError, match=rf"damaged.*expected {DIGEST}"):
+        get(server, tmp_path, offline=True)
+    assert server.asked == []
+    server.answers = [send()]
+    assert get(server, tmp_path).downloaded
+    assert not get(server, tmp_path, offline=True).downloaded
+
+
+def test_an_unpublished_digest_is_recorded(server: Server, tmp_path: Path) -> None:
+    server.answers = [send()]
+    first = get(server, tmp_path, known=None)
+    assert (first.sha256, first.trusted) == (DIGEST, False)
+    assert get(server, tmp_path, known=None).trusted
+    # Another file under the same address is then found out.
+    (tmp_path / "file.bin").unlink()
+    server.answers = [send(content=b"another")]
+    with pytest.raises(FetchError, match=rf"expected {DIGEST}"):
+        get(server, tmp_path, known=None)
+    assert names(tmp_path) == {"file.bin.sha256"}
+    (tmp_path / "file.bin.sha256").write_text("{}")
+    with pytest.raises(FetchError, match="remove it to record a new one"):
+        get(server, tmp_path, known=None)
+
+
+def test_a_given_digest_goes_first(server: Server, tmp_path: Path) -> None:
+    server.answers = [send()]
+    with pytest.raises(FetchError, match="nothing was kept"):
+        get(server, tmp_path, known=None, sha256="0" * 64)
+    assert names(tmp_path) == set()
+    assert get(server, tmp_path, known=None, sha256=DIGEST).trusted
+    with pytest.raises(FetchError, match="64 digits"):
+        get(server, tmp_path, sha256="0123")
+
+
+def test_one_download_at_a_time(server: Server, tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    inside = threading.Event()
+    leave = threading.Event()
+
+    def slow(handler: Any, state: Server) -> None:
+        inside.set()
+        leave.wait(10)
+        send()(handler, state)
+
+    server.answers = [slow]
+    thread = threading.Thread(target=get, args=(server, tmp_path))
+    thread.start()
+    try:
+        assert inside.wait(10)
+        with pytest.raises(FetchError, match="another process is downloading"):
+            get(server, tmp_path)
+    finally:
+        leave.set()
+        thread.join()
+    assert names(tmp_path) == {"file.bin"}
+
+
+def test_an_unwritable_cache(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(FetchError, match="cannot write to the cache"):
+        get(server, tmp_path / "file")
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("ANB_ONNX_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache_folder() == tmp_path / ".cache" / "anb_onnx"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_folder() == tmp_path / ".cache" / "anb_onnx"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "anb_onnx"
+    monkeypatch.setenv("ANB_ONNX_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+
+
+def test_the_commands(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server.answers = [send()]
+    arguments = ["--cache", str(tmp_path), "--url", server.url]
+    assert main(["fetch-data", *arguments]) == 2
+    assert f"expected {DATA.sha256}" in capsys.readouterr().err
+    assert names(tmp_path) == set()
+    assert main(["fetch-models", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{tmp_path / MODELS.name}\n"
+    assert f"sha256 {DIGEST}: nobody has published a digest" in captured.err
+    assert main(["fetch-models", *arguments, "--offline"]) == 0
+    assert "from the cache" in capsys.readouterr().err
+    assert main(["fetch-data", *arguments, "--offline"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_published_archive_is_the_one_expected(published_data: Path, tmp_path: Path) -> None:
+    (tmp_path / DATA.name).write_bytes((published_data / DATA.name).read_bytes())
+    assert not fetch(DATA, tmp_path, offline=True).downloaded

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost as xgb
+from anb_export.forest import Forest
+from anb_export.formats import (
+    FormatError,
+    Model,
+    check_features,
+    model_from_bytes,
+    model_from_object,
+    read_model,
+)
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn.linear_model import LinearRegression
+
+from anb_onnx.architecture import sample
+from anb_onnx.errors import AnbError
+from anb_onnx.space import MNASNET
+
+from .checkpoint_writer import fit, labels, rows
+
+PUBLISHED = Path(__file__).parent / "data" / "published"
+EXPECTED = json.loads((PUBLISHED / "expected.json").read_text())
+X = rows(150, 1)
+Y = labels(X, "accuracy")
+CODES = sample(200, seed=8)
+
+
+def forest_of(model: Model) -> Forest:
+    assert isinstance(model.member, Forest)
+    return model.member
+
+
+@pytest.mark.parametrize("name", EXPECTED["predictions"])
+def test_checkpoints_of_old_libraries_predict_the_same(name: str) -> None:
+    """Pickles of xgboost 1.7.1, LightGBM 3.3.5 and scikit-learn 1.2.2."""
+    model = read_model(PUBLISHED / name / "surrogate_model.model")
+    found = model.member.predict_exact(np.array(EXPECTED["codes"], np.uint8))
+    tolerance = 1e-6 if model.family == "xgb" else 1e-13  # xgboost sums in float32
+    np.testing.assert_allclose(found, EXPECTED["predictions"][name], rtol=tolerance)
+
+
+def test_checkpoints_of_xgboost_1_7_load_in_this_xgboost() -> None:
+    for name in ("xgb/20230401-120001-1", "xgb/20230401-120002-2"):
+        model = read_model(PUBLISHED / name / "surrogate_model.model")
+        assert model.content is not None
+        booster = xgb.Booster()
+        booster.load_model(bytearray(model.content))
+        assert booster.num_boosted_rounds() == forest_of(model).n_trees
+        codes = np.array(EXPECTED["codes"], np.float32)
+        rounds = (0, booster.num_boosted_rounds())
+        found = booster.inplace_predict(codes, iteration_range=rounds)
+        np.testing.assert_array_equal(found, np.float32(EXPECTED["predictions"][name]))
+
+
+def test_all_rounds_or_the_best() -> None:
+    booster = fit("xgb", "accuracy", 3)
+    n, best = booster.num_boosted_rounds(), booster.best_iteration
+    assert best + 1 < n
+    model = model_from_object(booster)
+    assert forest_of(model).n_trees == n
+    cut = model.at_best_iteration()
+    assert forest_of(cut).n_trees == best + 1
+    wanted = booster.inplace_predict(CODES.astype(np.float32), iteration_range=(0, best + 1))
+    np.testing.assert_allclose(cut.member.predict_exact(CODES), wanted, rtol=1e-6)
+    plain = xgb.train({"nthread": 1}, xgb.DMatrix(X, Y, nthread=1), 3)
+    with pytest.raises(FormatError, match="no best iteration"):
+        model_from_object(plain).at_best_iteration()
+
+
+def test_best_round_of_several_trees() -> None:
+    held = xgb.DMatrix(X[:30], Y[:30] * 0.5, nthread=1)
+    booster = xgb.train(
+        {"nthread": 1, "num_parallel_tree": 3, "subsample": 0.5},
+        xgb.DMatrix(X, Y, nthread=1),
+        20,
+        evals=[(held, "held")],
+        early_stopping_rounds=2,
+        verbose_eval=False,
+    )
+    model = model_from_object(booster)
+    assert forest_of(model).n_trees == 3 * booster.num_boosted_rounds()
+    assert forest_of(model.at_best_iteration()).n_trees == 3 * (booster.best_iteration + 1)
+
+
+@pytest.mark.parametrize("suffix", ["json", "ubj", "model"])
+@pytest.mark.filterwarnings("ignore:.*UBJSON format as default")
+def test_xgboost_files(suffix: str, tmp_path: Path) -> None:
+    booster = fit("xgb", "accuracy", 3)
+    path = tmp_path / f"mine.{suffix}"
+    booster.save_model(path)
+    model = read_model(path)
+    np.testing.assert_array_equal(
+        forest_of(model).predict_exact(CODES), Forest.from_booster(booster).predict_exact(CODES)
+    )
+    assert (model.family, forest_of(model).value.dtype) == ("xgb", np.float32)
+
+
+def test_wrappers_use_all_rounds() -> None:
+    held = (X[:30], Y[:30] * 0.5)
+    wrapper = xgb.XGBRegressor(n_estimators=30, n_jobs=1, early_stopping_rounds=2)
+    wrapper.fit(X, Y, eval_set=[held], verbose=False)
+    model = model_from_object(wrapper)
+    n = wrapper.get_booster().num_boosted_rounds()
+    assert forest_of(model).n_trees == n > wrapper.best_iteration + 1
+    np.testing.assert_allclose(
+        model.at_best_iteration().member.predict_exact(CODES),
+        wrapper.predict(CODES.astype(np.float32)),
+        rtol=1e-6,
+    )
+    with pytest.raises(AnbError, match="not fitted"):
+        model_from_object(xgb.XGBRegressor())
+
+
+def test_lightgbm_predicts_with_its_best_round(tmp_path: Path) -> None:
+    lgb = pytest.importorskip("lightgbm")
+    booster = fit("lgb", "accuracy", 3)
+    # LightGBM drops the rounds after the best one by itself, unless told to keep them.
+    assert booster.best_iteration == booster.num_trees() > 3
+    booster.best_iteration = 3
+    x = CODES.astype(np.float64)
+    for model in (model_from_object(booster), model_from_object(booster).at_best_iteration()):
+        assert forest_of(model).n_trees == 3
+        np.testing.assert_array_equal(model.member.predict_exact(CODES), booster.predict(x))
+    booster.save_model(tmp_path / "all.txt", num_iteration=-1)
+    model = read_model(tmp_path / "all.txt")  # the text does not know the best round
+    wanted = booster.predict(x, num_iteration=-1)
+    np.testing.assert_allclose(model.member.predict_exact(CODES), wanted, rtol=1e-15)
+    windows = (tmp_path / "all.txt").read_bytes().replace(b"\n", b"\r\n")
+    np.testing.assert_array_equal(
+        model_from_bytes(windows).member.predict_exact(CODES), model.member.predict_exact(CODES)
+    )
+    wrapper = lgb.LGBMRegressor(n_estimators=5, n_jobs=1, verbose=-1).fit(X, Y)
+    np.testing.assert_array_equal(
+        model_from_object(wrapper).member.predict_exact(CODES), wrapper.predict(x)
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_estimators": 20},
+        {"n_estimators": 7, "criterion": "absolute_error", "max_depth": 4},
+        {"n_estimators": 5, "bootstrap": False, "max_leaf_nodes": 9},
+    ],
+    ids=str,
+)
+def test_random_forests(params: dict[str, Any], tmp_path: Path) -> None:
+    forest = RandomForestRegressor(random_state=1, **params).fit(X, Y)
+    model = model_from_object(forest)
+    found = model.member.predict_exact(CODES)
+    np.testing.assert_allclose(found, forest.predict(CODES.astype(np.float64)), rtol=1e-14)
+    assert forest_of(model).value.dtype == np.float64
+    joblib = pytest.importorskip("joblib")
+    joblib.dump(forest, tmp_path / "forest")
+    np.testing.assert_array_equal(
+        read_model(tmp_path / "forest").member.predict_exact(CODES), found
+    )
+    joblib.dump(forest, tmp_path / "compressed", compress=3)
+    with pytest.raises(FormatError, match="a compressed file; write it without compression"):
+        read_model(tmp_path / "compressed")
+
+
+def test_one_output_only() -> None:
+    forest = RandomForestRegressor(3).fit(X, np.stack([Y, Y], axis=1))
+    with pytest.raises(AnbError, match="2 outputs"):
+        model_from_object(forest)
+
+
+@pytest.mark.parametrize("estimator", [ExtraTreesRegressor(3), LinearRegression()], ids=repr)
+def test_other_estimators_are_refused_by_name(estimator: Any) -> None:
+    with pytest.raises(AnbError, match=type(estimator).__name__):
+        model_from_object(estimator.fit(X, Y))
+
+
+def test_what_cannot_be_pickled() -> None:
+    with pytest.raises(FormatError, match=r"builtins\.function cannot be pickled"):
+        model_from_object(lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps({"scaler": 1}), "the pickle holds a dict, no model; pickle the model itself"),
+        (b"PK\x03\x04rest", "an archive .skops"),
+        (b"\x1f\x8bdata", "compressed"),
+        (b"\x08\x08\x12\x00", "an ONNX file"),
+        (b"\x00\x00\x00?\x1c" + b"\0" * 100 + b"\x06\0\0\0\0\0\0\0gbtree", "old binary format"),
+        (b"binf" + b"\0" * 100 + b"\x08" + b"\0" * 7 + b"gblinear", "old binary format"),
+        (b"hello", "damaged"),
+        (b"", "damaged"),
+    ],
+    ids=lambda v: str(v)[:30],
+)
+def test_other_files_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(AnbError, match=message) as caught:
+        read_model(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_sizes(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="cannot read"):
+        read_model(tmp_path / "nothing")
+    (tmp_path / "large").write_bytes(b"{" + bytes(100))
+    with pytest.raises(FormatError, match="101 bytes are too many"):
+        read_model(tmp_path / "large", limit=100)
+
+
+def booster(names: list[str] | None = None, width: int = 28) -> Any:
+    x = np.zeros((20, width))
+    x[:, -1] = np.arange(20) % 3
+    return xgb.train(
+        {"nthread": 1, "min_child_weight": 0},
+        xgb.DMatrix(x, x[:, -1], feature_names=names, nthread=1),
+        2,
+    )
+
+
+GENES = list(MNASNET.gene_names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [None, GENES, [f"f{k}" for k in range(28)], [f"Column_{k}" for k in range(28)]],
+    ids=["none", "genes", "f", "Column"],
+)
+def test_names_that_fit(names: list[str] | None) -> None:
+    check_features(model_from_object(booster(names)))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            [f"gene {k}" for k in range(28)],
+            "feature 0 of the model is 'gene 0', expected 'block0_e'",
+        ),
+        ([*GENES[:26], GENES[27], GENES[26]], "feature 26 of the model is 'block6_se', expected"),
+        (GENES[::-1], "feature 0"),
+        ([f"f{27 - k}" for k in range(28)], "feature 0 of the model is 'f27'"),
+    ],
+)
+def test_names_that_do_not_fit(names: list[str], message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        check_features(model_from_object(booster(names)))
+
+
+@pytest.mark.parametrize("width", [27, 29])
+def test_other_numbers_of_features(width: int) -> None:
+    with pytest.raises(FormatError, match=f"has {width} features, the space 'mnasnet' 28 genes"):
+        check_features(model_from_object(booster(width=width)))

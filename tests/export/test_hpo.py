@@ -1,0 +1,141 @@
+"""Searches of all families; what they find can be trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from anb_export import hpo
+from anb_export.cli import main
+from anb_export.dataset import Dataset, read_dataset
+from anb_export.family_recipe import PARAMETERS, SECTIONS, family_recipe_of
+from anb_export.formats import FAMILIES
+from anb_export.recipe import read_hyperparameters
+from anb_export.splits import Split, read_split
+from anb_export.train import TrainingSet, fold_rows
+
+from anb_onnx.errors import AnbError
+
+from . import family_study
+from .family_study import write_family_study
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_family_study(tmp_path_factory.mktemp("families")).parent
+
+
+@pytest.fixture(scope="module")
+def data(families: Path) -> Dataset:
+    return read_dataset(families / "anb_dataset_jsons.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def split(families: Path, data: Dataset) -> Split:
+    return read_split(data, families / "default_split")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_found_can_be_trained(
+    data: Dataset, split: Split, family: str, tmp_path: Path
+) -> None:
+    found = hpo.search(
+        data,
+        split,
+        family,
+        "accuracy",
+        storage=tmp_path / "a.journal",
+        n_trials=2,
+        n_folds=2,
+        max_rounds=15,
+    )
+    assert found["trials"] == 2
+    recipe = family_recipe_of(family, found["hyperparameters"], where="here")
+    rows = TrainingSet(data.codes[split.pool], data.values["accuracy"][split.pool])
+    again = np.mean([hpo.held_out_rmse(recipe, rows, seed) for seed in (1, 2)])
+    assert again == pytest.approx(found["rmse"])
+    if family != "xgb":
+        assert hpo.SPACES[family].keys() == PARAMETERS[family].keys()
+
+
+def test_the_score_is_that_of_the_held_out_fold(data: Dataset, split: Split) -> None:
+    from sklearn.ensemble import RandomForestRegressor
+
+    rows = TrainingSet(data.codes[split.pool], data.values["accuracy"][split.pool])
+    found = family_study.FAMILIES["sklearn_forest"]
+    recipe = family_recipe_of("forest", found, where="here")
+    fit, held = fold_rows(len(rows.labels), 2)
+    model = RandomForestRegressor(**found, random_state=2).fit(rows.codes[fit], rows.labels[fit])
+    error = model.predict(rows.codes[held]) - rows.labels[held]
+    assert hpo.held_out_rmse(recipe, rows, 2) == pytest.approx(np.sqrt(np.mean(error**2)))
+
+
+def test_the_test_rows_are_not_read(data: Dataset, split: Split, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    blind = dict(data.values)
+    blind["accuracy"] = blind["accuracy"].copy()
+    blind["accuracy"][split.test] = 1e9
+    results = [
+        hpo.search(d, split, "forest", "accuracy", storage=tmp_path / name, n_trials=2, n_folds=1)
+        for name, d in (("a", data), ("b", replace(data, values=blind)))
+    ]
+    assert results[0] == results[1]
+
+
+def test_a_search_goes_on(data: Dataset, split: Split, tmp_path: Path) -> None:
+    def search(n: int | None, seconds: float | None = None) -> tuple[dict[str, Any], list[int]]:
+        counts: list[int] = []
+        found = hpo.search(
+            data,
+            split,
+            "svr",
+            "accuracy",
+            storage=tmp_path / "a.journal",
+            n_trials=n,
+            seconds=seconds,
+            n_folds=1,
+            start=family_study.FAMILIES["svr"],
+            on_trial=lambda count, best: counts.append(count),
+        )
+        return found, counts
+
+    first, counts = search(2)
+    assert counts == [1, 2]
+    assert first["rmse"] > 0
+    more, counts = search(4)
+    assert counts == [3, 4]
+    assert more["rmse"] <= first["rmse"]
+    assert search(4) == (more, [])
+    assert search(None, 0.0) == (more, [])  # the time is up, and there are trials
+    start = {k: first["hyperparameters"][k] for k in family_study.FAMILIES["svr"]}
+    assert search(1)[0]["trials"] == 4
+    assert start.keys() == PARAMETERS["svr"].keys()
+
+
+def test_refusals(data: Dataset, split: Split, tmp_path: Path) -> None:
+    with pytest.raises(AnbError, match="a number of trials or a time"):
+        hpo.search(data, split, "svr", "accuracy", storage=tmp_path / "a")
+    with pytest.raises(AnbError, match="folds must be 1 to 9"):
+        hpo.search(data, split, "svr", "accuracy", storage=tmp_path / "a", n_trials=1, n_folds=10)
+
+
+def test_the_command(families: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "found.json"
+    out.write_text(json.dumps({"svr": {"accuracy": 1, "latency_zcu102": {"C": 1.0}}, "xgb": {}}))
+    arguments = ["hpo", "--dataset", str(families / "anb_dataset_jsons.tar.gz")]
+    arguments += ["--family", "svr", "--target", "accuracy", "--trials", "2", "--folds", "1"]
+    arguments += ["--study", str(tmp_path / "studies"), "--out", str(out)]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("svr accuracy: RMSE 0.")
+    document = json.loads(out.read_text())
+    assert document["svr"]["latency_zcu102"] == {"C": 1.0}
+    assert document["xgb"] == {}
+    found = read_hyperparameters(out, SECTIONS["svr"], "accuracy")
+    family_recipe_of("svr", found, where="here")
+    out.write_text("[]")
+    assert main(arguments) == 2
+    assert "cannot read the hyper-parameters" in capsys.readouterr().err

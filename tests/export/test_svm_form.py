@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from anb_export.formats import model_from_object
+from anb_export.importing import Source, import_models
+from anb_export.svm_form import KERNELS, Kernel, KernelError, kernel_from_state
+from sklearn.svm import SVR, NuSVR
+
+from anb_onnx.architecture import sample
+from anb_onnx.errors import AnbError
+
+from .checkpoint_writer import labels, rows
+
+X = rows(60, 1)
+Y = labels(X, "accuracy")
+
+
+def kernel_of(estimator: Any) -> Kernel:
+    member = model_from_object(estimator).member
+    assert isinstance(member, Kernel)
+    return member
+
+
+def source(estimator: Any) -> Source:
+    return Source("model", "0" * 64, None, model_from_object(estimator))
+
+
+ESTIMATORS = {
+    **{kernel: SVR(kernel=kernel, C=3, gamma=0.02, coef0=0.5, degree=2) for kernel in KERNELS},
+    "scale": SVR(gamma="scale", C=20),
+    "auto": NuSVR(gamma="auto", nu=0.3),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_scikit_learn_is_the_oracle(name: str) -> None:
+    estimator = ESTIMATORS[name].fit(X, Y)
+    codes = sample(1500, seed=2)
+    wanted = estimator.predict(codes.astype(np.float64))
+    np.testing.assert_allclose(kernel_of(estimator).predict_exact(codes), wanted, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_graph_is_close(name: str) -> None:
+    """SVMRegressor is float32: in onnxruntime 1.31 within 1e-5 of the spread of predictions."""
+    estimator = ESTIMATORS[name].fit(X, Y)
+    model, card = import_models("accuracy", [source(estimator)] * 2)
+    assert (card["form"], card["members"]) == ("kernel", 2)
+    assert card["family"] == ("nusvr" if name == "auto" else "svr")
+    codes = sample(500, seed=3)
+    wanted = estimator.predict(codes.astype(np.float64))
+    session = ort.InferenceSession(model)
+    mean, std, members = session.run(["mean", "std", "members"], {"architectures": codes})
+    spread = card["prediction_std"]
+    assert card["verification"]["largest"] < 1e-4
+    for found in (mean, members[:, 0], members[:, 1]):
+        assert np.abs(found - wanted).max() < 1e-4 * spread
+    np.testing.assert_array_equal(std, 0)
+    assert session.run(["mean"], {"architectures": codes[:0]})[0].shape == (0,)
+
+
+def test_no_tree_forms() -> None:
+    estimator = SVR().fit(X, Y)
+    for form in ("tree64", "tables"):
+        with pytest.raises(AnbError, match=f"have no trees: leave out --form {form}"):
+            import_models("accuracy", [source(estimator)], form=form)
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    return {**SVR().fit(X, Y).__getstate__(), **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kernel": "precomputed"}, "kernel 'precomputed' is not supported; supported: linear"),
+        ({"kernel": len}, "is not supported"),
+        ({"_sparse": True}, "fitted on sparse rows"),
+        ({"_gamma": math.nan}, "'_gamma' must be a finite number"),
+        ({"degree": "3"}, "'degree' must be a finite number"),
+        ({"coef0": True}, "'coef0' must be a finite number"),
+        ({"support_vectors_": np.zeros((0, 28))}, "is damaged: 0 vectors"),
+        ({"support_vectors_": np.zeros((5, 28))}, "is damaged: 5 vectors"),
+        ({"support_vectors_": np.full((5, 28), math.inf)}, "'support_vectors_' is not finite"),
+        ({"support_vectors_": np.array([["a"]])}, "'support_vectors_' is no array of numbers"),
+        ({"_dual_coef_": [[1.0]]}, "'_dual_coef_' is no array"),
+        ({"_intercept_": np.zeros(2)}, "is damaged"),
+    ],
+)
+def test_damaged_models_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(KernelError, match=message):
+        kernel_from_state(state(**changes))
+    assert kernel_from_state(state()).n_features == 28
+
+
+def test_unfitted_and_sparse_models_are_refused() -> None:
+    from scipy.sparse import csr_matrix
+
+    with pytest.raises(AnbError, match="not fitted"):
+        model_from_object(SVR())
+    with pytest.raises(AnbError):
+        model_from_object(SVR().fit(csr_matrix(X), Y))
+    assert pickle.dumps(SVR())
