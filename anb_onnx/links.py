@@ -26,6 +26,9 @@ STEPS = ("square", "sqrt", "reciprocal", "reflect", "hinge")
 #: Powers on offer; a power of 1/8 stands in for the logarithm.
 POWERS = ("1", "-1", "1/2", "-1/2", "1/4", "-1/4", "1/8", "-1/8", "2", "-2", "4", "-4")
 
+#: Most hinges of a link. Compiling takes longer than linearly in them, and twelve are many.
+MAX_HINGES = 64
+
 
 @dataclass(frozen=True)
 class Link:
@@ -58,6 +61,9 @@ class Link:
             raise ArtifactError(msg)
         if not isinstance(self.hinges, tuple):
             msg = f"link: hinges must be a tuple of (knot, change), found {self.hinges!r}"
+            raise ArtifactError(msg)
+        if len(self.hinges) > MAX_HINGES:
+            msg = f"link: at most {MAX_HINGES} hinges are allowed, found {len(self.hinges)}"
             raise ArtifactError(msg)
         for hinge in self.hinges:
             if not (

@@ -327,6 +327,14 @@ def test_hostile_hinges(hinges: Any, message: str) -> None:
         Link.from_dict(document)
 
 
+def test_too_many_hinges_are_refused_before_anything_is_compiled() -> None:
+    most = tuple((float(k), 0.01) for k in range(64))
+    assert Link.from_dict(Link("1", None, most).to_dict()).hinges == most
+    document = {"power": "1", "offset": None, "inverse": ["hinge"] * 65}
+    with pytest.raises(ArtifactError, match="at most 64 hinges are allowed, found 65"):
+        Link.from_dict({**document, "hinges": [[1.0, 0.01]] * 65})
+
+
 def test_hinges_and_steps_must_agree() -> None:
     document = Link("-1", 80.0, ((30.0, 0.5),)).to_dict()
     with pytest.raises(ArtifactError, match=r"steps must be .*'hinge'.*found"):

@@ -103,7 +103,12 @@ def _recipe(evaluation: Evaluation) -> str:
     card = evaluation.card
     recipe = card["recipe_parameters"]
     name, offset = card["link"]["name"], recipe["link"]["offset"]
+    unit = evaluation.spec.unit
     facts = [("link", f"g(y) = {name}")]
+    hinges = recipe["link"]["hinges"]
+    if hinges:
+        knots = f"{hinges[0][0]:,.4g} to {hinges[-1][0]:,.4g} {unit}"
+        facts.append(("hinges", f"{len(hinges)} after the inverse link, from {knots}"))
     facts += [(f"xgboost `{key}`", f"{value:.6g}") for key, value in recipe["params"].items()]
     facts.append(("most rounds", f"{recipe['num_rounds']:,}"))
     facts.append(("early stopping", f"{recipe['early_stopping_rounds']:,} rounds"))
@@ -118,9 +123,9 @@ def _recipe(evaluation: Evaluation) -> str:
         facts.append(("monotone", "in expansion ratio, kernel size and layers"))
     if recipe["trim"] is not None:
         facts.append(("outliers", f"rows above {recipe['trim']:g} medians are not learned from"))
-    unit = evaluation.spec.unit
     where = "" if offset is None else f" The offset {offset:g} of the link is in {unit}."
-    means = paragraph(f"mean and std are those of the members' predictions in {unit}.{where}")
+    bent = " Hinges bend that prediction where the device saturates." if hinges else ""
+    means = paragraph(f"mean and std are those of the members' predictions in {unit}.{bent}{where}")
     members = [
         [str(m["seed"]), f"{m['fold'] + 1} of {N_FOLDS}", f"{m['rounds']:,}"]
         for m in evaluation.members or []

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 MISSING = [
     package
-    for package in ("anb_export", "xgboost", "onnx", "onnxmltools", "sklearn", "scipy", "matplotlib")
+    for package in (
+        "anb_export",
+        "xgboost",
+        "onnx",
+        "onnxmltools",
+        "sklearn",
+        "scipy",
+        "matplotlib",
+    )
     if find_spec(package) is None
 ]
 # Where only the runtime is installed, these tests have nothing to test.

@@ -286,6 +286,7 @@ def test_training_does_not_see_hinges(dataset: Dataset) -> None:
         ({"link": link(hinges=[[10**400, 0.5]])}, "a hinge is"),
         ({"link": link(hinges=[[float("nan"), 0.5]])}, "a hinge is"),
         ({"link": link(hinges=[[65.0, float("inf")]])}, "a hinge is"),
+        ({"link": link(hinges=[[65.0, 0.5]] * 65)}, "at most 64 hinges are allowed, found 65"),
         ({"link": link(hinges=[[65.0, -1.0]])}, "a hinge is .* change > -1"),
     ],
 )

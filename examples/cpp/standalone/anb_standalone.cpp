@@ -1,0 +1,39 @@
+// Predicts architectures, and measures how fast, with nothing but anb_surrogate.hpp.
+#include "anb_surrogate.hpp"
+
+#include "../anb_cli.hpp"
+#include "../anb_commands.hpp"
+
+namespace {
+
+constexpr const char* usage =
+    R"(usage: anb_standalone [--artifacts DIR] query TARGET [ARCHITECTURE...] [options]
+       anb_standalone [--artifacts DIR] verify [TARGET...]
+       anb_standalone [--artifacts DIR] bench TARGET [--rows N] [--repeats N] [--threads N]
+
+query   predicts architectures, or those on the lines of standard input if none is given. An
+        architecture is efficientnet-b0, an index, all codes in the order of the genes, or four
+        lists [[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separated text.
+verify  compares with the golden vectors, bit for bit.
+bench   measures predictions per second of mean and std from codes in memory: the best and the
+        median of the repeats by the clock, and the best by the processor time of all threads.
+
+  --artifacts DIR   folder of manifest.json (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
+  --members         each member's prediction, too
+  --interval LEVEL  print the calibrated scale and interval, for example 0.9
+  --hex             print the bits of each float32
+)";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return anb::cli::run(argc, argv, usage, [](const auto& manifest, auto options) {
+    using Engine = anb::Surrogate;
+    const std::string command = options.arguments.empty() ? "" : options.arguments[0];
+    if (!options.arguments.empty()) options.arguments.erase(options.arguments.begin());
+    if (command == "query") return anb::cli::query<Engine>(manifest, options);
+    if (command == "verify") return anb::cli::verify<Engine>(manifest, options);
+    if (command == "bench") return anb::cli::bench<Engine>(manifest, options);
+    throw anb::Error("the command must be query, verify or bench, not '" + command + "'");
+  });
+}

@@ -1,0 +1,1452 @@
+// Surrogates of Accel-NASBench from their ONNX files, without an ONNX runtime: one header, C++17,
+// no dependencies. Copy this file into your project, compile with -O3 -ffp-contract=off
+// -fno-math-errno, and see Surrogate at its end, or examples/cpp/README.md.
+//
+// Made by examples/cpp/amalgamate.py from the headers beside it; change those.
+//
+// SPDX-License-Identifier: Apache-2.0
+
+// The search space, and architectures as codes and indices. No dependencies; C++17.
+//
+// An architecture is one code per gene: the index of the gene's value among its choices. Its index
+// is the codes in mixed radix, first gene most significant. See docs/embedding.md.
+#ifndef ANB_ENCODER_HPP
+#define ANB_ENCODER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace anb {
+
+// Every error of these headers; the message names what is wrong and what is allowed.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+using Codes = std::vector<std::uint8_t>;
+
+struct Gene {
+  std::string name;
+  std::vector<int> choices;  // booleans as 1 and 0
+  bool boolean = false;
+
+  std::string show(int value) const {
+    return boolean && (value == 0 || value == 1) ? (value ? "true" : "false")
+                                                 : std::to_string(value);
+  }
+
+  std::uint8_t code_of(int value) const {
+    const auto found = std::find(choices.begin(), choices.end(), value);
+    if (found == choices.end()) {
+      std::string allowed;
+      for (const int choice : choices) allowed += (allowed.empty() ? "" : ", ") + show(choice);
+      throw Error("gene " + name + ": " + show(value) + " is not one of " + allowed);
+    }
+    return static_cast<std::uint8_t>(found - choices.begin());
+  }
+};
+
+struct Block {
+  std::string name;
+  std::vector<Gene> genes;
+
+  // Number of symbols, that is of combinations of choices.
+  std::size_t size() const {
+    std::size_t product = 1;
+    for (const Gene& gene : genes) product *= gene.choices.size();
+    return product;
+  }
+};
+
+// An architecture as the reference writes it: four lists of one value per block.
+struct Lists {
+  std::vector<int> expansion, kernel, layers, se;  // se: 1 or 0
+};
+
+class SearchSpace {
+ public:
+  SearchSpace(std::string name, std::vector<Block> blocks)
+      : name_(std::move(name)), blocks_(std::move(blocks)) {
+    if (blocks_.empty()) throw Error("search space " + name_ + " has no blocks");
+    for (const Block& block : blocks_) {
+      if (block.genes.empty() || block.genes.size() > 16) {
+        throw Error("block " + block.name + " must have 1 to 16 genes, has " +
+                    std::to_string(block.genes.size()));
+      }
+      std::size_t symbols = 1;
+      for (const Gene& gene : block.genes) {
+        if (gene.choices.empty() || gene.choices.size() > 256) {
+          throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
+                      std::to_string(gene.choices.size()));
+        }
+        symbols *= gene.choices.size();  // at most 2^24 here, as it is bounded after each gene
+        if (symbols > 65536) throw Error("block " + block.name + " has more than 65536 symbols");
+        genes_.push_back(gene);
+        last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
+      }
+      if (size_ > (std::uint64_t{1} << 63) / symbols) {
+        throw Error("search space " + name_ + " has more than 2^63 architectures");
+      }
+      size_ *= symbols;
+    }
+  }
+
+  const std::string& name() const { return name_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+  const std::vector<Gene>& genes() const { return genes_; }
+  std::uint64_t size() const { return size_; }
+
+  // Throws unless codes[n * genes] are all in range; names the first row and gene that are not.
+  void check(const std::uint8_t* codes, std::size_t n, std::size_t first_row = 0) const {
+    for (std::size_t row = 0; row < n; ++row, codes += genes_.size()) {
+      bool bad = false;
+      for (std::size_t gene = 0; gene < genes_.size(); ++gene) bad |= codes[gene] > last_[gene];
+      if (!bad) continue;
+      try {
+        check_codes(Codes(codes, codes + genes_.size()));
+      } catch (const Error& error) {
+        throw Error("row " + std::to_string(first_row + row) + ", " + error.what());
+      }
+    }
+  }
+
+  // The same of one architecture, and of its number of codes.
+  void check_codes(const Codes& codes) const {
+    if (codes.size() != genes_.size()) {
+      throw Error("an architecture of " + name_ + " has " + std::to_string(genes_.size()) +
+                  " codes, not " + std::to_string(codes.size()));
+    }
+    for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
+      if (codes[gene] > last_[gene]) {
+        throw Error("gene " + genes_[gene].name + ": code " + std::to_string(codes[gene]) +
+                    " is out of range; allowed are 0 to " + std::to_string(last_[gene]));
+      }
+    }
+  }
+
+  Codes codes_of_index(std::uint64_t index) const {
+    if (index >= size_) {
+      throw Error("index " + std::to_string(index) + " is out of range; allowed are 0 to " +
+                  std::to_string(size_ - 1));
+    }
+    Codes codes(genes_.size());
+    for (std::size_t gene = genes_.size(); gene-- > 0;) {
+      codes[gene] = static_cast<std::uint8_t>(index % genes_[gene].choices.size());
+      index /= genes_[gene].choices.size();
+    }
+    return codes;
+  }
+
+  std::uint64_t index_of_codes(const Codes& codes) const {
+    check_codes(codes);
+    std::uint64_t index = 0;
+    for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
+      index = index * genes_[gene].choices.size() + codes[gene];
+    }
+    return index;
+  }
+
+  // From the genes' values by name, all of them and no others.
+  Codes codes_of_values(const std::map<std::string, int>& values) const {
+    Codes codes;
+    for (const Gene& gene : genes_) {
+      const auto found = values.find(gene.name);
+      if (found == values.end()) throw Error("gene " + gene.name + " is missing");
+      codes.push_back(gene.code_of(found->second));
+    }
+    for (const auto& [name, value] : values) {
+      const auto known = [&name = name](const Gene& gene) { return gene.name == name; };
+      if (std::none_of(genes_.begin(), genes_.end(), known)) {
+        throw Error("there is no gene " + name + " in search space " + name_ + " (value " +
+                    std::to_string(value) + ")");
+      }
+    }
+    return codes;
+  }
+
+  Codes codes_of_lists(const Lists& lists) const {
+    const std::pair<const char*, const std::vector<int>*> parts[] = {
+        {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
+        {"layers", &lists.layers},       {"se", &lists.se}};
+    const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
+    std::map<std::string, int> values;
+    for (int part = 0; part < 4; ++part) {
+      const auto& [name, list] = parts[part];
+      if (list->size() != blocks_.size()) {
+        throw Error(std::string(name) + " takes " + std::to_string(blocks_.size()) +
+                    " values, one per block, not " + std::to_string(list->size()));
+      }
+      for (std::size_t block = 0; block < blocks_.size(); ++block) {
+        values[blocks_[block].name + suffixes[part]] = (*list)[block];
+      }
+    }
+    return codes_of_values(values);
+  }
+
+ private:
+  std::string name_;
+  std::vector<Block> blocks_;
+  std::vector<Gene> genes_;
+  std::vector<std::uint8_t> last_;  // the largest code of each gene
+  std::uint64_t size_ = 1;
+};
+
+// The space of Accel-NASBench, for programs that read no manifest.
+inline SearchSpace mnasnet() {
+  std::vector<Block> blocks;
+  for (int number = 0; number < 7; ++number) {
+    const std::string name = "block" + std::to_string(number);
+    std::vector<int> layers = {1, 2, 3};
+    if (number == 5) layers.push_back(4);
+    blocks.push_back({name,
+                      {{name + "_e", {1, 4, 6}, false},
+                       {name + "_k", {3, 5}, false},
+                       {name + "_l", layers, false},
+                       {name + "_se", {1, 0}, true}}});
+  }
+  return SearchSpace("mnasnet", std::move(blocks));
+}
+
+inline Lists efficientnet_b0() {
+  return {{1, 6, 6, 6, 6, 6, 6},
+          {3, 3, 5, 3, 5, 5, 3},
+          {1, 2, 2, 3, 3, 4, 1},
+          {1, 1, 1, 1, 1, 1, 1}};
+}
+
+}  // namespace anb
+
+#endif  // ANB_ENCODER_HPP
+
+// A small, strict reader of JSON. No dependencies; C++17.
+//
+// It refuses what the standard refuses, a key that occurs twice, and deep nesting. Every value
+// knows its place in the document, so that an error can name it.
+#ifndef ANB_JSON_HPP
+#define ANB_JSON_HPP
+
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <locale>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
+class Json {
+ public:
+  enum class Kind { null, boolean, number, string, array, object };
+
+  // Parses a document; `source` names it in all errors.
+  static Json parse(const std::string& text, const std::string& source);
+
+  Kind kind() const { return kind_; }
+  bool is_null() const { return kind_ == Kind::null; }
+
+  // The place of the value, as in "manifest.json: key 'targets.accuracy.file'".
+  const std::string& where() const { return where_; }
+
+  const std::string& string() const { return require(Kind::string, "a string").text_; }
+  bool boolean() const { return require(Kind::boolean, "true or false").text_ == "true"; }
+
+  double number() const {
+    require(Kind::number, "a number");
+    double value = 0;
+#if defined(__cpp_lib_to_chars)
+    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
+    const bool good = code == std::errc() && end == text_.data() + text_.size();
+#else
+    std::istringstream stream(text_);
+    stream.imbue(std::locale::classic());
+    const bool good = static_cast<bool>(stream >> value) && stream.eof();
+#endif
+    if (!good || !std::isfinite(value)) fail("a number that a float64 can hold, not " + text_);
+    return value;
+  }
+
+  // An integer from 0 to the given maximum.
+  std::uint64_t integer(std::uint64_t maximum) const {
+    require(Kind::number, "an integer");
+    std::uint64_t value = 0;
+    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
+    if (code != std::errc() || end != text_.data() + text_.size() || value > maximum) {
+      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + text_);
+    }
+    return value;
+  }
+
+  const std::vector<Json>& array() const { return require(Kind::array, "a list").items_; }
+
+  // The members of an object in their order: names() beside items().
+  const std::vector<std::string>& names() const {
+    return require(Kind::object, "an object").names_;
+  }
+  const std::vector<Json>& items() const { return items_; }
+
+  const Json* find(const std::string& name) const {
+    require(Kind::object, "an object");
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      if (names_[i] == name) return &items_[i];
+    }
+    return nullptr;
+  }
+
+  const Json& at(const std::string& name) const {
+    const Json* found = find(name);
+    if (!found) throw Error(where_ + " lacks the key '" + name + "'");
+    return *found;
+  }
+
+  [[noreturn]] void fail(const std::string& wanted) const {
+    throw Error(where_ + " must be " + wanted);
+  }
+
+ private:
+  struct Parser;
+
+  const Json& require(Kind kind, const char* wanted) const {
+    if (kind_ != kind) fail(wanted);
+    return *this;
+  }
+
+  Kind kind_ = Kind::null;
+  std::string where_, text_;
+  std::vector<std::string> names_;
+  std::vector<Json> items_;
+};
+
+struct Json::Parser {
+  const std::string& text;
+  const std::string& source;
+  std::size_t at = 0;
+
+  static constexpr int max_depth = 32;
+
+  Json document() {
+    Json value = parse("", 0);
+    skip_space();
+    if (at != text.size()) fail("nothing more was expected");
+    return value;
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(source + " is not valid JSON: " + what + " at byte " + std::to_string(at));
+  }
+
+  void skip_space() {
+    while (at < text.size() && (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' ||
+                                text[at] == '\t')) {
+      ++at;
+    }
+  }
+
+  bool take(char wanted) {
+    if (at >= text.size() || text[at] != wanted) return false;
+    ++at;
+    return true;
+  }
+
+  void expect(char wanted) {
+    skip_space();
+    if (!take(wanted)) fail(std::string("expected '") + wanted + "'");
+  }
+
+  Json parse(const std::string& path, int depth) {
+    if (depth > max_depth) fail("nested too deeply");
+    skip_space();
+    if (at >= text.size()) fail("unexpected end");
+    Json value;
+    value.where_ = path.empty() ? source : source + ": key '" + path + "'";
+    const char first = text[at];
+    if (first == '{') {
+      parse_object(value, path, depth);
+    } else if (first == '[') {
+      parse_array(value, path, depth);
+    } else if (first == '"') {
+      value.kind_ = Kind::string;
+      value.text_ = parse_string();
+    } else if (first == '-' || (first >= '0' && first <= '9')) {
+      value.kind_ = Kind::number;
+      value.text_ = parse_number();
+    } else {
+      value.text_ = parse_word();
+      value.kind_ = value.text_ == "null" ? Kind::null : Kind::boolean;
+    }
+    return value;
+  }
+
+  void parse_object(Json& value, const std::string& path, int depth) {
+    value.kind_ = Kind::object;
+    ++at;
+    skip_space();
+    if (take('}')) return;
+    do {
+      skip_space();
+      if (at >= text.size() || text[at] != '"') fail("expected a key");
+      std::string name = parse_string();
+      if (value.find(name)) fail("the key '" + name + "' occurs twice");
+      expect(':');
+      value.items_.push_back(parse(path.empty() ? name : path + "." + name, depth + 1));
+      value.names_.push_back(std::move(name));
+      skip_space();
+    } while (take(','));
+    expect('}');
+  }
+
+  void parse_array(Json& value, const std::string& path, int depth) {
+    value.kind_ = Kind::array;
+    ++at;
+    skip_space();
+    if (take(']')) return;
+    do {
+      const std::string place = "[" + std::to_string(value.items_.size()) + "]";
+      value.items_.push_back(parse(path + place, depth + 1));
+      skip_space();
+    } while (take(','));
+    expect(']');
+  }
+
+  std::string parse_word() {
+    for (const char* word : {"true", "false", "null"}) {
+      const std::string name = word;
+      if (text.compare(at, name.size(), name) == 0) {
+        at += name.size();
+        return name;
+      }
+    }
+    fail("unexpected character");
+  }
+
+  bool digits() {
+    const std::size_t start = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return at > start;
+  }
+
+  std::string parse_number() {
+    const std::size_t start = at;
+    take('-');
+    if (!take('0') && !digits()) fail("malformed number");
+    if (take('.') && !digits()) fail("malformed number");
+    if (take('e') || take('E')) {
+      if (!take('+')) take('-');
+      if (!digits()) fail("malformed number");
+    }
+    return text.substr(start, at - start);
+  }
+
+  unsigned parse_hex() {
+    unsigned value = 0;
+    if (text.size() - at < 4) fail("malformed escape");
+    const auto [end, code] = std::from_chars(text.data() + at, text.data() + at + 4, value, 16);
+    if (code != std::errc() || end != text.data() + at + 4) fail("malformed escape");
+    at += 4;
+    return value;
+  }
+
+  void append_escape(std::string& result) {
+    static const std::string names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+    if (at >= text.size()) fail("unexpected end");
+    const char name = text[at++];
+    if (name != 'u') {
+      const std::size_t place = names.find(name);
+      if (place == std::string::npos) fail("malformed escape");
+      result += meanings[place];
+      return;
+    }
+    unsigned point = parse_hex();
+    if (point >= 0xD800 && point < 0xDC00) {
+      if (!take('\\') || !take('u')) fail("half of a surrogate pair");
+      const unsigned low = parse_hex();
+      if (low < 0xDC00 || low > 0xDFFF) fail("half of a surrogate pair");
+      point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
+    } else if (point >= 0xDC00 && point <= 0xDFFF) {
+      fail("half of a surrogate pair");
+    }
+    // UTF-8: the first byte says how many follow.
+    const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+    static const unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
+    result += static_cast<char>(leads[more] | (point >> (6 * more)));
+    for (int i = more - 1; i >= 0; --i) {
+      result += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
+    }
+  }
+
+  std::string parse_string() {
+    std::string result;
+    ++at;
+    while (true) {
+      if (at >= text.size()) fail("unexpected end");
+      const char c = text[at++];
+      if (c == '"') return result;
+      if (static_cast<unsigned char>(c) < 0x20) fail("control character in a string");
+      if (c == '\\') {
+        append_escape(result);
+      } else {
+        result += c;
+      }
+    }
+  }
+};
+
+inline Json Json::parse(const std::string& text, const std::string& source) {
+  return Parser{text, source}.document();
+}
+
+}  // namespace anb
+
+#endif  // ANB_JSON_HPP
+
+// Files that are read whole, and their SHA-256 (FIPS 180-4). No dependencies; C++17.
+#ifndef ANB_FILES_HPP
+#define ANB_FILES_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+
+namespace anb {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// Reads a file of at most `limit` bytes.
+inline Bytes read_file(const std::filesystem::path& path, std::uint64_t limit) {
+  std::error_code code;
+  const std::uint64_t size = std::filesystem::file_size(path, code);
+  if (code) throw Error(path.string() + " cannot be read (" + code.message() + ")");
+  if (size > limit) {
+    throw Error(path.string() + " has " + std::to_string(size) + " bytes, at most " +
+                std::to_string(limit) + " are allowed");
+  }
+  Bytes content(static_cast<std::size_t>(size));
+  std::ifstream stream(path, std::ios::binary);
+  stream.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(size));
+  if (!stream || static_cast<std::uint64_t>(stream.gcount()) != size) {
+    throw Error(path.string() + " cannot be read");
+  }
+  return content;
+}
+
+namespace detail {
+
+inline std::uint32_t rotate(std::uint32_t x, int n) { return (x >> n) | (x << (32 - n)); }
+
+// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+inline constexpr std::uint32_t sha256_constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+inline void sha256_block(std::array<std::uint32_t, 8>& state, const std::uint8_t* block) {
+  std::uint32_t w[64];
+  for (int i = 0; i < 16; ++i) {
+    w[i] = std::uint32_t{block[4 * i]} << 24 | std::uint32_t{block[4 * i + 1]} << 16 |
+           std::uint32_t{block[4 * i + 2]} << 8 | std::uint32_t{block[4 * i + 3]};
+  }
+  for (int i = 16; i < 64; ++i) {
+    const std::uint32_t a = w[i - 15], b = w[i - 2];
+    w[i] = w[i - 16] + w[i - 7] + (rotate(a, 7) ^ rotate(a, 18) ^ (a >> 3)) +
+           (rotate(b, 17) ^ rotate(b, 19) ^ (b >> 10));
+  }
+  auto [a, b, c, d, e, f, g, h] = state;
+  for (int i = 0; i < 64; ++i) {
+    const std::uint32_t t1 = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
+                             ((e & f) ^ (~e & g)) + sha256_constants[i] + w[i];
+    const std::uint32_t t2 =
+        (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
+  }
+  const std::uint32_t sums[] = {a, b, c, d, e, f, g, h};
+  for (std::size_t i = 0; i < 8; ++i) state[i] += sums[i];
+}
+
+}  // namespace detail
+
+// The SHA-256 of some bytes, as 64 hexadecimal digits.
+inline std::string sha256(const Bytes& content) {
+  std::array<std::uint32_t, 8> state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                        0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  const std::size_t whole = content.size() / 64 * 64;
+  for (std::size_t at = 0; at < whole; at += 64) detail::sha256_block(state, content.data() + at);
+  // The rest, a bit 1, zeros, and the length in bits, big-endian.
+  Bytes last(content.begin() + static_cast<std::ptrdiff_t>(whole), content.end());
+  last.push_back(0x80);
+  last.resize(last.size() <= 56 ? 64 : 128);
+  const std::uint64_t bits = 8 * static_cast<std::uint64_t>(content.size());
+  for (std::size_t i = 0; i < 8; ++i) {
+    last[last.size() - 1 - i] = static_cast<std::uint8_t>(bits >> (8 * i));
+  }
+  for (std::size_t at = 0; at < last.size(); at += 64) detail::sha256_block(state, &last[at]);
+  std::string text;
+  for (const std::uint32_t word : state) {
+    for (int shift = 28; shift >= 0; shift -= 4) text += "0123456789abcdef"[(word >> shift) & 15];
+  }
+  return text;
+}
+
+}  // namespace anb
+
+#endif  // ANB_FILES_HPP
+
+// manifest.json: which targets a folder of artifacts holds, and what a client must know of them.
+// No dependencies; C++17. The keys are described in docs/embedding.md.
+#ifndef ANB_MANIFEST_HPP
+#define ANB_MANIFEST_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
+// The steps of an inverse link, made of correctly rounded float64 operations.
+enum class Step { square, sqrt, reciprocal, reflect, hinge };
+
+struct Hinge {
+  double knot = 0, change = 0;
+};
+
+struct Link {
+  std::vector<Step> inverse;
+  double offset = 0;           // of Step::reflect
+  std::vector<Hinge> hinges;  // one for each Step::hinge
+};
+
+// Where the integer tables lie in the ONNX file, and how their sums are scaled.
+struct Tables {
+  std::uint64_t offset = 0, entries = 0;
+  double scale = 0, shift = 0;
+};
+
+// How far a new measurement lies from the mean. Half of an interval is quantile * predictive_std.
+struct Calibration {
+  double spread = 0, noise = 0;
+  int noise_power = 0;
+  std::optional<double> offset;
+  std::vector<double> levels, quantiles;
+
+  struct Interval {
+    float predictive_std, lower, upper;
+  };
+
+  Interval interval(float mean, float std, double level) const {
+    if (!(level > 0 && level <= levels.back())) {
+      std::ostringstream message;
+      message << "level must be above 0 and at most " << levels.back() << ", not " << level;
+      throw Error(message.str());
+    }
+    const double centre = mean;
+    const double t = offset ? *offset - centre : centre;
+    double scale_of_noise = noise;
+    for (int i = 0; i < noise_power; ++i) scale_of_noise *= t;
+    const double scale_of_spread = spread * static_cast<double>(std);
+    const double a = scale_of_spread * scale_of_spread, b = scale_of_noise * scale_of_noise;
+    const double scale = std::sqrt(a + b);
+    const double half = quantile(level) * scale;
+    return {static_cast<float>(scale), static_cast<float>(centre - half),
+            static_cast<float>(centre + half)};
+  }
+
+ private:
+  double quantile(double level) const {
+    const auto above = std::upper_bound(levels.begin(), levels.end(), level);
+    const std::size_t i = static_cast<std::size_t>(above - levels.begin()) - 1;
+    if (levels[i] == level) return quantiles[i];
+    const double slope = (quantiles[i + 1] - quantiles[i]) / (levels[i + 1] - levels[i]);
+    const double rise = slope * (level - levels[i]);
+    return rise + quantiles[i];
+  }
+};
+
+struct Target {
+  std::string name, metric, device, unit, direction;  // device: "" where there is none
+  std::string form;                                   // "tables" or "trees"
+  std::string file, sha256;
+  std::uint64_t bytes = 0;
+  std::size_t members = 0;
+  std::optional<Link> link;  // this and the next: of the form "tables"
+  std::optional<Tables> tables;
+  std::optional<Calibration> calibration;
+};
+
+struct GoldenArray {
+  std::string target, name, dtype;  // target: "" for the architectures
+  std::vector<std::uint64_t> shape;
+  std::uint64_t offset = 0;
+};
+
+// The file of golden vectors.
+struct Golden {
+  std::string file, sha256;
+  std::uint64_t bytes = 0, n = 0;
+  std::vector<GoldenArray> arrays;
+
+  const GoldenArray& find(const std::string& target, const std::string& name) const {
+    for (const GoldenArray& array : arrays) {
+      if (array.target == target && array.name == name) return array;
+    }
+    throw Error("the golden vectors hold no " + name + (target.empty() ? "" : " of " + target));
+  }
+};
+
+class Manifest {
+ public:
+  static constexpr std::uint64_t schema = 1;
+  static constexpr std::uint64_t max_bytes = std::uint64_t{16} << 20;       // of the manifest
+  static constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 31;  // of a file it lists
+
+  static Manifest read(const std::filesystem::path& folder) {
+    const std::filesystem::path path = folder / "manifest.json";
+    const Bytes content = read_file(path, max_bytes);
+    return Manifest(folder, std::string(content.begin(), content.end()));
+  }
+
+  // `text` is the JSON document; the files it lists are looked for in `folder`.
+  Manifest(std::filesystem::path folder, const std::string& text)
+      : Manifest(folder, Json::parse(text, (folder / "manifest.json").string())) {}
+
+  const std::filesystem::path& folder() const { return folder_; }
+  const SearchSpace& space() const { return space_; }
+  const std::vector<Target>& targets() const { return targets_; }
+  const std::optional<Golden>& golden() const { return golden_; }
+
+  const Target& find(const std::string& name) const {
+    std::string names;
+    for (const Target& target : targets_) {
+      if (target.name == name) return target;
+      names += (names.empty() ? "" : ", ") + target.name;
+    }
+    throw Error("unknown target '" + name + "'; valid targets: " + names);
+  }
+
+  // The content of a target's file or of the golden vectors, once size and SHA-256 are right.
+  template <class Listed>
+  Bytes read_listed(const Listed& listed) const {
+    const std::filesystem::path path = folder_ / listed.file;
+    Bytes content = read_file(path, max_file_bytes);
+    if (content.size() != listed.bytes) {
+      throw Error(path.string() + " is damaged: expected " + std::to_string(listed.bytes) +
+                  " bytes, found " + std::to_string(content.size()));
+    }
+    const std::string found = anb::sha256(content);
+    if (found != listed.sha256) {
+      throw Error(path.string() + " is damaged: expected sha256 " + listed.sha256 + ", found " +
+                  found);
+    }
+    return content;
+  }
+
+ private:
+  Manifest(std::filesystem::path folder, const Json& document)
+      : folder_(std::move(folder)), space_(read_space(document)) {
+    const Json& targets = document.at("targets");
+    for (std::size_t i = 0; i < targets.names().size(); ++i) {
+      targets_.push_back(read_target(targets.names()[i], targets.items()[i]));
+    }
+    if (const Json* golden = document.find("golden")) golden_ = read_golden(*golden);
+  }
+
+  static SearchSpace read_space(const Json& document) {
+    // The schema comes first: under another one, everything else may mean something else.
+    const std::uint64_t found = document.at("schema").integer(UINT32_MAX);
+    if (found != schema) {
+      document.at("schema").fail(std::to_string(schema) + ", not " + std::to_string(found));
+    }
+    const Json& json = document.at("search_space");
+    std::vector<Block> blocks;
+    for (const Json& block : json.at("blocks").array()) {
+      blocks.push_back({block.at("name").string(), {}});
+      for (const Json& gene : block.at("genes").array()) {
+        blocks.back().genes.push_back(read_gene(gene));
+      }
+    }
+    SearchSpace space(json.at("name").string(), std::move(blocks));
+    if (json.at("size").integer(UINT64_MAX) != space.size()) {
+      json.at("size").fail(std::to_string(space.size()));
+    }
+    return space;
+  }
+
+  static Gene read_gene(const Json& json) {
+    Gene gene{json.at("name").string(), {}, false};
+    const std::vector<Json>& choices = json.at("choices").array();
+    for (const Json& choice : choices) {
+      const bool boolean = choice.kind() == Json::Kind::boolean;
+      if (&choice == &choices.front()) gene.boolean = boolean;
+      if (boolean != gene.boolean) json.at("choices").fail("all booleans or all integers");
+      gene.choices.push_back(boolean ? choice.boolean()
+                                     : static_cast<int>(choice.integer(INT32_MAX)));
+    }
+    return gene;
+  }
+
+  static void read_file_facts(const Json& json, std::string& file, std::string& sha256,
+                              std::uint64_t& bytes) {
+    file = json.at("file").string();
+    // A plain name: what a manifest says must not lead out of its folder.
+    if (file.empty() || file == "." || file == ".." ||
+        file.find_first_of(std::string("/\\:\0", 4)) != std::string::npos) {
+      json.at("file").fail("a plain file name, not '" + file + "'");
+    }
+    sha256 = json.at("sha256").string();
+    if (sha256.size() != 64 || sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      json.at("sha256").fail("64 hexadecimal digits, not '" + sha256 + "'");
+    }
+    bytes = json.at("bytes").integer(max_file_bytes);
+  }
+
+  static Target read_target(const std::string& name, const Json& json) {
+    Target target;
+    target.name = name;
+    target.metric = json.at("metric").string();
+    if (!json.at("device").is_null()) target.device = json.at("device").string();
+    target.unit = json.at("unit").string();
+    target.direction = json.at("direction").string();
+    if (target.direction != "max" && target.direction != "min") {
+      json.at("direction").fail("max or min, not '" + target.direction + "'");
+    }
+    target.form = json.at("form").string();
+    target.members = static_cast<std::size_t>(json.at("members").integer(1024));
+    if (target.members == 0) json.at("members").fail("an integer from 1 to 1024, not 0");
+    read_file_facts(json, target.file, target.sha256, target.bytes);
+    if (target.form == "tables") {
+      target.link = read_link(json.at("link"));
+      target.tables = read_tables(json.at("tables"), target);
+    }
+    if (const Json* calibration = json.find("calibration")) {
+      target.calibration = read_calibration(*calibration);
+    }
+    return target;
+  }
+
+  static Link read_link(const Json& json) {
+    Link link;
+    for (const Json& step : json.at("inverse").array()) {
+      const std::string& name = step.string();
+      if (name == "square") {
+        link.inverse.push_back(Step::square);
+      } else if (name == "sqrt") {
+        link.inverse.push_back(Step::sqrt);
+      } else if (name == "reciprocal") {
+        link.inverse.push_back(Step::reciprocal);
+      } else if (name == "reflect") {
+        link.inverse.push_back(Step::reflect);
+        link.offset = json.at("offset").number();
+      } else if (name == "hinge") {
+        const std::size_t number = link.hinges.size();
+        const std::vector<Json>& hinges = json.at("hinges").array();
+        if (number >= hinges.size() || hinges[number].array().size() != 2) {
+          json.at("hinges").fail("one [knot, change] for each step hinge");
+        }
+        const std::vector<Json>& parts = hinges[number].array();
+        link.inverse.push_back(Step::hinge);
+        link.hinges.push_back({parts[0].number(), parts[1].number()});
+      } else {
+        step.fail("square, sqrt, reciprocal, reflect or hinge, not '" + name + "'");
+      }
+    }
+    return link;
+  }
+
+  static Tables read_tables(const Json& json, const Target& target) {
+    Tables tables;
+    tables.offset = json.at("offset").integer(max_file_bytes);
+    tables.entries = json.at("entries").integer(max_file_bytes);
+    tables.scale = json.at("scale").number();
+    tables.shift = json.at("shift").number();
+    if (json.at("members").integer(1024) != target.members) {
+      json.at("members").fail(std::to_string(target.members) + " as in the target's members");
+    }
+    const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
+    if (end > target.bytes) {
+      json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
+                std::to_string(end));
+    }
+    return tables;
+  }
+
+  static Calibration read_calibration(const Json& json) {
+    Calibration calibration;
+    calibration.spread = json.at("spread").number();
+    calibration.noise = json.at("noise").number();
+    calibration.noise_power = static_cast<int>(json.at("noise_power").integer(2));
+    if (!json.at("offset").is_null()) calibration.offset = json.at("offset").number();
+    for (const Json& level : json.at("levels").array()) {
+      calibration.levels.push_back(level.number());
+    }
+    for (const Json& quantile : json.at("quantiles").array()) {
+      calibration.quantiles.push_back(quantile.number());
+    }
+    const std::vector<double>& levels = calibration.levels;
+    if (levels.size() < 2 || levels.size() != calibration.quantiles.size() || levels[0] != 0 ||
+        std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>()) != levels.end()) {
+      json.at("levels").fail("two or more, that increase from 0, as many as quantiles");
+    }
+    return calibration;
+  }
+
+  static Golden read_golden(const Json& json) {
+    Golden golden;
+    read_file_facts(json, golden.file, golden.sha256, golden.bytes);
+    golden.n = json.at("n").integer(max_file_bytes);
+    if (json.at("byte_order").string() != "little") json.at("byte_order").fail("little");
+    for (const Json& item : json.at("arrays").array()) {
+      GoldenArray array;
+      if (!item.at("target").is_null()) array.target = item.at("target").string();
+      array.name = item.at("name").string();
+      array.dtype = item.at("dtype").string();
+      array.offset = item.at("offset").integer(max_file_bytes);
+      if (array.dtype != "uint8" && array.dtype != "float32") {
+        item.at("dtype").fail("uint8 or float32, not '" + array.dtype + "'");
+      }
+      std::uint64_t end = array.dtype == "uint8" ? 1 : 4;
+      for (const Json& size : item.at("shape").array()) {
+        array.shape.push_back(size.integer(max_file_bytes));
+        if (array.shape.back() && end > max_file_bytes / array.shape.back()) size.fail("smaller");
+        end *= array.shape.back();
+      }
+      if (array.offset + end > golden.bytes) {
+        item.fail("within the file's " + std::to_string(golden.bytes) + " bytes");
+      }
+      golden.arrays.push_back(std::move(array));
+    }
+    return golden;
+  }
+
+  std::filesystem::path folder_;
+  SearchSpace space_;
+  std::vector<Target> targets_;
+  std::optional<Golden> golden_;
+};
+
+}  // namespace anb
+
+#endif  // ANB_MANIFEST_HPP
+
+// The arithmetic of the tables: integer sums over pairs of blocks, and float64 steps after them.
+// No dependencies; C++17.
+//
+// Compile with -ffp-contract=off (or its like): the contract demands that a product is rounded
+// before it is added to. `Surrogate` refuses to work in a program that was compiled otherwise.
+// -O3 -fno-math-errno lets compilers vectorise; -march=native helps more; no bit depends on these.
+#ifndef ANB_LOOKUP_HPP
+#define ANB_LOOKUP_HPP
+
+#include <array>
+#include <cfloat>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+
+#if defined(__FAST_MATH__)
+#error "-ffast-math changes predictions: compile without it"
+#endif
+#if FLT_EVAL_METHOD != 0
+#error "float64 arithmetic must be that of IEEE 754: compile for SSE2 rather than x87"
+#endif
+
+#if defined(__GNUC__)
+#define ANB_INLINE __attribute__((always_inline)) inline
+#elif defined(_MSC_VER)
+#define ANB_INLINE __forceinline
+#else
+#define ANB_INLINE inline
+#endif
+
+namespace anb {
+namespace detail {
+
+// Rows per step: enough for vectors, and few enough that the processor overlaps the lookups of a
+// step with the arithmetic of the one before (measured; 8 and 32 are slower).
+inline constexpr std::size_t step_rows = 16;
+
+// Whether this program was compiled to fuse a product with a sum into one rounding.
+inline bool fuses_products() {
+  volatile double near_one = 1.0 + DBL_EPSILON;
+  const double x = near_one, rounded = 1.0 + 2 * DBL_EPSILON;
+  return x * x - rounded != 0;  // the product's last bit, which only rounding removes
+}
+
+inline bool is_little_endian() {
+  const std::uint32_t one = 1;
+  std::uint8_t first = 0;
+  std::memcpy(&first, &one, 1);
+  return first == 1;
+}
+
+// Pairs of blocks a < b in lexicographic order, each with its table's place.
+struct Pair {
+  std::size_t a, b;
+  std::size_t offset;  // in entries
+};
+
+inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
+  const std::vector<Block>& blocks = space.blocks();
+  std::vector<Pair> pairs;
+  n_entries = 0;
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+      pairs.push_back({a, b, n_entries});
+      n_entries += blocks[a].size() * blocks[b].size();
+    }
+  }
+  return pairs;
+}
+
+struct alignas(64) CacheLine {
+  std::int32_t values[16];
+};
+
+// What follows the integer sums of a step, vectorised over its rows. With M = 0 the number of
+// members is known at run time only. `y` has room for members * step_rows.
+template <int M>
+ANB_INLINE void finish(const std::int32_t* totals, double* y, std::size_t n_members,
+                       const Link& link, const Tables& tables, float* mean, float* std,
+                       float* members) {
+  const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
+  const std::size_t n = m_count * step_rows;
+  const double scale = tables.scale, shift = tables.shift, offset = link.offset;
+  for (std::size_t m = 0; m < m_count; ++m) {
+    for (std::size_t r = 0; r < step_rows; ++r) {
+      y[m * step_rows + r] = totals[r * m_count + m] * scale + shift;
+    }
+  }
+  auto hinge = link.hinges.begin();
+  for (const Step step : link.inverse) {
+    switch (step) {
+      case Step::square:
+        for (std::size_t i = 0; i < n; ++i) y[i] = y[i] * y[i];
+        break;
+      case Step::sqrt:
+        for (std::size_t i = 0; i < n; ++i) y[i] = std::sqrt(y[i]);
+        break;
+      case Step::reciprocal:
+        for (std::size_t i = 0; i < n; ++i) y[i] = 1.0 / y[i];
+        break;
+      case Step::reflect:
+        for (std::size_t i = 0; i < n; ++i) y[i] = offset - y[i];
+        break;
+      case Step::hinge: {
+        const auto [knot, change] = *hinge++;
+        for (std::size_t i = 0; i < n; ++i) {
+          const double above = y[i] - knot;
+          y[i] += (above > 0 ? above : 0.0) * change;
+        }
+        break;
+      }
+    }
+  }
+  // From the first member to the last: addition rounds, so its order is part of the contract.
+  const double count = static_cast<double>(m_count);
+  alignas(64) double centre[step_rows];
+  alignas(64) double squares[step_rows];
+  for (std::size_t r = 0; r < step_rows; ++r) centre[r] = y[r];
+  for (std::size_t m = 1; m < m_count; ++m) {
+    for (std::size_t r = 0; r < step_rows; ++r) centre[r] += y[m * step_rows + r];
+  }
+  for (std::size_t r = 0; r < step_rows; ++r) {
+    centre[r] /= count;
+    squares[r] = 0;
+  }
+  for (std::size_t m = 0; m < m_count; ++m) {
+    for (std::size_t r = 0; r < step_rows; ++r) {
+      const double deviation = y[m * step_rows + r] - centre[r];
+      squares[r] += deviation * deviation;
+    }
+  }
+  for (std::size_t r = 0; r < step_rows; ++r) mean[r] = static_cast<float>(centre[r]);
+  for (std::size_t r = 0; r < step_rows; ++r) {
+    std[r] = static_cast<float>(std::sqrt(squares[r] / count));
+  }
+  if (!members) return;
+  for (std::size_t r = 0; r < step_rows; ++r) {
+    for (std::size_t m = 0; m < m_count; ++m) {
+      members[r * m_count + m] = static_cast<float>(y[m * step_rows + r]);
+    }
+  }
+}
+
+// The integer sums for one search space, with everything about its tables known to the compiler.
+//
+// Conditions, which `fits` checks: four genes per block, as one 32-bit word of codes; and in all
+// pairs, the block with fewer symbols has equally many, which is the width of all tables.
+template <int... Sizes>
+struct UnrolledSpace {
+  static constexpr int n_blocks = sizeof...(Sizes);
+  static constexpr int n_pairs = n_blocks * (n_blocks - 1) / 2;
+  static constexpr std::size_t n_words = step_rows * n_blocks;
+  static constexpr std::array<int, n_blocks> sizes = {Sizes...};
+
+  struct Place {
+    int row = 0, column = 0, width = 0;
+    std::size_t offset = 0;
+  };
+
+  static constexpr Place place(int wanted) {
+    Place found;
+    int number = 0;
+    for (int a = 0; a < n_blocks; ++a) {
+      for (int b = a + 1; b < n_blocks; ++b, ++number) {
+        const bool wide = sizes[a] >= sizes[b];
+        found.row = wide ? a : b;
+        found.column = wide ? b : a;
+        found.width = sizes[found.column];
+        if (number == wanted) return found;
+        found.offset += static_cast<std::size_t>(sizes[a]) * sizes[b];
+      }
+    }
+    return found;
+  }
+
+  static constexpr std::uint32_t width = static_cast<std::uint32_t>(place(0).width);
+
+  static constexpr bool equally_wide() {
+    for (int pair = 0; pair < n_pairs; ++pair) {
+      if (static_cast<std::uint32_t>(place(pair).width) != width) return false;
+    }
+    return true;
+  }
+  static_assert(equally_wide());
+
+  static bool fits(const SearchSpace& space) {
+    if (!is_little_endian() || space.blocks().size() != n_blocks) return false;
+    for (std::size_t b = 0; b < n_blocks; ++b) {
+      const Block& block = space.blocks()[b];
+      if (block.genes.size() != 4 || block.size() != static_cast<std::size_t>(sizes[b]) ||
+          block.size() > 256) {
+        return false;
+      }
+      for (const Gene& gene : block.genes) {
+        if (gene.choices.size() > 128) return false;
+      }
+    }
+    return true;
+  }
+
+  // For each word of a step of rows. A word times its factor has the symbol in the highest byte:
+  // the sums in the bytes below are at most 255, so none carries. A word plus its lift has 128 or
+  // more in a byte exactly if a code is out of range.
+  alignas(64) std::array<std::uint32_t, n_words> factors{};
+  alignas(64) std::array<std::uint32_t, n_words> lifts{};
+
+  explicit UnrolledSpace(const SearchSpace& space) {
+    for (std::size_t word = 0; word < n_words; ++word) {
+      std::uint32_t place_value = 1;
+      for (int gene = 3; gene >= 0; --gene) {
+        const auto size = static_cast<std::uint32_t>(
+            space.blocks()[word % n_blocks].genes[static_cast<std::size_t>(gene)].choices.size());
+        factors[word] |= place_value << (8 * (3 - gene));
+        lifts[word] |= (128 - size) << (8 * gene);
+        place_value *= size;
+      }
+    }
+  }
+
+  // Writes totals[step_rows * M] of codes[step_rows * genes]; false if a code is out of range.
+  template <int M>
+  ANB_INLINE bool sum(const std::uint8_t* codes, const std::int32_t* entries,
+                      std::int32_t* totals) const {
+    // Symbols as distances in the tables: of their column, and of their row.
+    alignas(64) std::uint32_t columns[n_words];
+    alignas(64) std::uint32_t rows[n_words];
+    std::uint32_t seen = 0;
+    for (std::size_t i = 0; i < n_words; ++i) {
+      std::uint32_t word;
+      std::memcpy(&word, codes + 4 * i, 4);
+      seen |= word | (word + lifts[i]);
+      const std::uint32_t symbol = (word * factors[i]) >> 24;
+      columns[i] = symbol * M;
+      rows[i] = symbol * (M * width);
+    }
+    if (seen & 0x80808080u) return false;  // before any address is formed from them
+    for (std::size_t r = 0; r < step_rows; ++r) {
+      add_pairs<M>(entries, rows + r * n_blocks, columns + r * n_blocks, totals + r * M,
+                   std::make_integer_sequence<int, n_pairs>());
+    }
+    return true;
+  }
+
+ private:
+  template <int M, int pair>
+  static ANB_INLINE void add_pair(const std::int32_t* entries, const std::uint32_t* rows,
+                                  const std::uint32_t* columns, std::int32_t* total) {
+    constexpr Place here = place(pair);
+    const std::int32_t* entry =
+        entries + rows[here.row] + here.offset * M + columns[here.column];
+    for (int m = 0; m < M; ++m) total[m] += entry[m];
+  }
+
+  template <int M, int... Pairs>
+  static ANB_INLINE void add_pairs(const std::int32_t* entries, const std::uint32_t* rows,
+                                   const std::uint32_t* columns, std::int32_t* totals,
+                                   std::integer_sequence<int, Pairs...>) {
+    std::int32_t total[M] = {};
+    (add_pair<M, Pairs>(entries, rows, columns, total), ...);
+    for (int m = 0; m < M; ++m) totals[m] = total[m];
+  }
+};
+
+using UnrolledMnasNet = UnrolledSpace<36, 36, 36, 36, 36, 48, 36>;
+
+}  // namespace detail
+
+}  // namespace anb
+
+#endif  // ANB_LOOKUP_HPP
+
+// Predictions straight from the integer tables inside an ONNX file: no runtime, the same bits.
+// No dependencies; C++17. For the flags to compile with see anb_lookup.hpp.
+#ifndef ANB_TABLES_HPP
+#define ANB_TABLES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+
+namespace anb {
+
+// One target's surrogate. Immutable once made: any number of threads may call `predict` at once,
+// each with its own range of rows.
+class Surrogate {
+ public:
+  // Opens a target of a folder of artifacts; checks sizes, bounds and the file's SHA-256.
+  Surrogate(const Manifest& manifest, const std::string& target)
+      : Surrogate(manifest.space(), manifest.find(target),
+                  manifest.read_listed(manifest.find(target))) {}
+
+  // From a file's content, which the caller vouches for.
+  Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
+      : space_(space), target_(target), unrolled_(unrolled_for(space)) {
+    if (detail::fuses_products()) {
+      throw Error("this program was compiled to fuse products with sums, which changes "
+                  "predictions: compile it with -ffp-contract=off");
+    }
+    if (!target.tables || !target.link) {
+      throw Error("target " + target.name + " is of the form '" + target.form +
+                  "': only the form 'tables' can be read without an ONNX runtime");
+    }
+    std::size_t n_entries = 0;
+    pairs_ = detail::pairs_of(space, n_entries);
+    if (target.tables->entries != n_entries) {
+      throw Error("tables of search space " + space.name() + " have " +
+                  std::to_string(n_entries) + " entries, target " + target.name + " has " +
+                  std::to_string(target.tables->entries));
+    }
+    read_entries(onnx, n_entries);
+  }
+
+  static std::string engine() { return "standalone"; }
+
+  const SearchSpace& space() const { return space_; }
+  const Target& target() const { return target_; }
+  std::size_t n_genes() const { return space_.genes().size(); }
+  std::size_t n_members() const { return target_.members; }
+
+  // Predicts n architectures: codes[n * n_genes] -> mean[n], std[n] and, unless it is null,
+  // members[n * n_members], in the target's unit. Throws if a code is out of range; the outputs
+  // have no meaning then.
+  void predict(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
+               float* members = nullptr) const {
+    if (!unrolled_.empty()) {
+      switch (n_members()) {
+        case 1: return run<1>(codes, n, mean, std, members);
+        case 2: return run<2>(codes, n, mean, std, members);
+        case 3: return run<3>(codes, n, mean, std, members);
+        case 4: return run<4>(codes, n, mean, std, members);
+        case 5: return run<5>(codes, n, mean, std, members);
+        case 6: return run<6>(codes, n, mean, std, members);
+        case 7: return run<7>(codes, n, mean, std, members);
+        case 8: return run<8>(codes, n, mean, std, members);
+        case 16: return run<16>(codes, n, mean, std, members);
+      }
+    }
+    run<0>(codes, n, mean, std, members);
+  }
+
+  struct Prediction {
+    float mean = 0, std = 0;
+    std::vector<float> members;
+  };
+
+  // Predicts one architecture.
+  Prediction predict(const Codes& codes) const {
+    space_.check_codes(codes);
+    Prediction prediction{0, 0, std::vector<float>(n_members())};
+    predict(codes.data(), 1, &prediction.mean, &prediction.std, prediction.members.data());
+    return prediction;
+  }
+
+ private:
+  using Unrolled = detail::UnrolledMnasNet;
+
+  // The unrolled sums, or nothing where they do not fit the space.
+  static std::vector<Unrolled> unrolled_for(const SearchSpace& space) {
+    std::vector<Unrolled> unrolled;
+    if (Unrolled::fits(space)) unrolled.emplace_back(space);
+    return unrolled;
+  }
+
+  // Copies the tables to memory of their own, aligned to cache lines. Where block b of a pair has
+  // more symbols than a, the table is turned, so that the wider block numbers the rows.
+  void read_entries(const Bytes& onnx, std::size_t n_entries) {
+    const std::size_t m_count = n_members();
+    const std::uint64_t offset = target_.tables->offset, size = 4 * n_entries * m_count;
+    if (offset > onnx.size() || size > onnx.size() - offset) {
+      throw Error("the tables of target " + target_.name + " end at byte " +
+                  std::to_string(offset + size) + " of a file of " + std::to_string(onnx.size()));
+    }
+    const std::uint8_t* bytes = onnx.data() + offset;
+    memory_.resize((n_entries * m_count + 15) / 16);
+    std::int32_t* entries = &memory_[0].values[0];
+    std::vector<std::int64_t> largest(m_count);
+    for (const detail::Pair& pair : pairs_) {
+      const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
+      std::vector<std::int64_t> of_pair(m_count);
+      for (std::size_t a = 0; a < n_a; ++a) {
+        for (std::size_t b = 0; b < n_b; ++b) {
+          std::int32_t* entry =
+              entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
+          for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
+            const std::uint32_t word = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
+                                       std::uint32_t{bytes[2]} << 16 |
+                                       std::uint32_t{bytes[3]} << 24;
+            std::memcpy(&entry[m], &word, 4);
+            const std::int64_t value = entry[m];
+            of_pair[m] = std::max(of_pair[m], value < 0 ? -value : value);
+          }
+        }
+      }
+      for (std::size_t m = 0; m < m_count; ++m) largest[m] += of_pair[m];
+    }
+    for (const std::int64_t bound : largest) {
+      if (bound > INT32_MAX) {
+        throw Error("sums of the tables of target " + target_.name + " do not fit 32 bits");
+      }
+    }
+  }
+
+  template <int M>
+  void run(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
+           float* members) const {
+    constexpr std::size_t rows = detail::step_rows;
+    const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members();
+    const std::size_t genes = n_genes();
+    // On the stack where the size is known; else allocated once per call.
+    alignas(64) std::int32_t fixed_totals[M > 0 ? M * rows : 1];
+    alignas(64) double fixed_y[M > 0 ? M * rows : 1];
+    std::vector<std::int32_t> more_totals(M > 0 ? 0 : m_count * rows);
+    std::vector<double> more_y(M > 0 ? 0 : m_count * rows);
+    std::int32_t* totals = M > 0 ? fixed_totals : more_totals.data();
+    double* y = M > 0 ? fixed_y : more_y.data();
+    const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
+                          float* mean_here, float* std_here, float* members_here) {
+      if (!sum<M>(here, totals)) space_.check(codes + first * genes, valid, first);
+      detail::finish<M>(totals, y, m_count, *target_.link, *target_.tables, mean_here, std_here,
+                        members_here);
+    };
+    std::size_t row = 0;
+    for (; n - row >= rows; row += rows) {
+      step(codes + row * genes, row, rows, mean + row, std + row,
+           members ? members + row * m_count : nullptr);
+    }
+    if (row == n) return;
+    // The last rows, filled up with zeros, which are always in range.
+    const std::size_t left = n - row;
+    std::vector<std::uint8_t> spare_codes(rows * genes);
+    std::vector<float> spare((2 + m_count) * rows);
+    std::memcpy(spare_codes.data(), codes + row * genes, left * genes);
+    float* const spare_members = members ? spare.data() + 2 * rows : nullptr;
+    step(spare_codes.data(), row, left, spare.data(), spare.data() + rows, spare_members);
+    std::memcpy(mean + row, spare.data(), left * sizeof(float));
+    std::memcpy(std + row, spare.data() + rows, left * sizeof(float));
+    if (members) {
+      std::memcpy(members + row * m_count, spare_members, left * m_count * sizeof(float));
+    }
+  }
+
+  template <int M>
+  ANB_INLINE bool sum(const std::uint8_t* codes, std::int32_t* totals) const {
+    const std::int32_t* entries = &memory_[0].values[0];
+    if constexpr (M > 0) {
+      return unrolled_[0].template sum<M>(codes, entries, totals);
+    } else {
+      return sum_any(codes, entries, totals);
+    }
+  }
+
+  // The sums for any search space and any number of members.
+  bool sum_any(const std::uint8_t* codes, const std::int32_t* entries,
+               std::int32_t* totals) const {
+    const std::vector<Block>& blocks = space_.blocks();
+    const std::size_t m_count = n_members();
+    std::vector<std::size_t> symbols(blocks.size());
+    for (std::size_t r = 0; r < detail::step_rows; ++r, totals += m_count) {
+      for (std::size_t b = 0; b < blocks.size(); ++b) {
+        symbols[b] = 0;
+        for (const Gene& gene : blocks[b].genes) {
+          const std::size_t code = *codes++, size = gene.choices.size();
+          if (code >= size) return false;
+          symbols[b] = symbols[b] * size + code;
+        }
+      }
+      for (std::size_t m = 0; m < m_count; ++m) totals[m] = 0;
+      for (const detail::Pair& pair : pairs_) {
+        const std::size_t n_a = blocks[pair.a].size(), n_b = blocks[pair.b].size();
+        const std::size_t a = symbols[pair.a], b = symbols[pair.b];
+        const std::int32_t* entry =
+            entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
+        for (std::size_t m = 0; m < m_count; ++m) totals[m] += entry[m];
+      }
+    }
+    return true;
+  }
+
+  SearchSpace space_;
+  Target target_;
+  std::vector<Unrolled> unrolled_;
+  std::vector<detail::Pair> pairs_;
+  std::vector<detail::CacheLine> memory_;
+};
+
+}  // namespace anb
+
+#endif  // ANB_TABLES_HPP

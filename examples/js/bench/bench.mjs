@@ -1,0 +1,40 @@
+// Predictions per second of mean + std, and whether all engines agree to the last bit.
+//
+//     npm run bench [-- TARGET [N]]
+
+import { load, MNASNET } from "../dist/index.js";
+
+const target = process.argv[2] ?? "accuracy";
+const n = Number(process.argv[3] ?? 262_144);
+
+// Any fixed stream of uniform codes will do: a small linear congruential generator.
+let state = 1;
+const codes = new Uint8Array(n * MNASNET.nGenes);
+for (let i = 0; i < codes.length; i++) {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  codes[i] = Math.floor((state / 2 ** 32) * MNASNET.geneSizes[i % MNASNET.nGenes]);
+}
+
+console.log(`${target}, mean + std of ${n.toLocaleString("en")} architectures, one thread`);
+let first;
+for (const engine of ["pure", "ort-node", "ort-web"]) {
+  const surrogate = await load(target, { engine });
+  await surrogate.query(codes.subarray(0, 28 * 20_000));
+  let best = Infinity;
+  let prediction;
+  for (let run = 0; run < 5; run++) {
+    const start = performance.now();
+    prediction = await surrogate.query(codes);
+    best = Math.min(best, performance.now() - start);
+  }
+  const bits = Buffer.concat([
+    Buffer.from(prediction.mean.buffer),
+    Buffer.from(prediction.std.buffer),
+  ]);
+  first ??= bits;
+  const rate = (n / best / 1000).toFixed(2).padStart(6);
+  const same = bits.equals(first);
+  console.log(`${engine.padEnd(9)} ${rate} M/s   ${same ? "same bits" : "DIFFERENT BITS"}`);
+  if (!same) process.exitCode = 1;
+  await surrogate.dispose();
+}

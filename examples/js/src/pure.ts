@@ -1,0 +1,57 @@
+/** Everything that needs no runtime: the encoder, the catalog and the pure engine. */
+
+import { Catalog, type ReadOptions, type Target } from "./catalog.js";
+import { type Batch, encode } from "./encoding.js";
+import { type Prediction, type QueryOptions, Surrogate } from "./surrogate.js";
+import { TableEngine } from "./tables.js";
+
+export * from "./architecture.js";
+export * from "./calibration.js";
+export * from "./catalog.js";
+export * from "./encoding.js";
+export * from "./errors.js";
+export { Link, type Step } from "./link.js";
+export * from "./space.js";
+export * from "./surrogate.js";
+export { type Outputs, TableEngine } from "./tables.js";
+
+export interface SourceOptions extends ReadOptions {
+  /** Device of the metric, for example "a100". */
+  device?: string;
+  /** Folder of the artifacts, as `Catalog.open` takes it, or an open catalog. */
+  artifacts?: string | URL | Catalog;
+}
+
+/** A surrogate computed by the pure engine, which also answers at once. */
+export class PureSurrogate extends Surrogate {
+  declare protected readonly computes: TableEngine;
+
+  /** As `query`, without a promise. */
+  querySync(batch: Batch, options: QueryOptions = {}): Prediction {
+    return this.wrap(this.computes.predict(encode(batch, this.space), options.members ?? false));
+  }
+
+  /** The engine, for loops over preallocated arrays. */
+  get tables(): TableEngine {
+    return this.computes;
+  }
+}
+
+/** Load a surrogate with the pure engine. */
+export async function loadPure(target: string, options: SourceOptions = {}): Promise<PureSurrogate> {
+  const { catalog, found, model } = await openSource(target, options);
+  const card = catalog.cards[found.name];
+  const tables = TableEngine.fromOnnx(model, card, catalog.space, card.file);
+  return new PureSurrogate(found, catalog.space, card, tables);
+}
+
+/** Find a target and read its file. */
+export async function openSource(
+  target: string,
+  options: SourceOptions,
+): Promise<{ catalog: Catalog; found: Target; model: Uint8Array }> {
+  const { artifacts } = options;
+  const catalog = artifacts instanceof Catalog ? artifacts : await Catalog.open(artifacts);
+  const found = catalog.find(target, options.device);
+  return { catalog, found, model: await catalog.read(found, options) };
+}

@@ -1,0 +1,123 @@
+import { ArchitectureError, show } from "./errors.js";
+
+export type Choice = number | boolean | string;
+
+/** One categorical decision. A gene's code is the position of its value among the choices. */
+export interface Gene {
+  readonly name: string;
+  readonly choices: readonly Choice[];
+}
+
+/** Genes that are read together: their codes form one symbol, in mixed radix. */
+export interface Block {
+  readonly name: string;
+  readonly genes: readonly Gene[];
+}
+
+/** The form in which manifests hold a search space. */
+export interface SpaceDocument {
+  name: string;
+  blocks: { name: string; genes: { name: string; choices: Choice[] }[] }[];
+  size?: number;
+}
+
+/**
+ * The search space as a value: everything else takes it as a parameter.
+ *
+ * Three integer views of an architecture follow from it. The *codes*, one per gene; the *symbols*,
+ * one per block, which are the codes of its genes in mixed radix with the first gene most
+ * significant; and the *index*, which is all codes in mixed radix.
+ */
+export class SearchSpace {
+  readonly genes: readonly Gene[];
+  readonly positions: ReadonlyMap<string, number>;
+  /** Number of choices of each gene. */
+  readonly geneSizes: readonly number[];
+  /** Number of symbols of each block. */
+  readonly blockSizes: readonly number[];
+  /** First gene of each block, and the number of genes. */
+  readonly blockStarts: readonly number[];
+  /** All pairs of blocks (a, b) with a < b, in lexicographic order. */
+  readonly pairs: readonly (readonly [number, number])[];
+  /** Number of architectures. */
+  readonly size: bigint;
+
+  constructor(
+    readonly name: string,
+    readonly blocks: readonly Block[],
+  ) {
+    this.genes = blocks.flatMap((block) => block.genes);
+    this.positions = new Map(this.genes.map((gene, position) => [gene.name, position]));
+    this.geneSizes = this.genes.map((gene) => gene.choices.length);
+    this.blockSizes = blocks.map((b) => b.genes.reduce((n, g) => n * g.choices.length, 1));
+    const starts = [0];
+    for (const block of blocks) starts.push(starts.at(-1)! + block.genes.length);
+    this.blockStarts = starts;
+    this.pairs = blocks.flatMap((_, a) =>
+      blocks.slice(a + 1).map((_, step) => [a, a + 1 + step] as const),
+    );
+    this.size = this.blockSizes.reduce((n, size) => n * BigInt(size), 1n);
+    if (this.positions.size !== this.genes.length) {
+      throw new ArchitectureError(`search space ${show(name)}: a gene's name is used twice`);
+    }
+  }
+
+  get nGenes(): number {
+    return this.genes.length;
+  }
+
+  get nBlocks(): number {
+    return this.blocks.length;
+  }
+
+  /** Read the `search_space` of a manifest; refuse what does not describe one. */
+  static fromDocument(document: unknown): SearchSpace {
+    const d = document as SpaceDocument | null;
+    const sound =
+      typeof d === "object" &&
+      d !== null &&
+      typeof d.name === "string" &&
+      Array.isArray(d.blocks) &&
+      d.blocks.length > 0 &&
+      d.blocks.every(
+        (b) =>
+          typeof b?.name === "string" &&
+          Array.isArray(b.genes) &&
+          b.genes.length > 0 &&
+          b.genes.every((g) => typeof g?.name === "string" && soundChoices(g.choices)),
+      );
+    if (!sound) {
+      throw new ArchitectureError(`this does not describe a search space: ${show(document)}`);
+    }
+    const space = new SearchSpace(d.name, d.blocks);
+    if (d.size !== undefined && d.size !== Number(space.size)) {
+      const stated = `${show(d.name)} has ${space.size} members but states ${show(d.size)}`;
+      throw new ArchitectureError(`search space ${stated}`);
+    }
+    return space;
+  }
+}
+
+function soundChoices(choices: unknown): boolean {
+  if (!Array.isArray(choices) || choices.length < 1 || choices.length > 256) return false;
+  const kinds = new Set(choices.map((choice) => typeof choice));
+  const plain = ["number", "boolean", "string"].includes(typeof choices[0]);
+  return kinds.size === 1 && plain && new Set(choices).size === choices.length;
+}
+
+/** The space of Accel-NASBench (arXiv 2404.08005): 7 blocks, 28 genes. */
+export const MNASNET = new SearchSpace(
+  "mnasnet",
+  Array.from({ length: 7 }, (_, number) => {
+    const name = `block${number}`;
+    return {
+      name,
+      genes: [
+        { name: `${name}_e`, choices: [1, 4, 6] },
+        { name: `${name}_k`, choices: [3, 5] },
+        { name: `${name}_l`, choices: number === 5 ? [1, 2, 3, 4] : [1, 2, 3] },
+        { name: `${name}_se`, choices: [true, false] },
+      ],
+    };
+  }),
+);

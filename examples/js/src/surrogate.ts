@@ -1,0 +1,143 @@
+import type { Architecture } from "./architecture.js";
+import { toCodes } from "./architecture.js";
+import { Calibration } from "./calibration.js";
+import type { Card, Target } from "./catalog.js";
+import { type Batch, encode } from "./encoding.js";
+import { ArtifactError, EngineError } from "./errors.js";
+import type { SearchSpace } from "./space.js";
+import type { Outputs } from "./tables.js";
+
+/** What computes predictions from checked codes. */
+export interface Engine {
+  readonly name: string;
+  readonly nMembers: number;
+  predict(codes: Uint8Array, members: boolean): Outputs | Promise<Outputs>;
+  dispose(): void | Promise<void>;
+}
+
+export interface QueryOptions {
+  /** Whether to return each member's prediction too. */
+  members?: boolean;
+}
+
+/** Predicted values of one target for N architectures. */
+export class Prediction {
+  constructor(
+    /** Ensemble mean, float32 [N], in `unit`. */
+    readonly mean: Float32Array,
+    /**
+     * Population standard deviation of the members, float32 [N]. How far the members disagree,
+     * which is far below the actual error: see `predictiveStd`.
+     */
+    readonly std: Float32Array,
+    /** Prediction of each member, float32 [N, M] row after row, where it was asked for. */
+    readonly members: Float32Array | null,
+    readonly unit: string,
+    readonly target: string,
+    readonly calibration: Calibration | null,
+  ) {}
+
+  /** How far a new measurement lies from the mean: one standard deviation, float32 [N]. */
+  get predictiveStd(): Float32Array {
+    return this.#calibrated().predictiveStd(this.mean, this.std);
+  }
+
+  /** Where a share `level` (0.9, say) of new measurements lies, centrally: float32 [N] each. */
+  interval(level: number): { lower: Float32Array; upper: Float32Array } {
+    return this.#calibrated().interval(this.mean, this.std, level);
+  }
+
+  #calibrated(): Calibration {
+    if (!this.calibration) {
+      throw new ArtifactError(`the artifact of ${this.target} carries no calibration`);
+    }
+    return this.calibration;
+  }
+}
+
+/** The prediction of one target for one architecture. */
+export interface Single {
+  readonly mean: number;
+  readonly std: number;
+  readonly predictiveStd: number | null;
+  readonly unit: string;
+  interval(level: number): { lower: number; upper: number };
+}
+
+/** Predicts one target for architectures; made by `load`. */
+export class Surrogate {
+  readonly calibration: Calibration | null;
+  #disposed = false;
+
+  constructor(
+    readonly target: Target,
+    readonly space: SearchSpace,
+    /** The model card: quality, data, recipe, link, versions, licence. */
+    readonly metadata: Card,
+    protected readonly computes: Engine,
+  ) {
+    if (metadata.members !== computes.nMembers) {
+      const found = `the manifest states ${metadata.members}, the file has ${computes.nMembers}`;
+      throw new ArtifactError(`${target.name}: number of members: ${found}`);
+    }
+    this.calibration = metadata.calibration
+      ? Calibration.fromDocument(metadata.calibration, target.name)
+      : null;
+  }
+
+  /** Name of the engine that computes. */
+  get engine(): string {
+    return this.computes.name;
+  }
+
+  get nMembers(): number {
+    return this.computes.nMembers;
+  }
+
+  /**
+   * Predict the target for a batch. The bits do not depend on the engine, nor on how
+   * architectures are grouped into batches.
+   *
+   * Throws `ArchitectureError` naming row, gene and value.
+   */
+  async query(batch: Batch, options: QueryOptions = {}): Promise<Prediction> {
+    const codes = encode(batch, this.space);
+    this.#checkOpen();
+    return this.wrap(await this.computes.predict(codes, options.members ?? false));
+  }
+
+  /** Predict the target for one architecture. */
+  async queryOne(architecture: Architecture): Promise<Single> {
+    const codes = toCodes(architecture, this.space);
+    this.#checkOpen();
+    return single(this.wrap(await this.computes.predict(codes, false)));
+  }
+
+  /** Release the engine's memory; a later query is an `EngineError`. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.computes.dispose();
+  }
+
+  #checkOpen(): void {
+    if (this.#disposed) throw new EngineError(`the surrogate of ${this.target.name} is disposed of`);
+  }
+
+  protected wrap(out: Outputs): Prediction {
+    const { unit, name } = this.target;
+    return new Prediction(out.mean, out.std, out.members, unit, name, this.calibration);
+  }
+}
+
+function single(p: Prediction): Single {
+  return {
+    mean: p.mean[0],
+    std: p.std[0],
+    predictiveStd: p.calibration ? p.predictiveStd[0] : null,
+    unit: p.unit,
+    interval(level) {
+      const { lower, upper } = p.interval(level);
+      return { lower: lower[0], upper: upper[0] };
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { codesToValues, type SearchSpace, toCodes } from "./anb";
+
+/** Rows of a table of architectures: indices, and the mean of every target. */
+export interface Table {
+  indices: ArrayLike<number>;
+  columns: Record<string, ArrayLike<number>>;
+}
+
+/** Architectures as CSV: index, the 28 genes, and every target to the digits of a float32. */
+export async function toCsv(table: Table, rows: ArrayLike<number>, space: SearchSpace): Promise<Blob> {
+  const names = Object.keys(table.columns);
+  const parts = [`index,${space.genes.map((g) => g.name).join(",")},${names.join(",")}\n`];
+  for (let start = 0; start < rows.length; start += 4096) {
+    let text = "";
+    for (let r = start; r < Math.min(start + 4096, rows.length); r++) {
+      const row = rows[r];
+      const index = table.indices[row];
+      const values = Object.values(codesToValues(toCodes(index, space), space));
+      const means = names.map((name) => Number(table.columns[name][row].toPrecision(9)));
+      text += `${index},${values.join(",")},${means.join(",")}\n`;
+    }
+    parts.push(text);
+    await new Promise((resolve) => setTimeout(resolve)); // keeps the page alive
+  }
+  return new Blob(parts, { type: "text/csv" });
+}
+
+export function download(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -1,0 +1,102 @@
+import type { SearchSpace } from "./anb";
+import { blockGlyph, shapes } from "./glyph";
+
+const KINDS: Record<string, { label: string; short: string }> = {
+  e: { label: "Expansion", short: "exp" },
+  k: { label: "Kernel", short: "kernel" },
+  l: { label: "Layers", short: "layers" },
+  se: { label: "Squeeze-excite", short: "SE" },
+};
+
+/** The network as a row of blocks, each with a control per gene. */
+export class Designer {
+  readonly #glyphs: HTMLElement[] = [];
+  readonly #inputs: HTMLInputElement[][];
+  #codes: Uint8Array | null = null;
+
+  /**
+   * @param onChange Called with the codes after a gene was changed.
+   * @param onPreview Called with the codes that an option would give while it is pointed at, and
+   *   with null when it is left.
+   */
+  constructor(
+    root: HTMLElement,
+    private readonly space: SearchSpace,
+    private readonly onChange: (codes: Uint8Array) => void,
+    private readonly onPreview: (codes: Uint8Array | null) => void,
+  ) {
+    this.#inputs = space.genes.map(() => []);
+    root.append(this.#rowLabels());
+    space.blocks.forEach((_, block) => root.append(this.#block(block)));
+    root.addEventListener("pointerleave", () => this.onPreview(null));
+  }
+
+  show(codes: Uint8Array): void {
+    this.#codes = codes;
+    this.#inputs.forEach((options, gene) => (options[codes[gene]].checked = true));
+    shapes(codes, this.space).forEach((shape, b) => (this.#glyphs[b].innerHTML = blockGlyph(shape)));
+  }
+
+  #rowLabels(): HTMLElement {
+    const labels = document.createElement("div");
+    labels.className = "row-labels";
+    labels.setAttribute("aria-hidden", "true");
+    const names = this.space.blocks[0].genes.map((gene) => kindOf(gene.name).label);
+    labels.innerHTML = `<span class="flow">input →</span>${names.map((n) => `<span>${n}</span>`).join("")}`;
+    return labels;
+  }
+
+  #block(block: number): HTMLElement {
+    const section = document.createElement("section");
+    section.className = "block";
+    section.setAttribute("aria-label", `Block ${block}`);
+    const glyph = document.createElement("div");
+    glyph.className = "glyph";
+    this.#glyphs.push(glyph);
+    const title = document.createElement("h3");
+    title.textContent = `block ${block}`;
+    const controls = document.createElement("div");
+    controls.className = "controls";
+    const { genes } = this.space.blocks[block];
+    genes.forEach((_, g) => controls.append(this.#control(block, this.space.blockStarts[block] + g)));
+    section.append(glyph, title, controls);
+    return section;
+  }
+
+  #control(block: number, position: number): HTMLElement {
+    const gene = this.space.genes[position];
+    const { label, short } = kindOf(gene.name);
+    const group = document.createElement("fieldset");
+    group.className = "segments";
+    group.innerHTML = `<legend><span class="unseen">Block ${block} ${label}</span><span class="short" aria-hidden="true">${short}</span></legend>`;
+    gene.choices.forEach((choice, code) => {
+      const option = document.createElement("label");
+      const input = document.createElement("input");
+      input.type = "radio";
+      input.name = gene.name;
+      input.value = String(choice);
+      input.addEventListener("change", () => this.onChange(this.#with(position, code)));
+      const text = document.createElement("span");
+      text.textContent = choice === true ? "on" : choice === false ? "off" : String(choice);
+      option.append(input, text);
+      option.addEventListener("pointerenter", (event) => {
+        if (event.pointerType === "mouse") this.onPreview(input.checked ? null : this.#with(position, code));
+      });
+      group.append(option);
+      this.#inputs[position].push(input);
+    });
+    group.addEventListener("pointerleave", () => this.onPreview(null));
+    return group;
+  }
+
+  #with(position: number, code: number): Uint8Array {
+    const codes = this.#codes!.slice();
+    codes[position] = code;
+    return codes;
+  }
+}
+
+function kindOf(gene: string): { label: string; short: string } {
+  const suffix = gene.slice(gene.lastIndexOf("_") + 1);
+  return KINDS[suffix] ?? { label: gene, short: gene };
+}

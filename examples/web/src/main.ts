@@ -1,0 +1,336 @@
+import { codesToIndex, codesToValues, EFFICIENTNET_B0, SearchSpace, toCodes } from "./anb";
+import { download, toCsv } from "./csv";
+import { Data } from "./data";
+import { Designer } from "./designer";
+import { FilterFields } from "./filters";
+import { formatRate, grouped, longName } from "./format";
+import { miniGlyph } from "./glyph";
+import { parseArchitecture } from "./parse";
+import { listen } from "./plot/gestures";
+import { Scatter, type ScatterView } from "./plot/scatter";
+import { Readout } from "./readout";
+import { readHash, SAMPLE_SIZES, Store, writeHash, Y } from "./state";
+import { Client } from "./worker/client";
+import type { Estimate, Event, TargetInfo } from "./worker/protocol";
+import { sampleCodes } from "./worker/sample";
+
+const SEED = 1;
+
+function find<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+let onEvent: (event: Event) => void = (event) => {
+  if (event.event === "loading") showProgress(event.done, event.total);
+};
+const client = new Client((event) => onEvent(event));
+
+function showProgress(done: number, total: number): void {
+  const bar = find("progress");
+  bar.hidden = done >= total;
+  bar.setAttribute("aria-valuenow", String(Math.round((100 * done) / total)));
+  bar.querySelector("i")!.style.transform = `scaleX(${done / total})`;
+}
+
+async function start(): Promise<void> {
+  const artifacts = new URL("artifacts/", document.baseURI).href;
+  const opened = await client.call("open", { artifacts });
+  const space = SearchSpace.fromDocument(opened.space);
+  const ordered = grouped(opened.targets).flatMap((group) => group.targets);
+  const targets = new Map(ordered.map((target) => [target.name, target]));
+  if (!targets.has(Y)) throw new Error(`the artifacts lack the target ${Y}`);
+  const names = [...targets.keys()];
+  new Page(space, targets, new Store(readHash(location.hash, space, names)));
+}
+
+/** Ties the parts together: the store changes, the parts draw. */
+class Page {
+  readonly #data: Data;
+  readonly #designer: Designer;
+  readonly #readout: Readout;
+  readonly #scatter: Scatter;
+  readonly #filters: FilterFields;
+  #current: Record<string, Estimate> | null = null;
+  #preview: Record<string, Estimate> | null = null;
+  #searching: ScatterView["searching"] = null;
+  /** What the last search has found, in words. */
+  #found = "";
+  #asked = 0;
+  #previewed = 0;
+
+  constructor(
+    private readonly space: SearchSpace,
+    private readonly targets: ReadonlyMap<string, TargetInfo>,
+    private readonly store: Store,
+  ) {
+    this.#data = new Data(targets);
+    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
+    this.#designer = new Designer(
+      find("blocks"),
+      space,
+      (codes) => store.set({ codes }),
+      (codes) => this.#showPreview(codes),
+    );
+    this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
+    const view = () => this.#scatterView();
+    this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
+    listen(find("plot"), this.#scatter, view, () => this.#data.front, {
+      setRange: (target, range) => store.setFilter(target, range),
+      hover: (row, px, py) => this.#hover(row, px, py),
+      load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
+    });
+    this.#fillSelects();
+    this.#listenToButtons();
+    onEvent = (event) => this.#onEvent(event);
+    store.subscribe((_, changed) => this.#onChange(changed));
+    addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
+    this.#onChange(new Set(["codes", "x", "filters", "n"]));
+    find("figure-size").textContent = space.size.toLocaleString("en");
+    find("figure-targets").textContent = String(targets.size);
+    find("app").setAttribute("aria-busy", "false");
+  }
+
+  #scatterView(): ScatterView {
+    const { x, filters } = this.store.view;
+    return {
+      x: this.targets.get(x)!,
+      y: this.targets.get(Y)!,
+      filters,
+      current: this.#current,
+      preview: this.#preview,
+      searching: this.#searching,
+    };
+  }
+
+  #onChange(changed: ReadonlySet<string>): void {
+    const { codes, x, filters, n } = this.store.view;
+    const hash = writeHash(this.store.view, this.space);
+    if (location.hash !== hash) history.replaceState(null, "", hash);
+    if (changed.has("n")) void this.#sample(n);
+    if (changed.has("codes")) {
+      this.#designer.show(codes);
+      find<HTMLInputElement>("architecture").value = String(codesToIndex(codes, this.space));
+      find("paste-error").textContent = "";
+      void this.#predict(codes);
+    }
+    if (changed.has("x")) {
+      this.#readout.choose(x);
+      find<HTMLSelectElement>("x-target").value = x;
+      this.#hover(-1, 0, 0);
+    }
+    if (changed.has("x") || changed.has("filters")) {
+      this.#found = "";
+      this.#searching = null;
+      this.#filters.show(x, filters);
+      this.#select(changed.has("x"));
+    }
+  }
+
+  /** Apply the filters and draw; `fit` chooses the axes' ranges anew. */
+  #select(fit: boolean): void {
+    const { x, filters } = this.store.view;
+    if (!this.#data.select(filters, x)) return;
+    if (fit) this.#scatter.fit();
+    else this.#scatter.redraw();
+    this.#showCounts();
+  }
+
+  #showCounts(): void {
+    const { nSelected, nSampled, front } = this.#data;
+    const count = (n: number) => n.toLocaleString("en");
+    const part = nSelected < nSampled ? `${count(nSelected)} of ${count(nSampled)}` : count(nSampled);
+    find("counts").textContent =
+      `${part} random architectures · ${count(front.length)} on the Pareto front${this.#found}`;
+  }
+
+  async #predict(codes: Uint8Array): Promise<void> {
+    const asked = ++this.#asked;
+    const estimates = await client.call("predict", { codes });
+    if (asked !== this.#asked) return; // a newer architecture is on its way
+    this.#current = estimates;
+    void this.#showPreview(null);
+    this.#readout.showEstimates(estimates);
+    this.#scatter.refresh();
+  }
+
+  async #showPreview(codes: Uint8Array | null): Promise<void> {
+    const asked = ++this.#previewed;
+    const estimates = codes && (await client.call("predict", { codes }));
+    if (asked !== this.#previewed) return;
+    this.#preview = estimates;
+    this.#readout.showPreview(estimates);
+    this.#scatter.refresh();
+  }
+
+  async #sample(n: number): Promise<void> {
+    const { x, filters } = this.store.view;
+    const first = [Y, x, ...Object.keys(filters)];
+    find<HTMLSelectElement>("sample-size").value = String(n);
+    find<HTMLButtonElement>("improve").disabled = true;
+    this.#found = "";
+    try {
+      const facts = await client.call("sample", { n, seed: SEED, first: [...new Set(first)] });
+      find("figure-rate").textContent = formatRate(facts.rate);
+      find("figure-rate").dataset.value = String(Math.round(facts.rate));
+      const total = `${(facts.predictions / 1e6).toFixed(1)} M predictions`;
+      find("readout-note").textContent = `${total} in ${facts.seconds.toFixed(1)} s`;
+      find<HTMLButtonElement>("improve").disabled = false;
+    } catch (error) {
+      if ((error as Error).message !== "superseded") throw error;
+    }
+  }
+
+  #onEvent(event: Event): void {
+    if (event.event === "progress" || event.event === "loading") showProgress(event.done, event.total);
+    else if (event.event === "indices") this.#data.startSample(event.indices);
+    else if (event.event === "column") {
+      const { target, mean, quantiles, histogram } = event;
+      this.#data.addColumn(target, mean);
+      this.#readout.showDistribution(target, { quantiles, histogram });
+      const { x, filters } = this.store.view;
+      if ([x, Y, ...Object.keys(filters)].includes(target)) this.#select(true);
+    } else if (event.event === "searching" && event.target === this.store.view.x) {
+      this.#searching = { x: event.x, y: event.y };
+      find("counts").textContent =
+        `searching: ${event.evaluated.toLocaleString("en")} architectures looked at, ${event.x.length} on the front`;
+      this.#scatter.refresh();
+    }
+  }
+
+  async #improve(): Promise<void> {
+    const button = find<HTMLButtonElement>("improve");
+    button.disabled = true;
+    const { x, filters } = this.store.view;
+    const start = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
+    const found = await client.call("improve", { x, y: Y, filters, start });
+    this.#searching = null;
+    this.#data.setFound(found);
+    if (x === this.store.view.x && filters === this.store.view.filters) {
+      const looked = found.evaluated.toLocaleString("en");
+      this.#found = `, ${looked} more searched in ${found.seconds.toFixed(1)} s`;
+    }
+    this.#select(true);
+    button.disabled = false;
+  }
+
+  #hover(row: number, px: number, py: number): void {
+    const tip = find("plot").querySelector<HTMLElement>(".tip")!;
+    this.#scatter.hovered = row;
+    this.#scatter.refresh();
+    tip.hidden = row < 0;
+    if (row < 0) return;
+    const { x } = this.store.view;
+    const byKey = Number.isNaN(px);
+    const left = byKey ? this.#scatter.x.at(this.#data.columns[x][row]) : px;
+    const top = byKey ? this.#scatter.y.at(this.#data.columns[Y][row]) : py;
+    const index = this.#data.indices[row];
+    const what = this.#scatter.describe(row);
+    tip.innerHTML = `${miniGlyph(toCodes(index, this.space), this.space)}<p>${what.replace(", ", "<br>")}</p><p class="hint">${byKey ? "Enter" : "Click"} to load no. ${index.toLocaleString("en")}</p>`;
+    const width = find("plot").clientWidth;
+    tip.classList.toggle("to-left", left > width / 2);
+    tip.style.left = `${left}px`;
+    tip.style.top = `${Math.max(8, top)}px`;
+    if (byKey) find("announce").textContent = what;
+  }
+
+  #fillSelects(): void {
+    const select = find<HTMLSelectElement>("x-target");
+    for (const group of grouped([...this.targets.values()].filter((t) => t.name !== Y))) {
+      const options = document.createElement("optgroup");
+      options.label = group.title;
+      for (const target of group.targets) options.append(new Option(longName(target), target.name));
+      select.append(options);
+    }
+    select.addEventListener("change", () => this.store.set({ x: select.value }));
+    const size = find<HTMLSelectElement>("sample-size");
+    for (const n of SAMPLE_SIZES) size.append(new Option(n.toLocaleString("en"), String(n)));
+    size.addEventListener("change", () => this.store.set({ n: Number(size.value) }));
+  }
+
+  #listenToButtons(): void {
+    const { store, space } = this;
+    const click = (id: string, act: (button: HTMLButtonElement) => unknown) => {
+      const button = find<HTMLButtonElement>(id);
+      button.addEventListener("click", () => void act(button));
+    };
+    click("to-b0", () => store.set({ codes: toCodes(EFFICIENTNET_B0, space) }));
+    click("to-random", () => {
+      const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+      store.set({ codes: sampleCodes(1, seed, space) });
+    });
+    click("copy-json", (button) => copy(button, JSON.stringify(codesToValues(store.view.codes, space))));
+    click("copy-link", (button) => copy(button, location.href));
+    click("improve", () => this.#improve());
+    click("csv-front", (button) => this.#saveCsv(button, "front", this.#data.front));
+    click("csv-selection", (button) => this.#saveCsv(button, "selection", this.#data.selectedRows()));
+    click("verify-pure", (button) => verify(button, "pure"));
+    click("verify-ort", (button) => verify(button, "ort-web"));
+    const field = find<HTMLInputElement>("architecture");
+    find("paste").addEventListener("submit", (event) => {
+      event.preventDefault();
+      try {
+        store.set({ codes: parseArchitecture(field.value, space) });
+      } catch (error) {
+        find("paste-error").textContent = (error as Error).message;
+      }
+    });
+    field.addEventListener("focus", () => field.select());
+    // A single-line field drops line breaks, which JSON and dicts can do without.
+    field.addEventListener("input", () => (find("paste-error").textContent = ""));
+  }
+
+  async #saveCsv(button: HTMLButtonElement, name: string, rows: ArrayLike<number>): Promise<void> {
+    button.disabled = true;
+    const table = { indices: this.#data.indices, columns: this.#data.columns };
+    download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
+    button.disabled = false;
+  }
+}
+
+async function copy(button: HTMLButtonElement, text: string): Promise<void> {
+  const label = button.dataset.label ?? button.textContent ?? "";
+  button.dataset.label = label;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed here";
+  }
+  setTimeout(() => (button.textContent = label), 1500);
+}
+
+async function verify(button: HTMLButtonElement, engine: "pure" | "ort-web"): Promise<void> {
+  const output = find("verdict");
+  button.disabled = true;
+  output.textContent = "verifying …";
+  output.className = "";
+  try {
+    const v = await client.call("verify", { engine });
+    const what = `${v.targets} targets × ${v.vectors.toLocaleString("en")} golden vectors`;
+    const name = engine === "pure" ? "this page" : "ONNX Runtime Web";
+    const good = v.differing === 0 && v.values > 0;
+    output.className = good ? "good" : "bad";
+    output.textContent = good
+      ? `✓ ${what}: all ${v.values.toLocaleString("en")} values equal to the last bit (${name}, ${v.seconds.toFixed(1)} s, ${formatRate(v.rate)} predictions/s)`
+      : `✗ ${v.differing.toLocaleString("en")} of ${v.values.toLocaleString("en")} values differ (${name})`;
+    output.dataset.rate = String(Math.round(v.rate));
+  } catch (error) {
+    output.className = "bad";
+    output.textContent = `✗ ${(error as Error).message}`;
+  }
+  button.disabled = false;
+}
+
+start().catch((error: Error) => {
+  const failure = find("failure");
+  failure.hidden = false;
+  failure.textContent = `The page cannot start: ${error.message}`;
+});
+
+if (import.meta.env.PROD && "serviceWorker" in navigator && isSecureContext) {
+  navigator.serviceWorker
+    .register("./sw.js")
+    .then(() => navigator.serviceWorker.ready)
+    .then(() => (find("offline").textContent = "Now available offline."))
+    .catch(() => undefined); // the page works without
+}

@@ -1,0 +1,36 @@
+import { type Architecture, type SearchSpace, toCodes } from "./anb";
+
+/**
+ * Read an architecture that someone has pasted: an index, JSON or a Python dict of the 28 genes or
+ * of the four lists, a list of 28 codes, or a link to this page.
+ */
+export function parseArchitecture(text: string, space: SearchSpace): Uint8Array {
+  const trimmed = text.trim();
+  if (!trimmed) throw new Error("paste an index, a dict, JSON or a link");
+  const link = /[#?&]a=(\d+)/.exec(trimmed);
+  if (link) return toCodes(BigInt(link[1]), space);
+  const digits = trimmed.replaceAll(/[,_\s]/g, "");
+  if (/^\d+$/.test(digits)) return toCodes(BigInt(digits), space);
+  const json = trimmed
+    .replace(/^\w+\(([^]*)\)$/, "$1") // OrderedDict(...), dict(...)
+    .replaceAll("'", '"')
+    .replaceAll(/\bTrue\b/g, "true")
+    .replaceAll(/\bFalse\b/g, "false")
+    .replaceAll('"true"', "true")
+    .replaceAll('"false"', "false")
+    .replaceAll("(", "[")
+    .replaceAll(")", "]")
+    .replaceAll(/,\s*([\]}])/g, "$1");
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new Error("this is neither an index nor a dict of genes");
+  }
+  if (Array.isArray(value)) {
+    const whole = value.every((v) => Number.isInteger(v) && v >= 0 && v < 256);
+    if (!whole) throw new Error(`a list must hold ${space.nGenes} codes`);
+    return toCodes(Uint8Array.from(value as number[]), space);
+  }
+  return toCodes(value as Architecture, space);
+}

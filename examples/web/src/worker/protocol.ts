@@ -1,0 +1,69 @@
+/** What the page and its worker say to each other. */
+
+/** A range of one target; null where it is open. */
+export type Range = readonly [number | null, number | null];
+export type Filters = Readonly<Record<string, Range>>;
+
+export interface TargetInfo {
+  name: string;
+  metric: string;
+  device: string | null;
+  unit: string;
+  direction: "max" | "min";
+  exact: boolean;
+  members: number;
+  /** Kendall's tau and R2 on the test rows, where the manifest has them. */
+  tau: number | null;
+}
+
+/** Predictions of some architectures, per target: float32 [N] each. */
+export interface Estimate {
+  mean: Float32Array;
+  std: Float32Array;
+  lower: Float32Array;
+  upper: Float32Array;
+}
+
+export interface Requests {
+  open: { args: { artifacts: string }; result: { space: object; targets: TargetInfo[] } };
+  predict: { args: { codes: Uint8Array }; result: Record<string, Estimate> };
+  /** Answered when all is predicted; columns arrive as events before. */
+  sample: { args: { n: number; seed: number; first: string[] }; result: SampleFacts };
+  improve: { args: { x: string; y: string; filters: Filters; start: Float64Array }; result: Found };
+  verify: { args: { engine: "pure" | "ort-web" }; result: Verdict };
+}
+
+export interface SampleFacts {
+  predictions: number;
+  seconds: number;
+  /** Predictions (mean and std of an ensemble) per second of computing. */
+  rate: number;
+}
+
+/** Architectures found by a search: indices, and the mean of every target. */
+export interface Found {
+  indices: Float64Array;
+  columns: Record<string, Float32Array>;
+  evaluated: number;
+  seconds: number;
+}
+
+export interface Verdict {
+  targets: number;
+  vectors: number;
+  values: number;
+  differing: number;
+  seconds: number;
+  /** Predictions of mean and std per second on the first ensemble target. */
+  rate: number;
+}
+
+export type Event =
+  | { event: "loading"; done: number; total: number }
+  | { event: "progress"; done: number; total: number }
+  | { event: "indices"; indices: Float64Array }
+  | { event: "column"; target: string; mean: Float32Array; quantiles: Float32Array; histogram: Float32Array }
+  | { event: "searching"; target: string; evaluated: number; x: Float32Array; y: Float32Array };
+
+export type Call = { [K in keyof Requests]: { id: number; call: K; args: Requests[K]["args"] } }[keyof Requests];
+export type Reply = { id: number; result: unknown } | { id: number; error: string };

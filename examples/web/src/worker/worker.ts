@@ -1,0 +1,187 @@
+import { Catalog, codesToIndices, loadPure, type PureSurrogate, toCodes } from "../anb";
+import { paretoFront } from "../pareto";
+import type { Call, Estimate, Event, Found, Requests, SampleFacts, TargetInfo } from "./protocol";
+import { neighbours, sampleCodes } from "./sample";
+
+// Predictive intervals hold this share of new measurements.
+const LEVEL = 0.9;
+// Rows between two looks at the mailbox: some milliseconds.
+const CHUNK = 8192;
+const HISTOGRAM_BINS = 72;
+const N_QUANTILES = 1001;
+
+const surrogates = new Map<string, PureSurrogate>();
+let catalog: Catalog;
+let latestSample = 0;
+
+function tell(event: Event, transfer: Transferable[] = []): void {
+  self.postMessage(event, { transfer });
+}
+
+/** Let waiting messages in; a timer would be clamped to 4 ms. */
+const channel = new MessageChannel();
+function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    channel.port1.onmessage = () => resolve();
+    channel.port2.postMessage(null);
+  });
+}
+
+async function open({ artifacts }: { artifacts: string }): Promise<Requests["open"]["result"]> {
+  catalog = await Catalog.open(artifacts);
+  const total = catalog.targets.length;
+  let done = 0;
+  tell({ event: "loading", done, total });
+  const targets = await Promise.all(
+    catalog.targets.map(async (target): Promise<TargetInfo> => {
+      const surrogate = await loadPure(target.name, { artifacts: catalog });
+      surrogates.set(target.name, surrogate);
+      tell({ event: "loading", done: ++done, total });
+      const card = surrogate.metadata;
+      const quality = card.quality as { test?: { kendall_tau?: number } } | undefined;
+      const { nMembers: members } = surrogate;
+      const tau = quality?.test?.kendall_tau ?? null;
+      return { ...target, exact: card.exact === true, members, tau };
+    }),
+  );
+  return { space: catalog.manifest.search_space as object, targets };
+}
+
+function predict({ codes }: { codes: Uint8Array }): Record<string, Estimate> {
+  const found: Record<string, Estimate> = {};
+  for (const [name, surrogate] of surrogates) {
+    const p = surrogate.querySync(codes);
+    const { lower, upper } =
+      p.calibration && surrogate.metadata.exact !== true
+        ? p.interval(LEVEL)
+        : { lower: p.mean, upper: p.mean };
+    found[name] = { mean: p.mean, std: p.std, lower, upper };
+  }
+  return found;
+}
+
+async function sample(args: Requests["sample"]["args"]): Promise<SampleFacts> {
+  const mine = ++latestSample;
+  const started = performance.now();
+  const { n, first } = args;
+  const codes = sampleCodes(n, args.seed, catalog.space);
+  const indices = Float64Array.from(codesToIndices(codes, catalog.space), Number);
+  tell({ event: "indices", indices }, [indices.buffer]);
+  const order = [...first, ...[...surrogates.keys()].filter((name) => !first.includes(name))];
+  let ensembleRows = 0;
+  let ensembleTime = 0;
+  for (const [place, name] of order.entries()) {
+    const { tables, nMembers } = surrogates.get(name)!;
+    const out = { mean: new Float32Array(n), std: new Float32Array(n), members: null };
+    for (let start = 0; start < n; start += CHUNK) {
+      const stop = Math.min(start + CHUNK, n);
+      const from = performance.now();
+      tables.predictInto(codes, start, stop, out);
+      if (nMembers > 1) {
+        ensembleTime += performance.now() - from;
+        ensembleRows += stop - start;
+      }
+      tell({ event: "progress", done: place * n + stop, total: order.length * n });
+      await breathe();
+      if (mine !== latestSample) throw new Error("superseded");
+    }
+    tellColumn(name, out.mean);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return { predictions: n * order.length, seconds, rate: (ensembleRows / ensembleTime) * 1000 };
+}
+
+/** Send the predictions of one target, and how they are distributed. */
+function tellColumn(target: string, mean: Float32Array): void {
+  const sorted = mean.slice().sort();
+  const last = sorted.length - 1;
+  const quantiles = new Float32Array(N_QUANTILES);
+  for (let q = 0; q < N_QUANTILES; q++) {
+    quantiles[q] = sorted[Math.round((q / (N_QUANTILES - 1)) * last)];
+  }
+  // Without the outermost thousandths, which would squeeze all others together.
+  const low = quantiles[1];
+  const high = quantiles[N_QUANTILES - 2];
+  const histogram = new Float32Array(HISTOGRAM_BINS);
+  const width = high > low ? HISTOGRAM_BINS / (high - low) : 0;
+  for (const value of mean) {
+    const bin = Math.floor((value - low) * width);
+    if (bin >= 0 && bin < HISTOGRAM_BINS) histogram[bin]++;
+  }
+  const buffers = [mean.buffer, quantiles.buffer, histogram.buffer] as ArrayBuffer[];
+  tell({ event: "column", target, mean, quantiles, histogram }, buffers);
+}
+
+/**
+ * Push a Pareto front outwards: look at every one-gene change of every architecture on it, keep
+ * what no other dominates, and go on until no change of any is better.
+ */
+async function improve({ x, y, filters, start }: Requests["improve"]["args"]): Promise<Found> {
+  const started = performance.now();
+  const { space } = catalog;
+  const n = space.nGenes;
+  const names = [...new Set([x, y, ...Object.keys(filters)])];
+  const sign = (name: string) => (surrogates.get(name)!.target.direction === "max" ? 1 : -1);
+  const expanded = new Set<number>();
+  let front = start;
+  let evaluated = 0;
+  for (;;) {
+    const fresh = front.filter((index) => !expanded.has(index));
+    if (!fresh.length || front.length > 20_000) break;
+    fresh.forEach((index) => expanded.add(index));
+    const pool = new Set(front);
+    for (const index of fresh) {
+      const changes = neighbours(toCodes(index, space), space);
+      for (const found of codesToIndices(changes, space)) pool.add(Number(found));
+    }
+    const indices = Float64Array.from(pool);
+    const codes = new Uint8Array(indices.length * n);
+    indices.forEach((index, row) => codes.set(toCodes(index, space), row * n));
+    const columns = new Map<string, Float32Array>();
+    const allowed = new Uint8Array(indices.length).fill(1);
+    for (const name of names) {
+      const { mean } = surrogates.get(name)!.tables.predict(codes);
+      columns.set(name, mean);
+      const [low, high] = filters[name] ?? [null, null];
+      mean.forEach((value, row) => {
+        if ((low !== null && value < low) || (high !== null && value > high)) allowed[row] = 0;
+      });
+    }
+    evaluated += indices.length;
+    const xs = columns.get(x)!;
+    const ys = columns.get(y)!;
+    const rows = paretoFront(xs, ys, sign(x), sign(y), allowed);
+    front = Float64Array.from(rows, (row) => indices[row]);
+    tell({
+      event: "searching",
+      target: x,
+      evaluated,
+      x: Float32Array.from(rows, (row) => xs[row]),
+      y: Float32Array.from(rows, (row) => ys[row]),
+    });
+    await breathe();
+  }
+  const codes = new Uint8Array(front.length * n);
+  front.forEach((index, row) => codes.set(toCodes(index, space), row * n));
+  const columns: Record<string, Float32Array> = {};
+  for (const [name, surrogate] of surrogates) columns[name] = surrogate.tables.predict(codes).mean;
+  return { indices: front, columns, evaluated, seconds: (performance.now() - started) / 1000 };
+}
+
+const calls: { [K in keyof Requests]: (args: Requests[K]["args"]) => unknown } = {
+  open,
+  predict,
+  sample,
+  improve,
+  // Loaded when asked for: with ONNX Runtime it is far larger than the rest.
+  verify: async ({ engine }) => (await import("./verify")).verify(catalog, engine),
+};
+
+self.onmessage = async ({ data }: MessageEvent<Call>) => {
+  const { id, call, args } = data;
+  try {
+    self.postMessage({ id, result: await calls[call](args as never) });
+  } catch (error) {
+    self.postMessage({ id, error: (error as Error).message });
+  }
+};

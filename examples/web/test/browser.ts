@@ -1,0 +1,86 @@
+/** The built page on a server of its own, and a browser to drive it as a person would. */
+
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { preview, type PreviewServer } from "vite";
+
+const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** Where screenshots go, for people to look at. */
+export const RESULTS = process.env.ANB_WEB_RESULTS || "test-results";
+
+export function chromiumPath(): string {
+  const found = [process.env.CHROMIUM, ...CANDIDATES].find((path) => path && existsSync(path));
+  if (!found) throw new Error("no Chromium: apt-get install chromium, or set CHROMIUM to its path");
+  return found;
+}
+
+export interface Site {
+  url: string;
+  close(): Promise<void>;
+}
+
+export async function serve(): Promise<Site> {
+  const server: PreviewServer = await preview({
+    preview: { port: 0, host: "127.0.0.1", strictPort: false },
+    logLevel: "silent",
+  });
+  const address = server.httpServer.address() as { port: number };
+  return { url: `http://127.0.0.1:${address.port}/`, close: () => server.close() };
+}
+
+/** Everything a page has complained about or asked another host for. */
+export interface Watched {
+  page: Page;
+  problems: string[];
+  close(): Promise<void>;
+}
+
+/** Start Chromium with an empty profile and watch what its page does. */
+export async function browse(url: string, options: BrowserContextOptions = {}): Promise<Watched> {
+  const profile = await mkdtemp(join(tmpdir(), "anb-web-"));
+  const context: BrowserContext = await chromium.launchPersistentContext(profile, {
+    executablePath: chromiumPath(),
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+    viewport: { width: 1440, height: 1040 },
+    permissions: ["clipboard-read", "clipboard-write"],
+    ...options,
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const problems: string[] = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) problems.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
+  context.on("request", (request) => {
+    const { protocol, hostname } = new URL(request.url());
+    const inside = ["data:", "blob:"].includes(protocol) || hostname === "127.0.0.1";
+    if (!inside) problems.push(`request: ${request.url()}`);
+  });
+  await page.goto(url);
+  return {
+    page,
+    problems,
+    async close() {
+      await context.close();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Wait until the sample is predicted: the measured rate is shown then. */
+export async function ready(page: Page): Promise<void> {
+  await page.waitForSelector("[data-testid=rate][data-value]", { timeout: 60_000 });
+}

@@ -1,0 +1,323 @@
+/** The built page, driven as a person would. */
+
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { codesToValues, EFFICIENTNET_B0, loadPure, toCodes } from "../src/anb";
+import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
+
+const B0 = "2169626640";
+const ARTIFACTS = process.env.ANB_ARTIFACTS || "../../artifacts";
+
+let site: Site;
+beforeAll(async () => {
+  site = await serve();
+  await mkdir(RESULTS, { recursive: true });
+});
+afterAll(() => site.close());
+
+const shot = (page: Page, name: string) =>
+  page.screenshot({ path: join(RESULTS, `${name}.png`), fullPage: true });
+const text = (page: Page, selector: string) => page.locator(selector).innerText();
+const value = (page: Page, target: string) => text(page, `[data-target=${target}] .value`);
+const index = (page: Page) => page.locator("#architecture").inputValue();
+const option = (page: Page, gene: string, choice: string) =>
+  page.locator(`input[name=${gene}][value="${choice}"]`);
+const counts = (page: Page) => text(page, "#counts");
+const front = async (page: Page) => Number(/([\d,]+) on the Pareto/.exec(await counts(page))![1].replaceAll(",", ""));
+
+describe("the page", () => {
+  let watched: Watched;
+  let page: Page;
+  beforeAll(async () => {
+    watched = await browse(site.url);
+    page = watched.page;
+    await ready(page);
+  });
+  beforeEach(async () => {
+    await page.mouse.move(2, 2);
+    await page.evaluate(() => (location.hash = "#a=2169626640&x=throughput_a100"));
+    await expect.poll(() => index(page)).toBe(B0);
+    await expect.poll(() => page.locator("#x-target").inputValue()).toBe("throughput_a100");
+  });
+  afterEach(() => expect(watched.problems).toEqual([]));
+  afterAll(() => watched.close());
+
+  it("predicts EfficientNet-B0 as the engine does, with all targets listed", async () => {
+    const surrogate = await loadPure("accuracy", { artifacts: ARTIFACTS });
+    const expected = await surrogate.queryOne(EFFICIENTNET_B0);
+    expect(Number(await value(page, "accuracy"))).toBeCloseTo(expected.mean, 1);
+    expect(await page.locator(".row").count()).toBe(12);
+    for (const row of await page.locator(".row").all()) {
+      expect(await row.innerText()).toMatch(/\d/);
+      await expect.poll(() => row.locator(".better").innerText()).toMatch(/^\d+(\.\d)? %$/);
+    }
+    await shot(page, "light");
+  });
+
+  it("shows the rate it has measured", async () => {
+    const rate = Number(await page.locator("#figure-rate").getAttribute("data-value"));
+    console.log(`browser, while sampling: ${(rate / 1e6).toFixed(2)} M predictions/s`);
+    expect(await text(page, "#figure-rate")).toMatch(rate >= 1e6 ? /^[\d.]+ M$/ : /^\d+ k$/);
+  });
+
+  it.each([
+    ["pure", 1e6], // measured at best of some runs, so that a busy machine does not matter
+    ["ort", 5e4],
+  ])("gives every golden bit with the engine %s, at least %d a second", async (engine, least) => {
+    await page.click(`#verify-${engine}`);
+    await expect.poll(() => text(page, "#verdict"), { timeout: 90_000 }).toMatch(/^[✓✗]/);
+    const verdict = await text(page, "#verdict");
+    expect(verdict).toMatch(/^✓ 12 targets × 4,096 golden vectors: all [\d,]+ values equal to the last bit/);
+    const rate = Number(await page.locator("#verdict").getAttribute("data-rate"));
+    console.log(`browser, ${engine}: ${(rate / 1e6).toFixed(2)} M predictions/s`);
+    expect(rate).toBeGreaterThan(least);
+  });
+
+  it("changes the numbers when a control changes, and previews the change", async () => {
+    const before = await value(page, "throughput_a100");
+    const label = page.locator("label", { has: option(page, "block3_k", "5") });
+    await label.hover();
+    await expect.poll(() => page.locator(".row.bad, .row.good").count()).toBeGreaterThan(6);
+    expect(await text(page, "[data-target=macs] .better")).toMatch(/^\+/);
+    expect(await value(page, "throughput_a100")).toBe(before);
+    await label.click();
+    await expect.poll(() => value(page, "throughput_a100")).not.toBe(before);
+    const expected = toCodes({ ...EFFICIENTNET_B0, kernel: [3, 3, 5, 5, 5, 5, 3] });
+    expect(codesToValues(toCodes(BigInt(await index(page))))).toEqual(codesToValues(expected));
+    expect(page.url()).toContain(`a=${await index(page)}`);
+    expect(await page.locator(".row.bad, .row.good").count()).toBe(0);
+  });
+
+  it("is used by keyboard alone", async () => {
+    await option(page, "block1_e", "6").focus();
+    await page.keyboard.press("ArrowLeft");
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await expect.poll(() => index(page)).not.toBe(B0);
+    await page.keyboard.press("Tab"); // from one gene's options to the next gene
+    expect(await page.evaluate(() => (document.activeElement as HTMLInputElement).name)).toBe("block1_k");
+    const before = await index(page);
+    await page.locator("#plot").focus();
+    await page.keyboard.press("End");
+    expect(await text(page, "#announce")).toMatch(/Accuracy [\d.]+ %, A100 throughput/);
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => index(page)).not.toBe(before);
+    await page.keyboard.press("Escape");
+    expect(await page.locator(".tip").isHidden()).toBe(true);
+  });
+
+  it("filters by dragging along an axis, and the filter outlives a change of axis", async () => {
+    const whole = await counts(page);
+    const box = (await page.locator(".axis-x").boundingBox())!;
+    const y = box.y + box.height / 2;
+    await page.mouse.move(box.x + box.width * 0.3, y);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.5, y, { steps: 5 });
+    await page.mouse.up();
+    await expect.poll(() => counts(page)).toMatch(/^[\d,]+ of 200,000/);
+    const narrow = await counts(page);
+    const fields = page.locator(".filter[data-target=throughput_a100] input");
+    const low = Number(await fields.first().inputValue());
+    const high = Number(await fields.last().inputValue());
+    expect(high).toBeGreaterThan(low);
+    expect(decodeURIComponent(page.url())).toContain(`f=throughput_a100:${low}~${high}`);
+    await shot(page, "filtered");
+    // Hold the lower end and drag it to the left: more pass.
+    await page.mouse.move(box.x + box.width * 0.3, y);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.1, y, { steps: 5 });
+    await page.mouse.up();
+    await expect.poll(async () => Number(await fields.first().inputValue())).toBeLessThan(low);
+    expect(await counts(page)).not.toBe(narrow);
+    await page.click("[data-target=params]");
+    await expect.poll(() => page.locator("#x-target").inputValue()).toBe("params");
+    expect(await counts(page)).toContain(" of 200,000");
+    await page.click("[aria-label='Clear the filter on A100 throughput']");
+    await page.click("[data-target=throughput_a100]");
+    await expect.poll(() => counts(page)).toBe(whole);
+  });
+
+  it("filters by typing, and by a rectangle", async () => {
+    await page.locator(".filter[data-target=accuracy] input").first().fill("65");
+    await expect.poll(() => counts(page)).toMatch(/ of 200,000/);
+    expect(page.url()).toContain("accuracy%3A65~".replace("%3A", ":"));
+    await page.locator(".filter[data-target=accuracy] input").first().fill("");
+    await expect.poll(() => counts(page)).toMatch(/^200,000 random/);
+    const box = (await page.locator(".overlay").boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.4, box.y + box.height * 0.5, { steps: 4 });
+    await page.mouse.up();
+    await expect.poll(() => page.locator(".filter.active").count()).toBe(2);
+    expect(await index(page)).toBe(B0);
+  });
+
+  it("shows a point under the pointer and loads it by a click", async () => {
+    const box = (await page.locator(".overlay").boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.5);
+    const tip = page.locator(".tip");
+    await expect.poll(() => tip.isVisible()).toBe(true);
+    const shown = await tip.innerText();
+    const found = /no\. ([\d,]+)/.exec(shown)![1].replaceAll(",", "");
+    await page.mouse.down();
+    await page.mouse.up();
+    await expect.poll(() => index(page)).toBe(found);
+    const accuracy = /Accuracy ([\d.]+) %/.exec(shown)![1];
+    await expect.poll(async () => Number(await value(page, "accuracy"))).toBeCloseTo(Number(accuracy), 1);
+  });
+
+  it("loads what is pasted, and says what is wrong with it", async () => {
+    const field = page.locator("#architecture");
+    const values = codesToValues(toCodes(12_345_678_901n));
+    await field.fill(JSON.stringify(values).replaceAll("true", "True").replaceAll('"', "'"));
+    await field.press("Enter");
+    await expect.poll(() => page.url()).toContain("a=12345678901");
+    await field.fill(JSON.stringify({ ...values, block4_k: 7 }));
+    await field.press("Enter");
+    expect(await text(page, "#paste-error")).toBe('gene "block4_k": 7 is not allowed; choose from 3, 5');
+    await field.fill("104485552128");
+    await field.press("Enter");
+    expect(await text(page, "#paste-error")).toContain("out of range");
+    await page.click("#to-b0");
+    await expect.poll(() => page.url()).toContain(`a=${B0}`);
+  });
+
+  it("extends the front by search, and saves it as CSV", async () => {
+    const before = await front(page);
+    await page.click("#improve");
+    await expect.poll(() => counts(page), { timeout: 60_000 }).toContain("more searched in");
+    expect(await front(page)).toBeGreaterThan(before);
+    await shot(page, "extended");
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    expect(saved.suggestedFilename()).toBe("anb-front-throughput_a100.csv");
+    const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n");
+    const names = lines[0].split(",");
+    expect(names.length).toBe(1 + 28 + 12);
+    const rows = lines.slice(1).map((line) => line.split(","));
+    expect(rows.length).toBe(await front(page));
+    const column = (name: string) => rows.map((row) => Number(row[names.indexOf(name)]));
+    const [x, y] = [column("throughput_a100"), column("accuracy")];
+    for (let i = 1; i < x.length; i++) {
+      expect(x[i]).toBeGreaterThan(x[i - 1]);
+      expect(y[i]).toBeLessThan(y[i - 1]);
+    }
+    for (const target of ["accuracy", "throughput_a100", "params"]) {
+      const surrogate = await loadPure(target, { artifacts: ARTIFACTS });
+      const { mean } = await surrogate.query(rows.map((row) => BigInt(row[0])));
+      expect(column(target).map(Math.fround)).toEqual([...mean]);
+    }
+  });
+
+  it("copies JSON and a link", async () => {
+    await page.click("#copy-json");
+    await expect.poll(() => text(page, "#copy-json")).toBe("Copied");
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(toCodes(JSON.parse(copied))).toEqual(toCodes(EFFICIENTNET_B0));
+    await page.click("#copy-link");
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(page.url());
+  });
+});
+
+describe("a shared link", () => {
+  it("opens the same view", async () => {
+    const hash = "#a=98765432101&x=latency_vck190&f=latency_vck190:~4,params:3~5&n=100000";
+    const watched = await browse(site.url + hash);
+    const { page } = watched;
+    await ready(page);
+    expect(await index(page)).toBe("98765432101");
+    expect(await page.locator("#x-target").inputValue()).toBe("latency_vck190");
+    await expect.poll(() => counts(page)).toMatch(/ of 100,000 random/);
+    expect(await page.locator(".filter.active").count()).toBe(2);
+    expect(await page.locator(".filter[data-target=params] input").last().inputValue()).toBe("5");
+    expect(page.url()).toContain(hash);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
+  it("with nonsense in it opens the default view", async () => {
+    const watched = await browse(`${site.url}#a=999999999999999&x=none&f=foo:1~2,params:a~b&n=7`);
+    await ready(watched.page);
+    expect(await index(watched.page)).toBe(B0);
+    expect(await counts(watched.page)).toMatch(/^200,000 random/);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+});
+
+describe("other ways to look at it", () => {
+  it("is readable on a phone and answers to touch", async () => {
+    const watched = await browse(site.url, {
+      viewport: { width: 390, height: 844 },
+      deviceScaleFactor: 2,
+      isMobile: true,
+      hasTouch: true,
+    });
+    const { page } = watched;
+    await ready(page);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(width).toBeLessThanOrEqual(390);
+    for (const label of await page.locator(".segments label").all()) {
+      const box = (await label.boundingBox())!;
+      expect(Math.min(box.width, box.height)).toBeGreaterThanOrEqual(28);
+      expect(box.x + box.width).toBeLessThanOrEqual(390);
+    }
+    await page.locator("label", { has: option(page, "block6_l", "3") }).tap();
+    await expect.poll(() => index(page)).not.toBe(B0);
+    await shot(page, "phone");
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
+  it("follows a dark system", async () => {
+    const watched = await browse(site.url, { colorScheme: "dark" });
+    await ready(watched.page);
+    const dark = await watched.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    expect(Math.max(...dark.match(/\d+/g)!.slice(0, 3).map(Number))).toBeLessThan(40);
+    await shot(watched.page, "dark");
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
+  it("works offline once loaded", async () => {
+    const own = await serve();
+    const watched = await browse(own.url);
+    await ready(watched.page);
+    await expect.poll(() => text(watched.page, "#offline"), { timeout: 30_000 }).toBe("Now available offline.");
+    await own.close();
+    await watched.page.reload();
+    await ready(watched.page);
+    expect(await watched.page.locator(".row").count()).toBe(12);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
+  it("says why it cannot start", async () => {
+    const watched = await browse("about:blank");
+    await watched.page.route("**/artifacts/macs.onnx", (route) => route.fulfill({ body: "no tables" }));
+    await watched.page.goto(site.url);
+    await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*macs\.onnx is damaged/);
+    await watched.close();
+  });
+});
+
+describe.runIf(process.env.ANB_SCREENSHOT)("for the documentation", () => {
+  it("takes a picture of the front", async () => {
+    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100`, {
+      viewport: { width: 1440, height: 1000 },
+      colorScheme: "light",
+    });
+    const { page } = watched;
+    await ready(page);
+    await page.click("#improve");
+    await expect.poll(() => counts(page)).toContain("more searched in");
+    await page.click("#verify-pure");
+    await expect.poll(() => text(page, "#verdict")).toMatch(/^✓/);
+    await page.mouse.move(2, 2);
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: process.env.ANB_SCREENSHOT!, fullPage: true });
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+});

@@ -1,0 +1,165 @@
+/** The parts that need no browser. */
+
+import { describe, expect, it } from "vitest";
+import { codesToIndex, EFFICIENTNET_B0, MNASNET, toCodes } from "../src/anb";
+import { toCsv } from "../src/csv";
+import { formatDelta, formatPlain, formatValue, ticks } from "../src/format";
+import { paretoFront } from "../src/pareto";
+import { parseArchitecture } from "../src/parse";
+import { Nearest } from "../src/plot/nearest";
+import { extent, Scale } from "../src/plot/scale";
+import { betterThan } from "../src/readout";
+import { readHash, writeHash } from "../src/state";
+import { generator, neighbours, sampleCodes } from "../src/worker/sample";
+
+const random = generator(7);
+const uniform = () => random() / 2 ** 32;
+
+describe("Pareto fronts", () => {
+  it("are those of the definition", () => {
+    for (let round = 0; round < 300; round++) {
+      const n = Math.floor(uniform() * 40);
+      const grid = round % 2 ? 6 : 1e9; // with and without ties
+      const draw = () => Float32Array.from({ length: n }, () => Math.floor(uniform() * grid));
+      const [x, y] = [draw(), draw()];
+      const allowed = round % 3 ? null : Uint8Array.from({ length: n }, () => (uniform() < 0.7 ? 1 : 0));
+      const [sx, sy] = [round % 4 < 2 ? 1 : -1, round % 8 < 4 ? 1 : -1];
+      const rows = [...Array(n).keys()].filter((i) => !allowed || allowed[i]);
+      const expected = rows.filter((i) =>
+        rows.every((j) => {
+          const [dx, dy] = [(x[j] - x[i]) * sx, (y[j] - y[i]) * sy];
+          const dominates = dx >= 0 && dy >= 0 && (dx > 0 || dy > 0 || j < i);
+          return i === j || !dominates;
+        }),
+      );
+      const found = paretoFront(x, y, sx, sy, allowed);
+      expect([...found].sort((a, b) => a - b)).toEqual(expected);
+      expect(found).toEqual([...found].sort((a, b) => x[a] - x[b]));
+    }
+  });
+});
+
+describe("pasted text", () => {
+  const b0 = toCodes(EFFICIENTNET_B0);
+  const values = Object.fromEntries(MNASNET.genes.map((g, i) => [g.name, g.choices[b0[i]]]));
+  const python = JSON.stringify(values).replaceAll('"', "'").replaceAll("true", "True");
+  it.each([
+    "2169626640",
+    "2,169,626,640",
+    "2_169_626_640 ",
+    JSON.stringify(values),
+    JSON.stringify(EFFICIENTNET_B0, null, 2),
+    python,
+    python.replaceAll("True", "'True'"),
+    `dict(${python.slice(0, -1)},})`,
+    `[${b0.join(", ")}]`,
+    `(${b0.join(", ")})`,
+    "https://host/page/#a=2169626640&x=params",
+  ])("is understood: %s", (text) => {
+    expect(parseArchitecture(text, MNASNET)).toEqual(b0);
+  });
+  it.each(["", "hello", "{", "[1, 2]", "[1.5]", "-1", "null", "104485552128"])("is refused: %s", (text) => {
+    expect(() => parseArchitecture(text, MNASNET)).toThrow();
+  });
+});
+
+describe("links", () => {
+  it("hold the whole view", () => {
+    const view = {
+      codes: toCodes(77n),
+      x: "params",
+      filters: { accuracy: [60, null], latency_zcu102: [null, 4.5], macs: [-1, 1e-3] },
+      n: 500_000,
+    } as const;
+    const targets = ["accuracy", "params", "latency_zcu102", "macs"];
+    expect(readHash(writeHash(view, MNASNET), MNASNET, targets)).toEqual(view);
+  });
+});
+
+describe("samples", () => {
+  it("are uniform and repeatable", () => {
+    const codes = sampleCodes(20_000, 1, MNASNET);
+    expect(codes).toEqual(sampleCodes(20_000, 1, MNASNET));
+    expect(codes.subarray(0, 2800)).toEqual(sampleCodes(100, 1, MNASNET));
+    expect(codes).not.toEqual(sampleCodes(20_000, 2, MNASNET));
+    MNASNET.geneSizes.forEach((size, g) => {
+      const found = new Array(size).fill(0);
+      for (let row = 0; row < 20_000; row++) found[codes[row * 28 + g]]++;
+      for (const count of found) expect(Math.abs(count - 20_000 / size)).toBeLessThan(400);
+    });
+  });
+
+  it("have as neighbours all one-gene changes", () => {
+    const row = toCodes(EFFICIENTNET_B0);
+    const found = neighbours(row, MNASNET);
+    const rows = Array.from({ length: found.length / 28 }, (_, r) => found.subarray(r * 28, r * 28 + 28));
+    expect(rows.length).toBe(43);
+    expect(new Set(rows.map((r) => codesToIndex(r))).size).toBe(43);
+    for (const r of rows) expect(r.reduce((n, code, g) => n + (code === row[g] ? 0 : 1), 0)).toBe(1);
+  });
+});
+
+describe("numbers", () => {
+  it("are written to the digits that mean something", () => {
+    expect(formatValue(65.7369, 0.58)).toBe("65.74");
+    expect(formatValue(8211.4, 332)).toBe("8,211");
+    expect(formatValue(3.69913, 0.04)).toBe("3.699");
+    expect(formatPlain(415.0912)).toBe("415.1");
+    expect(formatPlain(0)).toBe("0.000");
+    expect(formatDelta(-0.0312, 0.5)).toBe("−0.03");
+    expect(formatDelta(0.00001, 0.5)).toBe("±0");
+    expect(ticks(0, 10, 5)).toEqual([0, 2, 4, 6, 8, 10]);
+    expect(ticks(48.3, 68.9, 4)).toEqual([50, 60]);
+    expect(ticks(0.1, 0.45, 4)).toEqual([0.1, 0.2, 0.3, 0.4]);
+  });
+
+  it("rank among the sample", () => {
+    const quantiles = Float32Array.from({ length: 1001 }, (_, i) => i);
+    expect(betterThan(900, quantiles, "max")).toBe("90 %");
+    expect(betterThan(900, quantiles, "min")).toBe("10 %");
+    expect(betterThan(5000, quantiles, "max")).toBe("100.0 %");
+    expect(betterThan(-5, quantiles, "max")).toBe("0.0 %");
+  });
+});
+
+describe("the plot", () => {
+  it("finds the nearest point", () => {
+    const n = 3000;
+    const px = Float32Array.from({ length: n }, () => uniform() * 300);
+    const py = Float32Array.from({ length: n }, () => uniform() * 200);
+    px[5] = Number.NaN;
+    const nearest = new Nearest(px, py, 300, 200);
+    for (let round = 0; round < 200; round++) {
+      const [x, y] = [uniform() * 300, uniform() * 200];
+      let best = -1;
+      let distance = 12 ** 2;
+      for (let i = 0; i < n; i++) {
+        const d = (px[i] - x) ** 2 + (py[i] - y) ** 2;
+        if (d < distance) [best, distance] = [i, d];
+      }
+      expect(nearest.find(x, y)).toBe(best);
+    }
+  });
+
+  it("keeps what it must within the axes", () => {
+    const values = Float32Array.from({ length: 10_000 }, (_, i) => i / 100);
+    const [low, high] = extent(values, [150]);
+    expect(low).toBeLessThan(1);
+    expect(high).toBeGreaterThan(150);
+    const scale = new Scale(0, 10, 100, 0);
+    expect(scale.at(2.5)).toBe(75);
+    expect(scale.invert(75)).toBe(2.5);
+  });
+});
+
+describe("CSV", () => {
+  it("holds index, genes and targets, and float32 values without loss", async () => {
+    const mean = Float32Array.of(65.73691558837891, 1 / 3);
+    const table = { indices: [0, 2169626640], columns: { accuracy: mean } };
+    const lines = (await (await toCsv(table, [1, 0], MNASNET)).text()).trim().split("\n");
+    expect(lines[0].split(",").length).toBe(30);
+    expect(lines[1].split(",").slice(0, 5)).toEqual(["2169626640", "1", "3", "1", "true"]);
+    expect(Math.fround(Number(lines[1].split(",").at(-1)))).toBe(mean[1]);
+    expect(Math.fround(Number(lines[2].split(",").at(-1)))).toBe(mean[0]);
+  });
+});

@@ -1,0 +1,199 @@
+"""Builds and runs the C++ examples for `test_cpp`.
+
+Each program is built once per test run, also where several processes share the tests.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anb_onnx.links import Link
+from anb_onnx.space import SearchSpace
+from anb_onnx.tables import TableEnsemble
+
+CPP = Path(__file__).resolve().parents[1] / "examples" / "cpp"
+STRICT = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
+#: Seconds for one command: compilers are slow on busy machines.
+TIMEOUT = 900
+
+Bits = NDArray[np.uint32]
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip, but fail in continuous integration, where everything is to be there."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"continuous integration must not skip this: {reason}")
+    pytest.skip(reason)
+
+
+def need_compiler() -> str:
+    if shutil.which("cmake") is None:
+        missing("needs cmake")
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+    if not compiler:
+        missing("needs a C++ compiler")
+    return compiler
+
+
+def onnxruntime_library() -> Path:
+    """Return the shared library inside the Python package."""
+    import onnxruntime
+
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    found = sorted(folder.glob("libonnxruntime.so.*")) + sorted(
+        folder.glob("libonnxruntime.*dylib")
+    )
+    if not found:
+        missing(f"no libonnxruntime in {folder}")
+    return found[0]
+
+
+def processor_has(flag: str) -> bool:
+    """Say whether an x86 processor has a feature; False where that cannot be told."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and f" {flag} " in info.read_text(encoding="utf-8")
+
+
+def configure(source: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return _run(["cmake", "-S", str(source), "-B", str(folder), *options])
+
+
+def build(
+    source: Path, folder: Path, *options: str, flags: str = STRICT, target: str = "all"
+) -> Path:
+    """Build a CMake project, unless another process of this test run has, and return `folder`."""
+    need_compiler()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            flag = f"-DCMAKE_CXX_FLAGS={flags}"
+            for step in (
+                lambda: configure(source, folder, flag, *options),
+                lambda: _run(["cmake", "--build", str(folder), "--target", target]),
+            ):
+                result = step()
+                assert result.returncode == 0, result.stdout + result.stderr
+            (folder / "done").touch()
+    return folder
+
+
+def _run(
+    command: Sequence[str], text: str = "", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of the examples; `query` and `verify` are what comes before the arguments."""
+
+    path: Path
+    query_words: tuple[str, ...] = ()
+    verify_words: tuple[str, ...] = ("--verify",)
+
+    def run(
+        self, folder: Path, *arguments: str, text: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [str(self.path), "--artifacts", str(folder), *arguments]
+        return _run(command, text, environment)
+
+    def query(
+        self, folder: Path, *arguments: str, text: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run(folder, *self.query_words, *arguments, text=text, **environment)
+
+    def verify(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(folder, *self.verify_words, *arguments)
+
+    def bits(self, folder: Path, target: str, text: str) -> Bits:
+        """Return the bits [N, 2 + M] of mean, std and members of the lines of `text`."""
+        result = self.query(folder, target, "--members", "--hex", text=text)
+        assert result.returncode == 0, result.stderr
+        header, _, body = result.stdout.partition("\n")
+        width = len(header.split("\t"))
+        values = np.array([int(word, 16) for word in body.split()], dtype=np.uint32)
+        return values.reshape(-1, width)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of artifacts, read without the package's own readers of files."""
+
+    path: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.path / "manifest.json").read_text("utf-8"))
+        return document
+
+    @property
+    def targets(self) -> list[str]:
+        return list(self.manifest["targets"])
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        return SearchSpace.from_dict(self.manifest["search_space"])
+
+    def golden(self, target: str | None, name: str) -> NDArray[Any]:
+        entry = self.manifest["golden"]
+        content = (self.path / entry["file"]).read_bytes()
+        for array in entry["arrays"]:
+            if (array["target"], array["name"]) == (target, name):
+                dtype = np.dtype(array["dtype"]).newbyteorder("<")
+                count = int(np.prod(array["shape"]))
+                return np.frombuffer(content, dtype, count, array["offset"]).reshape(array["shape"])
+        raise KeyError(name)
+
+    def golden_bits(self, target: str) -> Bits:
+        parts = [self.golden(target, name) for name in ("mean", "std", "members")]
+        return joined_bits(*parts)
+
+    def ensemble(self, target: str) -> TableEnsemble:
+        """Return the tables at the manifest's offset in the ONNX file."""
+        card = self.manifest["targets"][target]
+        tables = card["tables"]
+        entries = np.frombuffer(
+            (self.path / card["file"]).read_bytes(),
+            "<i4",
+            tables["entries"] * tables["members"],
+            tables["offset"],
+        ).reshape(-1, tables["members"])
+        return TableEnsemble(
+            self.space,
+            entries.astype(np.int32),
+            float(tables["scale"]),
+            float(tables["shift"]),
+            Link.from_dict(card["link"]),
+        )
+
+
+def joined_bits(mean: NDArray[Any], std: NDArray[Any], members: NDArray[Any]) -> Bits:
+    joined = np.column_stack([mean, std, members]).astype("<f4")
+    return np.ascontiguousarray(joined).view(np.uint32)
+
+
+def lines(codes: NDArray[np.integer]) -> str:
+    """Return codes [N, genes] as the programs read them."""
+    return "".join(" ".join(map(str, row)) + "\n" for row in codes.tolist())

@@ -1,0 +1,559 @@
+"""The C++ examples: built as their README says, and started as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cpp_room import (
+    CPP,
+    STRICT,
+    Folder,
+    Program,
+    build,
+    configure,
+    joined_bits,
+    lines,
+    missing,
+    need_compiler,
+    onnxruntime_library,
+    processor_has,
+)
+
+from anb_onnx.architecture import efficientnet_b0, sample
+from anb_onnx.calibration import Calibration
+from anb_onnx.catalog import FOLDER_VARIABLE
+from anb_onnx.encoding import codes_to_indices, codes_to_symbols
+from anb_onnx.links import POWERS, Link
+from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.tables import TableEnsemble, pair_offsets
+
+ROOT = CPP.parents[1]
+
+#: Random architectures that are compared; a release is checked with ANB_TEST_ROWS=1000000.
+N_RANDOM = int(os.environ.get("ANB_TEST_ROWS", "100000"))
+
+
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the programs, shared by all processes of this test run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cpp_builds"
+
+
+@pytest.fixture(scope="session")
+def standalone(builds: Path) -> Program:
+    folder = build(CPP / "standalone", builds / "standalone")
+    return Program(folder / "anb_standalone", ("query",), ("verify",))
+
+
+@pytest.fixture(scope="session")
+def onnxruntime(builds: Path) -> Program:
+    option = f"-DANB_ONNXRUNTIME_LIBRARY={onnxruntime_library()}"
+    return Program(build(CPP, builds / "onnxruntime", option) / "anb_query")
+
+
+@pytest.fixture(scope="session")
+def sanitized(builds: Path) -> Program:
+    """The standalone program, which ends with an error message at any bad access or overflow."""
+    flags = f"{STRICT} -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+    option = "-DCMAKE_CXX_FLAGS_RELEASE=-O1"  # which compiles in half the time
+    folder = build(CPP / "standalone", builds / "sanitized", option, flags=flags)
+    return Program(folder / "anb_standalone", ("query",), ("verify",))
+
+
+@pytest.fixture(params=["standalone", "onnxruntime"])
+def program(request: pytest.FixtureRequest) -> Program:
+    found: Program = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Folder:
+    folder = Folder(Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "artifacts"))
+    if "golden" not in folder.manifest:
+        missing(f"no golden vectors in {folder.path}")
+    return folder
+
+
+OTHER = SearchSpace(
+    "other",
+    (
+        Block("stem", (Gene("stem_width", (16, 24, 32)),)),
+        Block("a", (Gene("a_kernel", (3, 5)), Gene("a_se", (False, True)))),
+        Block("b", tuple(Gene(f"b_{i}", tuple(range(5))) for i in range(3))),
+        Block("c", (Gene("c_e", (1,)), Gene("c_l", (4, 2)))),
+    ),
+)
+
+
+def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
+    """Write artifacts as the exporter does."""
+    pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
+    from anb_export.files import sha256
+    from anb_export.golden import golden_vectors
+    from anb_export.manifest import set_golden, write_artifact
+    from anb_export.table_form import build_table_model
+
+    space = next(iter(ensembles.values())).space
+    for name, ensemble in ensembles.items():
+        card: dict[str, Any] = {
+            "form": "tables",
+            "metric": "latency",
+            "device": name,
+            "unit": "ms",
+            "direction": "min",
+            "members": ensemble.n_members,
+            "exact": False,
+            "link": ensemble.link.to_dict(),
+            "calibration": Calibration(
+                1.5, 0.01, 1, ensemble.link.offset, (0.0, 0.5, 0.8, 0.95), (0.0, 0.6, 1.1, 2.3)
+            ).to_dict(),
+        }
+        model = build_table_model(ensemble, card)
+        card["tables"] = model.tables
+        write_artifact(folder / f"{name}.onnx", model.content, name, card, space=space)
+    content, entry = golden_vectors(ensembles, space)
+    (folder / "golden.bin").write_bytes(content)
+    facts = {"file": "golden.bin", "sha256": sha256(content), "bytes": len(content)}
+    set_golden(folder, {**facts, **entry})
+    return Folder(folder)
+
+
+def _random(space: SearchSpace, link: Link, n_members: int, seed: int) -> TableEnsemble:
+    """An ensemble of random tables, whose totals lie around what the link can invert."""
+    rng = np.random.default_rng(seed)
+    shape = (pair_offsets(space)[-1], n_members)
+    entries = rng.integers(-(2**24), 2**24, size=shape, dtype=np.int32)
+    return TableEnsemble(space, entries, 2.0**-27 * 1.1, 3.0, link)
+
+
+HINGES = ((2.5, -0.375), (3.1, 0.7))
+
+
+@pytest.fixture(scope="session")
+def other_space(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A search space with other numbers of everything, and every link."""
+    ensembles = {
+        f"t{i}": _random(OTHER, Link(power, 7.5 if i % 2 else None, HINGES[: i % 3]), 1 + i, i)
+        for i, power in enumerate(POWERS)
+    }
+    return _write(tmp_path_factory.mktemp("other_space"), ensembles)
+
+
+@pytest.fixture(scope="session")
+def member_counts(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The shipped space with every number of members that has lookups of its own, and one more."""
+    counts = (1, 2, 3, 4, 5, 6, 7, 8, 16, 19)
+    ensembles = {f"m{m}": _random(MNASNET, Link("-1/2"), m, m) for m in counts}
+    return _write(tmp_path_factory.mktemp("member_counts"), ensembles)
+
+
+# --- the same bits
+
+
+def test_the_single_header_is_made_from_its_parts() -> None:
+    code = "import amalgamate; print(amalgamate.amalgamate(), end='')"
+    environment = {**os.environ, "PYTHONPATH": str(CPP), "PYTHONDONTWRITEBYTECODE": "1"}
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    header = (CPP / "standalone" / "anb_surrogate.hpp").read_text(encoding="utf-8")
+    assert made == header, "run: python examples/cpp/amalgamate.py"
+
+
+def test_golden_vectors(program: Program, shipped: Folder) -> None:
+    text = lines(shipped.golden(None, "architectures"))
+    for target in shipped.targets:
+        found = program.bits(shipped.path, target, text)
+        np.testing.assert_array_equal(found, shipped.golden_bits(target), err_msg=target)
+
+
+def test_the_programs_verify_the_golden_vectors_themselves(
+    program: Program, shipped: Folder
+) -> None:
+    result = program.verify(shipped.path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    n = shipped.manifest["golden"]["n"]
+    assert result.stdout.splitlines() == [
+        f"{target}\t{n} architectures\tall bits equal" for target in shipped.targets
+    ]
+
+
+def test_random_architectures(program: Program, shipped: Folder) -> None:
+    """As indices, on the target with the longest link and on accuracy."""
+    links = {t: shipped.manifest["targets"][t]["link"]["inverse"] for t in shipped.targets}
+    codes = sample(N_RANDOM, seed=6, space=shipped.space)
+    text = "\n".join(map(str, codes_to_indices(codes, shipped.space).tolist()))
+    symbols = codes_to_symbols(codes, shipped.space)
+    for target in sorted({"accuracy", max(links, key=lambda t: len(links[t]))}):
+        expected = joined_bits(*shipped.ensemble(target).predict(symbols))
+        np.testing.assert_array_equal(program.bits(shipped.path, target, text), expected)
+
+
+def test_another_search_space(program: Program, other_space: Folder) -> None:
+    result = program.verify(other_space.path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("all bits equal") == len(POWERS)
+
+
+def test_any_number_of_members(program: Program, member_counts: Folder) -> None:
+    result = program.verify(member_counts.path)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 33])
+def test_batches_of_any_size(program: Program, shipped: Folder, n: int) -> None:
+    codes = shipped.golden(None, "architectures")[:n]
+    found = program.bits(shipped.path, "accuracy", lines(codes))
+    np.testing.assert_array_equal(found, shipped.golden_bits("accuracy")[:n])
+
+
+def test_compiled_for_this_processor(builds: Path, shipped: Folder) -> None:
+    folder = build(CPP / "standalone", builds / "native", "-DANB_NATIVE=ON")
+    result = Program(folder / "anb_standalone", ("query",), ("verify",)).verify(shipped.path)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_fused_products_are_refused(builds: Path, shipped: Folder) -> None:
+    """A program compiled against the contract says so instead of giving other bits."""
+    if not processor_has("fma"):
+        pytest.skip("needs an x86 processor with fused multiply-add")
+    compiler = need_compiler()
+    program = builds / "fused"
+    builds.mkdir(exist_ok=True)
+    source = CPP / "standalone" / "anb_standalone.cpp"
+    flags = ["-std=c++17", "-O2", "-mfma", "-ffp-contract=fast", "-pthread"]
+    subprocess.run([compiler, *flags, str(source), "-o", str(program)], check=True)
+    result = Program(program, ("query",), ("verify",)).verify(shipped.path)
+    assert result.returncode == 2
+    assert "compile it with -ffp-contract=off" in result.stderr
+
+
+def test_onnxruntime_with_headers(builds: Path, shipped: Folder) -> None:
+    """The layout of a release archive; our declarations stand in for onnxruntime's header."""
+    library = onnxruntime_library()
+    root = builds / "release"
+    include, lib = root / "include", root / "lib"
+    for folder in (include, lib):
+        folder.mkdir(parents=True, exist_ok=True)
+    header = (CPP / "onnxruntime_minimal.hpp").read_text(encoding="utf-8")
+    header += 'extern "C" const OrtApiBase* OrtGetApiBase();\n'
+    (include / "onnxruntime_c_api.h").write_text(header, encoding="utf-8")
+    suffix = ".dylib" if library.name.endswith("dylib") else ".so"
+    for name in (f"libonnxruntime{suffix}", f"libonnxruntime{suffix}.1", library.name):
+        if not (lib / name).exists():
+            (lib / name).symlink_to(library)
+    folder = build(CPP, builds / "with_headers", f"-DONNXRUNTIME_ROOT={root}", target="anb_query")
+    result = Program(folder / "anb_query").verify(shipped.path, "accuracy")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+# --- what a user types and reads
+
+
+def test_the_readme_compiles(tmp_path: Path, shipped: Folder) -> None:
+    compiler = need_compiler()
+    readme = (CPP / "README.md").read_text(encoding="utf-8")
+    match = re.search(r"```cpp\n(.*?)```", readme, re.DOTALL)
+    assert match is not None
+    (tmp_path / "main.cpp").write_text(match[1], encoding="utf-8")
+    shutil.copy(CPP / "standalone" / "anb_surrogate.hpp", tmp_path)
+    command = re.search(r"^g\+\+ (.*) && ./main$", readme, re.MULTILINE)
+    assert command is not None
+    subprocess.run([compiler, *STRICT.split(), *command[1].split()], cwd=tmp_path, check=True)
+    (tmp_path / "artifacts").symlink_to(shipped.path.resolve())
+    result = subprocess.run(
+        ["./main"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    b0 = codes_to_symbols(np.array([efficientnet_b0().codes], dtype=np.uint8))
+    mean, std, _ = shipped.ensemble("accuracy").predict(b0)
+    assert result.stdout == f"{mean[0]:.6g} +- {std[0]:.6g} %\n"
+
+
+def test_all_spellings_of_an_architecture(program: Program, shipped: Folder) -> None:
+    b0 = efficientnet_b0()
+    lists = [b0.expansion, b0.kernel, b0.layers, b0.se]
+    spellings = ["efficientnet-b0", str(b0.index), json.dumps(lists), lines(np.array([b0.codes]))]
+    result = program.query(shipped.path, "accuracy", *spellings)
+    assert result.returncode == 0, result.stderr
+    header, *rows = result.stdout.splitlines()
+    assert header == "mean\tstd"
+    assert len(rows) == 4
+    assert len(set(rows)) == 1
+    mean, std, _ = shipped.ensemble("accuracy").predict(
+        codes_to_symbols(np.array([b0.codes], dtype=np.uint8))
+    )
+    assert [np.float32(word) for word in rows[0].split("\t")] == [mean[0], std[0]]
+
+
+def test_intervals(program: Program, shipped: Folder) -> None:
+    codes = shipped.golden(None, "architectures")[:200]
+    for target in ("accuracy", "throughput_a100"):
+        calibration = Calibration.from_dict(shipped.manifest["targets"][target]["calibration"])
+        mean, std = (shipped.golden(target, name)[:200] for name in ("mean", "std"))
+        for level in (0.33, calibration.levels[1], calibration.levels[-1]):
+            arguments = ["--interval", repr(level), "--hex"]
+            result = program.query(shipped.path, target, *arguments, text=lines(codes))
+            assert result.returncode == 0, result.stderr
+            rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
+            found = np.array([[int(word, 16) for word in row] for row in rows], dtype=np.uint32)
+            scale = calibration.predictive_std(mean, std)
+            bounds = np.column_stack(calibration.interval(mean, std, level))
+            expected = joined_bits(mean, std, np.column_stack([scale, bounds]))
+            np.testing.assert_array_equal(found, expected)
+
+
+INPUT_ERRORS = {
+    "word": "'resnet' is no architecture; give efficientnet-b0, an index from 0 to 104485552127",
+    "fraction": "'0.5' is no architecture",
+    "negative": "'-1' is no architecture",
+    "index": "index 104485552128 is out of range; allowed are 0 to 104485552127",
+    "code": "gene block0_k: code 2 is out of range; allowed are 0 to 1",
+    "large code": "'0 256",
+    "few codes": "an architecture of mnasnet has 28 codes, not 2",
+    "value": "gene block0_e: 2 is not one of 1, 4, 6",
+    "short list": "layers takes 7 values, one per block, not 6",
+    "integer for se": "the architecture: key '[3][0]' must be true or false",
+    "broken list": "the architecture is not valid JSON",
+}
+_GOOD = "[[1,6,6,6,6,6,6],[3,3,5,3,5,5,3],[1,2,2,3,3,4,1],[true,true,true,true,true,true,true]]"
+INPUTS = {
+    "word": "resnet",
+    "fraction": "0.5",
+    "negative": "-1",
+    "index": "104485552128",
+    "code": "0 2" + " 0" * 26,
+    "large code": "0 256" + " 0" * 26,
+    "few codes": "0,1",
+    "value": _GOOD.replace("[[1,", "[[2,"),
+    "short list": _GOOD.replace("[1,2,2,3,3,4,1]", "[1,2,2,3,3,4]"),
+    "integer for se": _GOOD.replace("[true,", "[1,"),
+    "broken list": _GOOD[:-1],
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_bad_input(program: Program, shipped: Folder, name: str) -> None:
+    for arguments, text, where in (
+        ([INPUTS[name]], "", ""),
+        ([], f"0\n\n{INPUTS[name]}\n", "line 3: "),
+    ):
+        result = program.query(shipped.path, "accuracy", *arguments, text=text)
+        assert result.returncode == 2
+        assert result.stderr.startswith(f"{program.path.name}: error: {where}{INPUT_ERRORS[name]}")
+        assert result.stderr.count("\n") == 1
+
+
+USAGE_ERRORS: dict[str, tuple[list[str], str]] = {
+    "no target": ([], "name a target, one of: "),
+    "unknown target": (["flops"], "unknown target 'flops'; valid targets: "),
+    "unknown option": (["accuracy", "--member"], "unknown option --member"),
+    "no value": (["accuracy", "--interval"], "--interval takes a value"),
+    "level": (["accuracy", "--interval", "1.5"], "level must be above 0 and at most 0."),
+    "no number": (["accuracy", "--interval", "x"], "--interval takes a level as 0.9, not 'x'"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE_ERRORS)
+def test_bad_usage(program: Program, shipped: Folder, name: str) -> None:
+    arguments, message = USAGE_ERRORS[name]
+    result = program.query(shipped.path, *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_help(program: Program) -> None:
+    result = program.run(Path("nowhere"), "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"usage: {program.path.name} ")
+
+
+def test_measuring(standalone: Program, onnxruntime: Program, shipped: Folder) -> None:
+    bench = Program(onnxruntime.path.with_name("anb_bench"))
+    for found, words in ((standalone, ["bench"]), (bench, [])):
+        options = ["--rows", "5000", "--repeats", "2", "--threads", "2"]
+        result = found.run(shipped.path, *words, "accuracy", *options)
+        assert result.returncode == 0, result.stderr
+        facts = dict(line.split("\t") for line in result.stdout.splitlines())
+        assert facts["rows"] == "5000"
+        assert float(facts["best_per_second"]) >= float(facts["median_per_second"]) > 0
+
+
+def test_no_onnxruntime(onnxruntime: Program, shipped: Folder) -> None:
+    result = onnxruntime.query(shipped.path, "accuracy", "0", ANB_ONNXRUNTIME="/nowhere.so")
+    assert result.returncode == 2
+    assert "set ANB_ONNXRUNTIME to the path of libonnxruntime" in result.stderr
+
+
+def test_building_without_onnxruntime_says_what_to_do(tmp_path: Path) -> None:
+    need_compiler()
+    option = "-DCMAKE_DISABLE_FIND_PACKAGE_onnxruntime=ON"
+    result = configure(CPP, tmp_path, option)
+    assert result.returncode != 0
+    assert "-DONNXRUNTIME_ROOT=" in result.stderr
+
+
+# --- damaged artifacts
+
+
+def _edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / "manifest.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _accuracy(change: dict[str, Any], key: str | None = None) -> Callable[[Path], None]:
+    def apply(document: dict[str, Any]) -> None:
+        card = document["targets"]["accuracy"]
+        (card if key is None else card[key]).update(change)
+
+    return lambda folder: _edit(folder, apply)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json cannot be read"),
+    "no JSON": (lambda f: (f / "manifest.json").write_text("{]"), "is not valid JSON"),
+    "schema": (lambda f: _edit(f, lambda m: m.update(schema=2)), "'schema' must be 1, not 2"),
+    "no targets": (lambda f: _edit(f, lambda m: m.pop("targets")), "lacks the key 'targets'"),
+    "no file": (lambda f: (f / "accuracy.onnx").unlink(), "accuracy.onnx cannot be read"),
+    "truncated": (
+        lambda f: os.truncate(f / "accuracy.onnx", 1000),
+        "accuracy.onnx is damaged: expected ",
+    ),
+    "one bit": (lambda f: _flip(f / "accuracy.onnx"), "accuracy.onnx is damaged: expected sha256"),
+    "path": (_accuracy({"file": "../a.onnx"}), "must be a plain file name, not '../a.onnx'"),
+    "hash": (_accuracy({"sha256": "0"}), "must be 64 hexadecimal digits"),
+    "members": (_accuracy({"members": 0}), "'targets.accuracy.members' must be"),
+    "negative offset": (_accuracy({"offset": -1}, "tables"), "tables.offset' must be an integer"),
+    "offset behind the end": (_accuracy({"offset": 10**6}, "tables"), "within the file's"),
+    "huge offset": (_accuracy({"offset": 2**64}, "tables"), "tables.offset' must be an integer"),
+    "scale": (_accuracy({"scale": "1"}, "tables"), "tables.scale' must be a number"),
+    "step": (_accuracy({"inverse": ["exp"]}, "link"), "square, sqrt, reciprocal, reflect or hinge"),
+    "hinge": (
+        _accuracy({"inverse": ["hinge"], "hinges": [[1.0]]}, "link"),
+        "link.hinges' must be one [knot, change] for each step hinge",
+    ),
+    "size": (
+        lambda f: _edit(f, lambda m: m["search_space"].update(size=5)),
+        "'search_space.size' must be 104485552128",
+    ),
+}
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, shipped: Folder) -> Path:
+    """A copy of one artifact to be damaged."""
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    for name in ("accuracy.onnx", "golden.bin", "manifest.json"):
+        shutil.copy(shipped.path / name, folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage(program: Program, damaged: Path, name: str) -> None:
+    damage, message = DAMAGES[name]
+    damage(damaged)
+    result = program.query(damaged, "accuracy", "0")
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_number_of_entries_that_is_not_the_spaces(standalone: Program, damaged: Path) -> None:
+    _accuracy({"entries": 100}, "tables")(damaged)
+    result = standalone.query(damaged, "accuracy", "0")
+    assert result.returncode == 2
+    assert "entries, target accuracy has 100" in result.stderr
+
+
+def test_the_form_trees_needs_a_runtime(standalone: Program, damaged: Path) -> None:
+    _accuracy({"form": "trees"})(damaged)
+    result = standalone.query(damaged, "accuracy", "0")
+    assert result.returncode == 2
+    assert "target accuracy is of the form 'trees'" in result.stderr
+
+
+def test_wrong_bits_are_found(program: Program, damaged: Path) -> None:
+    """Golden vectors that differ in one bit of one member, in a file that is listed as it is."""
+    from hashlib import sha256
+
+    golden = Folder(damaged).manifest["golden"]
+    array = next(a for a in golden["arrays"] if (a["target"], a["name"]) == ("accuracy", "members"))
+    content = bytearray((damaged / golden["file"]).read_bytes())
+    content[array["offset"] + 4 * 123] ^= 1
+    (damaged / golden["file"]).write_bytes(content)
+    digest = sha256(content).hexdigest()
+    _edit(damaged, lambda m: m["golden"].update(sha256=digest))
+    result = program.verify(damaged, "accuracy")
+    assert result.returncode == 1
+    assert "DIFFERENT: members[123]: expected " in result.stdout
+
+
+# --- under the sanitizers
+
+
+def test_sanitized_predictions(
+    sanitized: Program, shipped: Folder, other_space: Folder, member_counts: Folder
+) -> None:
+    for folder in (shipped, other_space, member_counts):
+        result = sanitized.verify(folder.path)
+        assert result.returncode == 0, result.stdout + result.stderr
+    codes = shipped.golden(None, "architectures")
+    for n in (0, 1, 15, 16, 17):
+        result = sanitized.query(shipped.path, "accuracy", "--members", text=lines(codes[:n]))
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count("\n") == n + 1
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_sanitized_input(sanitized: Program, shipped: Folder, name: str) -> None:
+    result = sanitized.query(shipped.path, "accuracy", text=INPUTS[name])
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_sanitized_damage(sanitized: Program, damaged: Path, name: str) -> None:
+    DAMAGES[name][0](damaged)
+    result = sanitized.query(damaged, "accuracy", "0")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+
+
+def test_sanitized_manifests_cut_off_or_mutated(
+    sanitized: Program, damaged: Path, shipped: Folder
+) -> None:
+    """Whatever a manifest holds, the program ends with a prediction or one line of error."""
+    content = (shipped.path / "manifest.json").read_bytes()
+    rng = np.random.default_rng(1)
+    cuts = [content[:n] for n in rng.integers(0, len(content), 10)]
+    mutants = []
+    for _ in range(20):
+        mutant = bytearray(content)
+        for place in rng.integers(0, len(content), 3):
+            mutant[place] = int(rng.integers(0, 256))
+        mutants.append(bytes(mutant))
+    deep = [b"[" * 100_000, b'{"a":' * 100_000, b'"\\ud800"', b'"\\u12', b"1e999", b"\xff\xfe"]
+    for manifest in [*cuts, *mutants, *deep]:
+        (damaged / "manifest.json").write_bytes(manifest)
+        result = sanitized.query(damaged, "accuracy", "0")
+        good = result.returncode == 0 or (
+            result.returncode == 2 and result.stderr.startswith("anb_standalone: error: ")
+        )
+        assert good, (manifest[:200], result.returncode, result.stderr)
