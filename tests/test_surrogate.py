@@ -196,7 +196,9 @@ def test_load_without_or_with_too_much(small: Path) -> None:
         load(device="a100", path=small / "accuracy.onnx")
     with pytest.raises(TargetError, match="did you mean 'accuracy'"):
         load("acuracy")
-    with pytest.raises(EngineError, match="'warp'; valid engines: auto, native, onnxruntime, numpy"):
+    with pytest.raises(
+        EngineError, match="'warp'; valid engines: auto, native, onnxruntime, numpy"
+    ):
         load("accuracy", engine="warp")
     with pytest.raises(EngineError, match="threads"):
         load("accuracy", threads=0)
