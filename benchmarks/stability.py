@@ -1,0 +1,77 @@
+"""Shows that a table-form file gives the same bits however onnxruntime is set up.
+
+    python -m benchmarks.stability [--n 1000000] [--target accuracy ...]
+
+Runs the artifact itself, not our runtime, with 1 and 2 intra-op threads, all graph optimisation
+levels, and batches of 1, 7, 512 and 65,536 rows, and compares every bit of mean, std and members
+with the NumPy reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from itertools import product
+
+import numpy as np
+import onnxruntime
+
+import anb_onnx
+from anb_onnx.catalog import Catalog
+
+BATCHES = (1, 7, 512, 65_536)
+THREADS = (1, 2)
+LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL")
+NAMES = ["mean", "std", "members"]
+
+
+def differing(model: bytes, codes: np.ndarray, wanted: list[np.ndarray], setup: tuple) -> int:
+    """Return how many rows differ in any bit, for one set-up of onnxruntime."""
+    threads, level, batch = setup
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    bad = 0
+    for start in range(0, len(codes), batch):
+        found = session.run(NAMES, {"architectures": codes[start : start + batch]})
+        rows = np.zeros(len(found[0]), dtype=bool)
+        for a, b in zip(found, wanted, strict=True):
+            different = a.view(np.uint32) != b[start : start + batch].view(np.uint32)
+            rows |= different if different.ndim == 1 else different.any(axis=1)
+        bad += int(rows.sum())
+    return bad
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--n", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=104)
+    parser.add_argument("--target", action="append", help="default: all bundled targets")
+    arguments = parser.parse_args()
+    catalog = Catalog.bundled()
+    codes = anb_onnx.sample(arguments.n, seed=arguments.seed)
+    total = 0
+    for target in arguments.target or [t.name for t in catalog.targets]:
+        model = catalog.find(target).read()
+        reference = anb_onnx.load(target, engine="numpy").query_codes(codes, members=True)
+        began = time.perf_counter()
+        for setup in product(THREADS, LEVELS, BATCHES):
+            # Unoptimised, every call slices all tables: a tenth of the rows will do at batch 1.
+            rows = len(codes) // (10 if setup[1:] == ("ORT_DISABLE_ALL", 1) else 1)
+            bad = differing(model, codes[:rows], [a[:rows] for a in reference], setup)
+            total += bad
+            if bad:
+                print(f"{target}: {bad} of {rows} rows differ with threads, level, batch = {setup}")
+        print(
+            f"{target}: {len(codes):,} architectures, {len(THREADS) * len(LEVELS) * len(BATCHES)} "
+            f"set-ups, {total} rows differ ({time.perf_counter() - began:.0f} s)",
+            flush=True,
+        )
+    return 1 if total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
