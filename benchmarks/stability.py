@@ -46,7 +46,7 @@ def differing(model: bytes, codes: np.ndarray, wanted: list[np.ndarray], setup: 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--n", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=104)
     parser.add_argument("--target", action="append", help="default: all bundled targets")

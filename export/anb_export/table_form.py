@@ -8,10 +8,13 @@ shorter formats (TF32, bfloat16) that accelerators may put in its place. Pair in
 and therefore computed in int32.
 
 Pairs or lines: the seven lines of the Fano plane hold all pairs of seven blocks in 7 Gathers
-instead of 21, from tables folded out of the pairs at load. They do not win: their 12 MB leave the
-L2 cache. onnxruntime 1.31, one thread, 8 members, 1/y, million architectures per second at 512 /
-2,048 / 4,096 rows per call: pairs 3.9 / 5.9 / 6.8, lines 4.4 / 5.1 / 4.3; same bits.
-(`python -m benchmarks.graph_forms` measures it again.)
+instead of 21, from tables folded out of the pairs at load. The bits are the same, and the speed is
+a tie that the third-level cache decides: onnxruntime 1.31, one thread, 8 members, million
+architectures per second at 512 / 2,048 / 4,096 rows per call, on an idle machine pairs
+4.7 / 7.0 / 7.8 and lines 4.3 / 7.8 / 9.3, on a busy one pairs 3.9 / 5.9 / 6.8 and lines
+4.4 / 5.1 / 4.3. Pairs stay, because a loaded file then takes 1 MB of memory and not 12, opens in
+half the time, and depends on nobody else's use of the cache. (`python -m benchmarks.graph_forms`
+measures it again.)
 """
 
 from __future__ import annotations
