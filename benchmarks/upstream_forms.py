@@ -43,10 +43,12 @@ HEADER = (
 def convert(arguments: list[str]) -> tuple[float, float]:
     """Run one conversion; return its seconds and its peak memory in GB."""
     code = (
-        "import resource, sys\n"
+        "import re, sys\n"
         "from anb_export.cli import main\n"
         "code = main(sys.argv[1:])\n"
-        "sys.stderr.write(f'peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\\n')\n"
+        # Not ru_maxrss, which starts at the peak of the process that forked this one.
+        "peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()).group(1)\n"
+        "sys.stderr.write(f'peak {peak}\\n')\n"
         "sys.exit(code)"
     )
     began = time.perf_counter()

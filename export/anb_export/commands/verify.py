@@ -70,6 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     # In the manifest, not in a file of its own: there the figures are tied to the file's sha256,
     # and travel with the artifact. A failed verification is not stored.
-    update_entry(arguments.file, lambda entry: {**entry, "verification": found.to_dict()})
+    # What `compile` and `build` found about tables stays beside it.
+    update_entry(
+        arguments.file,
+        lambda entry: {
+            **entry,
+            "verification": {**entry.get("verification", {}), **found.to_dict()},
+        },
+    )
     note(f"verified; stored in {arguments.file.parent / 'manifest.json'}")
     return 0
