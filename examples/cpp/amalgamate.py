@@ -14,7 +14,8 @@ PARTS = (
     "anb_json.hpp",
     "anb_files.hpp",
     "anb_manifest.hpp",
-    "anb_lookup.hpp",
+    "anb_arithmetic.hpp",
+    "anb_unrolled.hpp",
     "anb_tables.hpp",
 )
 RESULT = HERE / "standalone" / "anb_surrogate.hpp"

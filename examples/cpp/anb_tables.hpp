@@ -1,5 +1,5 @@
 // Predictions straight from the integer tables inside an ONNX file: no runtime, the same bits.
-// No dependencies; C++17. For the flags to compile with see anb_lookup.hpp.
+// No dependencies; C++17. For the flags to compile with see anb_arithmetic.hpp.
 #ifndef ANB_TABLES_HPP
 #define ANB_TABLES_HPP
 
@@ -10,10 +10,37 @@
 #include <string>
 #include <vector>
 
-#include "anb_lookup.hpp"
+#include "anb_arithmetic.hpp"
 #include "anb_manifest.hpp"
+#include "anb_unrolled.hpp"
 
 namespace anb {
+namespace detail {
+
+// Pairs of blocks a < b in lexicographic order, each with its table's place.
+struct Pair {
+  std::size_t a, b;
+  std::size_t offset;  // in entries
+};
+
+inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
+  const std::vector<Block>& blocks = space.blocks();
+  std::vector<Pair> pairs;
+  n_entries = 0;
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+      pairs.push_back({a, b, n_entries});
+      n_entries += blocks[a].size() * blocks[b].size();
+    }
+  }
+  return pairs;
+}
+
+struct alignas(64) CacheLine {
+  std::int32_t values[16];
+};
+
+}  // namespace detail
 
 // One target's surrogate. Immutable once made: any number of threads may call `predict` at once,
 // each with its own range of rows.
@@ -141,17 +168,11 @@ class Surrogate {
     constexpr std::size_t rows = detail::step_rows;
     const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members();
     const std::size_t genes = n_genes();
-    // On the stack where the size is known; else allocated once per call.
-    alignas(64) std::int32_t fixed_totals[M > 0 ? M * rows : 1];
-    alignas(64) double fixed_y[M > 0 ? M * rows : 1];
-    std::vector<std::int32_t> more_totals(M > 0 ? 0 : m_count * rows);
-    std::vector<double> more_y(M > 0 ? 0 : m_count * rows);
-    std::int32_t* totals = M > 0 ? fixed_totals : more_totals.data();
-    double* y = M > 0 ? fixed_y : more_y.data();
+    detail::Scratch<M> scratch(m_count);
     const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
                           float* mean_here, float* std_here, float* members_here) {
-      if (!sum<M>(here, totals)) space_.check(codes + first * genes, valid, first);
-      detail::finish<M>(totals, y, m_count, *target_.link, *target_.tables, mean_here, std_here,
+      if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
+      detail::finish<M>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
                         members_here);
     };
     std::size_t row = 0;

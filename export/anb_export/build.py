@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export import workers
-from anb_export.calibrate import LEVELS, coverage, fit_calibration, learning_gain
+from anb_export.calibrate import LEVELS, coverage, fit_calibration, learning_gain, size_gain
 from anb_export.closed_form import exact_tables
 from anb_export.compact import CompactRecipe
 from anb_export.compile import FRACTION_BITS, compile_tables
@@ -193,7 +193,8 @@ def build_compact(
         held_out(dataset, target, compact.rows(dataset, target, split.pool), training),
     )
     # The members' own std shrinks by itself as they learn from more rows; the noise does not.
-    calibration = replace(calibration, noise=calibration.noise * gain)
+    size = size_gain(calibration, oof, oof_std, len(seeds))
+    calibration = replace(calibration, noise=calibration.noise * gain * size)
     rows, _ = dataset.labelled(target, split.test)
     measured = dataset.values[target][rows]
     mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows]))
@@ -210,6 +211,7 @@ def build_compact(
         },
         "calibration": calibration.to_dict(),
         "learning_gain": gain,
+        "size_gain": size,
         "coverage": {
             "out_of_fold": coverage(calibration, oof.measured, oof.mean, oof_std),
             "test": coverage(calibration, measured, mean64, std64),

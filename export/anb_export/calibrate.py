@@ -158,6 +158,44 @@ def learning_gain(
     return min(1.0, error(*more) / error(*fewer))
 
 
+def size_gain(
+    calibration: Calibration, oof: OutOfFold, std: NDArray[np.float64], n_members: int
+) -> float:
+    """Return how much smaller the noise is for ensembles of more members than out of fold.
+
+    The squared error of an ensemble of M members is that of a single member less 1 - 1/M of the
+    variance between members. From the few members that out-of-fold ensembles have this gives the
+    error of the artifact's ensembles; what the members' std does not account for is noise.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        As fitted to the out-of-fold ensembles.
+    oof : OutOfFold
+    std : ndarray of float64, shape (n,)
+        What the calibration was fitted with.
+    n_members : int
+        Members of the artifact's ensemble.
+
+    Returns
+    -------
+    float
+        Factor of the noise; 1 where the ensembles are equally large.
+    """
+    few = oof.members.shape[1]
+    if few < 2 or calibration.noise == 0:
+        return 1.0
+    t = oof.mean if calibration.offset is None else calibration.offset - oof.mean
+    unit = t**calibration.noise_power
+    squares = np.sort(((oof.measured[:, None] - oof.members) / unit[:, None]).ravel() ** 2)
+    single = float(np.mean(squares[: int(0.99 * len(squares))]))
+    between = float(np.mean(oof.members.var(axis=1, ddof=1) / unit**2))
+    ratio = (single - (1 - 1 / n_members) * between) / (single - (1 - 1 / few) * between)
+    spread = calibration.spread**2 * float(np.mean((std / unit) ** 2))
+    noise = calibration.noise**2
+    return float(np.sqrt(max(1 - (1 - ratio) * (spread + noise) / noise, 0.01)))
+
+
 def coverage(
     calibration: Calibration,
     measured: NDArray[np.float64],

@@ -114,13 +114,14 @@ def calibration_section(evaluation: Evaluation, calibration: Calibration) -> str
 In words: {words}. For a row in the middle of the test rows (mean {number(float(mean))} {unit}, std
 {number(float(std), 3)}) that makes {number(spread, 3)} from the members and
 {number(_rest(total, spread), 3)} from the noise, {number(total, 3)} {unit} together."""
-    gain = evaluation.card["learning_gain"]
+    gain, size = evaluation.card["learning_gain"], evaluation.card["size_gain"]
     fit = f"""\
 Fitted to the {oof["n"]:,} out-of-fold residuals; the widths of the intervals are quantiles of these
 residuals (up to {100 * LEVELS[-1]:g} %), because their tails are not those of a normal
-distribution. The out-of-fold ensembles learned from fewer rows than the members of the artifact, so
-the noise above was multiplied by {number(gain, 3)}, the ratio of the errors of single members with
-more rows and with fewer; where that is below 1, out-of-fold coverage is below nominal."""
+distribution. The out-of-fold ensembles learned from fewer rows than the members of the artifact
+and have fewer members, so the noise was multiplied by {number(gain, 3)}, the ratio of the errors of
+single members with more rows and with fewer, and by {number(size, 3)} for the number of members;
+where these are below 1, out-of-fold coverage is below nominal."""
     return f"""\
 ## Calibration
 

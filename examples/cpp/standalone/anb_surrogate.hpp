@@ -954,22 +954,20 @@ class Manifest {
 
 #endif  // ANB_MANIFEST_HPP
 
-// The arithmetic of the tables: integer sums over pairs of blocks, and float64 steps after them.
+// The arithmetic after the integer sums of the tables: float64 steps in a fixed order.
 // No dependencies; C++17.
 //
 // Compile with -ffp-contract=off (or its like): the contract demands that a product is rounded
 // before it is added to. `Surrogate` refuses to work in a program that was compiled otherwise.
 // -O3 -fno-math-errno lets compilers vectorise; -march=native helps more; no bit depends on these.
-#ifndef ANB_LOOKUP_HPP
-#define ANB_LOOKUP_HPP
+#ifndef ANB_ARITHMETIC_HPP
+#define ANB_ARITHMETIC_HPP
 
-#include <array>
 #include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <utility>
 #include <vector>
 
 
@@ -992,8 +990,8 @@ namespace anb {
 namespace detail {
 
 // Rows per step: enough for vectors, and few enough that the processor overlaps the lookups of a
-// step with the arithmetic of the one before (measured; 8 and 32 are slower).
-inline constexpr std::size_t step_rows = 16;
+// step with the arithmetic of the one before (measured; 8 and 64 are slower).
+inline constexpr std::size_t step_rows = 32;
 
 // Whether this program was compiled to fuse a product with a sum into one rounding.
 inline bool fuses_products() {
@@ -1002,50 +1000,71 @@ inline bool fuses_products() {
   return x * x - rounded != 0;  // the product's last bit, which only rounding removes
 }
 
-inline bool is_little_endian() {
-  const std::uint32_t one = 1;
-  std::uint8_t first = 0;
-  std::memcpy(&first, &one, 1);
-  return first == 1;
-}
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12)
+#define ANB_VECTORS 1
+using Vector8 = std::int32_t __attribute__((vector_size(32)));
 
-// Pairs of blocks a < b in lexicographic order, each with its table's place.
-struct Pair {
-  std::size_t a, b;
-  std::size_t offset;  // in entries
-};
-
-inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
-  const std::vector<Block>& blocks = space.blocks();
-  std::vector<Pair> pairs;
-  n_entries = 0;
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      pairs.push_back({a, b, n_entries});
-      n_entries += blocks[a].size() * blocks[b].size();
-    }
+// One of three rounds that transpose 8 x 8 integers: interleave the first half with the second.
+ANB_INLINE void interleave(const Vector8* from, Vector8* to) {
+  for (int k = 0; k < 4; ++k) {
+    to[2 * k] = __builtin_shufflevector(from[k], from[k + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+    to[2 * k + 1] = __builtin_shufflevector(from[k], from[k + 4], 4, 12, 5, 13, 6, 14, 7, 15);
   }
-  return pairs;
 }
+#endif
 
-struct alignas(64) CacheLine {
-  std::int32_t values[16];
+// Memory for a step of M members; with M = 0 their number is known at run time only.
+template <int M>
+struct Scratch {
+  alignas(64) std::int32_t totals[M * step_rows];  // the members of a row side by side
+  alignas(64) std::int32_t lanes[M * step_rows];   // the rows of a member side by side
+  alignas(64) double y[M * step_rows];             // likewise
+
+  explicit Scratch(std::size_t) {}
 };
 
-// What follows the integer sums of a step, vectorised over its rows. With M = 0 the number of
-// members is known at run time only. `y` has room for members * step_rows.
+template <>
+struct Scratch<0> {
+  std::vector<std::int32_t> totals, lanes;
+  std::vector<double> y;
+
+  explicit Scratch(std::size_t m_count)
+      : totals(m_count * step_rows), lanes(totals.size()), y(totals.size()) {}
+};
+
 template <int M>
-ANB_INLINE void finish(const std::int32_t* totals, double* y, std::size_t n_members,
-                       const Link& link, const Tables& tables, float* mean, float* std,
-                       float* members) {
+ANB_INLINE void transpose(const std::int32_t* totals, std::size_t m_count, std::int32_t* lanes) {
+#if defined(ANB_VECTORS)
+  if constexpr (M == 8) {  // compilers know no fast way for this
+    for (std::size_t r = 0; r < step_rows; r += 8) {
+      Vector8 a[8], b[8], c[8], d[8];
+      for (std::size_t k = 0; k < 8; ++k) std::memcpy(&a[k], totals + 8 * (r + k), sizeof a[k]);
+      interleave(a, b);
+      interleave(b, c);
+      interleave(c, d);
+      for (std::size_t m = 0; m < 8; ++m) {
+        std::memcpy(lanes + m * step_rows + r, &d[m], sizeof d[m]);
+      }
+    }
+    return;
+  }
+#endif
+  for (std::size_t m = 0; m < m_count; ++m) {
+    for (std::size_t r = 0; r < step_rows; ++r) lanes[m * step_rows + r] = totals[r * m_count + m];
+  }
+}
+
+// From the totals of a step to its predictions, vectorised over the rows.
+template <int M>
+ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& link,
+                       const Tables& tables, float* mean, float* std, float* members) {
   const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
   const std::size_t n = m_count * step_rows;
   const double scale = tables.scale, shift = tables.shift, offset = link.offset;
-  for (std::size_t m = 0; m < m_count; ++m) {
-    for (std::size_t r = 0; r < step_rows; ++r) {
-      y[m * step_rows + r] = totals[r * m_count + m] * scale + shift;
-    }
-  }
+  const std::int32_t* lanes = &scratch.lanes[0];
+  double* y = &scratch.y[0];
+  transpose<M>(&scratch.totals[0], m_count, &scratch.lanes[0]);
+  for (std::size_t i = 0; i < n; ++i) y[i] = lanes[i] * scale + shift;
   auto hinge = link.hinges.begin();
   for (const Step step : link.inverse) {
     switch (step) {
@@ -1099,6 +1118,32 @@ ANB_INLINE void finish(const std::int32_t* totals, double* y, std::size_t n_memb
       members[r * m_count + m] = static_cast<float>(y[m * step_rows + r]);
     }
   }
+}
+
+}  // namespace detail
+
+}  // namespace anb
+
+#endif  // ANB_ARITHMETIC_HPP
+
+// The integer sums of the tables, unrolled for one search space. No dependencies; C++17.
+#ifndef ANB_UNROLLED_HPP
+#define ANB_UNROLLED_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+
+namespace anb::detail {
+
+inline bool is_little_endian() {
+  const std::uint32_t one = 1;
+  std::uint8_t first = 0;
+  std::memcpy(&first, &one, 1);
+  return first == 1;
 }
 
 // The integer sums for one search space, with everything about its tables known to the compiler.
@@ -1181,21 +1226,22 @@ struct UnrolledSpace {
   template <int M>
   ANB_INLINE bool sum(const std::uint8_t* codes, const std::int32_t* entries,
                       std::int32_t* totals) const {
-    // Symbols as distances in the tables: of their column, and of their row.
+    // Symbols as what their rows and columns mean in all tables: an address, and a distance.
+    alignas(64) std::uintptr_t rows[n_words];
+    const auto first = reinterpret_cast<std::uintptr_t>(entries);
     alignas(64) std::uint32_t columns[n_words];
-    alignas(64) std::uint32_t rows[n_words];
     std::uint32_t seen = 0;
     for (std::size_t i = 0; i < n_words; ++i) {
       std::uint32_t word;
       std::memcpy(&word, codes + 4 * i, 4);
       seen |= word | (word + lifts[i]);
       const std::uint32_t symbol = (word * factors[i]) >> 24;
-      columns[i] = symbol * M;
-      rows[i] = symbol * (M * width);
+      rows[i] = first + symbol * (4 * M * width);
+      columns[i] = symbol * (4 * M);
     }
-    if (seen & 0x80808080u) return false;  // before any address is formed from them
+    if (seen & 0x80808080u) return false;  // before any address is followed
     for (std::size_t r = 0; r < step_rows; ++r) {
-      add_pairs<M>(entries, rows + r * n_blocks, columns + r * n_blocks, totals + r * M,
+      add_pairs<M>(rows + r * n_blocks, columns + r * n_blocks, totals + r * M,
                    std::make_integer_sequence<int, n_pairs>());
     }
     return true;
@@ -1203,34 +1249,31 @@ struct UnrolledSpace {
 
  private:
   template <int M, int pair>
-  static ANB_INLINE void add_pair(const std::int32_t* entries, const std::uint32_t* rows,
-                                  const std::uint32_t* columns, std::int32_t* total) {
+  static ANB_INLINE void add_pair(const std::uintptr_t* rows, const std::uint32_t* columns,
+                                  std::int32_t* total) {
     constexpr Place here = place(pair);
-    const std::int32_t* entry =
-        entries + rows[here.row] + here.offset * M + columns[here.column];
+    const auto* entry = reinterpret_cast<const std::int32_t*>(
+        rows[here.row] + here.offset * (4 * M) + columns[here.column]);
     for (int m = 0; m < M; ++m) total[m] += entry[m];
   }
 
   template <int M, int... Pairs>
-  static ANB_INLINE void add_pairs(const std::int32_t* entries, const std::uint32_t* rows,
-                                   const std::uint32_t* columns, std::int32_t* totals,
-                                   std::integer_sequence<int, Pairs...>) {
+  static ANB_INLINE void add_pairs(const std::uintptr_t* rows, const std::uint32_t* columns,
+                                   std::int32_t* totals, std::integer_sequence<int, Pairs...>) {
     std::int32_t total[M] = {};
-    (add_pair<M, Pairs>(entries, rows, columns, total), ...);
+    (add_pair<M, Pairs>(rows, columns, total), ...);
     for (int m = 0; m < M; ++m) totals[m] = total[m];
   }
 };
 
 using UnrolledMnasNet = UnrolledSpace<36, 36, 36, 36, 36, 48, 36>;
 
-}  // namespace detail
+}  // namespace anb::detail
 
-}  // namespace anb
-
-#endif  // ANB_LOOKUP_HPP
+#endif  // ANB_UNROLLED_HPP
 
 // Predictions straight from the integer tables inside an ONNX file: no runtime, the same bits.
-// No dependencies; C++17. For the flags to compile with see anb_lookup.hpp.
+// No dependencies; C++17. For the flags to compile with see anb_arithmetic.hpp.
 #ifndef ANB_TABLES_HPP
 #define ANB_TABLES_HPP
 
@@ -1243,6 +1286,32 @@ using UnrolledMnasNet = UnrolledSpace<36, 36, 36, 36, 36, 48, 36>;
 
 
 namespace anb {
+namespace detail {
+
+// Pairs of blocks a < b in lexicographic order, each with its table's place.
+struct Pair {
+  std::size_t a, b;
+  std::size_t offset;  // in entries
+};
+
+inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
+  const std::vector<Block>& blocks = space.blocks();
+  std::vector<Pair> pairs;
+  n_entries = 0;
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+      pairs.push_back({a, b, n_entries});
+      n_entries += blocks[a].size() * blocks[b].size();
+    }
+  }
+  return pairs;
+}
+
+struct alignas(64) CacheLine {
+  std::int32_t values[16];
+};
+
+}  // namespace detail
 
 // One target's surrogate. Immutable once made: any number of threads may call `predict` at once,
 // each with its own range of rows.
@@ -1370,17 +1439,11 @@ class Surrogate {
     constexpr std::size_t rows = detail::step_rows;
     const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members();
     const std::size_t genes = n_genes();
-    // On the stack where the size is known; else allocated once per call.
-    alignas(64) std::int32_t fixed_totals[M > 0 ? M * rows : 1];
-    alignas(64) double fixed_y[M > 0 ? M * rows : 1];
-    std::vector<std::int32_t> more_totals(M > 0 ? 0 : m_count * rows);
-    std::vector<double> more_y(M > 0 ? 0 : m_count * rows);
-    std::int32_t* totals = M > 0 ? fixed_totals : more_totals.data();
-    double* y = M > 0 ? fixed_y : more_y.data();
+    detail::Scratch<M> scratch(m_count);
     const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
                           float* mean_here, float* std_here, float* members_here) {
-      if (!sum<M>(here, totals)) space_.check(codes + first * genes, valid, first);
-      detail::finish<M>(totals, y, m_count, *target_.link, *target_.tables, mean_here, std_here,
+      if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
+      detail::finish<M>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
                         members_here);
     };
     std::size_t row = 0;
