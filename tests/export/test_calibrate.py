@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from anb_export.calibrate import LEVELS, OutOfFold, coverage, fit_calibration, learning_gain
+from anb_export.calibrate import (
+    LEVELS,
+    OutOfFold,
+    coverage,
+    fit_calibration,
+    learning_gain,
+    size_gain,
+)
 
 from anb_onnx.calibration import Calibration
 from anb_onnx.errors import AnbError
@@ -211,3 +218,24 @@ def test_mean_and_std_of_out_of_fold_members() -> None:
     one = OutOfFold(oof.rows, oof.measured, eight[:, :1])
     assert not one.std(8).any()
     np.testing.assert_array_equal(one.mean, eight[:, 0])
+
+
+def test_size_gain_is_what_more_members_save() -> None:
+    rng = np.random.default_rng(8)
+    n, few, many = 40_000, 4, 8
+    truth, noise, between = rng.uniform(50, 60, n), 0.3, 0.8
+    members = truth[:, None] + between * rng.normal(size=(n, many))
+    measured = truth + noise * rng.normal(size=n)
+    law = Calibration(0.0, 1.0, 0, None, (0.0, 0.9), (0.0, 1.6))
+    oof = OutOfFold(np.arange(n), measured, members[:, :few])
+    gain = size_gain(law, oof, oof.std(many), many)
+
+    def error(m: int) -> float:
+        return float(np.std(measured - members[:, :m].mean(axis=1)))
+
+    # Leaving out the wildest per cent of the squares makes the estimate a little too small.
+    assert gain == pytest.approx(error(many) / error(few), rel=0.03)
+    assert gain < 0.85
+    assert size_gain(law, oof, oof.std(few), few) == 1.0
+    one = OutOfFold(np.arange(n), measured, members[:, :1])
+    assert size_gain(law, one, one.std(many), many) == 1.0
