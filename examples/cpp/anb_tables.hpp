@@ -177,6 +177,11 @@ class Surrogate {
     };
     std::size_t row = 0;
     for (; n - row >= rows; row += rows) {
+      // The lookups keep the processor from running ahead to the codes of the next steps.
+      if (n - row >= 3 * rows) {
+        const std::uint8_t* ahead = codes + (row + 2 * rows) * genes;
+        for (std::size_t byte = 0; byte < rows * genes; byte += 64) ANB_PREFETCH(ahead + byte);
+      }
       step(codes + row * genes, row, rows, mean + row, std + row,
            members ? members + row * m_count : nullptr);
     }

@@ -187,10 +187,16 @@ def size_gain(
         return 1.0
     t = oof.mean if calibration.offset is None else calibration.offset - oof.mean
     unit = t**calibration.noise_power
-    squares = np.sort(((oof.measured[:, None] - oof.members) / unit[:, None]).ravel() ** 2)
-    single = float(np.mean(squares[: int(0.99 * len(squares))]))
-    between = float(np.mean(oof.members.var(axis=1, ddof=1) / unit**2))
-    ratio = (single - (1 - 1 / n_members) * between) / (single - (1 - 1 / few) * between)
+
+    def error(predicted: NDArray[np.float64]) -> float:
+        squares = np.sort(((oof.measured[:, None] - predicted) / unit[:, None]).ravel() ** 2)
+        return float(np.mean(squares[: int(0.99 * len(squares))]))
+
+    single, ensemble = error(oof.members), error(oof.mean[:, None])
+    # Both errors leave out the wildest per cent, so their difference is the variance between
+    # members on the same footing.
+    between = max(0.0, (single - ensemble) / (1 - 1 / few))
+    ratio = 1.0 if n_members == few else (single - (1 - 1 / n_members) * between) / ensemble
     spread = calibration.spread**2 * float(np.mean((std / unit) ** 2))
     noise = calibration.noise**2
     return float(np.sqrt(max(1 - (1 - ratio) * (spread + noise) / noise, 0.01)))
