@@ -484,11 +484,12 @@ def test_a_number_of_entries_that_is_not_the_spaces(standalone: Program, damaged
     assert "entries, target accuracy has 100" in result.stderr
 
 
-def test_the_form_trees_needs_a_runtime(standalone: Program, damaged: Path) -> None:
+def test_a_form_without_tables_needs_a_runtime(standalone: Program, damaged: Path) -> None:
     _accuracy({"form": "trees"})(damaged)
+    _edit(damaged, lambda m: m["targets"]["accuracy"].pop("tables"))
     result = standalone.query(damaged, "accuracy", "0")
     assert result.returncode == 2
-    assert "target accuracy is of the form 'trees'" in result.stderr
+    assert "target accuracy, of the form 'trees', has no tables" in result.stderr
 
 
 def test_wrong_bits_are_found(program: Program, damaged: Path) -> None:

@@ -59,8 +59,8 @@ class Surrogate {
                   "predictions: compile it with -ffp-contract=off");
     }
     if (!target.tables || !target.link) {
-      throw Error("target " + target.name + " is of the form '" + target.form +
-                  "': only the form 'tables' can be read without an ONNX runtime");
+      throw Error("target " + target.name + ", of the form '" + target.form +
+                  "', has no tables: it needs an ONNX runtime");
     }
     std::size_t n_entries = 0;
     pairs_ = detail::pairs_of(space, n_entries);

@@ -691,12 +691,12 @@ struct Calibration {
 
 struct Target {
   std::string name, metric, device, unit, direction;  // device: "" where there is none
-  std::string form;                                   // "tables" or "trees"
+  std::string form;                                   // "tables", "trees" and others
   std::string file, sha256;
   std::uint64_t bytes = 0;
   std::size_t members = 0;
-  std::optional<Link> link;  // this and the next: of the form "tables"
-  std::optional<Tables> tables;
+  std::optional<Tables> tables;  // of forms that have them
+  std::optional<Link> link;      // where there are tables
   std::optional<Calibration> calibration;
 };
 
@@ -840,9 +840,9 @@ class Manifest {
     target.members = static_cast<std::size_t>(json.at("members").integer(1024));
     if (target.members == 0) json.at("members").fail("an integer from 1 to 1024, not 0");
     read_file_facts(json, target.file, target.sha256, target.bytes);
-    if (target.form == "tables") {
+    if (const Json* tables = json.find("tables")) {
+      target.tables = read_tables(*tables, target);
       target.link = read_link(json.at("link"));
-      target.tables = read_tables(json.at("tables"), target);
     }
     if (const Json* calibration = json.find("calibration")) {
       target.calibration = read_calibration(*calibration);
@@ -1335,8 +1335,8 @@ class Surrogate {
                   "predictions: compile it with -ffp-contract=off");
     }
     if (!target.tables || !target.link) {
-      throw Error("target " + target.name + " is of the form '" + target.form +
-                  "': only the form 'tables' can be read without an ONNX runtime");
+      throw Error("target " + target.name + ", of the form '" + target.form +
+                  "', has no tables: it needs an ONNX runtime");
     }
     std::size_t n_entries = 0;
     pairs_ = detail::pairs_of(space, n_entries);
