@@ -60,8 +60,8 @@ def quality_section(evaluation: Evaluation) -> str:
     header = ["rows", "n", "Kendall tau", "Spearman", "R2", f"MAE [{unit}]", f"RMSE [{unit}]"]
     text = f"""\
 The members learned from the training and validation rows; out-of-fold rows were predicted by
-ensembles of the same recipe that had not seen them. Values were chosen without the test rows, but test
-results were read more than once on the way (see docs/training.md).{note}"""
+ensembles of the same recipe that had not seen them. Values were chosen without the test
+rows, but test results were read more than once on the way (see docs/training.md).{note}"""
     return f"## Quality\n\n{table(header, rows)}\n\n{paragraph(text)}"
 
 
