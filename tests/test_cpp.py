@@ -125,7 +125,7 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     content, entry = golden_vectors(ensembles, space)
     (folder / "golden.bin").write_bytes(content)
     facts = {"file": "golden.bin", "sha256": sha256(content), "bytes": len(content)}
-    set_golden(folder, {**facts, **entry})
+    set_golden(folder, lambda: {**facts, **entry})
     return Folder(folder)
 
 

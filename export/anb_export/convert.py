@@ -1,18 +1,24 @@
-"""The tree forms: an ensemble of boosters as one ONNX graph of the ai.onnx.ml domain.
+"""The forms that stay what was trained: one ONNX graph of the ai.onnx.ml domain for an ensemble.
 
-"trees" goes through onnxmltools and runs on any onnxruntime; "tree64" is written by `tree64` and
-gives the same bits for every batch and number of threads.
+Trees: "trees" goes through onnxmltools and runs on any onnxruntime; "tree64" is written by `tree64`
+and gives the same bits for every batch and number of threads. Support vector machines have one
+form, "kernel", written by `kernel_form`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 from onnx import TensorProto, helper
 
+from anb_export.forest import Forest
 from anb_export.graph import INPUT, OPSET, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.kernel_form import KERNEL_TOLERANCE, build_kernels
 from anb_export.manifest import describe
+from anb_export.svm_form import Kernel
 from anb_export.training import Training
 from anb_export.tree64 import REQUIRES, build_tree64, check_tree64, tree64_facts
 from anb_export.verify import compare, exact_members
@@ -21,11 +27,14 @@ from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.space import MNASNET, SearchSpace
 
-#: What `convert` makes.
+#: What `convert` makes of trees.
 FORMS = ("trees", "tree64")
 
 #: Largest accepted difference to the exact sum of leaves, in standard deviations of the target.
 TOLERANCE = 1e-4
+
+_KERNEL_FAMILIES = ("svr", "nusvr")
+_KERNEL_ROWS = 512
 
 _ML_DOMAIN = "ai.onnx.ml"
 # TreeEnsembleRegressor as onnxmltools writes it has not changed since its first version.
@@ -33,19 +42,19 @@ _ML_OPSET = 1
 
 
 class ConvertError(AnbError):
-    """An ensemble has no tree form that is faithful to it."""
+    """An ensemble has no form of these that is faithful to it."""
 
 
 def convert(
-    training: Training, *, form: str = "trees", space: SearchSpace = MNASNET
+    training: Training, *, form: str | None = None, space: SearchSpace = MNASNET
 ) -> tuple[bytes, dict[str, Any]]:
     """Convert trained members into one ONNX model.
 
     Parameters
     ----------
     training : Training
-    form : str
-        One of `FORMS`.
+    form : str, optional
+        One of `FORMS`; ``"trees"`` if not given. Support vector machines take none.
     space : SearchSpace
         Space of the architectures.
 
@@ -60,9 +69,10 @@ def convert(
     ------
     AnbError
         If a member is damaged or of an unsupported kind, the recipe trains on transformed labels,
-        or the converted graph does not predict what the members predict.
+        the form does not fit the members, or the converted graph does not predict what they
+        predict.
     """
-    if form not in FORMS:
+    if form is not None and form not in FORMS:
         msg = f"unknown form {form!r}; valid forms: {', '.join(FORMS)}"
         raise ConvertError(msg)
     if training.transform != Link():
@@ -71,13 +81,15 @@ def convert(
             "which the tree form does not support"
         )
         raise ConvertError(msg)
+    if training.family in _KERNEL_FAMILIES:
+        if form is not None:
+            msg = f"support vector machines have no trees: leave out --form {form}"
+            raise ConvertError(msg)
+        return _convert_kernels(training, space)
     # Parsing refuses, by name, what onnxmltools would convert wrongly without a word: several
     # outputs, dart, gblinear, objectives with a link function.
     forests = training.forests()
-    for path, forest in zip(training.files, forests, strict=True):
-        if forest.n_features != space.n_genes:
-            msg = f"{path} has {forest.n_features} features, the space {space.n_genes} genes"
-            raise ConvertError(msg)
+    _check_features(training, forests, space)
     if form == "tree64":
         card = describe(training, form=form, versions={"onnx": version("onnx")})
         card |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
@@ -123,6 +135,38 @@ def convert(
         msg = f"the converted graph is {worst.largest:.2g} standard deviations off the members"
         raise ConvertError(msg)
     return model, card
+
+
+def _convert_kernels(training: Training, space: SearchSpace) -> tuple[bytes, dict[str, Any]]:
+    kernels = [member for member in training.members() if isinstance(member, Kernel)]
+    _check_features(training, kernels, space)
+    versions = {package: version(package) for package in ("onnx", "skl2onnx")}
+    card = describe(training, form="kernel", versions=versions)
+    codes = sample(_KERNEL_ROWS, seed=0, space=space)
+    exact = np.stack([kernel.predict_exact(codes) for kernel in kernels], axis=1)
+    model = build_kernels(kernels, card, space=space)
+    worst = compare(model, codes, exact, training.target_std).largest
+    # The reference's published parameters of nusvr predict values 50 times as spread as the target:
+    # what float32 loses is then to be seen against these.
+    spread = float(exact.mean(axis=1).std()) / training.target_std
+    allowed = KERNEL_TOLERANCE * max(1.0, spread)
+    if not worst <= allowed:
+        msg = (
+            f"the graph is {worst:.2g} standard deviations off the members, allowed are "
+            f"{allowed:.2g}"
+        )
+        raise ConvertError(msg)
+    card["verification"] = {"n": len(codes), "seed": 0, "largest": float(f"{worst:.3g}")}
+    return build_kernels(kernels, card, space=space), card
+
+
+def _check_features(
+    training: Training, members: Sequence[Forest | Kernel], space: SearchSpace
+) -> None:
+    for path, member in zip(training.files, members, strict=True):
+        if member.n_features != space.n_genes:
+            msg = f"{path} has {member.n_features} features, the space {space.n_genes} genes"
+            raise ConvertError(msg)
 
 
 def _tree_attributes(content: bytes, space: SearchSpace) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> d
     ----------
     training : Training
     form : str
-        ``"trees"`` or ``"tables"``.
+        How the ensemble is written, such as ``"trees"`` or ``"tables"``.
     versions : mapping
         Packages that made the ONNX file, besides those of the training.
     """
@@ -80,12 +80,25 @@ def write_artifact(
     with _locked(path.parent):
         manifest = _read(path.parent, space)  # refuse before anything is written
         write_atomically(path, model)
+        if name in manifest["targets"] and manifest["targets"][name]["sha256"] != facts["sha256"]:
+            # The folder's golden vectors hold the bits of the file that is replaced. A build
+            # writes new ones at its end.
+            manifest.pop("golden", None)
         manifest["targets"][name] = {**card, **facts}
         _write(path.parent, manifest)
 
 
-def set_golden(folder: Path, entry: Mapping[str, Any]) -> None:
+def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
     """Write the manifest's ``golden`` entry: which file holds the golden vectors, and its layout.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the manifest.
+    make : callable
+        Writes the golden file of what the manifest lists, and returns the entry. No other process
+        writes to the folder meanwhile, so that none can list an artifact which the file misses. It
+        must not write to the manifest itself: that would wait for ever.
 
     Raises
     ------
@@ -94,7 +107,7 @@ def set_golden(folder: Path, entry: Mapping[str, Any]) -> None:
     """
     with _locked(folder):
         manifest = _read(folder, None)
-        manifest["golden"] = dict(entry)
+        manifest["golden"] = dict(make())
         _write(folder, manifest)
 
 

@@ -9,13 +9,21 @@ import onnx
 import onnxruntime as ort
 import pytest
 import xgboost as xgb
+from anb_export.cli import main
 from anb_export.convert import ConvertError, convert
+from anb_export.dataset import read_dataset
+from anb_export.families import train_family
+from anb_export.family_recipe import family_recipe
 from anb_export.files import sha256, to_json
+from anb_export.splits import read_split
+from anb_export.svm_form import Kernel
 from anb_export.training import Training, read_training
 
 import anb_onnx
 from anb_onnx.architecture import efficientnet_b0, sample
 from anb_onnx.errors import AnbError
+
+from .family_study import write_family_study
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +130,123 @@ def test_transformed_labels_are_refused(training: Training) -> None:
     document["recipe"]["transform"] = {"power": "-1", "offset": None, "inverse": ["reciprocal"]}
     with pytest.raises(ConvertError, match="transformed labels"):
         convert(replace(training, document=document))
+
+
+@pytest.fixture(scope="module", params=["svr", "nusvr"])
+def machines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """Two support vector machines, trained as `anb-export train --family` does."""
+    folder = tmp_path_factory.mktemp("machines")
+    dataset = read_dataset(write_family_study(folder))
+    hyperparameters = folder / "upstream_hyperparameters.json"
+    return train_family(
+        dataset,
+        read_split(dataset, folder / "default_split"),
+        "latency_zcu102",
+        family_recipe(request.param, "latency_zcu102", hyperparameters),
+        [1, 2],
+        folder / "members",
+    )
+
+
+def test_support_vector_machines(machines: Training) -> None:
+    """SVMRegressor is float32; the oracle is the sum over the support vectors in float64."""
+    model, card = convert(machines)
+    assert (card["form"], card["family"], card["members"]) == ("kernel", machines.family, 2)
+    assert (card["metric"], card["device"], card["unit"]) == ("latency", "zcu102", "ms")
+    assert card["quality"] == machines.document["metrics"]
+    assert {"onnx", "skl2onnx", "scikit-learn"} <= card["versions"].keys()
+    codes = sample(500, seed=3)
+    kernels = machines.members()
+    assert all(isinstance(kernel, Kernel) for kernel in kernels)
+    wanted = np.stack([kernel.predict_exact(codes) for kernel in kernels], axis=1)
+    session = ort.InferenceSession(model)
+    mean, std, members = session.run(["mean", "std", "members"], {"architectures": codes})
+    near = 1e-4 * machines.target_std
+    assert np.abs(members - wanted).max() < near
+    assert np.abs(mean - wanted.mean(axis=1)).max() < near
+    assert np.abs(std - wanted.std(axis=1)).max() < near
+    assert std.max() > 10 * near  # members do differ
+    assert card["verification"]["largest"] < 1e-4
+    metadata = {p.key: p.value for p in onnx.load_from_string(model).metadata_props}
+    stored = json.loads(metadata["anb_onnx.card"])
+    stored.pop("search_space")
+    assert stored == card
+    assert convert(machines) == (model, card)
+
+
+def test_the_command_converts_support_vector_machines(
+    machines: Training, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "latency_zcu102.onnx"
+    arguments = ["convert", str(machines.folder), "--out", str(out)]
+    assert main(arguments) == 0
+    assert out.read_bytes() == convert(machines)[0]
+    with anb_onnx.load(path=out) as surrogate:
+        codes = sample(20, seed=1)
+        wanted = np.mean([kernel.predict_exact(codes) for kernel in machines.members()], axis=0)
+        found = surrogate.query(codes).mean
+        assert np.abs(found - wanted).max() < 1e-4 * machines.target_std
+    before = (tmp_path / "manifest.json").read_bytes()
+    capsys.readouterr()
+    for form in ("trees", "tree64", "projected"):
+        assert main([*arguments, "--form", form]) == 2
+        message = "are no trees" if form == "projected" else f"leave out --form {form}"
+        assert message in capsys.readouterr().err
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_wrong_kernel_graph_is_not_written(
+    machines: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anb_export import kernel_form
+
+    right = kernel_form.svm_attributes
+
+    def wrong(kernel: Kernel) -> dict[str, object]:
+        attributes = right(kernel)
+        attributes["coefficients"] = [1.01 * value for value in attributes["coefficients"]]
+        return attributes
+
+    monkeypatch.setattr(kernel_form, "svm_attributes", wrong)
+    with pytest.raises(ConvertError, match=r"standard deviations off the members, allowed are"):
+        convert(machines)
+
+
+def test_projected_is_what_project_writes(
+    training: Training, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = ["--dataset", str(study / "anb_dataset_jsons.tar.gz")]
+    written, said = [], []
+    for name, command in (
+        ("a", ["project"]),
+        ("b", ["convert", "--form", "projected"]),
+    ):
+        folder = tmp_path / name
+        arguments = [*command, str(training.folder), "--out", str(folder / "accuracy.onnx")]
+        assert main([*arguments, "--n", "1000", *dataset]) == 0
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        said.append(capsys.readouterr().out)
+    assert written[0].keys() == {"accuracy.onnx", "manifest.json"}
+    assert written[0] == written[1]
+    assert said[0] == said[1]
+    entry = json.loads(written[1]["manifest.json"])["targets"]["accuracy"]
+    assert (entry["form"], entry["exact_compilation"]) == ("projected", False)
+    assert entry["fidelity"]["n"] == 1000
+    assert entry["quality"]["test"] != entry["members_quality"]["test"]
+
+
+@pytest.mark.parametrize("form", [[], ["--form", "trees"], ["--form", "tree64"]], ids=str)
+@pytest.mark.parametrize(
+    "option", [["--n", "1000"], ["--dataset", "data.tar.gz"], ["--split", "random:1"]], ids=str
+)
+def test_options_of_a_projection_are_refused_elsewhere(
+    training: Training,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    form: list[str],
+    option: list[str],
+) -> None:
+    out = tmp_path / "accuracy.onnx"
+    assert main(["convert", str(training.folder), "--out", str(out), *form, *option]) == 2
+    assert f"{option[0]} goes with --form projected only" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
 
+import numpy as np
 import pytest
+from anb_export import build, manifest
+from anb_export.build import write_golden
+from anb_export.files import sha256
+from anb_export.golden import golden_vectors
 from anb_export.manifest import describe, find_entry, update_entry, write_artifact
+from anb_export.table_form import build_table_model
 from anb_export.training import Training
 
 from anb_onnx.catalog import Catalog
 from anb_onnx.errors import ArtifactError
+from anb_onnx.links import Link
 from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.tables import TableEnsemble, pair_offsets
 
 
 @pytest.fixture
@@ -43,6 +54,20 @@ def test_rewriting_replaces_the_entry(card: dict[str, object], tmp_path: Path) -
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
+def test_golden_vectors_of_a_replaced_file_are_dropped(
+    card: dict[str, object], tmp_path: Path
+) -> None:
+    """They would blame the engine for what is another model."""
+    path = tmp_path / "a.onnx"
+    write_artifact(path, b"model", "accuracy", card)
+    manifest.set_golden(tmp_path, lambda: {"file": "golden.bin"})
+    write_artifact(path, b"model", "accuracy", card)
+    write_artifact(tmp_path / "b.onnx", b"b", "train_time", card)
+    assert "golden" in json.loads((tmp_path / "manifest.json").read_text())
+    write_artifact(path, b"other", "accuracy", card)
+    assert "golden" not in json.loads((tmp_path / "manifest.json").read_text())
+
+
 def test_only_the_listed_file_is_updated(card: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
@@ -73,3 +98,81 @@ def test_one_search_space_per_folder(card: dict[str, object], tmp_path: Path) ->
     other = SearchSpace("tiny", (Block("b", (Gene("g", (1, 2)),)),))
     with pytest.raises(ArtifactError, match="of the space 'mnasnet', not of 'tiny'"):
         write_artifact(tmp_path / "t.onnx", b"model", "macs", card, space=other)
+
+
+def tables(card: dict[str, object], target: str) -> tuple[bytes, dict[str, Any]]:
+    """Return a file with arbitrary tables, and its card."""
+    rng = np.random.default_rng(len(target))
+    shape = (pair_offsets(MNASNET)[-1], 1)
+    entries = rng.integers(-(2**24), 2**24, size=shape, dtype=np.int32)
+    ensemble = TableEnsemble(MNASNET, entries, 2.0**-27, 3.0, Link())
+    facts = {**card, "form": "tables", "metric": target, "members": 1}
+    model = build_table_model(ensemble, facts)
+    return model.content, {**facts, "tables": model.tables}
+
+
+def check_golden(folder: Path, targets: set[str]) -> None:
+    document = json.loads((folder / "manifest.json").read_text())
+    assert document["targets"].keys() == targets
+    golden = document["golden"]
+    assert {array["target"] for array in golden["arrays"]} == {None, *targets}
+    content = (folder / "golden.bin").read_bytes()
+    assert (golden["sha256"], golden["bytes"]) == (sha256(content), len(content))
+    write_golden(folder)  # and they are of the artifacts as they are now
+    assert (folder / "golden.bin").read_bytes() == content
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_build_that_comes_in_between_is_not_lost(
+    card: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    """Between another build's reading of the manifest and its writing of the golden vectors."""
+    pytest.importorskip("fcntl", reason="there is no lock on Windows")
+
+    def build_one(target: str) -> None:
+        write_artifact(tmp_path / f"{target}.onnx", *files[target])
+        write_golden(tmp_path)
+
+    def slow(*arguments: Any) -> Any:
+        found = golden_vectors(*arguments)
+        if not other.ident:
+            other.start()
+            other.join(0.5 if locked else 30)
+            assert other.is_alive() == locked  # it waits
+        return found
+
+    if not locked:  # this is how it would go
+        monkeypatch.setattr(manifest, "_locked", lambda folder: contextlib.nullcontext())
+    monkeypatch.setattr(build, "golden_vectors", slow)
+    files = {}
+    for target in ("macs", "params"):
+        model, facts = tables(card, target)
+        files[target] = (model, target, facts)
+    other = Thread(target=build_one, args=("params",))
+    build_one("macs")
+    other.join()
+    if locked:
+        check_golden(tmp_path, {"macs", "params"})
+    else:
+        with pytest.raises(AssertionError):
+            check_golden(tmp_path, {"macs", "params"})
+
+
+def test_builds_at_once(card: dict[str, object], tmp_path: Path) -> None:
+    targets = ("accuracy", "train_time", "macs", "params")
+    pytest.importorskip("fcntl", reason="there is no lock on Windows")
+    files = {target: tables(card, target) for target in targets}
+    start = Barrier(len(targets))
+
+    def build_one(target: str) -> None:
+        start.wait()
+        model, facts = files[target]
+        write_artifact(tmp_path / f"{target}.onnx", model, target, facts)
+        write_golden(tmp_path)
+
+    threads = [Thread(target=build_one, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check_golden(tmp_path, set(targets))

@@ -231,6 +231,8 @@ def test_the_command(
     assert "was trained on data" in capsys.readouterr().err
     assert out.read_bytes() == before
     assert main(["project", str(training.folder), "--out", str(tmp_path / "a.txt")]) == 2
+    assert main([*arguments, "--split", "random:1"]) == 2
+    assert "--split random:1 needs --dataset" in capsys.readouterr().err
     assert main([*arguments, "--n", "1"]) == 2
 
 

@@ -1,13 +1,14 @@
-"""``anb-export convert``: makes an ONNX file, in tree form, of trained members."""
+"""``anb-export convert``: makes an ONNX file of trained members, of any family."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from anb_export.commands import project
 from anb_export.commands._show import note
 
-HELP = "convert trained members into one ONNX file (tree forms)"
+HELP = "convert trained members into one ONNX file (trees, or kernels of support vector machines)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--form",
-        choices=("trees", "tree64"),
-        default="trees",
+        choices=("trees", "tree64", "projected"),
         help="trees: float32 leaves, for any onnxruntime (default); tree64: the same bits for any "
-        "batch and number of threads, for onnxruntime >= 1.24",
+        "batch and number of threads, for onnxruntime >= 1.24; projected: small and fast, "
+        "approximate, as `anb-export project` writes it. Support vector machines take none",
     )
+    project.add_fidelity(parser.add_argument_group("with --form projected only"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, write the file and list it in the manifest."""
+    if arguments.form == "projected":
+        return project.run(arguments)
     from anb_export.convert import convert
     from anb_export.manifest import write_artifact
     from anb_export.training import read_training
@@ -41,6 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != ".onnx":
         msg = f"--out must end in .onnx, found {arguments.out}"
         raise AnbError(msg)
+    for option in ("dataset", "split", "n"):
+        if getattr(arguments, option) is not None:
+            msg = f"--{option} goes with --form projected only; leave it out"
+            raise AnbError(msg)
     training = read_training(arguments.members)
     model, card = convert(training, form=arguments.form)
     write_artifact(arguments.out, model, training.target, card)

@@ -33,9 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
         say(
             f"{part:8} n {m['n']}  MAE {m['mae']:.4g}  R2 {m['r2']:.4f}  tau {m['kendall_tau']:.4f}"
         )
+    what = {"forest": "trees", "svr": "support vectors", "nusvr": "support vectors"}
     for member in document["members"]:
         say(
             f"{member['file']}  seed {member['seed']}  fold {member['fold']}  "
-            f"{member['rounds']} rounds"
+            f"{member['rounds']} {what.get(training.family, 'rounds')}"
         )
     return 0

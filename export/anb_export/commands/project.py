@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.onnx",
         help="file to write; manifest.json beside it gets an entry",
     )
+    add_fidelity(parser)
+
+
+def add_fidelity(parser: argparse._ActionsContainer) -> None:
+    """Add what only a projection asks for; `convert` has it, too. None stands for the default."""
     parser.add_argument(
         "--dataset",
         type=Path,
@@ -37,15 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n",
         type=_arguments.positive,
-        default=200_000,
         metavar="N",
-        help="random architectures to measure the fidelity on (default: %(default)s)",
+        help="random architectures to measure the fidelity on (default: 200000)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Project, measure the fidelity, write the file and list it in the manifest."""
     from anb_export.dataset import read_dataset
+    from anb_export.fidelity import N_FIDELITY
     from anb_export.manifest import write_artifact
     from anb_export.projected_form import build_projected
     from anb_export.splits import read_split
@@ -55,15 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != ".onnx":
         msg = f"--out must end in .onnx, found {arguments.out}"
         raise AnbError(msg)
-    if arguments.n < 2:
-        msg = f"--n must be at least 2, found {arguments.n}"
+    n = N_FIDELITY if arguments.n is None else arguments.n
+    if n < 2:
+        msg = f"--n must be at least 2, found {n}"
+        raise AnbError(msg)
+    if arguments.split is not None and arguments.dataset is None:
+        msg = f"--split {arguments.split} needs --dataset: it splits the measurements"
         raise AnbError(msg)
     training = read_training(arguments.members)
     dataset = split = None
     if arguments.dataset is not None:
         dataset = read_dataset(arguments.dataset)
         split = read_split(dataset, _arguments.split_of(arguments))
-    model, card = build_projected(training, n=arguments.n, dataset=dataset, split=split)
+    model, card = build_projected(training, n=n, dataset=dataset, split=split)
     write_artifact(arguments.out, model, training.target, card)
     found = card["fidelity"]
     say(
