@@ -110,6 +110,9 @@ def _recipe(evaluation: Evaluation) -> str:
         knots = f"{hinges[0][0]:,.4g} to {hinges[-1][0]:,.4g} {unit}"
         facts.append(("hinges", f"{len(hinges)} after the inverse link, from {knots}"))
     facts += [(f"xgboost `{key}`", f"{value:.6g}") for key, value in recipe["params"].items()]
+    if recipe["additive"] is not None:
+        first = ", ".join(f"`{key}` {value:.6g}" for key, value in recipe["additive"].items())
+        facts.append(("additive stage", f"trees of one block each come first, with {first}"))
     facts.append(("most rounds", f"{recipe['num_rounds']:,}"))
     facts.append(("early stopping", f"{recipe['early_stopping_rounds']:,} rounds"))
     loss = "squared error" if recipe["huber"] is None else f"pseudo-Huber, {recipe['huber']:g} std"

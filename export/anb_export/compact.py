@@ -2,8 +2,10 @@
 
 `interaction_constraints` over the pairs of blocks makes every ensemble, of any depth and any
 number of trees, exactly a sum of one table per pair (see `anb_export.compile`). A link function
-per target makes pairs enough. Link, loss and hyper-parameters per target were chosen by
-`anb-export tune` on validation folds and stand in ``recipes/compact.json``.
+per target makes pairs enough. Most of what is measured adds up over single blocks, so members learn
+that first, from trees that stay within one block, and then what pairs add to it. Link, loss and
+hyper-parameters per target were chosen by `anb-export tune` on validation folds and stand in
+``recipes/compact.json``.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ _TREE_KEYS = (
     "colsample_bynode",
     "lambda",
 )
+_ADDITIVE_KEYS = ("max_depth", "min_child_weight", "lambda")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class CompactRecipe:
     link : Link
     params : mapping
         Tree and boosting parameters of xgboost.
+    additive : mapping or None
+        Tree parameters that replace those of `params` in a first stage, whose trees stay within
+        one block each: it learns what adds up over the blocks. None learns pairs at once.
     loss_scale : float
         Row weights are abs(dy/du) ** (2 * loss_scale): 0 measures the squared error on the link's
         scale, 1 (to first order) in the target's unit.
@@ -61,10 +67,12 @@ class CompactRecipe:
     trim : float or None
         Rows whose target lies above this many medians are left out of training; None keeps all.
     num_rounds, early_stopping_rounds : int
+        Of each stage.
     """
 
     link: Link
     params: Mapping[str, float]
+    additive: Mapping[str, float] | None = None
     loss_scale: float = 0.0
     noise_floor: float | None = None
     huber: float | None = None
@@ -82,6 +90,7 @@ class CompactRecipe:
                 "hinges": [list(hinge) for hinge in self.link.hinges],
             },
             "params": dict(self.params),
+            "additive": None if self.additive is None else dict(self.additive),
             "loss_scale": self.loss_scale,
             "noise_floor": self.noise_floor,
             "huber": self.huber,
@@ -105,10 +114,17 @@ class CompactRecipe:
         for key in sorted(known ^ set(document)):
             msg = f"compact recipe: {'missing' if key in known else 'unknown'} key {key!r}"
             raise RecipeError(msg)
-        for key in sorted(set(_TREE_KEYS) ^ set(document["params"])):
-            msg = f"compact recipe: params must be {', '.join(_TREE_KEYS)}; see {key!r}"
-            raise RecipeError(msg)
-        numbers = {**document["params"], "loss_scale": document["loss_scale"]}
+        numbers = {"loss_scale": document["loss_scale"]}
+        for name, wanted in (("params", _TREE_KEYS), ("additive", _ADDITIVE_KEYS)):
+            if name == "additive" and document[name] is None:
+                continue
+            if not isinstance(document[name], Mapping):
+                msg = f"compact recipe: {name} must be an object, found {document[name]!r}"
+                raise RecipeError(msg)
+            for key in sorted(set(wanted) ^ set(document[name])):
+                msg = f"compact recipe: {name} must be {', '.join(wanted)}; see {key!r}"
+                raise RecipeError(msg)
+            numbers |= {f"{name}.{key}": value for key, value in document[name].items()}
         for key in ("noise_floor", "huber", "trim"):
             if document[key] is not None:
                 numbers[key] = document[key]
@@ -177,6 +193,9 @@ class CompactRecipe:
             self.early_stopping_rounds,
             Standardised(self.link, float(labels.mean()), float(labels.std())),
             keep_best=True,
+            first_stage=None
+            if self.additive is None
+            else {**self.additive, "interaction_constraints": json.dumps(single_blocks(space))},
         )
 
 
@@ -200,6 +219,12 @@ def pair_constraints(space: SearchSpace = MNASNET) -> list[list[int]]:
     """Return the genes that may meet in one path of a tree: those of each pair of blocks."""
     genes = [range(space.n_genes)[block] for block in space.block_slices]
     return [[*genes[a], *genes[b]] for a, b in space.pairs]
+
+
+def single_blocks(space: SearchSpace = MNASNET) -> list[list[int]]:
+    """Return the genes that may meet in one path of a tree that stays within one block."""
+    genes = range(space.n_genes)
+    return [list(genes[block]) for block in space.block_slices]
 
 
 def monotone_signs(target: str, link: Link, space: SearchSpace = MNASNET) -> tuple[int, ...]:

@@ -20,8 +20,9 @@ from anb_export.recipe import Recipe
 from anb_export.train import MemberTask, TrainingSet, train_member
 from anb_onnx.errors import AnbError
 
-#: Folds of the pool, and the seed that shuffles them. No member's own folds use this seed.
-N_OOF_FOLDS = 5
+#: Folds of the pool, and the seed that shuffles them: so many that members learn from nearly as
+#: many rows as those of an artifact do. No member's own folds use this seed.
+N_OOF_FOLDS = 10
 _OOF_SEED = 1_000
 #: Members of each fold's ensemble: half as many as an artifact has, as there is one per fold.
 N_OOF_MEMBERS = 4

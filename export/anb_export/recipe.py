@@ -113,13 +113,16 @@ class Recipe:
     params : mapping
         Parameters of ``xgboost.train``, except the seed and the number of threads.
     num_rounds : int
-        Most boosting rounds.
+        Most boosting rounds, of each stage.
     early_stopping_rounds : int or None
         Stop when the held-out fold has not improved for so many rounds; None never stops.
     transform : LabelTransform
         Applied to the target before training.
     keep_best : bool
         Whether a member ends at its best round; the reference keeps all rounds.
+    first_stage : mapping or None
+        Parameters that replace those of `params` in a first stage of boosting, which ends at its
+        best round and which a second one, with `params`, goes on from. None trains in one stage.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Recipe:
     early_stopping_rounds: int | None
     transform: LabelTransform = field(default_factory=Link)
     keep_best: bool = False
+    first_stage: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for key, value in (
@@ -137,20 +141,27 @@ class Recipe:
             if value is not None and (type(value) is not int or value < 1):
                 msg = f"recipe {self.name!r}: {key} must be a positive integer, found {value!r}"
                 raise RecipeError(msg)
-        if self.keep_best and self.early_stopping_rounds is None:
-            msg = f"recipe {self.name!r}: keep_best needs early_stopping_rounds"
-            raise RecipeError(msg)
-        for key in ("seed", "nthread"):
-            if key in self.params:
-                msg = f"recipe {self.name!r}: {key} is set by the training, not by the recipe"
+        staged = self.first_stage is not None
+        for name, wanted in (("keep_best", self.keep_best), ("first_stage", staged)):
+            if wanted and self.early_stopping_rounds is None:
+                msg = f"recipe {self.name!r}: {name} needs early_stopping_rounds"
                 raise RecipeError(msg)
-        object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
+        for name in ("params", "first_stage"):
+            params = getattr(self, name)
+            if params is None:
+                continue
+            for key in ("seed", "nthread"):
+                if key in params:
+                    msg = f"recipe {self.name!r}: {key} is set by the training, not by the recipe"
+                    raise RecipeError(msg)
+            object.__setattr__(self, name, MappingProxyType(dict(params)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy does not pickle; training processes receive recipes pickled.
         stop = self.early_stopping_rounds
         facts = (self.name, dict(self.params), self.num_rounds, stop, self.transform)
-        return Recipe, (*facts, self.keep_best)
+        first = None if self.first_stage is None else dict(self.first_stage)
+        return Recipe, (*facts, self.keep_best, first)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain data for JSON; equal recipes give equal data."""
@@ -161,6 +172,7 @@ class Recipe:
             "early_stopping_rounds": self.early_stopping_rounds,
             "transform": self.transform.to_dict(),
             "keep_best": self.keep_best,
+            "first_stage": None if self.first_stage is None else dict(self.first_stage),
         }
 
     def training_dict(self) -> dict[str, Any]:

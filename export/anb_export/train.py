@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -130,7 +130,7 @@ def train_member(
     class _Report(xgb.callback.TrainingCallback):  # type: ignore[misc,name-defined,unused-ignore]
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if on_round:
-                on_round(epoch + 1)
+                on_round(model.num_boosted_rounds())
             return False
 
     def matrix(rows: NDArray[np.int64]) -> Any:
@@ -143,20 +143,55 @@ def train_member(
 
     fit, held = fold_rows(len(labels), seed)
     try:
-        booster = xgb.train(
-            {**recipe.params, "seed": seed, "nthread": 1},
-            matrix(fit),
-            num_boost_round=recipe.num_rounds,
-            evals=[(matrix(held), "held")],
-            early_stopping_rounds=recipe.early_stopping_rounds,
-            verbose_eval=False,
-            callbacks=[_Report()],
-        )
-        return _cut_to_best(booster) if recipe.keep_best else booster
+        return boost(recipe, seed, matrix(fit), matrix(held), callbacks=[_Report()])
     except (xgb.core.XGBoostError, ValueError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         msg = f"xgboost refused recipe {recipe.name!r}: {lines[0] if lines else error!r}"
         raise AnbError(msg) from error
+
+
+def boost(recipe: Recipe, seed: int, fit: Any, held: Any, *, callbacks: Sequence[Any] = ()) -> Any:
+    """Boost by a recipe, in its one or two stages.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    seed : int
+        Of xgboost.
+    fit, held : xgboost.DMatrix
+        What is learned from, and what stops the training.
+    callbacks : sequence of xgboost.callback.TrainingCallback
+        Called in both stages.
+
+    Returns
+    -------
+    xgboost.Booster
+        As `train_member` does.
+
+    Raises
+    ------
+    xgboost.core.XGBoostError, ValueError
+        If xgboost refuses parameters or labels.
+    """
+    import xgboost as xgb
+
+    def stage(params: Mapping[str, Any], before: Any = None) -> Any:
+        return xgb.train(
+            {**recipe.params, **params, "seed": seed, "nthread": 1},
+            fit,
+            num_boost_round=recipe.num_rounds,
+            evals=[(held, "held")],
+            early_stopping_rounds=recipe.early_stopping_rounds,
+            verbose_eval=False,
+            xgb_model=before,
+            callbacks=list(callbacks),
+        )
+
+    before = None
+    if recipe.first_stage is not None:
+        before = _cut_to_best(stage(recipe.first_stage))
+    booster = stage({}, before)
+    return _cut_to_best(booster) if recipe.keep_best else booster
 
 
 def _cut_to_best(booster: Any) -> Any:

@@ -21,9 +21,11 @@ from anb_export.dataset import Dataset
 from anb_export.files import to_json, write_atomically
 from anb_export.metrics import evaluate
 from anb_export.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
-from anb_export.recalibrate import apply_hinges, fit_hinges
+from anb_export.recalibrate import apply_hinges, cross_fitted, fit_hinges
 from anb_export.recipe import Recipe
 from anb_export.targets import get_target
+from anb_export.train import boost
+from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 
 N_TUNING_FOLDS = 5
@@ -44,6 +46,7 @@ DEFAULT = CompactRecipe(
         "colsample_bynode": 0.6,
         "lambda": 3.0,
     },
+    additive={"max_depth": 4, "min_child_weight": 1.0, "lambda": 1.0},
 )
 
 #: Targets with gross outliers. A training run that took several times the median was disturbed by
@@ -83,12 +86,18 @@ def suggest(trial: Any, target: str, has_std: bool) -> CompactRecipe:
         "colsample_bynode": trial.suggest_float("colsample_bynode", 0.25, 1.0),
         "lambda": trial.suggest_float("lambda", 0.01, 100.0, log=True),
     }
+    additive = {
+        "max_depth": trial.suggest_int("additive.max_depth", 2, 6),
+        "min_child_weight": trial.suggest_float("additive.min_child_weight", 0.1, 100.0, log=True),
+        "lambda": trial.suggest_float("additive.lambda", 0.01, 100.0, log=True),
+    }
     floors = ("none", "0.01", "0.04", "0.16") if has_std else ("none",)
     floor = trial.suggest_categorical("noise_floor", floors)
     huber = trial.suggest_categorical("huber", ("none", "0.1", "0.3", "1.0"))
     return CompactRecipe(
         link=links[trial.suggest_categorical("link", tuple(links))],
         params=params,
+        additive=additive if trial.suggest_categorical("additive", (True, False)) else None,
         loss_scale=trial.suggest_float("loss_scale", 0.0, 1.0, step=0.125),
         noise_floor=None if floor == "none" else float(floor),
         huber=None if huber == "none" else float(huber),
@@ -98,13 +107,18 @@ def suggest(trial: Any, target: str, has_std: bool) -> CompactRecipe:
 
 
 def starting_points(target: str) -> Iterator[dict[str, Any]]:
-    """Yield the trials a study begins with: the default with every plausible link."""
-    first = dict(DEFAULT.params)
-    for name in links_for(target):
-        if get_target(target).metric == "accuracy" and name not in ("1/(80-y)", "1/(90-y)^(1/2)"):
-            continue
+    """Yield the trials a study begins with: the default with every plausible link.
+
+    Two of these links are also tried with pairs at once, to tell what the additive stage gains.
+    """
+    links = list(links_for(target))
+    if get_target(target).metric == "accuracy":
+        links = ["1/(80-y)", "1/(90-y)^(1/2)"]
+    for additive, name in [*((True, link) for link in links), *((False, k) for k in links[:2])]:
         yield {
-            **first,
+            **DEFAULT.params,
+            **{f"additive.{key}": value for key, value in (DEFAULT.additive or {}).items()},
+            "additive": additive,
             "link": name,
             "loss_scale": 0.0,
             "noise_floor": "none",
@@ -131,23 +145,26 @@ class CrossValidation:
     def single(
         self, compact: CompactRecipe, report: Callable[[float, int], None] = lambda s, k: None
     ) -> dict[str, float]:
-        """Return mean metrics of one member per fold, stopped early on the fold itself."""
+        """Return metrics of one member per fold, stopped early on the fold itself."""
         short = replace(
             compact,
             num_rounds=min(_TUNING_ROUNDS, compact.num_rounds),
             early_stopping_rounds=min(_TUNING_PATIENCE, compact.early_stopping_rounds),
         )
-        found = []
+        y = self.dataset.values[self.target]
+        found, folds, each = [], [], []
         for k, (fit, held) in enumerate(self.folds(_FOLD_SEED)):
             held = compact.rows(self.dataset, self.target, held)
-            predicted = self._fit_predict(short, fit, held, held, seed=k)
-            found.append(evaluate(self.dataset.values[self.target][held], predicted))
-            report(score(_mean(found)), k)
-        return _mean(found)
+            found.append(self._fit_predict(short, fit, held, held, seed=k))
+            folds.append(held)
+            # What prunes a hopeless trial early needs no hinges.
+            each.append(score(evaluate(y[held], found[-1])))
+            report(float(np.mean(each)), k)
+        return self._judge(folds, found)
 
     def ensemble(self, compact: CompactRecipe) -> dict[str, float]:
-        """Return mean metrics of small ensembles, each on a fold none of its members has seen."""
-        found = []
+        """Return metrics of small ensembles, each on a fold none of its members has seen."""
+        found, folds = [], []
         for k, (fit, held) in enumerate(self.folds(_FOLD_SEED + 1)):
             held = compact.rows(self.dataset, self.target, held)
             rng = np.random.default_rng(k)
@@ -157,9 +174,24 @@ class CrossValidation:
                 stop = np.sort(parts[m])
                 rest = np.sort(np.setdiff1d(fit, stop))
                 members.append(self._fit_predict(compact, rest, stop, held, seed=m))
-            mean = np.mean(members, axis=0)
-            found.append(evaluate(self.dataset.values[self.target][held], mean))
-        return _mean(found)
+            found.append(np.mean(members, axis=0))
+            folds.append(held)
+        return self._judge(folds, found)
+
+    def _judge(
+        self, folds: list[NDArray[np.int64]], predicted: list[NDArray[np.float64]]
+    ) -> dict[str, float]:
+        """Return the metrics of the predictions of all folds, with hinges as a build has them."""
+        number = np.repeat(np.arange(len(folds)), [len(rows) for rows in folds])
+        measured = self.dataset.values[self.target][np.concatenate(folds)]
+        raw = np.concatenate(predicted)
+        metrics = evaluate(measured, raw)
+        if np.abs(raw).max() > 10 * np.abs(measured).max():
+            return metrics  # a wild trial: there is nothing to correct
+        corrected = evaluate(measured, cross_fitted(raw, measured, number))
+        # Hinges change no ranks. Here each fold has its own, which would shift folds against
+        # each other: ranks are those without.
+        return {**corrected, **{key: metrics[key] for key in ("kendall_tau", "spearman")}}
 
     def _fit_predict(
         self,
@@ -185,25 +217,14 @@ class CrossValidation:
                 nthread=1,
             )
 
-        booster = xgb.train(
-            {**recipe.params, "seed": seed, "nthread": 1},
-            matrix(fit),
-            num_boost_round=recipe.num_rounds,
-            evals=[(matrix(stop), "held")],
-            early_stopping_rounds=recipe.early_stopping_rounds,
-            verbose_eval=False,
-        )
-        label = booster.predict(matrix(rows), iteration_range=(0, booster.best_iteration + 1))
+        booster = boost(recipe, seed, matrix(fit), matrix(stop))
+        label = booster.predict(matrix(rows))
         return _bounded(recipe, label.astype(np.float64))
 
 
 def _bounded(recipe: Recipe, label: NDArray[np.float64]) -> NDArray[np.float64]:
     # A wild trial may leave the link's domain; such a prediction is simply very bad, not NaN.
     return np.nan_to_num(recipe.transform.inverse(label), nan=1e12, posinf=1e12, neginf=-1e12)
-
-
-def _mean(found: list[dict[str, float]]) -> dict[str, float]:
-    return {key: float(np.mean([m[key] for m in found])) for key in found[0] if key != "n"}
 
 
 def tune(
@@ -251,6 +272,7 @@ def tune(
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=8),
     )
+    _check_study(study, storage)
     if not study.trials:
         for point in starting_points(target):
             study.enqueue_trial(point)
@@ -319,6 +341,7 @@ def tune(
                 for f in finalists
             ],
             "best_by_link": _best_by_link(complete),
+            "additive_stage": _additive_gains(complete),
             "out_of_fold": {
                 "without_hinges": evaluate(oof.measured, oof.mean),
                 "with_hinges": evaluate(oof.measured, apply_hinges(oof.mean, hinges)),
@@ -327,12 +350,36 @@ def tune(
     }
 
 
+def _check_study(study: Any, storage: Path) -> None:
+    """Refuse to go on with a study that chose from other parameters."""
+    for trial in study.trials:
+        if trial.state.is_finished() and trial.params and "additive" not in trial.params:
+            msg = (
+                f"{storage} is the study of an earlier version; remove it, or give another --study"
+            )
+            raise AnbError(msg)
+
+
 def _best_by_link(trials: list[Any]) -> dict[str, dict[str, float]]:
     """Return, per link, the metrics of its best trial: the evidence for the choice of the link."""
     best: dict[str, dict[str, float]] = {}
     for trial in trials:  # sorted by score
         best.setdefault(trial.params["link"], trial.user_attrs["metrics"])
     return best
+
+
+def _additive_gains(trials: list[Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return, per link, the metrics of starting points that differ in the additive stage only."""
+    pairs: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        rest = to_json({key: value for key, value in trial.params.items() if key != "additive"})
+        name = "with" if trial.params["additive"] else "without"
+        pairs.setdefault(rest.decode(), {"link": trial.params["link"]})[name] = trial
+    return {
+        pair["link"]: {name: pair[name].user_attrs["metrics"] for name in ("with", "without")}
+        for _, pair in sorted(pairs.items())
+        if len(pair) == 3
+    }
 
 
 def store_recipe(path: Path, target: str, entry: dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ RECIPE = CompactRecipe(
         "colsample_bynode": 0.8,
         "lambda": 1.0,
     },
+    additive={"max_depth": 2, "min_child_weight": 1.0, "lambda": 2.0},
     loss_scale=0.25,
     num_rounds=40,
     early_stopping_rounds=10,

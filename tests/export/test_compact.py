@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.compact import (
+    RECIPES,
     CompactRecipe,
     load_recipes,
     monotone_signs,
     pair_constraints,
+    single_blocks,
 )
+from anb_export.compile import FRACTION_BITS, compile_tables
 from anb_export.dataset import Dataset
+from anb_export.forest import Forest
 from anb_export.recipe import RecipeError, Standardised
 from anb_export.targets import TARGETS
 from anb_export.train import train_member
@@ -27,7 +32,7 @@ from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.space import MNASNET
 
-from .pair_models import genes_of_pairs, predict, space_of
+from .pair_models import genes_of_pairs, predict, space_of, symbols_of
 
 PARAMS = {
     "max_depth": 5,
@@ -38,8 +43,10 @@ PARAMS = {
     "lambda": 1.0,
 }
 RECIPE = CompactRecipe(Link(), PARAMS, num_rounds=60, early_stopping_rounds=20)
+ADDITIVE = {"max_depth": 3, "min_child_weight": 2.0, "lambda": 0.5}
+STAGED = replace(RECIPE, additive=ADDITIVE)
 EVERY = replace(
-    RECIPE,
+    STAGED,
     link=Link("-1", 80.0, ((65.0, -0.25), (70.0, 0.5))),
     loss_scale=0.5,
     noise_floor=0.04,
@@ -58,25 +65,104 @@ def member(dataset: Dataset, target: str, compact: CompactRecipe, **changes: Any
     return train_member(dataset.codes[rows], labels, recipe, 1, weights=weights)
 
 
-def paths(booster: Any) -> Iterator[list[int]]:
-    """Genes on the way to each leaf, from xgboost's own JSON."""
+def trees(booster: Any) -> list[dict[str, Any]]:
+    """The trees, from xgboost's own JSON."""
     document = json.loads(booster.save_raw("json"))
-    for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
-        pending: list[tuple[int, list[int]]] = [(0, [])]
-        while pending:
-            node, genes = pending.pop()
-            if tree["left_children"][node] < 0:
-                yield genes
-                continue
-            further = [*genes, tree["split_indices"][node]]
-            pending += [(tree[key][node], further) for key in ("left_children", "right_children")]
+    found: list[dict[str, Any]] = document["learner"]["gradient_booster"]["model"]["trees"]
+    return found
+
+
+def paths_of(tree: dict[str, Any]) -> Iterator[list[int]]:
+    """Genes on the way to each leaf."""
+    pending: list[tuple[int, list[int]]] = [(0, [])]
+    while pending:
+        node, genes = pending.pop()
+        if tree["left_children"][node] < 0:
+            yield genes
+            continue
+        further = [*genes, tree["split_indices"][node]]
+        pending += [(tree[key][node], further) for key in ("left_children", "right_children")]
+
+
+def paths(booster: Any) -> Iterator[list[int]]:
+    for tree in trees(booster):
+        yield from paths_of(tree)
+
+
+def blocks_of(tree: dict[str, Any]) -> set[int]:
+    return {gene // 4 for genes in paths_of(tree) for gene in genes}
 
 
 def most_blocks(booster: Any) -> int:
     return max(len({gene // 4 for gene in genes}) for genes in paths(booster))
 
 
-@pytest.mark.parametrize("compact", [RECIPE, EVERY], ids=["plain", "everything"])
+def first_stage(dataset: Dataset, target: str, compact: CompactRecipe) -> Any:
+    """The first stage as a member of its own."""
+    assert compact.additive is not None
+    return member(
+        *(dataset, target, replace(compact, additive=None)),
+        **compact.additive,
+        interaction_constraints=json.dumps([list(range(4 * b, 4 * b + 4)) for b in range(7)]),
+    )
+
+
+@pytest.mark.parametrize("compact", [STAGED, EVERY], ids=["plain", "everything"])
+def test_what_adds_up_is_learned_first(dataset: Dataset, compact: CompactRecipe) -> None:
+    """From trees of one block each; only then pairs may meet."""
+    booster = member(dataset, "accuracy", compact)
+    alone = first_stage(dataset, "accuracy", compact)
+    n, blocks = alone.num_boosted_rounds(), [blocks_of(tree) for tree in trees(booster)]
+    assert trees(booster)[:n] == trees(alone)
+    assert {len(found) for found in blocks[:n]} <= {0, 1}
+    assert set().union(*blocks[:n]) == set(range(7))
+    assert max(len(genes) for tree in trees(alone) for genes in paths_of(tree)) == 3
+    assert max(map(len, blocks[n:])) > 1
+    assert most_blocks(booster) == 2
+
+
+def test_first_stages_add_up_over_the_blocks(dataset: Dataset) -> None:
+    """In what they predict: no block changes what another one is worth. No tree is read here."""
+    booster = member(dataset, "accuracy", STAGED)
+    n = first_stage(dataset, "accuracy", STAGED).num_boosted_rounds()
+    first, whole = Forest.from_booster(booster).first(n), Forest.from_booster(booster)
+    start, other = sample(300, seed=3), sample(300, seed=4)
+    mixed = {"first": 0.0, "whole": 0.0}
+    for a, b in MNASNET.pairs:
+        corners = []
+        for changed in ((), (a,), (b,), (a, b)):
+            codes = start.copy()
+            for block in changed:
+                codes[:, 4 * block : 4 * block + 4] = other[:, 4 * block : 4 * block + 4]
+            corners.append(codes)
+        for name, forest in (("first", first), ("whole", whole)):
+            none, one, two, both = (forest.predict_exact(codes) for codes in corners)
+            mixed[name] = max(mixed[name], float(np.abs(both - one - two + none).max()))
+    assert mixed["first"] < 1e-12
+    assert mixed["whole"] > 1e-3
+    assert first.predict_exact(start).std() > 0.3
+
+
+@pytest.mark.parametrize("compact", [STAGED, EVERY], ids=["plain", "everything"])
+def test_two_stages_compile_into_tables(dataset: Dataset, compact: CompactRecipe) -> None:
+    booster = member(dataset, "accuracy", compact)
+    forest = Forest.from_booster(booster)
+    rows = compact.rows(dataset, "accuracy", np.arange(len(dataset)))
+    transform = compact.recipe(dataset, "accuracy", rows).transform
+    assert isinstance(transform, Standardised)
+    tables = compile_tables(
+        [forest], link=transform.link, mean=transform.mean, std=transform.std, space=MNASNET
+    )
+    codes = sample(20_000, seed=1)
+    symbols = symbols_of(codes, MNASNET)
+    steps = tables.totals(symbols)[:, 0] - forest.predict_exact(codes) * 2.0**FRACTION_BITS
+    # 21 entries, each half a step off at most.
+    assert 0 < np.abs(steps).max() <= 21 / 2 + 1e-3
+    wanted = transform.inverse(predict(booster, codes))
+    np.testing.assert_allclose(tables.predict(symbols)[0], wanted, rtol=2e-6)
+
+
+@pytest.mark.parametrize("compact", [RECIPE, STAGED, EVERY], ids=["plain", "staged", "everything"])
 def test_no_path_mixes_three_blocks(dataset: Dataset, compact: CompactRecipe) -> None:
     booster = member(dataset, "accuracy", compact)
     assert most_blocks(booster) == 2
@@ -93,9 +179,22 @@ def test_constraints_are_the_pairs_of_blocks() -> None:
     assert len(constraints) == 21
     assert constraints[5] == [0, 1, 2, 3, 24, 25, 26, 27]
     assert pair_constraints(space_of((2, 2), (3,), (2,))) == [[0, 1, 2], [0, 1, 3], [2, 3]]
+    assert single_blocks() == [list(range(gene, gene + 4)) for gene in range(0, 28, 4)]
+    assert single_blocks(space_of((2, 2), (3,), (2,))) == [[0, 1], [2], [3]]
 
 
-def test_monotone_members(dataset: Dataset) -> None:
+def test_first_stage_of_the_recipe(dataset: Dataset) -> None:
+    rows = np.arange(30)
+    assert RECIPE.recipe(dataset, "accuracy", rows).first_stage is None
+    recipe = STAGED.recipe(dataset, "accuracy", rows)
+    first = dict(recipe.first_stage or {})
+    assert json.loads(first.pop("interaction_constraints")) == single_blocks()
+    assert first == ADDITIVE
+    assert replace(recipe, first_stage=None) == RECIPE.recipe(dataset, "accuracy", rows)
+
+
+@pytest.mark.parametrize("compact", [RECIPE, STAGED], ids=["plain", "staged"])
+def test_monotone_members(dataset: Dataset, compact: CompactRecipe) -> None:
     """Raising a code of e, k or l never moves the label the wrong way, for any architecture."""
     codes = sample(200, seed=1)
     for target, link, sign in (
@@ -108,8 +207,8 @@ def test_monotone_members(dataset: Dataset) -> None:
     ):
         signs = monotone_signs(target, link)
         assert signs == (sign, sign, sign, 0) * 7
-        bound = member(dataset, target, replace(RECIPE, link=link, monotone=True))
-        free = member(dataset, target, replace(RECIPE, link=link))
+        bound = member(dataset, target, replace(compact, link=link, monotone=True))
+        free = member(dataset, target, replace(compact, link=link))
         wrong = {"bound": 0, "free": 0}
         for gene in range(28):
             if gene % 4 == 3:
@@ -215,7 +314,7 @@ def test_pseudo_huber(dataset: Dataset) -> None:
     assert raw[0.01] != raw[10.0]
 
 
-@pytest.mark.parametrize("compact", [RECIPE, EVERY])
+@pytest.mark.parametrize("compact", [RECIPE, STAGED, EVERY])
 def test_through_json(compact: CompactRecipe, tmp_path: Path) -> None:
     document = json.loads(json.dumps(compact.to_dict()))
     assert CompactRecipe.from_dict(document) == compact
@@ -255,8 +354,22 @@ def test_training_does_not_see_hinges(dataset: Dataset) -> None:
         ({"huber": ...}, "missing key 'huber'"),
         ({"params": {**PARAMS, "gamma": 1}}, "params must be max_depth, .*lambda; see 'gamma'"),
         ({"params": {"max_depth": 3}}, "params must be max_depth, .*; see 'colsample_bynode'"),
-        ({"params": {**PARAMS, "lambda": "1"}}, "lambda must be a number >= 0, found '1'"),
-        ({"params": {**PARAMS, "max_depth": -1}}, "max_depth must be a number >= 0, found -1"),
+        ({"params": {**PARAMS, "lambda": "1"}}, "params.lambda must be a number >= 0, found '1'"),
+        ({"params": {**PARAMS, "max_depth": -1}}, "params.max_depth must be a number >= 0, found"),
+        ({"params": list(PARAMS)}, "params must be"),
+        ({"params": None}, "params must be"),
+        ({"additive": ...}, "missing key 'additive'"),
+        ({"additive": {}}, "additive must be max_depth, min_child_weight, lambda; see"),
+        ({"additive": {"max_depth": 3, "lambda": 1.0}}, "additive must be .*'min_child_weight'"),
+        ({"additive": {**ADDITIVE, "subsample": 1.0}}, "additive must be .*; see 'subsample'"),
+        ({"additive": {**ADDITIVE, "lambda": "1"}}, "additive.lambda must be a number >= 0, fo"),
+        ({"additive": {**ADDITIVE, "max_depth": True}}, "additive.max_depth must be a number >= "),
+        ({"additive": {**ADDITIVE, "lambda": None}}, "additive.lambda must be .*, found None"),
+        ({"additive": list(ADDITIVE)}, "additive must be"),
+        ({"additive": [3, 2.0, 0.5]}, "additive must be"),
+        ({"additive": "max_depth"}, "additive must be"),
+        ({"additive": 3}, "additive must be"),
+        ({"additive": False}, "additive must be"),
         ({"loss_scale": None}, "loss_scale must be a number >= 0, found None"),
         ({"huber": True}, "huber must be a number >= 0, found True"),
         ({"trim": float("nan")}, "trim must be a number >= 0, found nan"),
@@ -361,3 +474,17 @@ def test_committed_recipes_are_sound(published: Dataset) -> None:
         assert all(y.min() < knot < y.max() for knot, _ in hinges), name
         assert 0.5 < np.std(corrected) / np.std(np.unique(y)) < 2, name
         assert len(rows) > 0.97 * np.isfinite(published.values[name]).sum(), name
+
+
+def test_the_documented_gains_of_the_additive_stage_are_those_of_the_studies() -> None:
+    document = json.loads(RECIPES.read_text(encoding="utf-8"))
+    path = Path(__file__).parents[2] / "docs" / "training.md"
+    if not path.exists():
+        pytest.skip("docs/ is part of the repository only")
+    text = path.read_text(encoding="utf-8")
+    for target, entry in document.items():
+        (row,) = re.findall(rf"^\| {target} \| (.*) \| (.*) \| (.*) \|$", text, re.MULTILINE)
+        gains = entry["study"]["additive_stage"][row[0]]
+        for name, shown in (("without", row[1]), ("with", row[2])):
+            m = gains[name]
+            assert shown == f"{m['kendall_tau']:.4f} / {m['r2']:.4f} / {m['mae']:.4g}"

@@ -36,11 +36,21 @@ RECIPE = CompactRecipe(
     early_stopping_rounds=5,
 )
 SEEDS = (1, 2)
+#: Members of all folds; rows of each fold, of a pool of one hundred.
+ALL = N_OOF_FOLDS * len(SEEDS)
+HELD = 100 // N_OOF_FOLDS
 
 
 @pytest.fixture(scope="module")
 def pool(dataset: Dataset) -> np.ndarray:
     return np.random.default_rng(0).permutation(len(dataset))[:100]
+
+
+@pytest.fixture(scope="module")
+def before(
+    dataset: Dataset, pool: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> OutOfFold:
+    return run(dataset, pool, tmp_path_factory.mktemp("before"))
 
 
 @pytest.fixture
@@ -75,13 +85,13 @@ def test_no_member_sees_the_rows_it_predicts(
     oof = run(dataset, pool, tmp_path)
     assert sorted(oof.rows.tolist()) == sorted(pool.tolist())
     np.testing.assert_array_equal(oof.measured, dataset.values["accuracy"][oof.rows])
-    assert len(trained) == N_OOF_FOLDS * len(SEEDS)
+    assert len(trained) == ALL
     files = folds_of(tmp_path)
     assert [set(fold) for fold in files] == [{"key", "labels"}] * N_OOF_FOLDS
     assert {len(fold["labels"]) for fold in files} == {len(SEEDS)}
     assert oof.members.shape == (len(pool), len(SEEDS))
     starts = np.cumsum([0, *(len(fold["labels"][0]) for fold in files)])
-    assert np.diff(starts).tolist() == [20] * 5
+    assert np.diff(starts).tolist() == [HELD] * N_OOF_FOLDS
     outside = {bytes(row) for row in np.delete(dataset.codes, pool, axis=0)}
     for fold, (start, stop) in enumerate(itertools.pairwise(starts.tolist())):
         held = oof.rows[start:stop]
@@ -105,17 +115,16 @@ def test_no_member_sees_the_rows_it_predicts(
 
 @pytest.mark.parametrize("fold", range(N_OOF_FOLDS))
 def test_what_a_fold_measured_does_not_change_its_prediction(
-    dataset: Dataset, pool: np.ndarray, tmp_path: Path, fold: int
+    dataset: Dataset, pool: np.ndarray, before: OutOfFold, tmp_path: Path, fold: int
 ) -> None:
     """Stronger than a look at the rows: no mean, weight or scale carries anything over either."""
-    before = run(dataset, pool, tmp_path / "before")
-    part = slice(20 * fold, 20 * fold + 20)
+    part = slice(HELD * fold, HELD * (fold + 1))
     poisoned = dataset.values["accuracy"].copy()
     poisoned[before.rows[part]] = 79.0
     outside = np.delete(np.arange(len(dataset)), pool)
     poisoned[outside] = np.nan
     changed = replace(dataset, values={**dataset.values, "accuracy": poisoned})
-    after = run(changed, pool, tmp_path / "after")
+    after = run(changed, pool, tmp_path)
     np.testing.assert_array_equal(after.rows, before.rows)
     np.testing.assert_array_equal(after.members[part], before.members[part])
     assert (np.delete(after.mean, part) != np.delete(before.mean, part)).all()
@@ -170,7 +179,7 @@ def test_an_interrupted_run_goes_on(
     ]
     trained.clear()
     parts = run(dataset, pool, tmp_path / "parts")
-    assert len(trained) == 3 * len(SEEDS)
+    assert len(trained) == ALL - 2 * len(SEEDS)
     np.testing.assert_array_equal(parts.members, whole.members)
 
 
@@ -186,22 +195,26 @@ def test_whatever_decides_the_result_is_looked_at(
         run(changes.pop("data", dataset), pool, tmp_path, **changes)
         return len(trained)
 
-    assert retrained() == 10
-    assert retrained(recipe=replace(RECIPE, params={**RECIPE.params, "lambda": 2.0})) == 10
-    assert retrained(recipe=replace(RECIPE, link=Link())) == 10
-    assert retrained(recipe=replace(RECIPE, loss_scale=0.0)) == 10
-    assert retrained() == 10
-    assert retrained(seeds=(1, 3)) == 10
-    assert retrained(seeds=(1,)) == 5
-    assert retrained() == 10
+    additive = {"max_depth": 3, "min_child_weight": 1.0, "lambda": 1.0}
+    assert retrained() == ALL
+    assert retrained(recipe=replace(RECIPE, params={**RECIPE.params, "lambda": 2.0})) == ALL
+    assert retrained(recipe=replace(RECIPE, additive=additive)) == ALL
+    assert retrained(recipe=replace(RECIPE, additive={**additive, "lambda": 2.0})) == ALL
+    assert retrained(recipe=replace(RECIPE, link=Link())) == ALL
+    assert retrained(recipe=replace(RECIPE, loss_scale=0.0)) == ALL
+    assert retrained() == ALL
+    assert retrained(seeds=(1, 3)) == ALL
+    assert retrained(seeds=(1,)) == N_OOF_FOLDS
+    assert retrained() == ALL
     values = dataset.values["accuracy"].copy()
     values[pool[0]] += 0.1
-    # One measurement is learned from in four folds of five.
-    assert retrained(data=replace(dataset, values={**dataset.values, "accuracy": values})) == 8
+    # One measurement is learned from in all folds but its own.
+    changed = replace(dataset, values={**dataset.values, "accuracy": values})
+    assert retrained(data=changed) == ALL - len(SEEDS)
     with monkeypatch.context() as patch:
         patch.setattr(train, "version", lambda package: "0.0")
-        assert retrained() == 10
-    assert retrained() == 10
+        assert retrained() == ALL
+    assert retrained() == ALL
     assert retrained() == 0
 
 

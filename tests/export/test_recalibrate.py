@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from anb_export.recalibrate import Hinges, apply_hinges, fit_hinges
+from anb_export import recalibrate as module
+from anb_export.recalibrate import Hinges, apply_hinges, cross_fitted, fit_hinges
 
 from anb_onnx.links import Link
 
@@ -105,9 +106,149 @@ def test_nothing_to_gain_from_perfect_predictions() -> None:
 def test_small_gains_are_left(size: float, kept: bool) -> None:
     """Even if real: what is learned from fewer rows looks like a small bend, too."""
     predicted, measured = draw(lambda x: x - size * np.maximum(x - 2000, 0) / 15, 4000, 250)
-    gain = 1 - 250**2 / np.mean((measured - predicted) ** 2)  # of the true map
-    assert gain > 0.1 if kept else gain < 0.02
+    gain = 1 - 250 / rms(measured - predicted)  # of the true map
+    assert gain > 0.05 if kept else gain < 0.01
     assert bool(fit_hinges(predicted, measured)) == kept
+
+
+def skewed(share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Most measurements are as predicted; this share of them is 300 above."""
+    predicted, measured = draw(lambda x: x, noise=5.0, seed=2)
+    late = np.random.default_rng(9).random(len(predicted)) < share
+    return predicted, measured + 300.0 * late
+
+
+def test_squared_and_absolute_errors_count_alike() -> None:
+    predicted, measured = skewed(0.1)
+    error = measured - predicted
+    # The mean of what is missed could be taken off: good for squares, bad for most rows.
+    better, worse = rms(error - error.mean()) / rms(error), np.abs(error - error.mean()).mean()
+    assert better < 0.96
+    assert worse > 1.4 * np.abs(error).mean()
+    assert fit_hinges(predicted, measured) == ()
+    # Where nearly all are above, both errors gain.
+    assert fit_hinges(*skewed(0.9))
+
+
+def growing(n: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions over three decades, a map that halves the slope, errors in per cent."""
+    rng = np.random.default_rng(seed)
+    predicted = np.exp(rng.uniform(np.log(10), np.log(10_000), n))
+    true = np.minimum(predicted, 100) + np.maximum(predicted - 100, 0) / 2
+    return predicted, true * (1 + noise * rng.normal(size=n)), true
+
+
+def fit_with(weightings: tuple[int, ...], predicted: np.ndarray, measured: np.ndarray) -> Hinges:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_WEIGHTINGS", weightings)
+        return fit_hinges(predicted, measured)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_relative_errors_tell_more_where_errors_grow_with_the_value(seed: int) -> None:
+    """A fit of the errors themselves follows the largest values and neglects the small ones."""
+    predicted, measured, true = growing(4000, 0.1, seed)
+    small, missed = predicted < 300, []
+    for weighting in (0, 1):
+        hinges = fit_with((weighting,), predicted, measured)
+        missed.append(rms(apply_hinges(predicted, hinges)[small] / true[small] - 1))
+    assert missed[1] < missed[0]
+    assert missed[1] < 0.05 < 0.15 < rms(predicted[small] / true[small] - 1)
+
+
+def test_the_weighting_is_chosen_by_what_it_gains() -> None:
+    chosen = []
+    for seed in range(6):
+        predicted, measured, _ = growing(600, 0.5, seed)
+        plain, relative = (fit_with((w,), predicted, measured) for w in (0, 1))
+        assert plain != relative
+        found = fit_hinges(predicted, measured)
+        assert found in (plain, relative)
+        chosen.append(found == relative)
+    assert True in chosen
+    assert False in chosen
+    # Where the noise is the same everywhere, the plain fit is the best there is.
+    predicted, measured = draw(saturating)
+    assert fit_hinges(predicted, measured) == fit_with((0,), predicted, measured)
+
+
+@pytest.mark.parametrize("low", [0.0, -0.5, -800.0])
+@BY_MAP
+def test_predictions_need_not_be_positive(
+    true: Callable[[np.ndarray], np.ndarray], low: float
+) -> None:
+    """Errors relative to them mean nothing then; errors themselves still do."""
+    predicted, measured = draw(true)
+    predicted[17] = low
+    with np.errstate(all="raise"):
+        hinges = fit_hinges(predicted, measured)
+    assert hinges == fit_with((0,), predicted, measured) != ()
+    rest = np.delete(np.arange(len(predicted)), 17)
+    after = rms(apply_hinges(predicted, hinges)[rest] - true(predicted)[rest])
+    assert after < 25
+
+
+#: Numbers of folds may be any, and their rows may lie anywhere.
+FOLDS = np.array([7, 3, 20])[np.random.default_rng(8).integers(3, size=3000)]
+
+
+@pytest.mark.parametrize("fold", [3, 7, 20])
+@pytest.mark.parametrize("poison", [0.0, 1e5])
+def test_what_a_fold_measured_does_not_correct_it(fold: int, poison: float) -> None:
+    predicted, measured = draw(saturating)
+    before = cross_fitted(predicted, measured, FOLDS)
+    own = fold == FOLDS
+    poisoned = np.where(own, poison, measured)
+    after = cross_fitted(predicted, poisoned, FOLDS)
+    np.testing.assert_array_equal(after[own], before[own])
+    # The others learn from it: that the above can fail.
+    for other in {3, 7, 20} - {fold}:
+        assert (after[other == FOLDS] != before[other == FOLDS]).mean() > 0.8
+
+
+def test_other_predictions_of_a_fold_do_not_change_how_it_is_corrected() -> None:
+    predicted, measured = draw(saturating)
+    own = FOLDS == 3
+    before = cross_fitted(predicted, measured, FOLDS)
+    moved = predicted.copy()
+    moved[own] = moved[own][::-1]
+    after = cross_fitted(moved, measured, FOLDS)
+    np.testing.assert_array_equal(after[own], before[own][::-1])
+    assert (after[~own] != before[~own]).mean() > 0.8
+
+
+@BY_MAP
+def test_cross_fitted_predictions_are_corrected(
+    true: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    predicted, measured = draw(true)
+    copies = predicted.copy(), measured.copy(), FOLDS.copy()
+    found = cross_fitted(predicted, measured, FOLDS)
+    assert rms(predicted - measured) > 300
+    assert rms(found - true(predicted)) < 25
+    for array, copy in zip((predicted, measured, FOLDS), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    # Within a fold no rank changes.
+    for fold in (3, 7, 20):
+        rows = np.flatnonzero(fold == FOLDS)
+        assert (np.diff(found[rows[np.argsort(predicted[rows])]]) > 0).all()
+
+
+def test_a_bend_of_one_fold_alone_is_not_flattered() -> None:
+    """Hinges fitted to all rows would correct it in part; the other folds know nothing of it."""
+    predicted, _ = draw(saturating)
+    folds = np.where(FOLDS == 3, 3, 20)  # the larger part is fold 20
+    own = folds == 20
+    measured = np.where(own, saturating(predicted), predicted)
+    flattered = apply_hinges(predicted, fit_hinges(predicted, measured))
+    found = cross_fitted(predicted, measured, folds)
+    np.testing.assert_array_equal(found[own], predicted[own])
+    assert rms((flattered - measured)[own]) < 0.9 * rms((found - measured)[own])
+
+
+def test_cross_fitted_without_anything_to_gain() -> None:
+    predicted, measured = draw(lambda x: x, noise=100.0)
+    np.testing.assert_array_equal(cross_fitted(predicted, measured, FOLDS), predicted)
 
 
 def test_deterministic() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,28 @@ def test_recipes_are_values(tmp_path: Path) -> None:
     assert transform_from_dict(recipe.transform.to_dict()) == recipe.transform
 
 
+def test_first_stages_are_values_too() -> None:
+    first: dict[str, Any] = {"max_depth": 2, "lambda": 1.0}
+    recipe = Recipe("mine", {"max_depth": 4}, 10, 5, Link("-1"), True, first)
+    document = recipe.to_dict()
+    assert document["first_stage"] == {"max_depth": 2, "lambda": 1.0}
+    assert recipe.training_dict()["first_stage"] == document["first_stage"]
+    assert json.loads(json.dumps(document)) == document
+    back = pickle.loads(pickle.dumps(recipe))
+    assert back == recipe
+    assert back.to_dict() == document
+    assert replace(recipe, num_rounds=20).first_stage == recipe.first_stage
+    # Whoever made it cannot change it afterwards, nor can who reads it.
+    first["lambda"] = 2.0
+    document["first_stage"]["lambda"] = 2.0
+    assert recipe.to_dict()["first_stage"] == {"max_depth": 2, "lambda": 1.0}
+    with pytest.raises(TypeError):
+        back.first_stage["lambda"] = 2.0
+    one = replace(recipe, first_stage=None)
+    assert one.to_dict()["first_stage"] is pickle.loads(pickle.dumps(one)).first_stage is None
+    assert one != recipe
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -67,6 +90,8 @@ def test_the_training_sets_seed_and_threads() -> None:
     for key in ("seed", "nthread"):
         with pytest.raises(RecipeError, match=f"{key} is set by the training"):
             Recipe("mine", {key: 1}, 10, None)
+        with pytest.raises(RecipeError, match=f"{key} is set by the training"):
+            Recipe("mine", {}, 10, 5, first_stage={"max_depth": 2, key: 1})
 
 
 def test_published_hyperparameters(published_data: Path) -> None:
@@ -80,3 +105,6 @@ def test_published_hyperparameters(published_data: Path) -> None:
 def test_the_best_round_is_known_by_early_stopping_only() -> None:
     with pytest.raises(RecipeError, match="keep_best needs early_stopping_rounds"):
         Recipe("mine", {}, 10, None, keep_best=True)
+    for first in ({"max_depth": 2}, {}):
+        with pytest.raises(RecipeError, match="first_stage needs early_stopping_rounds"):
+            Recipe("mine", {}, 10, None, first_stage=first)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,18 +14,51 @@ from anb_export.dataset import Dataset, read_dataset
 from anb_export.files import sha256
 from anb_export.recipe import Recipe, upstream_recipe
 from anb_export.splits import Split, read_split
-from anb_export.train import KEY_ATTRIBUTE, fold_rows, predict_ensemble, train, train_member
+from anb_export.train import (
+    KEY_ATTRIBUTE,
+    MemberTask,
+    TrainingSet,
+    fold_rows,
+    predict_ensemble,
+    train,
+    train_member,
+)
 from anb_export.training import Training
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 
+from .pair_models import predict
 from .synthetic import records, write_folder
+
+FIRST = {"max_depth": 1, "lambda": 2.0}
+PATIENCE = 6
+STAGED = Recipe(
+    "staged",
+    {
+        "max_depth": 4,
+        "learning_rate": 0.2,
+        "subsample": 0.8,
+        "colsample_bynode": 0.7,
+        "lambda": 1.0,
+    },
+    400,
+    PATIENCE,
+    keep_best=True,
+    first_stage=FIRST,
+)
+#: The first stage as a training of its own.
+ALONE = replace(STAGED, params={**STAGED.params, **FIRST}, first_stage=None)
 
 
 @pytest.fixture(scope="module")
 def split(study: Path, dataset: Dataset) -> Split:
     return read_split(dataset, study / "default_split")
+
+
+@pytest.fixture(scope="module")
+def pool(dataset: Dataset, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    return dataset.codes[split.pool], dataset.values["accuracy"][split.pool]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +101,138 @@ def test_a_member_is_plain_xgboost(dataset: Dataset, split: Split, recipe: Recip
     np.testing.assert_array_equal(booster.inplace_predict(rows), wanted.inplace_predict(rows))
 
 
+def trees(booster: Any) -> list[dict[str, Any]]:
+    model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]
+    found: list[dict[str, Any]] = model["trees"]
+    return found
+
+
+def depth(tree: dict[str, Any], node: int = 0) -> int:
+    children = [tree[side][node] for side in ("left_children", "right_children")]
+    return 0 if children[0] < 0 else 1 + max(depth(tree, child) for child in children)
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_the_first_stage_is_a_training_of_its_own(
+    pool: tuple[np.ndarray, np.ndarray], seed: int
+) -> None:
+    alone, staged = (train_member(*pool, recipe, seed) for recipe in (ALONE, STAGED))
+    n = alone.num_boosted_rounds()
+    assert n == alone.best_iteration + 1 < staged.num_boosted_rounds()
+    assert trees(staged)[:n] == trees(alone)
+    depths = [depth(tree) for tree in trees(staged)]
+    assert max(depths[:n]) == 1 < max(depths[n:]) <= 4
+    # All else is inherited: what the first stage does not replace decides its trees, too.
+    slower = replace(STAGED, params={**STAGED.params, "learning_rate": 0.1})
+    assert trees(train_member(*pool, slower, seed))[0] != trees(alone)[0]
+    deeper = replace(STAGED, params={**STAGED.params, "max_depth": 3})
+    assert trees(train_member(*pool, deeper, seed))[:n] == trees(alone)
+
+
+@pytest.mark.parametrize("keep_best", [False, True])
+def test_the_second_stage_goes_on_as_xgboost_does(
+    pool: tuple[np.ndarray, np.ndarray], keep_best: bool
+) -> None:
+    fit, held = (xgb.DMatrix(pool[0][r].astype(float), pool[1][r]) for r in fold_rows(102, 4))
+    booster = None
+    for params in (FIRST, {}):
+        booster = xgb.train(
+            {**STAGED.params, **params, "seed": 4, "nthread": 1},
+            fit,
+            400,
+            evals=[(held, "x")],
+            early_stopping_rounds=PATIENCE,
+            verbose_eval=False,
+            xgb_model=booster,
+        )
+        if params or keep_best:
+            booster = booster[: booster.best_iteration + 1]
+    found = train_member(*pool, replace(STAGED, keep_best=keep_best), 4)
+    assert trees(found) == trees(booster)
+    np.testing.assert_array_equal(predict(found, pool[0]), predict(booster, pool[0]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_second_stage_ends_at_its_best_round(
+    pool: tuple[np.ndarray, np.ndarray], seed: int, weighted: bool
+) -> None:
+    codes, labels = pool
+    weights = np.linspace(0.2, 1.8, len(labels)) if weighted else np.ones(len(labels))
+    n = train_member(codes, labels, ALONE, seed, weights=weights).num_boosted_rounds()
+    whole = train_member(codes, labels, replace(STAGED, keep_best=False), seed, weights=weights)
+    _, held = fold_rows(len(labels), seed)
+    losses = []
+    for rounds in range(1, whole.num_boosted_rounds() + 1):
+        error = predict(whole[:rounds], codes[held]) - labels[held]
+        losses.append(np.sqrt(np.average(error**2, weights=weights[held])))
+    # The best of the second stage; it need not be better than where the first one ended.
+    assert whole.best_iteration == n + int(np.argmin(losses[n:]))
+    assert len(losses) == whole.best_iteration + 1 + PATIENCE < 400
+    kept = train_member(codes, labels, STAGED, seed, weights=weights)
+    assert kept.best_iteration == whole.best_iteration
+    assert trees(kept) == trees(whole)[: kept.best_iteration + 1]
+    assert float(kept.attr("best_score")) == pytest.approx(losses[kept.best_iteration], rel=1e-4)
+
+
+def test_rounds_are_those_of_both_stages(pool: tuple[np.ndarray, np.ndarray]) -> None:
+    rounds: list[int] = []
+    booster = train_member(*pool, STAGED, 4, on_round=rounds.append)
+    n = train_member(*pool, ALONE, 4).num_boosted_rounds()
+    # What the first stage did after its best round is given up, and counted no more.
+    first, second = rounds[: n + PATIENCE], rounds[n + PATIENCE :]
+    assert first == list(range(1, n + PATIENCE + 1))
+    assert second == list(range(n + 1, booster.num_boosted_rounds() + PATIENCE + 1))
+
+
+def test_two_stages_are_a_pure_function(pool: tuple[np.ndarray, np.ndarray]) -> None:
+    first = train_member(*pool, STAGED, 4).save_raw("ubj")
+    assert train_member(*pool, pickle.loads(pickle.dumps(STAGED)), 4).save_raw("ubj") == first
+    assert train_member(*pool, STAGED, 5).save_raw("ubj") != first
+
+
+def test_keys_know_the_first_stage(pool: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    task = MemberTask(0, tmp_path / "member.ubj", TrainingSet(*pool), STAGED, 1)
+    recipes = [
+        replace(STAGED, first_stage=first)
+        for first in (None, {}, {"max_depth": 1}, {**FIRST, "lambda": 3.0})
+    ]
+    keys = {task.key, *(replace(task, recipe=recipe).key for recipe in recipes)}
+    assert len(keys) == 5
+    same = replace(STAGED, first_stage={"lambda": 2.0, "max_depth": 1})
+    assert replace(task, recipe=same).key == task.key
+    task.run(lambda rounds: None)
+    assert task.is_done()
+    assert not replace(task, recipe=recipes[0]).is_done()
+
+
+def test_ensembles_in_two_stages(dataset: Dataset, split: Split, tmp_path: Path) -> None:
+    states: list[str] = []
+
+    def run(folder: str, recipe: Recipe = STAGED, jobs: int = 1) -> Training:
+        states.clear()
+        return train(
+            *(dataset, split, "accuracy", recipe, [1, 2], tmp_path / folder),
+            jobs=jobs,
+            on_progress=lambda member, rounds, state: states.append(state),
+        )
+
+    document = run("one").document
+    assert document["recipe"] == json.loads(json.dumps(STAGED.to_dict()))
+    for member in document["members"]:
+        assert member["rounds"] == member["best_iteration"] + 1
+    before = contents(tmp_path / "one")
+    run("two", jobs=2)
+    assert contents(tmp_path / "two") == before
+    run("one")
+    assert states == ["reused", "reused"]
+    for other in (None, {**FIRST, "lambda": 3.0}):
+        run("one", replace(STAGED, first_stage=other))
+        assert states.count("done") == 2
+        assert contents(tmp_path / "one").keys() == before.keys()
+        assert contents(tmp_path / "one") != before
+
+
 def test_weights_matter(dataset: Dataset, split: Split, recipe: Recipe) -> None:
     codes, labels = dataset.codes[split.pool], dataset.values["accuracy"][split.pool]
     plain = train_member(codes, labels, recipe, 1).save_raw("ubj")
@@ -81,6 +249,9 @@ def test_what_xgboost_refuses_is_one_line(dataset: Dataset, split: Split) -> Non
     with pytest.raises(AnbError, match="xgboost refused recipe 'mine'") as caught:
         train_member(codes, labels, bad, 1)
     assert "\n" not in str(caught.value)
+    bad = replace(STAGED, first_stage={"objective": "reg:nonsense"})
+    with pytest.raises(AnbError, match=r"xgboost refused recipe 'staged'.*reg:nonsense"):
+        train_member(codes, labels, bad, 1)
 
 
 def test_document_tells_what_was_done(training: Training, dataset: Dataset, split: Split) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from anb_export import tune as module
 from anb_export.cli import main
 from anb_export.compact import CompactRecipe, load_recipes
 from anb_export.dataset import Dataset
+from anb_export.metrics import evaluate
+from anb_export.recalibrate import cross_fitted
 from anb_export.recipe import RecipeError
 from anb_export.splits import Split, read_split
 from anb_export.targets import TARGETS
+from anb_export.train import fold_rows, train_member
 from anb_export.tune import (
     DEFAULT,
     TRIMS,
@@ -34,6 +37,8 @@ from anb_export.tune import (
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+
+from .pair_models import predict
 
 MEASURED = [name for name, spec in TARGETS.items() if not spec.exact]
 
@@ -112,9 +117,16 @@ def test_starting_points(target: str) -> None:
         trial = optuna.trial.FixedTrial(point)
         found.append(suggest(trial, target, True))
         assert trial.params == point  # nothing is left to chance
-    assert 2 <= len(found) == len({compact.link for compact in found})
+    staged = [compact.link for compact in found if compact.additive is not None]
+    assert 2 <= len(staged) == len(set(staged))
+    assert "y" in {link.name for link in staged} or target == "accuracy"
+    # What the additive stage gains is told by two of these links without it.
+    at_once = [compact.link for compact in found if compact.additive is None]
+    assert at_once == staged[:2]
     for compact in found:
-        assert compact == replace(DEFAULT, link=compact.link, trim=TRIMS.get(target))
+        additive = compact.additive and DEFAULT.additive
+        wanted = replace(DEFAULT, link=compact.link, trim=TRIMS.get(target), additive=additive)
+        assert compact == wanted
 
 
 def test_recipes_that_are_suggested_are_recipes() -> None:
@@ -125,6 +137,13 @@ def test_recipes_that_are_suggested_are_recipes() -> None:
         assert CompactRecipe.from_dict(json.loads(json.dumps(compact.to_dict()))) == compact
         assert 3 <= compact.params["max_depth"] <= 7
         assert 0 <= compact.loss_scale <= 1
+    stages = [compact.additive for compact in found if compact.additive is not None]
+    assert 10 < len(stages) < 50
+    assert {stage["max_depth"] for stage in stages} == {2, 3, 4, 5, 6}
+    for name in ("max_depth", "min_child_weight", "lambda"):  # not those of the pairs again
+        values = {stage[name] for stage in stages}
+        assert values != {c.params[name] for c in found if c.additive is not None}
+        assert len(values) == (5 if name == "max_depth" else len(stages))
     assert {compact.noise_floor for compact in found} == {None, 0.01, 0.04, 0.16}
     assert {compact.huber for compact in found} == {None, 0.1, 0.3, 1.0}
     assert {compact.monotone for compact in found} == {False, True}
@@ -174,6 +193,115 @@ def test_finalists_are_judged_on_rows_that_no_member_has_seen(
     assert all(stop == rows and not fit & rows for fit, stop, rows in calls)
 
 
+METHODS = pytest.mark.parametrize("method", ["single", "ensemble"])
+
+
+def predicting(
+    patch: pytest.MonkeyPatch, predict: Callable[[np.ndarray, int], np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Have members predict by a function of measurements and seed; return what they do, later."""
+    calls: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def fake(self: Any, compact: Any, fit: Any, stop: Any, rows: Any, *, seed: int) -> np.ndarray:
+        measured = self.dataset.values[self.target][rows]
+        calls.append((measured, predict(measured, seed)))
+        return calls[-1][1]
+
+    patch.setattr(CrossValidation, "_fit_predict", fake)
+    return calls
+
+
+def folds_of(
+    calls: list[tuple[np.ndarray, np.ndarray]], method: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What is measured and predicted, fold by fold: ensembles here have two members."""
+    if method == "single":
+        return calls
+    pairs = zip(calls[::2], calls[1::2], strict=True)
+    return [(one[0], (one[1] + other[1]) / 2) for one, other in pairs]
+
+
+@METHODS
+def test_recipes_are_judged_with_hinges(
+    dataset: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A bend that a build will correct does not count against a recipe."""
+    middle = float(np.median(dataset.values["accuracy"][split.pool]))
+    rng = np.random.default_rng(3)
+
+    def bent(measured: np.ndarray, seed: int) -> np.ndarray:
+        noise = 0.02 * rng.normal(size=len(measured))
+        return np.asarray(measured + 2 * np.maximum(measured - middle, 0) + noise)
+
+    calls = predicting(monkeypatch, bent)
+    found = getattr(CrossValidation(dataset, "accuracy", split.pool), method)(DEFAULT)
+    folds = folds_of(calls, method)
+    raw = evaluate(*(np.concatenate(parts) for parts in zip(*folds, strict=True)))
+    assert found.keys() == raw.keys()
+    assert found["n"] == len(split.pool)
+    assert found["mae"] < 0.1 * raw["mae"]
+    assert found["r2"] > 0.99 > raw["r2"]
+    # Folds have hinges of their own, and yet nothing is shifted against anything else.
+    for name in ("kendall_tau", "spearman"):
+        assert found[name] == raw[name] > 0.95
+
+
+@METHODS
+def test_folds_are_judged_together(
+    dataset: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Not by the mean of what each is worth: fewer rows vary less, and have fewer pairs."""
+    rng = np.random.default_rng(2)
+    calls = predicting(monkeypatch, lambda y, seed: y + rng.normal(size=len(y)))
+    cv = CrossValidation(dataset, "accuracy", split.pool)
+    reports: list[tuple[float, int]] = []
+    if method == "single":
+        found = cv.single(DEFAULT, lambda value, fold: reports.append((value, fold)))
+    else:
+        found = cv.ensemble(DEFAULT)
+    folds = folds_of(calls, method)
+    measured, predicted = (np.concatenate(parts) for parts in zip(*folds, strict=True))
+    wanted = evaluate(measured, predicted)
+    assert {name: found[name] for name in ("kendall_tau", "spearman")} == {
+        name: wanted[name] for name in ("kendall_tau", "spearman")
+    }
+    number = np.repeat(range(3), [len(fold[0]) for fold in folds])
+    assert found["mae"] == evaluate(measured, cross_fitted(predicted, measured, number))["mae"]
+    # Pruning sees the folds so far, as they are.
+    if method == "single":
+        each = [score(evaluate(*fold)) for fold in folds]
+        running = [np.mean(each[: k + 1]) for k in range(3)]
+        assert reports == [(pytest.approx(value), k) for k, value in enumerate(running)]
+
+
+def test_wild_trials_are_not_corrected(
+    dataset: Dataset, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = predicting(monkeypatch, lambda y, seed: np.where(y > y.min(), y, 1e12))
+    found = CrossValidation(dataset, "accuracy", split.pool).single(DEFAULT)
+    raw = evaluate(*(np.concatenate(parts) for parts in zip(*calls, strict=True)))
+    assert found == raw
+    assert found["mae"] > 1e10
+    assert math.isfinite(score(found))
+
+
+def test_the_additive_stage_is_tuned_as_it_is_trained(dataset: Dataset, split: Split) -> None:
+    """Given the same rows to learn from and to stop at, a study's member is a build's."""
+    compact = replace(DEFAULT, num_rounds=60, early_stopping_rounds=10)
+    cv = CrossValidation(dataset, "accuracy", split.pool)
+    pool = split.pool
+    fit, held = (pool[part] for part in fold_rows(len(pool), 4))
+    recipe = compact.recipe(dataset, "accuracy", fit)
+    labels = recipe.transform.forward(dataset.values["accuracy"][pool])
+    for used in (compact, replace(compact, additive=None)):
+        staged = replace(recipe, first_stage=used.recipe(dataset, "accuracy", fit).first_stage)
+        booster = train_member(dataset.codes[pool], labels, staged, 4)
+        wanted = staged.transform.inverse(predict(booster, dataset.codes[held]))
+        found = cv._fit_predict(used, fit, held, held, seed=4)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+        assert (booster.num_boosted_rounds() > 60) == (used.additive is not None)
+
+
 def test_a_study(dataset: Dataset, split: Split, tmp_path: Path) -> None:
     seen: list[tuple[int, float]] = []
     entry = run(dataset, split, tmp_path, on_trial=lambda *done: seen.append(done))
@@ -182,7 +310,7 @@ def test_a_study(dataset: Dataset, split: Split, tmp_path: Path) -> None:
     assert entry == json.loads(json.dumps(entry))
     chosen, record = CompactRecipe.from_dict(entry["recipe"]), entry["study"]
     assert record["trials"] == 3
-    trials = trials_in(tmp_path)
+    trials = [t for t in trials_in(tmp_path) if t.state.is_finished()]
     assert [t.params["link"] for t in trials[:2]] == ["1/(80-y)", "1/(90-y)^(1/2)"]
     assert trials[2].params != trials[0].params
     complete = sorted(trials, key=lambda t: t.value)
@@ -197,6 +325,13 @@ def test_a_study(dataset: Dataset, split: Split, tmp_path: Path) -> None:
     for link, metrics in record["best_by_link"].items():
         values = [t.value for t in trials if t.params["link"] == link]
         assert score(metrics) == min(values)
+    # Of the starting points, the third is the first without the stage.
+    assert trials[0].params == {**trials[2].params, "additive": True}
+    gains = {"with": trials[0].user_attrs["metrics"], "without": trials[2].user_attrs["metrics"]}
+    assert record["additive_stage"] == {"1/(80-y)": gains}
+    assert (chosen.additive is not None) == picked.params["additive"]
+    if chosen.additive is not None:
+        assert chosen.additive["lambda"] == picked.params["additive.lambda"]
 
 
 def test_hinges_are_fitted_to_out_of_fold_predictions(
@@ -241,23 +376,30 @@ def test_no_hinges_where_they_do_not_pay(dataset: Dataset, split: Split, tmp_pat
     assert (record["with_hinges"] == record["without_hinges"]) == (not found)
 
 
-def test_test_rows_are_never_read(dataset: Dataset, split: Split, tmp_path: Path) -> None:
+def test_test_rows_are_never_read(
+    dataset: Dataset, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever stands in the rows outside of the pool, the study is the same."""
+    # A point of each kind, so that a short study draws some of its own.
+    points = list(starting_points("throughput_tpuv2"))
+    monkeypatch.setattr(module, "starting_points", lambda target: points[1::6])
+    assert [point["additive"] for point in points[1::6]] == [True, False]
     target = "throughput_tpuv2"  # with missing values, and published stds
     outside = np.setdiff1d(np.arange(len(dataset)), split.pool)
-    before = run(dataset, split, tmp_path / "before", 8, target)
+    before = run(dataset, split, tmp_path / "before", 6, target)
     weighted = replace(
         DEFAULT,
         link=Link("-1"),
         params={**DEFAULT.params, "min_child_weight": 1.0, "lambda": 0.5},
         loss_scale=0.5,
         noise_floor=0.01,
-        num_rounds=30,
+        num_rounds=40,
         early_stopping_rounds=10,
     )
     pool, _ = dataset.labelled(target, split.pool)
     own = CrossValidation(dataset, target, pool)
-    assert own.single(weighted)["r2"] > 0.2  # something is learned
+    wanted = own.single(weighted), own.ensemble(weighted)
+    assert wanted[0]["r2"] > 0.2  # something is learned
     for poison in (math.nan, 1e9):
         values, stds = ({**columns} for columns in (dataset.values, dataset.stds))
         for columns in (values, stds):
@@ -267,9 +409,8 @@ def test_test_rows_are_never_read(dataset: Dataset, split: Split, tmp_path: Path
         codes[outside] = 0
         changed = replace(dataset, values=values, stds=stds, codes=codes)
         cv = CrossValidation(changed, target, pool)
-        assert cv.single(weighted) == own.single(weighted)
-        assert cv.ensemble(weighted) == own.ensemble(weighted)
-        assert run(changed, split, tmp_path / f"{poison}", 8, target) == before
+        assert (cv.single(weighted), cv.ensemble(weighted)) == wanted
+        assert run(changed, split, tmp_path / f"{poison}", 6, target) == before
         for one, other in zip(
             trials_in(tmp_path / "before", target),
             trials_in(tmp_path / f"{poison}", target),
@@ -282,7 +423,7 @@ def test_test_rows_are_never_read(dataset: Dataset, split: Split, tmp_path: Path
     stds = dataset.stds[target].copy()
     stds[split.pool] = math.nan
     only = replace(dataset, stds={**dataset.stds, target: stds})
-    run(only, split, tmp_path / "only", 8, target)
+    run(only, split, tmp_path / "only", 6, target)
     assert {t.params["noise_floor"] for t in trials_in(tmp_path / "only", target)} == {"none"}
 
 
@@ -302,10 +443,28 @@ def test_a_study_goes_on(dataset: Dataset, split: Split, tmp_path: Path) -> None
     assert len(trials_in(tmp_path / "parts")) == 5
 
 
+def test_a_study_of_an_earlier_version_is_refused(
+    dataset: Dataset, split: Split, tmp_path: Path
+) -> None:
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "accuracy.journal"))
+    study = optuna.create_study(
+        study_name="accuracy", storage=optuna.storages.JournalStorage(backend)
+    )
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"max_depth": 3},
+            distributions={"max_depth": optuna.distributions.IntDistribution(2, 6)},
+            value=1.0,
+        )
+    )
+    with pytest.raises(AnbError, match=r"accuracy\.journal is the study of an earlier version"):
+        run(dataset, split, tmp_path)
+
+
 def test_an_interrupted_trial_is_tried_again(
     dataset: Dataset, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(dataset, split, tmp_path / "whole", 3)
+    whole = run(dataset, split, tmp_path / "whole", 4)
     original, calls = CrossValidation._fit_predict, []
 
     def interrupted(self: Any, *arguments: Any, **options: Any) -> Any:
@@ -317,14 +476,18 @@ def test_an_interrupted_trial_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(CrossValidation, "_fit_predict", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(dataset, split, tmp_path / "parts", 3)
-    assert [t.state.name for t in trials_in(tmp_path / "parts")] == ["COMPLETE", "RUNNING"]
-    found = run(dataset, split, tmp_path / "parts", 3)
+            run(dataset, split, tmp_path / "parts", 4)
+    states = [t.state.name for t in trials_in(tmp_path / "parts")]
+    assert states == ["COMPLETE", "RUNNING", "WAITING", "WAITING"]
+    found = run(dataset, split, tmp_path / "parts", 4)
     trials = trials_in(tmp_path / "parts")
-    assert [t.state.name for t in trials] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
-    assert trials[1].params == trials[2].params
-    assert trials[2].value == trials_in(tmp_path / "whole")[1].value
-    assert found["study"]["trials"] == whole["study"]["trials"] == 3
+    # Its turn comes after the other points that wait.
+    assert [t.state.name for t in trials] == ["COMPLETE", "FAIL", *["COMPLETE"] * 3]
+    assert trials[1].params == trials[4].params
+    wanted = [t.value for t in trials_in(tmp_path / "whole")]
+    assert [trials[k].value for k in (0, 4, 2, 3)] == wanted
+    assert found["study"]["trials"] == whole["study"]["trials"] == 4
+    assert found["recipe"] == whole["recipe"]
 
 
 def test_wild_predictions_are_bad_not_nan() -> None:
