@@ -22,7 +22,17 @@ from anb_export.recipe import Standardised
 import anb_onnx
 from anb_onnx.links import Link
 from benchmarks import __main__ as program
-from benchmarks import contenders, formats, goals, measure, report, rivals, sizes
+from benchmarks import (
+    clients,
+    contenders,
+    formats,
+    goals,
+    languages,
+    measure,
+    report,
+    rivals,
+    sizes,
+)
 from benchmarks.measure import Timing
 from benchmarks.settings import QUICK
 from benchmarks.subject import Subject, draw, open_subject
@@ -239,6 +249,75 @@ def test_pages_without_markers_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_repository_has_the_markers() -> None:
-    for page, word in report.PAGES:
+    for page, word in (*report.PAGES, (languages.PAGE, languages.WORD)):
         text = (report.ROOT / page).read_text(encoding="utf-8")
         assert text.count(f"<!-- {word}:begin -->") == text.count(f"<!-- {word}:end -->") == 1
+
+
+def _python_and_others(target: str) -> list[clients.Group]:
+    """Python's own clients, one that breaks in the first round, and one that cannot be built."""
+
+    def fails_later(room: clients.Room) -> tuple[dict[str, clients.Measure], dict[str, str]]:
+        seen: list[int] = []
+
+        def measure_it(rows: int, repeats: int) -> Timing:
+            seen.append(repeats)
+            if len(seen) > 1:
+                room.run([sys.executable, "-c", "raise SystemExit('no | memory')"])
+            return Timing(1.0, 1.0)
+
+        return {"breaks": measure_it}, {"breaks": "1.0"}
+
+    return [
+        clients.groups(target)[0],
+        clients.Group({"breaks": "break it"}, fails_later),
+        clients.Group({"missing": "find it"}, _broken),
+    ]
+
+
+def test_languages_take_turns_and_are_reported(
+    pages: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(languages, "groups", _python_and_others)
+    page = pages / languages.PAGE
+    page.write_text("before\n<!-- languages:begin -->\nold\n<!-- languages:end -->\nafter\n")
+    out = pages / "results"
+    command = ["--rounds", "2", "--seconds", "1e-4", "--rows", "2048", "--out", str(out)]
+    assert languages.main([*command, "--write-docs", "--pages", str(pages)]) == 0
+
+    results = json.loads((out / "languages.json").read_text())
+    assert set(results["clients"]) == {languages.NATIVE, "Python, onnxruntime"}
+    assert results["clients"][languages.NATIVE]["native"]["median"] == 1
+    assert results["clients"]["Python, onnxruntime"]["rows_per_second"]["n"] == 2
+    assert results["watch"]["load_average_before"] is not None
+    reasons = {f["name"]: f["reason"] for f in results["not_run"]}
+    assert "no | memory" in reasons["breaks"]
+    assert reasons["missing"] == "OSError: no gcc today"
+
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text.splitlines()
+    for part in (*results["clients"], *reasons, "find it", "no / memory", "2 rounds of 0.0001 s"):
+        assert part in text
+    assert "Load average before" in " ".join(text.split())
+
+    # Again, without measuring: the same block, printed.
+    capsys.readouterr()
+    assert languages.main(["--again", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.strip() in text
+    page.write_text("no markers")
+    assert (
+        languages.main(["--again", "--write-docs", "--out", str(out), "--pages", str(pages)]) == 1
+    )
+
+
+def test_commands_of_clients_say_why_they_failed(tmp_path: Path) -> None:
+    room = clients.Room("accuracy", tmp_path, tmp_path)
+    command = [sys.executable, "-c", "import sys; sys.exit('first\\nwhat went wrong')"]
+    with pytest.raises(RuntimeError, match="first; what went wrong"):
+        room.run(command)
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        room.run(["no-such-program"])
+    shown = room.run([sys.executable, "-c", "import os; print(os.environ['ANB_ARTIFACTS'])"])
+    assert shown.strip() == str(tmp_path)

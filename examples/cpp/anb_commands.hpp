@@ -218,12 +218,14 @@ int bench(const Manifest& manifest, const Options& options) {
     cpu_rates.push_back(static_cast<double>(n) / std::max(cpu, 1e-9));
   }
   std::sort(rates.begin(), rates.end());
+  std::sort(cpu_rates.begin(), cpu_rates.end());
   std::printf("engine\t%s\ntarget\t%s\nmembers\t%zu\noutputs\t%s\nrows\t%zu\nthreads\t%zu\n",
               Engine::engine().c_str(), engine.target().name.c_str(), m_count,
               options.members ? "mean, std, members" : "mean, std", n, options.threads);
-  std::printf("best_per_second\t%.0f\nmedian_per_second\t%.0f\nbest_per_cpu_second\t%.0f\n",
-              rates.back(), rates[rates.size() / 2],
-              *std::max_element(cpu_rates.begin(), cpu_rates.end()));
+  std::printf("best_per_second\t%.0f\nmedian_per_second\t%.0f\n", rates.back(),
+              rates[rates.size() / 2]);
+  std::printf("best_per_cpu_second\t%.0f\nmedian_per_cpu_second\t%.0f\n", cpu_rates.back(),
+              cpu_rates[cpu_rates.size() / 2]);
   return ok;
 }
 

@@ -16,7 +16,7 @@ query   predicts architectures, or those on the lines of standard input if none 
         lists [[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separated text.
 verify  compares with the golden vectors, bit for bit.
 bench   measures predictions per second of mean and std from codes in memory: the best and the
-        median of the repeats by the clock, and the best by the processor time of all threads.
+        median of the repeats, by the clock and by the processor time of all threads.
 
   --artifacts DIR   folder of manifest.json (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
   --members         each member's prediction, too
