@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -313,7 +314,9 @@ def check(ensemble: TableEnsemble, training: Training) -> dict[str, Any]:
     """
     codes = sample(_VERIFY_ROWS, seed=0, space=ensemble.space)
     totals = ensemble.totals(codes_to_symbols(codes, ensemble.space))
-    label = np.stack([f.predict_exact(codes) for f in training.forests()], axis=1)
+    with ThreadPoolExecutor() as pool:  # compiled code without the interpreter's lock
+        columns = pool.map(lambda forest: forest.predict_exact(codes), training.forests())
+        label = np.stack(list(columns), axis=1)
     standardised = label
     if not isinstance(training.transform, Standardised):
         standardised = (label - ensemble.shift) / math.ldexp(ensemble.scale, FRACTION_BITS)
