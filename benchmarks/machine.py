@@ -36,7 +36,8 @@ def describe() -> dict[str, Any]:
         os.cpu_count(),
         "caches": _caches(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": f"{platform.system()} {platform.release()}",
+        # Without a distributor's suffix, which says nothing about speed.
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "virtual": "hypervisor" in cpuinfo,
         "python": platform.python_version(),
         "compiler": _first_line(["gcc", "--version"]),
