@@ -11,7 +11,7 @@ DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[test,lint]" --editable "export[lightgbm]"
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint]" --editable "export[lightgbm,skops]"
 	touch $@
 
 # Two processes: numba and xgboost leave little to gain from more on small machines.

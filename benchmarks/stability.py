@@ -4,7 +4,7 @@
 
 Runs the artifact itself, not our runtime, with 1 and 2 intra-op threads, all graph optimisation
 levels, and batches of 1, 7, 512 and 65,536 rows, and compares every bit of mean, std and members
-with the NumPy reference.
+with the NumPy reference. Without optimisation, batches of 1 take a tenth of the architectures only.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Files are told apart by their content, never by their name. A live estimator is pickled first and
 then read like a file, so that there is one reader for each library. No file is ever handed to the
-library that wrote it: what is read is checked here, as `Forest` or `Kernel`.
+library that wrote it (but for skops files, to skops): what is read is checked here, as `Forest` or
+`Kernel`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from anb_export import ubjson
+from anb_export import skops_file, ubjson
 from anb_export.forest import Forest
 from anb_export.lightgbm_text import MAGIC, read_lightgbm
 from anb_export.safe_pickle import LIMIT, Object, loads
@@ -105,9 +106,9 @@ def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
     content : bytes
         A model of xgboost in UBJSON or JSON; of LightGBM in text; or a pickle (joblib's too, if not
         compressed) of an xgboost or LightGBM Booster or regressor, or of scikit-learn's
-        RandomForestRegressor, SVR or NuSVR.
+        RandomForestRegressor, SVR or NuSVR; or a skops file of these three.
     limit : int
-        Largest pickle.
+        Largest pickle or skops file.
 
     Raises
     ------
@@ -118,6 +119,8 @@ def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
         return _xgboost(content)
     if content.replace(b"\r\n", b"\n", 1).startswith(MAGIC):
         return _lightgbm(content.replace(b"\r\n", b"\n"), None)
+    if content.startswith(skops_file.MAGIC):
+        return model_from_object(skops_file.load_estimator(content, limit=limit))
     for magic, what in _REFUSED:
         if content.startswith(magic):
             _refuse(what)
@@ -276,11 +279,6 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Model]] = {
 
 _COMPRESSED = "a compressed file; write it without compression (joblib.dump(model, path))"
 _REFUSED = (
-    (
-        b"PK\x03\x04",
-        "an archive (skops files and saved networks are such); load it with the library that wrote "
-        "it and pickle the model itself",
-    ),
     (b"\x1f\x8b", _COMPRESSED),
     (b"\x78\x01", _COMPRESSED),
     (b"\x78\x5e", _COMPRESSED),

@@ -189,7 +189,7 @@ def test_what_cannot_be_pickled() -> None:
     ("content", "message"),
     [
         (pickle.dumps({"scaler": 1}), "the pickle holds a dict, no model; pickle the model itself"),
-        (b"PK\x03\x04rest", "an archive .skops"),
+        (b"PK\x03\x04rest", "an archive, but not one of skops"),
         (b"\x1f\x8bdata", "compressed"),
         (b"\x08\x08\x12\x00", "an ONNX file"),
         (b"\x00\x00\x00?\x1c" + b"\0" * 100 + b"\x06\0\0\0\0\0\0\0gbtree", "old binary format"),
