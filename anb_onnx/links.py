@@ -18,16 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx.errors import ArtifactError
+from anb_onnx.regimes import MAX_HINGES, Hinge, Regime, check_hinges, read_hinges
+from anb_onnx.space import MNASNET, SearchSpace
+
+__all__ = ["MAX_HINGES", "POWERS", "STEPS", "Link"]
 
 #: The elementary steps an inverse link is made of, in correctly rounded float64 operations: x*x,
-#: sqrt(x), 1/x, offset-x, and for the next hinge (knot, change) x + change*max(x-knot, 0).
-STEPS = ("square", "sqrt", "reciprocal", "reflect", "hinge")
+#: sqrt(x), 1/x, offset-x, for the next hinge (knot, change) x + change*max(x-knot, 0), and the same
+#: for the next hinge of the regime, where the architecture is inside of it.
+STEPS = ("square", "sqrt", "reciprocal", "reflect", "hinge", "regime")
 
 #: Powers on offer; a power of 1/8 stands in for the logarithm.
 POWERS = ("1", "-1", "1/2", "-1/2", "1/4", "-1/4", "1/8", "-1/8", "2", "-2", "4", "-4")
-
-#: Most hinges of a link. Compiling takes longer than linearly in them, and twelve are many.
-MAX_HINGES = 64
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,14 @@ class Link:
         A piecewise linear, increasing correction of what the inverse gives, for devices that
         saturate: from `knot` on, in the target's unit and after the hinges before, the slope is
         1 + `change` times what it was. Training does not see it; `inverse` ends with it.
+    regime : Regime or None
+        Further hinges, for the architectures with some choice of a gene only.
     """
 
     power: str = "1"
     offset: float | None = None
-    hinges: tuple[tuple[float, float], ...] = ()
+    hinges: tuple[Hinge, ...] = ()
+    regime: Regime | None = None
 
     def __post_init__(self) -> None:
         if self.power not in POWERS:
@@ -59,21 +64,10 @@ class Link:
         ):
             msg = f"link: offset must be a finite float or None, found {self.offset!r}"
             raise ArtifactError(msg)
-        if not isinstance(self.hinges, tuple):
-            msg = f"link: hinges must be a tuple of (knot, change), found {self.hinges!r}"
+        check_hinges(self.hinges, "link")
+        if self.regime is not None and not isinstance(self.regime, Regime):
+            msg = f"link: regime must be a Regime or None, found {self.regime!r}"
             raise ArtifactError(msg)
-        if len(self.hinges) > MAX_HINGES:
-            msg = f"link: at most {MAX_HINGES} hinges are allowed, found {len(self.hinges)}"
-            raise ArtifactError(msg)
-        for hinge in self.hinges:
-            if not (
-                isinstance(hinge, tuple)
-                and len(hinge) == 2
-                and all(isinstance(part, float) and math.isfinite(part) for part in hinge)
-                and hinge[1] > -1
-            ):
-                msg = f"link: a hinge is (knot, change), finite floats with change > -1; {hinge!r}"
-                raise ArtifactError(msg)
 
     @property
     def name(self) -> str:
@@ -94,7 +88,7 @@ class Link:
     @property
     def is_identity(self) -> bool:
         """Whether g(y) = y."""
-        return self.power == "1" and self.offset is None and not self.hinges
+        return self == Link()
 
     @property
     def needs_positive(self) -> bool:
@@ -120,7 +114,13 @@ class Link:
             steps.append("reciprocal")
         if self.offset is not None:
             steps.append("reflect")
-        return (*steps, *("hinge" for _ in self.hinges))
+        steps += ["hinge"] * len(self.hinges)
+        return (*steps, *(("regime",) * len(self.regime.hinges) if self.regime else ()))
+
+    @property
+    def bends(self) -> tuple[Hinge, ...]:
+        """All hinges in the order of the steps: the link's, then those of its regime."""
+        return (*self.hinges, *(self.regime.hinges if self.regime else ()))
 
     def forward(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return g(y): float64, NaN or infinite where y is outside the link's domain.
@@ -133,11 +133,51 @@ class Link:
             t = np.where(t > 0, t, np.nan)
         return np.asarray(t ** float(Fraction(self.power)), dtype=np.float64)
 
-    def inverse(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the y with g(y) = u, float64, by the steps of `inverse_steps`."""
+    def inverse(
+        self,
+        u: NDArray[np.float64],
+        codes: NDArray[np.integer[Any]] | None = None,
+        space: SearchSpace = MNASNET,
+    ) -> NDArray[np.float64]:
+        """Return the y with g(y) = u.
+
+        Parameters
+        ----------
+        u : ndarray of float64, shape (N,) or (N, M)
+        codes : ndarray of integers, shape (N, n_genes), optional
+            The architectures; needed where the link has a regime.
+        space : SearchSpace
+            Of the architectures.
+
+        Returns
+        -------
+        ndarray of float64, of the shape of `u`
+
+        Raises
+        ------
+        ArtifactError
+            If the link has a regime but there are no codes, or it is of another space.
+        """
+        if self.regime is None or codes is None:
+            return self.invert(u)
+        return self.invert(u, self.regime.contains(codes, space))
+
+    def invert(
+        self, u: NDArray[np.float64], inside: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the y with g(y) = u, float64, by the steps of `inverse_steps`.
+
+        `inside`, bool [N], says which architectures are inside the regime.
+        """
         y = np.asarray(u, dtype=np.float64)
+        regime = np.zeros(0, dtype=np.bool_)
+        if self.regime is not None:
+            if inside is None:
+                msg = f"link {self.name}: its regime needs the codes of the architectures"
+                raise ArtifactError(msg)
+            regime = inside.reshape(-1, *(1,) * (y.ndim - 1))
         offset = 0.0 if self.offset is None else self.offset  # without one, no step reflects
-        hinges = iter(self.hinges)
+        bends = iter(self.bends)
         for step in self.inverse_steps:
             if step == "square":
                 y = y * y
@@ -148,8 +188,9 @@ class Link:
             elif step == "reflect":
                 y = offset - y
             else:
-                knot, change = next(hinges)
-                y = y + np.maximum(y - knot, 0.0) * change
+                knot, change = next(bends)
+                bent = y + np.maximum(y - knot, 0.0) * change
+                y = bent if step == "hinge" else np.where(regime, bent, y)
         return y
 
     def slope(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -160,13 +201,15 @@ class Link:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the link as plain data, the form in which artifacts hold it."""
-        document = {
+        document: dict[str, Any] = {
             "name": self.name,
             "power": self.power,
             "offset": self.offset,
             "inverse": list(self.inverse_steps),
         }
-        return document | ({"hinges": [list(h) for h in self.hinges]} if self.hinges else {})
+        if self.hinges:
+            document["hinges"] = [list(hinge) for hinge in self.hinges]
+        return document | ({"regime": self.regime.to_dict()} if self.regime else {})
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Link:
@@ -181,13 +224,11 @@ class Link:
             offset = document["offset"]
             if type(offset) is int:  # JSON does not tell 80 from 80.0
                 offset = float(offset)
-            hinges = tuple(
-                tuple(float(part) if type(part) is int else part for part in hinge)
-                for hinge in document.get("hinges", ())
-            )
-            link = cls(document["power"], offset, hinges)  # type: ignore[arg-type]  # checked there
+            hinges = read_hinges(document.get("hinges", ()), "link")
+            regime = Regime.from_dict(document["regime"]) if "regime" in document else None
+            link = cls(document["power"], offset, hinges, regime)
             steps = tuple(document["inverse"])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             msg = f"link: malformed ({error}): {document!r}"
             raise ArtifactError(msg) from error
         if steps != link.inverse_steps:

@@ -9,11 +9,12 @@ Every engine computes, for each architecture with symbols s and each ensemble me
 
     total[m] = sum over pairs p = (a, b) of entries[offset[p] + s[a] * size[b] + s[b], m]  (int32)
     u[m]     = float64(total[m]) * scale + shift                       (two roundings, never fused)
-    y[m]     = link.inverse(u[m])                                      (steps of `Link`)
+    y[m]     = link.invert(u[m], inside)                               (steps of `Link`)
     mean     = (y[0] + y[1] + ... ) / M                                (left to right)
     std      = sqrt(((y[0] - mean)^2 + (y[1] - mean)^2 + ...) / M)     (left to right)
 
-in float64, and rounds mean, std and y once to float32.
+in float64, and rounds mean, std and y once to float32. ``inside`` says whether the architecture is
+inside the link's regime, which the symbol of one block tells.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class TableEnsemble:
         if not (np.isfinite(self.scale) and np.isfinite(self.shift)):
             msg = f"scale and shift must be finite, found {self.scale!r} and {self.shift!r}"
             raise ArtifactError(msg)
+        if self.link.regime is not None:
+            self.link.regime.check(self.space)
 
     @classmethod
     def from_artifact(
@@ -157,7 +160,11 @@ class TableEnsemble:
     def predict(self, symbols: NDArray[np.integer]) -> Arrays:
         """Return mean [N], std [N] and members [N, M], float32: the reference of all engines."""
         u = self.totals(symbols).astype(np.float64) * self.scale + self.shift
-        return summarise(self.link.inverse(u))
+        inside = None
+        if self.link.regime is not None:
+            block, of_symbol = self.link.regime.symbols(self.space)
+            inside = of_symbol[symbols[:, block]]
+        return summarise(self.link.invert(u, inside))
 
 
 def summarise(members: NDArray[np.float64]) -> Arrays:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
-from anb_export.table_form import TABLES, _symbols, build_table_model, invert_link
+from anb_export.table_form import TABLES, _symbols, build_table_model, invert_link, rows_inside
 from onnx import TensorProto, numpy_helper
 
 from anb_onnx.encoding import codes_to_symbols
@@ -104,7 +104,9 @@ def lines_model(ensemble: TableEnsemble) -> bytes:
     total = builder.cast(builder.add_all(gathered), TensorProto.DOUBLE)
     scaled = builder.add("Mul", total, builder.constant(ensemble.scale, np.float64))
     u = builder.add("Add", scaled, builder.constant(ensemble.shift, np.float64))
-    add_ensemble_outputs(builder, invert_link(builder, ensemble.link, u), ensemble.n_members)
+    inside = rows_inside(builder, ensemble.link.regime, space)
+    y = invert_link(builder, ensemble.link, u, inside)
+    add_ensemble_outputs(builder, y, ensemble.n_members)
     return serialise(make_model(builder, space=space, n_members=ensemble.n_members, card={}))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from anb_export.convert import _tree_attributes
 from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_export.recipe import Standardised
-from anb_export.table_form import invert_link
+from anb_export.table_form import invert_link, rows_inside
 from numpy.typing import NDArray
 
 from anb_onnx.space import MNASNET
@@ -36,8 +36,8 @@ def boosters(subject: Subject, threads: int) -> list[Any]:
     return found
 
 
-def _answers(subject: Subject, columns: Sequence[NDArray[Any]]) -> Answer:
-    return subject.answer(np.stack(columns, axis=1))
+def _answers(subject: Subject, codes: Codes, columns: Sequence[NDArray[Any]]) -> Answer:
+    return subject.answer(np.stack(columns, axis=1), codes)
 
 
 def xgboost_inplace(subject: Subject, threads: int) -> Predict:
@@ -46,7 +46,7 @@ def xgboost_inplace(subject: Subject, threads: int) -> Predict:
 
     def predict(codes: Codes) -> Answer:
         x = codes.astype(np.float32)
-        return _answers(subject, [booster.inplace_predict(x) for booster in members])
+        return _answers(subject, codes, [booster.inplace_predict(x) for booster in members])
 
     return predict
 
@@ -59,7 +59,7 @@ def xgboost_dmatrix(subject: Subject, threads: int) -> Predict:
 
     def predict(codes: Codes) -> Answer:
         matrix = xgb.DMatrix(codes.astype(np.float32), nthread=threads)
-        return _answers(subject, [booster.predict(matrix) for booster in members])
+        return _answers(subject, codes, [booster.predict(matrix) for booster in members])
 
     return predict
 
@@ -89,7 +89,9 @@ def onnxruntime_trees(subject: Subject, threads: int) -> Predict:
         builder.add("Mul", labels, builder.constant(transform.std, np.float64)),
         builder.constant(transform.mean, np.float64),
     )
-    add_ensemble_outputs(builder, invert_link(builder, transform.link, u), len(columns))
+    inside = rows_inside(builder, transform.link.regime, MNASNET)
+    y = invert_link(builder, transform.link, u, inside)
+    add_ensemble_outputs(builder, y, len(columns))
     model = make_model(
         builder, space=MNASNET, n_members=len(columns), card={}, domains={"ai.onnx.ml": 1}
     )
@@ -114,7 +116,7 @@ def daal(subject: Subject, threads: int) -> Predict:
 
     def predict(codes: Codes) -> Answer:
         x = codes.astype(np.float32)
-        return _answers(subject, [np.ravel(model.predict(x)) for model in members])
+        return _answers(subject, codes, [np.ravel(model.predict(x)) for model in members])
 
     return predict
 
@@ -142,7 +144,7 @@ def tl2cgen_compiled(subject: Subject, threads: int, n_members: int, work: Path)
 
     def predict(codes: Codes) -> Answer:
         matrix = tl2cgen.DMatrix(codes.astype(np.float32))
-        return _answers(subject, [np.ravel(member.predict(matrix)) for member in members])
+        return _answers(subject, codes, [np.ravel(member.predict(matrix)) for member in members])
 
     return predict
 
@@ -156,7 +158,7 @@ def gtil(subject: Subject, threads: int) -> Predict:
     def predict(codes: Codes) -> Answer:
         x = codes.astype(np.float32)
         columns = [treelite.gtil.predict(model, x, nthread=threads) for model in members]
-        return _answers(subject, [np.ravel(column) for column in columns])
+        return _answers(subject, codes, [np.ravel(column) for column in columns])
 
     return predict
 
@@ -186,7 +188,7 @@ class ReferencePath:
         for booster in self._members:
             x = np.stack([c.get_array() for c in configurations])[:, self._order]
             columns.append(booster.predict(xgb.DMatrix(x, nthread=1)))
-        return _answers(self._subject, columns)
+        return _answers(self._subject, x.astype(np.uint8), columns)
 
 
 def config_space() -> tuple[Any, Callable[[Sequence[int]], Any]]:

@@ -59,15 +59,15 @@ class Subject:
         """Number of members."""
         return self.ensemble.n_members
 
-    def answer(self, labels: NDArray[Any]) -> Answer:
+    def answer(self, labels: NDArray[Any], codes: Codes) -> Answer:
         """Return mean and std from what the members predict, [N, M] on the scale of training."""
-        members = self.training.transform.inverse(labels.astype(np.float64))
+        members = self.training.transform.inverse(labels.astype(np.float64), codes)
         return members.mean(axis=1), members.std(axis=1)
 
     def exact(self, codes: Codes, n_members: int) -> Answer:
         """Return mean and std of the first members from the exact sums of their leaves."""
         labels = [forest.predict_exact(codes) for forest in self.forests[:n_members]]
-        return self.answer(np.stack(labels, axis=1))
+        return self.answer(np.stack(labels, axis=1), codes)
 
     def error(self, answer: Answer, exact: Answer) -> float:
         """Return the largest difference of two answers, in standard deviations of the target."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import FOLDER_VARIABLE
 from anb_onnx.encoding import codes_to_indices, codes_to_symbols
 from anb_onnx.links import POWERS, Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
@@ -137,24 +139,55 @@ def _random(space: SearchSpace, link: Link, n_members: int, seed: int) -> TableE
     return TableEnsemble(space, entries, 2.0**-27 * 1.1, 3.0, link)
 
 
+def _with_regime(
+    ensemble: TableEnsemble, gene: str, codes: tuple[int, ...], n_hinges: int = 2
+) -> TableEnsemble:
+    """The ensemble with a regime, whose knots lie among its predictions."""
+    space = ensemble.space
+    symbols = codes_to_symbols(sample(1000, seed=0, space=space), space)
+    knots = np.quantile(ensemble.predict(symbols)[0], (0.3, 0.6, 0.9)[:n_hinges])
+    hinges = tuple(zip(knots.tolist(), (0.5, -0.75, 3.1), strict=False))
+    return replace(ensemble, link=replace(ensemble.link, regime=Regime(gene, codes, hinges)))
+
+
 HINGES = ((2.5, -0.375), (3.1, 0.7))
+
+#: Of genes that stand first, in the middle and last in their block and space, and of all choices.
+REGIMES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("stem_width", (0, 2)),
+    ("a_se", (1,)),
+    ("b_1", (1, 2, 4)),
+    ("c_e", (0,)),
+    ("c_l", (1,)),
+)
 
 
 @pytest.fixture(scope="session")
 def other_space(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A search space with other numbers of everything, and every link."""
+    """A search space with other numbers of everything; every link, without and with a regime."""
     ensembles = {
         f"t{i}": _random(OTHER, Link(power, 7.5 if i % 2 else None, HINGES[: i % 3]), 1 + i, i)
         for i, power in enumerate(POWERS)
+    }
+    ensembles |= {
+        f"r{i}": _with_regime(ensembles[f"t{i}"], *REGIMES[i % len(REGIMES)], 1 + i % 3)
+        for i in range(len(POWERS))
     }
     return _write(tmp_path_factory.mktemp("other_space"), ensembles)
 
 
 @pytest.fixture(scope="session")
 def member_counts(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """The shipped space with every number of members that has lookups of its own, and one more."""
+    """The shipped space with every number of members that has lookups of its own, and one more.
+
+    Without a regime (m1, ...) and with (r1, ...).
+    """
     counts = (1, 2, 3, 4, 5, 6, 7, 8, 16, 19)
     ensembles = {f"m{m}": _random(MNASNET, Link("-1/2"), m, m) for m in counts}
+    regimes = (("block5_l", (3,)), ("block0_e", (0, 2)), ("block6_se", (1,)))
+    ensembles |= {
+        f"r{m}": _with_regime(ensembles[f"m{m}"], *regimes[i % 3]) for i, m in enumerate(counts)
+    }
     return _write(tmp_path_factory.mktemp("member_counts"), ensembles)
 
 
@@ -203,7 +236,7 @@ def test_random_architectures(program: Program, shipped: Folder) -> None:
 def test_another_search_space(program: Program, other_space: Folder) -> None:
     result = program.verify(other_space.path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count("all bits equal") == len(POWERS)
+    assert result.stdout.count("all bits equal") == 2 * len(POWERS)
 
 
 def test_any_number_of_members(program: Program, member_counts: Folder) -> None:
@@ -218,10 +251,35 @@ def test_batches_of_any_size(program: Program, shipped: Folder, n: int) -> None:
     np.testing.assert_array_equal(found, shipped.golden_bits("accuracy")[:n])
 
 
-def test_compiled_for_this_processor(builds: Path, shipped: Folder) -> None:
+@pytest.mark.parametrize("target", ["r8", "r19"])
+def test_a_regime_in_batches_of_any_size(
+    program: Program, member_counts: Folder, target: str
+) -> None:
+    """Of rows inside and outside, whose bits tell whether the regime was applied."""
+    ensemble = member_counts.ensemble(target)
+    regime = ensemble.link.regime
+    assert regime is not None
+    codes = sample(97, seed=1)
+    inside = regime.contains(codes, MNASNET)
+    symbols = codes_to_symbols(codes)
+    expected = joined_bits(*ensemble.predict(symbols))
+    without = replace(ensemble, link=replace(ensemble.link, regime=None))
+    changed = (expected != joined_bits(*without.predict(symbols))).any(axis=1)
+    assert changed[inside].any()
+    assert not changed[~inside].any()
+    for n in (1, 16, 31, 32, 33, 64, 97):
+        found = program.bits(member_counts.path, target, lines(codes[:n]))
+        np.testing.assert_array_equal(found, expected[:n])
+
+
+def test_compiled_for_this_processor(
+    builds: Path, shipped: Folder, other_space: Folder, member_counts: Folder
+) -> None:
     folder = build(CPP / "standalone", builds / "native", "-DANB_NATIVE=ON")
-    result = Program(folder / "anb_standalone", ("query",), ("verify",)).verify(shipped.path)
-    assert result.returncode == 0, result.stdout + result.stderr
+    program = Program(folder / "anb_standalone", ("query",), ("verify",))
+    for artifacts in (shipped, other_space, member_counts):
+        result = program.verify(artifacts.path)
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_fused_products_are_refused(builds: Path, shipped: Folder) -> None:
@@ -427,6 +485,11 @@ def _accuracy(change: dict[str, Any], key: str | None = None) -> Callable[[Path]
     return lambda folder: _edit(folder, apply)
 
 
+def _regime(steps: int = 1, **change: object) -> Callable[[Path], None]:
+    regime = {"gene": "block5_l", "codes": [3], "hinges": [[90.0, 0.5]]} | change
+    return _accuracy({"inverse": ["regime"] * steps, "regime": regime}, "link")
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json cannot be read"),
     "no JSON": (lambda f: (f / "manifest.json").write_text("{]"), "is not valid JSON"),
@@ -445,11 +508,47 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "offset behind the end": (_accuracy({"offset": 10**6}, "tables"), "within the file's"),
     "huge offset": (_accuracy({"offset": 2**64}, "tables"), "tables.offset' must be an integer"),
     "scale": (_accuracy({"scale": "1"}, "tables"), "tables.scale' must be a number"),
-    "step": (_accuracy({"inverse": ["exp"]}, "link"), "square, sqrt, reciprocal, reflect or hinge"),
+    "step": (
+        _accuracy({"inverse": ["exp"]}, "link"),
+        "square, sqrt, reciprocal, reflect, hinge or regime, not 'exp'",
+    ),
     "hinge": (
         _accuracy({"inverse": ["hinge"], "hinges": [[1.0]]}, "link"),
         "link.hinges' must be one [knot, change] for each step hinge",
     ),
+    "hinges": (
+        _accuracy({"inverse": ["hinge"], "hinges": [[1.0, 0.5]] * 2}, "link"),
+        "link.hinges' must be one [knot, change] for each step hinge",
+    ),
+    "regime": (_accuracy({"inverse": ["regime"]}, "link"), "link' lacks the key 'regime'"),
+    "regime: gene": (
+        _regime(gene="block5_x"),
+        "link.regime.gene' must be a gene of search space mnasnet, not 'block5_x'",
+    ),
+    "regime: no list": (_regime(codes=3), "link.regime.codes' must be a list"),
+    "regime: no codes": (
+        _regime(codes=[]),
+        "link.regime.codes' must be one or more, that increase",
+    ),
+    "regime: codes": (
+        _regime(codes=[2, 1]),
+        "link.regime.codes' must be one or more, that increase",
+    ),
+    "regime: code twice": (_regime(codes=[1, 1]), "must be one or more, that increase"),
+    "regime: code": (
+        _regime(codes=[3, 4]),
+        "link.regime.codes[1]' must be an integer from 0 to 3, not 4",
+    ),
+    "regime: negative code": (_regime(codes=[-1]), "must be an integer from 0 to 3, not -1"),
+    "regime: fraction": (_regime(codes=[0.5]), "must be an integer from 0 to 3, not 0.5"),
+    "regime: hinge": (
+        _regime(hinges=[[90.0, 0.5, 1.0]]),
+        "link.regime.hinges' must be one [knot, change] for each step regime",
+    ),
+    "regime: change": (_regime(hinges=[[90.0, None]]), "regime.hinges[0][1]' must be a number"),
+    "regime: few steps": (_regime(0), "must be one [knot, change] for each step regime"),
+    "regime: many steps": (_regime(2), "must be one [knot, change] for each step regime"),
+    "regime: no hinges": (_regime(0, hinges=[]), "link.regime.hinges' must be one or more"),
     "size": (
         lambda f: _edit(f, lambda m: m["search_space"].update(size=5)),
         "'search_space.size' must be 104485552128",

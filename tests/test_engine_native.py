@@ -22,6 +22,7 @@ from anb_onnx.engines.base import Outputs
 from anb_onnx.engines.native import NativeEngine, NativeTargetEngine
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.links import POWERS, Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
@@ -133,6 +134,42 @@ def test_bits_of_hinges(n_hinges: int, n_members: int) -> None:
     # The tail is the same for the other inputs; once is enough.
     assert bits(native.predict_symbols(symbols, members=True)[0]) == expected
     assert bits(native.predict_indices(codes_to_indices(codes), members=True)[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("space", "n_members"),
+    [(MNASNET, 1), (MNASNET, 8), (MNASNET, 11), *((space, 3) for space in SPACES)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_bits_of_regimes(space: SearchSpace, n_members: int) -> None:
+    """Of the last gene of every kind of space; two genes are two kernels."""
+    codes = make_codes(150, space)
+    symbols = codes_to_symbols(codes, space)
+    for position in (0, space.n_genes - 1) if space is MNASNET else (space.n_genes - 1,):
+        gene, size = space.gene_names[position], space.gene_sizes[position]
+        regime = Regime(gene, tuple(range(size // 2, size)), ((0.3, -0.5), (0.4, 1.5)))
+        link = Link("1", None, ((0.2, 0.3),), regime)
+        plain = make_ensemble(n_members, link, space)
+        knots = np.quantile(plain.predict(symbols)[0], [0.2, 0.5]).tolist()
+        hinges = tuple(
+            (float(knot), change) for knot, change in zip(knots, (-0.5, 1.5), strict=True)
+        )
+        regime = replace(regime, hinges=hinges)
+        ensemble = replace(plain, link=replace(link, regime=regime))
+        native = NativeEngine([ensemble], threads=1)
+        expected = bits(ensemble.predict(symbols))
+        assert bits(native.predict(codes, members=True)[0]) == expected
+        assert bits(native.predict_symbols(symbols, members=True)[0]) == expected
+        if space.size < 2**63:
+            indices = codes_to_indices(codes, space)
+            assert bits(native.predict_indices(indices, members=True)[0]) == expected
+        again = pickle.loads(pickle.dumps(native))
+        assert bits(again.predict(codes, members=True)[0]) == expected
+        without = replace(ensemble, link=replace(link, regime=None)).predict(symbols)[0]
+        changed = ensemble.predict(symbols)[0] != without
+        inside = regime.contains(codes, space)
+        assert changed.any()
+        assert not changed[~inside].any()
 
 
 def test_kernels_of_different_hinges_are_told_apart() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from node_room import ARTIFACTS, copy_sources, need, run
 
 from anb_onnx.architecture import sample
 from anb_onnx.calibration import Calibration
 from anb_onnx.encoding import codes_to_symbols
 from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET
 from anb_onnx.tables import TableEnsemble
 
@@ -36,23 +40,47 @@ def test_package(tmp_path: Path) -> None:
 
     run(["npm", "test"], package)
 
+    codes = sample(ROWS, seed=11)
+    codes.tofile(tmp_path / "codes.bin")
     for target in ("accuracy", "throughput_a100"):
-        codes = sample(ROWS, seed=11)
-        codes.tofile(tmp_path / "codes.bin")
-        command = ["node", "test/crosscheck.mjs", target, str(LEVEL)]
-        run([*command, str(tmp_path / "codes.bin"), str(tmp_path / target)], package)
-        expected = predict_by_python(target, codes)
-        for engine in ("pure", "ort-node"):
-            found = (tmp_path / f"{target}-{engine}.bin").read_bytes()
-            assert found == expected, f"{target}, {engine}: bits differ from Python's"
+        assert_same_bits(package, ARTIFACTS, target, codes)
+    assert_same_bits(package, write_regime(tmp_path / "regime"), "accuracy", codes)
 
 
-def predict_by_python(target: str, codes: np.ndarray) -> bytes:
-    """Mean, std, predictive std and interval by the reference evaluation of the tables."""
-    card = json.loads((ARTIFACTS / "manifest.json").read_text("utf-8"))["targets"][target]
+def assert_same_bits(package: Path, folder: Path, target: str, codes: np.ndarray) -> None:
+    """Compare both engines in Node with Python on the architectures of ``codes.bin``."""
+    room = package.parents[1]
+    command = ["node", "test/crosscheck.mjs", target, str(LEVEL)]
+    files = [str(room / "codes.bin"), str(room / target)]
+    run([*command, *files], package, ANB_ARTIFACTS=str(folder))
+    expected = predict_by_python(folder, target, codes)
+    for engine in ("pure", "ort-node"):
+        found = (room / f"{target}-{engine}.bin").read_bytes()
+        assert found == expected, f"{folder}, {target}, {engine}: bits differ from Python's"
+
+
+def write_regime(folder: Path) -> Path:
+    """Write accuracy with a regime that it does not have, as the exporter does."""
+    pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
+    from anb_export.manifest import write_artifact
+    from anb_export.table_form import build_table_model
+
+    card, plain = read(ARTIFACTS, "accuracy")
+    regime = Regime("block5_l", (1, 3), ((60.0, 0.75), (66.0, -0.5)))
+    ensemble = replace(plain, link=replace(plain.link, regime=regime))
+    card["link"] = ensemble.link.to_dict()
+    model = build_table_model(ensemble, card)
+    card["tables"] = model.tables
+    write_artifact(folder / "accuracy.onnx", model.content, "accuracy", card, space=MNASNET)
+    return folder
+
+
+def read(folder: Path, target: str) -> tuple[dict[str, Any], TableEnsemble]:
+    """Return a target's entry of the manifest, and the tables in its file."""
+    card = json.loads((folder / "manifest.json").read_text("utf-8"))["targets"][target]
     facts = card["tables"]
     shape = (facts["entries"], facts["members"])
-    file = (ARTIFACTS / card["file"]).read_bytes()
+    file = (folder / card["file"]).read_bytes()
     entries = np.frombuffer(file, "<i4", count=shape[0] * shape[1], offset=facts["offset"])
     ensemble = TableEnsemble(
         MNASNET,
@@ -61,6 +89,12 @@ def predict_by_python(target: str, codes: np.ndarray) -> bytes:
         facts["shift"],
         Link.from_dict(card["link"]),
     )
+    return card, ensemble
+
+
+def predict_by_python(folder: Path, target: str, codes: np.ndarray) -> bytes:
+    """Mean, std, predictive std and interval by the reference evaluation of the tables."""
+    card, ensemble = read(folder, target)
     blocks = np.array_split(codes, max(1, len(codes) // 50_000))
     outputs = [ensemble.predict(codes_to_symbols(block)) for block in blocks]
     mean, std = (np.concatenate([output[k] for output in outputs]) for k in (0, 1))

@@ -104,8 +104,8 @@ def test_inverse_is_its_correctly_rounded_steps(
 
 def test_steps_are_those_on_offer() -> None:
     found = {step for link in LINKS for step in link.inverse_steps}
-    assert (*STEPS,) == ("square", "sqrt", "reciprocal", "reflect", "hinge")
-    assert found == set(STEPS) - {"hinge"}
+    assert (*STEPS,) == ("square", "sqrt", "reciprocal", "reflect", "hinge", "regime")
+    assert found == set(STEPS) - {"hinge", "regime"}
     assert Link("-1", 80.0, HINGES).inverse_steps == ("reciprocal", "reflect", *["hinge"] * 4)
     assert Link().inverse_steps == ()
     assert Link("4", offset=1.0).inverse_steps == ("sqrt", "sqrt", "reflect")

@@ -16,6 +16,7 @@ import pytest
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import FOLDER_VARIABLE
 from anb_onnx.links import POWERS, STEPS, Link
+from anb_onnx.regimes import Hinge, Regime
 from anb_onnx.space import SearchSpace
 from anb_onnx.tables import pair_offsets
 
@@ -51,7 +52,9 @@ def test_the_shipped_manifest_is_consistent(manifest: dict[str, Any]) -> None:
     space = SearchSpace.from_dict(manifest["search_space"])
     for card in manifest["targets"].values():
         assert (FOLDER / card["file"]).stat().st_size == card["bytes"]
-        Link.from_dict(card["link"])
+        link = Link.from_dict(card["link"])
+        if link.regime is not None:
+            link.regime.check(space)
         if card["form"] != "tables":
             continue
         Calibration.from_dict(card["calibration"])
@@ -109,6 +112,23 @@ def _first(manifest: dict[str, Any]) -> dict[str, Any]:
     return card
 
 
+REGIME = Regime("block5_l", (1, 3), ((70.0, 0.5), (72.5, -0.75)))
+
+
+def _regime(manifest: dict[str, Any], **changes: object) -> None:
+    """Give a target a regime, and change it."""
+    document = Link("-1", 80.0, (), REGIME).to_dict()
+    document["regime"].update(changes)
+    _first(manifest)["link"] = document
+
+
+@pytest.mark.parametrize("hinges", [(), ((60.0, 0.25),)])
+def test_a_regime_is_allowed(manifest: dict[str, Any], hinges: tuple[Hinge, ...]) -> None:
+    document = copy.deepcopy(manifest)
+    _first(document)["link"] = Link("-1", 80.0, hinges, REGIME).to_dict()
+    assert errors(document) == []
+
+
 DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "another schema": lambda m: m.update(schema=2),
     "no targets": lambda m: m.update(targets={}),
@@ -131,6 +151,21 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
         inverse=["reflect"], offset=None
     ),
     "a hinge without its numbers": lambda m: _first(m)["link"].update(inverse=["hinge"]),
+    "a regime without its gene": lambda m: _regime(m, gene=""),
+    "a regime by position": lambda m: _regime(m, gene=22),
+    "a regime without codes": lambda m: _regime(m, codes=[]),
+    "a code that is no list": lambda m: _regime(m, codes=3),
+    "a negative code": lambda m: _regime(m, codes=[-1]),
+    "a code too large for a byte": lambda m: _regime(m, codes=[256]),
+    "a code that is no integer": lambda m: _regime(m, codes=[1.5]),
+    "a code twice": lambda m: _regime(m, codes=[3, 3]),
+    "a regime without hinges": lambda m: _regime(m, hinges=[]),
+    "a hinge of a regime without change": lambda m: _regime(m, hinges=[[70.0]]),
+    "an unknown key of a regime": lambda m: _regime(m, choices=[4]),
+    "a regime that lacks a key": lambda m: (_regime(m), _first(m)["link"]["regime"].pop("codes")),
+    "a regime that is null": lambda m: (_regime(m), _first(m)["link"].update(regime=None)),
+    "steps without their regime": lambda m: (_regime(m), _first(m)["link"].pop("regime")),
+    "a regime without steps": lambda m: (_regime(m), _first(m)["link"].update(inverse=[])),
     "tables in the form of trees": lambda m: _first(m).update(form="trees", tables={}),
     "a scale that is text": lambda m: _first(m).update(form="tables", tables={"scale": "1"}),
     "no quality on the test split": lambda m: _first(m).update(quality={}),

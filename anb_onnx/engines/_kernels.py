@@ -41,6 +41,7 @@ class Parameters(ctypes.Structure):
 
     _fields_ = (
         ("table", ctypes.c_void_p),
+        ("inside", ctypes.c_void_p),
         ("scale", ctypes.c_double),
         ("shift", ctypes.c_double),
         ("offset", ctypes.c_double),
@@ -62,15 +63,18 @@ class Spec:
         Number of members M.
     steps : tuple of str
         The inverse link, as in `Link.inverse_steps`.
-    hinges : tuple of (float, float)
-        Knot and change of each hinge; constants of the code.
+    bends : tuple of (float, float)
+        Knot and change of each hinge, those of the regime last; constants of the code.
+    regime_block : int or None
+        Number of the block whose symbol says whether a row is inside the link's regime.
     """
 
     source: Source
     sizes: Sizes
     n_members: int
     steps: tuple[str, ...]
-    hinges: tuple[tuple[float, float], ...] = ()
+    bends: tuple[tuple[float, float], ...] = ()
+    regime_block: int | None = None
 
 
 @cache
@@ -121,6 +125,14 @@ def kernel_table(ensemble: TableEnsemble) -> NDArray[np.int32]:
     return result
 
 
+def inside_table(inside: NDArray[np.bool_], n_members: int) -> NDArray[np.int32]:
+    """Return which symbols are inside a regime as kernels want it: int32 [n_symbols, padded].
+
+    Rows are as wide as entries, so that an offset into the tables serves here, too.
+    """
+    return np.repeat(inside.astype(np.int32)[:, None], _padded(n_members), axis=1)
+
+
 def _padded(n_members: int) -> int:
     """Return the members per entry of a kernel's table: 1, 2, 4 or a multiple of 8."""
     return -(-n_members // WIDTH) * WIDTH if n_members > 4 else 1 << (n_members - 1).bit_length()
@@ -154,6 +166,7 @@ class _Writer:
         asm, build, m = self.asm, self.asm.build, self.spec.n_members
         parameters, source, mean, std, members, start, stop = asm.arguments
         table = asm.load(BYTES, parameters, Parameters.table.offset)
+        regime = asm.load(BYTES, parameters, Parameters.inside.offset)
         scale, shift, offset = (
             asm.splat(asm.load(F64, parameters, field.offset))
             for field in (Parameters.scale, Parameters.shift, Parameters.offset)
@@ -171,7 +184,11 @@ class _Writer:
                 # All 8 rows at once, in registers: the processor overlaps the lookups of a group
                 # with the arithmetic of the one before. Rows behind the last have symbols 0.
                 sums = [self._lookup(table, i, row) for row in range(WIDTH)]
-                y = [self._inverse(lane, scale, shift, offset) for lane in self._by_member(sums)]
+                inside = self._inside(regime, i)
+                y = [
+                    self._inverse(lane, scale, shift, offset, inside)
+                    for lane in self._by_member(sums)
+                ]
                 row, left = build.add(first, i), build.sub(n, i)
                 for output, value in zip(outputs[:2], self._summarise(y), strict=True):
                     with output.open(row, left) as target:
@@ -219,12 +236,24 @@ class _Writer:
             lanes += self.asm.deinterleave(vectors)
         return lanes[: self.spec.n_members]
 
+    def _inside(self, table: Any, group: Any) -> Any:
+        """Return which rows of a group are inside the regime, as a vector of bits; or None."""
+        asm, build, block = self.asm, self.asm.build, self.spec.regime_block
+        if block is None:
+            return None
+        found = constant(I32, [0] * WIDTH)
+        for row in range(WIDTH):
+            distance = self.symbols.offsets.load(asm, self.entry_bytes, group, row, block)
+            value = asm.load(I32, build.gep(table, [distance]), align=4)
+            found = build.insert_element(found, value, I32(row))
+        return build.icmp_signed("!=", found, constant(I32, [0] * WIDTH))
+
     # --- the order of operations is that of `anb_onnx.tables`
 
-    def _inverse(self, lane: Any, scale: Any, shift: Any, offset: Any) -> Any:
+    def _inverse(self, lane: Any, scale: Any, shift: Any, offset: Any, inside: Any) -> Any:
         build, kind = self.asm.build, vector(F64, WIDTH)
         y = build.fadd(build.fmul(build.sitofp(lane, kind), scale), shift)
-        hinges = iter(self.spec.hinges)
+        bends = iter(self.spec.bends)
         for step in self.spec.steps:
             if step == "square":
                 y = build.fmul(y, y)
@@ -235,10 +264,11 @@ class _Writer:
             elif step == "reflect":
                 y = build.fsub(offset, y)
             else:
-                knot, change, zero = (constant(F64, [v] * WIDTH) for v in (*next(hinges), 0.0))
+                knot, change, zero = (constant(F64, [v] * WIDTH) for v in (*next(bends), 0.0))
                 above = build.fsub(y, knot)
                 above = build.select(build.fcmp_ordered(">", above, zero), above, zero)
-                y = build.fadd(y, build.fmul(above, change))
+                bent = build.fadd(y, build.fmul(above, change))
+                y = bent if step == "hinge" else build.select(inside, bent, y)
         return y
 
     def _summarise(self, y: list[Any]) -> tuple[Any, Any]:

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx.encoding import check_codes, indices_to_codes
-from anb_onnx.engines._kernels import Kernel, Parameters, Spec, kernel, kernel_table
+from anb_onnx.engines._kernels import (
+    Kernel,
+    Parameters,
+    Spec,
+    inside_table,
+    kernel,
+    kernel_table,
+)
 from anb_onnx.engines._pool import WorkerPool
 from anb_onnx.engines._symbols import BLOCK_ROWS, Source
 from anb_onnx.engines.base import Codes, FloatArray, Outputs, resolve_threads
@@ -41,24 +48,33 @@ class _Target:
     """One ensemble as kernels want it."""
 
     ensemble: TableEnsemble
-    table: NDArray[np.int32]
+    regime_block: int | None
+    arrays: tuple[NDArray[np.int32], NDArray[np.int32]]  # whose addresses `parameters` holds
     parameters: Parameters
 
     @classmethod
     def of(cls, ensemble: TableEnsemble) -> _Target:
-        table = kernel_table(ensemble)
-        offset = 0.0 if ensemble.link.offset is None else ensemble.link.offset
-        return cls(
-            ensemble,
-            table,
-            Parameters(table.ctypes.data, ensemble.scale, ensemble.shift, offset),
-        )
+        link, block, inside = ensemble.link, None, np.zeros(0, dtype=np.bool_)
+        if link.regime is not None:
+            block, inside = link.regime.symbols(ensemble.space)
+        arrays = (kernel_table(ensemble), inside_table(inside, ensemble.n_members))
+        offset = 0.0 if link.offset is None else link.offset
+        addresses = (array.ctypes.data for array in arrays)
+        parameters = Parameters(*addresses, ensemble.scale, ensemble.shift, offset)
+        return cls(ensemble, block, arrays, parameters)
 
     def kernel(self, source: Source) -> partial[int]:
         """Return the kernel for a kind of input, with its first argument bound."""
         space, link = self.ensemble.space, self.ensemble.link
         sizes = tuple(tuple(len(gene) for gene in block.genes) for block in space.blocks)
-        spec = Spec(source, sizes, self.ensemble.n_members, link.inverse_steps, link.hinges)
+        spec = Spec(
+            source,
+            sizes,
+            self.ensemble.n_members,
+            link.inverse_steps,
+            link.bends,
+            self.regime_block,
+        )
         compiled: Kernel = kernel(spec)
         return partial(compiled, ctypes.addressof(self.parameters))
 

@@ -22,16 +22,24 @@
 namespace anb {
 
 // The steps of an inverse link, made of correctly rounded float64 operations.
-enum class Step { square, sqrt, reciprocal, reflect, hinge };
+enum class Step { square, sqrt, reciprocal, reflect, hinge, regime };
 
 struct Hinge {
   double knot = 0, change = 0;
+};
+
+// Further hinges, for the architectures with some choices of one gene only.
+struct Regime {
+  std::size_t gene = 0;              // its number among all genes
+  std::vector<std::uint8_t> inside;  // 1 or 0 for each code of it
+  std::vector<Hinge> hinges;         // one for each Step::regime
 };
 
 struct Link {
   std::vector<Step> inverse;
   double offset = 0;           // of Step::reflect
   std::vector<Hinge> hinges;  // one for each Step::hinge
+  std::optional<Regime> regime;
 };
 
 // Where the integer tables lie in the ONNX file, and how their sums are scaled.
@@ -163,7 +171,7 @@ class Manifest {
       : folder_(std::move(folder)), space_(read_space(document)) {
     const Json& targets = document.at("targets");
     for (std::size_t i = 0; i < targets.names().size(); ++i) {
-      targets_.push_back(read_target(targets.names()[i], targets.items()[i]));
+      targets_.push_back(read_target(targets.names()[i], targets.items()[i], space_));
     }
     if (const Json* golden = document.find("golden")) golden_ = read_golden(*golden);
   }
@@ -217,7 +225,8 @@ class Manifest {
     bytes = json.at("bytes").integer(max_file_bytes);
   }
 
-  static Target read_target(const std::string& name, const Json& json) {
+  static Target read_target(const std::string& name, const Json& json,
+                            const SearchSpace& space) {
     Target target;
     target.name = name;
     target.metric = json.at("metric").string();
@@ -233,7 +242,7 @@ class Manifest {
     read_file_facts(json, target.file, target.sha256, target.bytes);
     if (const Json* tables = json.find("tables")) {
       target.tables = read_tables(*tables, target);
-      target.link = read_link(json.at("link"));
+      target.link = read_link(json.at("link"), space);
     }
     if (const Json* calibration = json.find("calibration")) {
       target.calibration = read_calibration(*calibration);
@@ -241,7 +250,7 @@ class Manifest {
     return target;
   }
 
-  static Link read_link(const Json& json) {
+  static Link read_link(const Json& json, const SearchSpace& space) {
     Link link;
     for (const Json& step : json.at("inverse").array()) {
       const std::string& name = step.string();
@@ -255,19 +264,60 @@ class Manifest {
         link.inverse.push_back(Step::reflect);
         link.offset = json.at("offset").number();
       } else if (name == "hinge") {
-        const std::size_t number = link.hinges.size();
-        const std::vector<Json>& hinges = json.at("hinges").array();
-        if (number >= hinges.size() || hinges[number].array().size() != 2) {
-          json.at("hinges").fail("one [knot, change] for each step hinge");
-        }
-        const std::vector<Json>& parts = hinges[number].array();
         link.inverse.push_back(Step::hinge);
-        link.hinges.push_back({parts[0].number(), parts[1].number()});
+      } else if (name == "regime") {
+        link.inverse.push_back(Step::regime);
       } else {
-        step.fail("square, sqrt, reciprocal, reflect or hinge, not '" + name + "'");
+        step.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + name + "'");
       }
     }
+    const auto steps = [&](Step wanted) {
+      return static_cast<std::size_t>(
+          std::count(link.inverse.begin(), link.inverse.end(), wanted));
+    };
+    if (steps(Step::hinge) > 0) {
+      link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
+    }
+    if (steps(Step::regime) > 0 || json.find("regime")) {
+      link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
+    }
     return link;
+  }
+
+  static std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
+                                        const std::string& step) {
+    std::vector<Hinge> hinges;
+    bool pairs = true;
+    for (const Json& hinge : json.array()) {
+      const std::vector<Json>& parts = hinge.array();
+      pairs &= parts.size() == 2;
+      if (pairs) hinges.push_back({parts[0].number(), parts[1].number()});
+    }
+    if (!pairs || hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
+    return hinges;
+  }
+
+  static Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
+    Regime regime;
+    const std::string& name = json.at("gene").string();
+    const std::vector<Gene>& genes = space.genes();
+    while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
+    if (regime.gene == genes.size()) {
+      json.at("gene").fail("a gene of search space " + space.name() + ", not '" + name + "'");
+    }
+    regime.inside.resize(genes[regime.gene].choices.size());
+    std::vector<std::uint64_t> codes;
+    for (const Json& code : json.at("codes").array()) {
+      codes.push_back(code.integer(regime.inside.size() - 1));
+    }
+    if (codes.empty() ||
+        std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
+      json.at("codes").fail("one or more, that increase");
+    }
+    for (const std::uint64_t code : codes) regime.inside[code] = 1;
+    regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
+    if (regime.hinges.empty()) json.at("hinges").fail("one or more");
+    return regime;
   }
 
   static Tables read_tables(const Json& json, const Target& target) {

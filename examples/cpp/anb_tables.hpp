@@ -84,20 +84,8 @@ class Surrogate {
   // have no meaning then.
   void predict(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
                float* members = nullptr) const {
-    if (!unrolled_.empty()) {
-      switch (n_members()) {
-        case 1: return run<1>(codes, n, mean, std, members);
-        case 2: return run<2>(codes, n, mean, std, members);
-        case 3: return run<3>(codes, n, mean, std, members);
-        case 4: return run<4>(codes, n, mean, std, members);
-        case 5: return run<5>(codes, n, mean, std, members);
-        case 6: return run<6>(codes, n, mean, std, members);
-        case 7: return run<7>(codes, n, mean, std, members);
-        case 8: return run<8>(codes, n, mean, std, members);
-        case 16: return run<16>(codes, n, mean, std, members);
-      }
-    }
-    run<0>(codes, n, mean, std, members);
+    target_.link->regime ? choose<true>(codes, n, mean, std, members)
+                         : choose<false>(codes, n, mean, std, members);
   }
 
   struct Prediction {
@@ -162,7 +150,27 @@ class Surrogate {
     }
   }
 
-  template <int M>
+  // Runs the code for the number of members and, if R, for a regime.
+  template <bool R>
+  void choose(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
+              float* members) const {
+    if (!unrolled_.empty()) {
+      switch (n_members()) {
+        case 1: return run<1, R>(codes, n, mean, std, members);
+        case 2: return run<2, R>(codes, n, mean, std, members);
+        case 3: return run<3, R>(codes, n, mean, std, members);
+        case 4: return run<4, R>(codes, n, mean, std, members);
+        case 5: return run<5, R>(codes, n, mean, std, members);
+        case 6: return run<6, R>(codes, n, mean, std, members);
+        case 7: return run<7, R>(codes, n, mean, std, members);
+        case 8: return run<8, R>(codes, n, mean, std, members);
+        case 16: return run<16, R>(codes, n, mean, std, members);
+      }
+    }
+    run<0, R>(codes, n, mean, std, members);
+  }
+
+  template <int M, bool R>
   void run(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
            float* members) const {
     constexpr std::size_t rows = detail::step_rows;
@@ -172,8 +180,9 @@ class Surrogate {
     const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
                           float* mean_here, float* std_here, float* members_here) {
       if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
-      detail::finish<M>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
-                        members_here);
+      if constexpr (R) mark_inside(here, &scratch.inside[0]);
+      detail::finish<M, R>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
+                           members_here);
     };
     std::size_t row = 0;
     for (; n - row >= rows; row += rows) {
@@ -198,6 +207,15 @@ class Surrogate {
     if (members) {
       std::memcpy(members + row * m_count, spare_members, left * m_count * sizeof(float));
     }
+  }
+
+  // Says which rows of a step, whose codes are in range, are inside the link's regime.
+  void mark_inside(const std::uint8_t* codes, std::int64_t* inside) const {
+    const Regime& regime = *target_.link->regime;
+    const std::uint8_t* of_code = regime.inside.data();
+    const std::size_t genes = n_genes();
+    codes += regime.gene;
+    for (std::size_t r = 0; r < detail::step_rows; ++r) inside[r] = of_code[codes[r * genes]];
   }
 
   template <int M>

@@ -237,7 +237,7 @@ def held_out(
         _, held = fold_rows(len(rows), int(member["seed"]))
         measured.append(dataset.values[target][rows[held]])
         label = forest.predict_exact(dataset.codes[rows[held]])
-        predicted.append(training.transform.inverse(label))
+        predicted.append(training.transform.inverse(label, dataset.codes[rows[held]]))
     return np.concatenate(measured), np.concatenate(predicted)
 
 
@@ -326,7 +326,7 @@ def check(ensemble: TableEnsemble, training: Training) -> dict[str, Any]:
         msg = f"{training.target}: tables are {steps:.2f} steps off the leaves, allowed {bound}"
         raise AnbError(msg)
     content = build_table_model(ensemble, {"metric": training.spec.metric}).content
-    exact = training.transform.inverse(label)
+    exact = training.transform.inverse(label, codes)
     difference = compare(content, codes, exact, training.target_std)
     return {
         "n": _VERIFY_ROWS,

@@ -11,6 +11,8 @@ from anb_export.card_figures import calibration_section, quality_section, worst_
 from anb_export.evaluation import Evaluation
 from anb_export.markdown import number, paragraph, percent, table
 from anb_export.recipe import N_FOLDS
+from anb_onnx.regimes import Regime
+from anb_onnx.space import MNASNET
 
 #: Names of the devices, as their makers write them.
 DEVICES = {
@@ -109,6 +111,12 @@ def _recipe(evaluation: Evaluation) -> str:
     if hinges:
         knots = f"{hinges[0][0]:,.4g} to {hinges[-1][0]:,.4g} {unit}"
         facts.append(("hinges", f"{len(hinges)} after the inverse link, from {knots}"))
+    bent = " Hinges bend that prediction where the device saturates." if hinges else ""
+    if "regime" in recipe["link"]:
+        regime = Regime.from_dict(recipe["link"]["regime"])
+        of = regime.describe(MNASNET)
+        facts.append(("regime", f"{len(regime.hinges)} more hinges for architectures with {of}"))
+        bent += f" Architectures with {of} were measured under another limit and have their own."
     facts += [(f"xgboost `{key}`", f"{value:.6g}") for key, value in recipe["params"].items()]
     if recipe["additive"] is not None:
         first = ", ".join(f"`{key}` {value:.6g}" for key, value in recipe["additive"].items())
@@ -127,7 +135,6 @@ def _recipe(evaluation: Evaluation) -> str:
     if recipe["trim"] is not None:
         facts.append(("outliers", f"rows above {recipe['trim']:g} medians are not learned from"))
     where = "" if offset is None else f" The offset {offset:g} of the link is in {unit}."
-    bent = " Hinges bend that prediction where the device saturates." if hinges else ""
     means = paragraph(f"mean and std are those of the members' predictions in {unit}.{bent}{where}")
     members = [
         [str(m["seed"]), f"{m['fold'] + 1} of {N_FOLDS}", f"{m['rounds']:,}"]

@@ -26,6 +26,7 @@ from anb_export.recipe import Recipe, RecipeError, Standardised
 from anb_export.targets import get_target
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET, SearchSpace
 
 #: Where the committed recipes of all targets stand.
@@ -83,12 +84,15 @@ class CompactRecipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain data, as in ``recipes/compact.json``."""
+        link: dict[str, Any] = {
+            "power": self.link.power,
+            "offset": self.link.offset,
+            "hinges": [list(hinge) for hinge in self.link.hinges],
+        }
+        if self.link.regime is not None:
+            link["regime"] = self.link.regime.to_dict()
         return {
-            "link": {
-                "power": self.link.power,
-                "offset": self.link.offset,
-                "hinges": [list(hinge) for hinge in self.link.hinges],
-            },
+            "link": link,
             "params": dict(self.params),
             "additive": None if self.additive is None else dict(self.additive),
             "loss_scale": self.loss_scale,
@@ -200,16 +204,20 @@ class CompactRecipe:
 
 
 def _read_link(document: Any) -> Link:
-    if not isinstance(document, dict) or set(document) != {"power", "offset", "hinges"}:
+    keys = ("power", "offset", "hinges")
+    if not isinstance(document, dict) or document.keys() - {"regime"} != {*keys}:
         msg = f"compact recipe: link must have power, offset and hinges, found {document!r}"
         raise RecipeError(msg)
-    power, offset, hinges = (document[key] for key in ("power", "offset", "hinges"))
+    power, offset, hinges = (document[key] for key in keys)
     if not isinstance(hinges, list) or not all(isinstance(hinge, list) for hinge in hinges):
         msg = f"compact recipe: link: hinges must be a list of [knot, change], found {hinges!r}"
         raise RecipeError(msg)
     pairs: Any = tuple(tuple(hinge) for hinge in hinges)  # checked there
     try:
-        return Link(power, offset, pairs)
+        regime = Regime.from_dict(document["regime"]) if "regime" in document else None
+        if regime is not None:
+            regime.check(MNASNET)
+        return Link(power, offset, pairs, regime)
     except ArtifactError as error:
         msg = f"compact recipe: {error}"
         raise RecipeError(msg) from error

@@ -262,7 +262,8 @@ def _side(dataset: Dataset, training: Training, usual: NDArray[np.int64] | None)
     quality = dict(document["metrics"])
     if usual is not None:
         exact = [f.predict_exact(dataset.codes[usual]) for f in training.forests()]
-        mean = training.transform.inverse(np.stack(exact, axis=1)).mean(axis=1)
+        labels = np.stack(exact, axis=1)
+        mean = training.transform.inverse(labels, dataset.codes[usual]).mean(axis=1)
         measured = dataset.values[training.target][usual]
         quality["test_without_outliers"] = evaluate(measured, mean)
     return {

@@ -133,7 +133,8 @@ def measure(
         rows = slice(start, start + len(codes))
         symbols = codes_to_symbols(codes, approximation.space)
         mean[rows], std[rows], _ = approximation.predict(symbols)
-        members = np.stack([transform.inverse(f.predict_exact(codes)) for f in forests], axis=1)
+        labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
+        members = transform.inverse(labels, codes)
         full_mean[rows], full_std[rows] = members.mean(axis=1), members.std(axis=1)
     difference = mean - full_mean
     own = float(full_std.mean())

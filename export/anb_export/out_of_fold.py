@@ -83,7 +83,7 @@ class FoldTask:
             If a prediction is outside the domain of the link.
         """
         labels = np.array(json.loads(self.path.read_bytes())["labels"]).T
-        predicted = self.recipe.transform.inverse(labels)
+        predicted = self.recipe.transform.inverse(labels, self.held_codes)
         if not np.isfinite(predicted).all():
             msg = f"{self.path.name}: a member left the domain of its link; choose another link"
             raise AnbError(msg)

@@ -44,8 +44,17 @@ class LabelTransform(Protocol):
         """Map targets to training labels."""
         ...
 
-    def inverse(self, label: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map labels, or predictions of them, to targets."""
+    def inverse(
+        self, label: NDArray[np.float64], codes: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float64]:
+        """Map labels, or predictions of them, to targets.
+
+        Parameters
+        ----------
+        label : ndarray of float64, shape (N,) or (N, M)
+        codes : ndarray of uint8, shape (N, n_genes), optional
+            The architectures; needed where the link has a regime.
+        """
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,9 +81,11 @@ class Standardised:
         """Map targets to standardised labels."""
         return (self.link.forward(y) - self.mean) / self.std
 
-    def inverse(self, label: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map standardised labels to targets."""
-        return self.link.inverse(label * self.std + self.mean)
+    def inverse(
+        self, label: NDArray[np.float64], codes: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float64]:
+        """Map standardised labels to targets; see `LabelTransform.inverse`."""
+        return self.link.inverse(label * self.std + self.mean, codes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the transform as plain data for JSON."""
@@ -176,7 +187,7 @@ class Recipe:
         }
 
     def training_dict(self) -> dict[str, Any]:
-        """Return `to_dict` without what training does not see: the hinges of the link."""
+        """Return `to_dict` without what training does not see: hinges and regime of the link."""
         document = self.to_dict()
         transform = dict(document["transform"])
         if "link" in transform:

@@ -29,6 +29,7 @@ from onnx import TensorProto, numpy_helper
 from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
@@ -80,7 +81,9 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
         "Mul", builder.cast(total, TensorProto.DOUBLE), builder.constant(ensemble.scale, np.float64)
     )
     u = builder.add("Add", scaled, builder.constant(ensemble.shift, np.float64))
-    add_ensemble_outputs(builder, invert_link(builder, ensemble.link, u), ensemble.n_members)
+    inside = rows_inside(builder, ensemble.link.regime, space)
+    y = invert_link(builder, ensemble.link, u, inside)
+    add_ensemble_outputs(builder, y, ensemble.n_members)
     model = make_model(builder, space=space, n_members=ensemble.n_members, card=card)
     content = serialise(model)
     raw = entries.tobytes()
@@ -100,9 +103,21 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     )
 
 
-def invert_link(builder: GraphBuilder, link: Link, u: str) -> str:
+def rows_inside(builder: GraphBuilder, regime: Regime | None, space: SearchSpace) -> str:
+    """Return bool [N, 1]: whether architectures are inside the regime; "" where there is none."""
+    if regime is None:
+        return ""
+    regime.check(space)
+    position = space.positions[regime.gene]
+    inside = np.isin(np.arange(space.gene_sizes[position]), regime.codes)
+    code = builder.add("Gather", INPUT, builder.constant(position, np.int64), axis=1)
+    table = builder.constant(inside[:, None], np.bool_)
+    return builder.add("Gather", table, builder.cast(code, TensorProto.INT32), axis=0)
+
+
+def invert_link(builder: GraphBuilder, link: Link, u: str, inside: str) -> str:
     """Append the steps of the inverse link to the float64 tensor `u`."""
-    y, hinges = u, iter(link.hinges)
+    y, bends = u, iter(link.bends)
     for step in link.inverse_steps:
         if step == "square":
             y = builder.add("Mul", y, y)
@@ -113,9 +128,10 @@ def invert_link(builder: GraphBuilder, link: Link, u: str) -> str:
         elif step == "reflect":
             y = builder.add("Sub", builder.constant(link.offset, np.float64), y)
         else:
-            knot, change, zero = (builder.constant(v, np.float64) for v in (*next(hinges), 0.0))
+            knot, change, zero = (builder.constant(v, np.float64) for v in (*next(bends), 0.0))
             above = builder.add("Max", builder.add("Sub", y, knot), zero)
-            y = builder.add("Add", y, builder.add("Mul", above, change))
+            bent = builder.add("Add", y, builder.add("Mul", above, change))
+            y = bent if step == "hinge" else builder.add("Where", inside, bent, y)
     return y
 
 

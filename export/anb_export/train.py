@@ -361,9 +361,8 @@ def predict_ensemble(
     forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     """Return the members' exact predictions in the target's unit: float64 [n, n_members]."""
-    return np.stack(
-        [recipe.transform.inverse(forest.predict_exact(codes)) for forest in forests], axis=1
-    )
+    labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
+    return recipe.transform.inverse(labels, codes)
 
 
 def _metrics(

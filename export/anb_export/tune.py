@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.bending import bend
 from anb_export.compact import CompactRecipe, load_recipes
 from anb_export.dataset import Dataset
 from anb_export.files import to_json, write_atomically
 from anb_export.metrics import evaluate
-from anb_export.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
-from anb_export.recalibrate import apply_hinges, cross_fitted, fit_hinges
-from anb_export.recipe import Recipe
+from anb_export.recalibrate import cross_fitted
+from anb_export.recipe import Recipe, RecipeError
 from anb_export.targets import get_target
 from anb_export.train import boost
 from anb_onnx.errors import AnbError
@@ -219,12 +219,15 @@ class CrossValidation:
 
         booster = boost(recipe, seed, matrix(fit), matrix(stop))
         label = booster.predict(matrix(rows))
-        return _bounded(recipe, label.astype(np.float64))
+        return _bounded(recipe, label.astype(np.float64), self.dataset.codes[rows])
 
 
-def _bounded(recipe: Recipe, label: NDArray[np.float64]) -> NDArray[np.float64]:
+def _bounded(
+    recipe: Recipe, label: NDArray[np.float64], codes: NDArray[np.uint8]
+) -> NDArray[np.float64]:
     # A wild trial may leave the link's domain; such a prediction is simply very bad, not NaN.
-    return np.nan_to_num(recipe.transform.inverse(label), nan=1e12, posinf=1e12, neginf=-1e12)
+    y = recipe.transform.inverse(label, codes)
+    return np.nan_to_num(y, nan=1e12, posinf=1e12, neginf=-1e12)
 
 
 def tune(
@@ -317,17 +320,7 @@ def tune(
         finalists[-1]["recipe"] = compact
     best = min(finalists, key=lambda f: (f["score"], f["trial"]))
     chosen: CompactRecipe = best["recipe"]
-    # The same ensembles that will calibrate the artifact; see `recalibrate`.
-    oof = predict_out_of_fold(
-        dataset,
-        target,
-        pool,
-        chosen,
-        tuple(range(1, N_OOF_MEMBERS + 1)),
-        storage.parent / "out_of_fold" / target,
-    )
-    hinges = fit_hinges(oof.mean, oof.measured)
-    chosen = replace(chosen, link=replace(chosen.link, hinges=hinges))
+    chosen, out_of_fold = bend(dataset, pool, target, chosen, storage.parent)
     return {
         "recipe": chosen.to_dict(),
         "study": {
@@ -342,10 +335,7 @@ def tune(
             ],
             "best_by_link": _best_by_link(complete),
             "additive_stage": _additive_gains(complete),
-            "out_of_fold": {
-                "without_hinges": evaluate(oof.measured, oof.mean),
-                "with_hinges": evaluate(oof.measured, apply_hinges(oof.mean, hinges)),
-            },
+            "out_of_fold": out_of_fold,
         },
     }
 
@@ -380,6 +370,21 @@ def _additive_gains(trials: list[Any]) -> dict[str, dict[str, dict[str, float]]]
         for _, pair in sorted(pairs.items())
         if len(pair) == 3
     }
+
+
+def read_entry(path: Path, target: str) -> dict[str, Any]:
+    """Return a target's entry of a file of recipes.
+
+    Raises
+    ------
+    RecipeError
+        If the file is missing or malformed, or has no recipe for the target.
+    """
+    if target not in load_recipes(path):
+        msg = f"{path} has no recipe for {target!r}; make one with `anb-export tune`"
+        raise RecipeError(msg)
+    entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[target]
+    return entry
 
 
 def store_recipe(path: Path, target: str, entry: dict[str, Any]) -> None:

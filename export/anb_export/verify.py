@@ -203,8 +203,8 @@ def _xgboost_members(training: Training, codes: NDArray[np.uint8]) -> NDArray[np
         booster.load_model(bytearray(content))
         # Without iteration_range, inplace_predict would stop at the best iteration.
         label = booster.inplace_predict(rows, iteration_range=(0, booster.num_boosted_rounds()))
-        columns.append(training.transform.inverse(label.astype(np.float64)))
-    return np.stack(columns, axis=1)
+        columns.append(label.astype(np.float64))
+    return training.transform.inverse(np.stack(columns, axis=1), codes)
 
 
 def _short(value: float) -> float:

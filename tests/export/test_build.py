@@ -41,6 +41,7 @@ from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import Catalog
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET
 from anb_onnx.tables import TableEnsemble
 
@@ -395,7 +396,8 @@ def test_hinges_reach_the_artifact_without_any_training(
     plain = done.built["accuracy"]
     symbols = symbols_of(CODES, MNASNET)
     low, high = (float(q) for q in np.quantile(plain.ensemble.predict(symbols)[0], [0.3, 0.8]))
-    link = Link("-1", 80.0, ((low, -0.5), (high, 1.5)))
+    regime = Regime("block6_k", (1,), ((low, 0.5),))
+    link = Link("-1", 80.0, ((low, -0.5), (high, 1.5)), regime)
     recipes = {"accuracy": replace(RECIPE, link=link)}
     states: list[str] = []
     (bent,) = build(
@@ -412,6 +414,9 @@ def test_hinges_reach_the_artifact_without_any_training(
     )
     y = y + np.where(y > low, (y - low) * -0.5, 0.0)
     y = y + np.where(y > high, (y - high) * 1.5, 0.0)
+    inside = CODES[:, MNASNET.positions["block6_k"]] == 1
+    assert 0.3 < inside.mean() < 0.7
+    y = y + np.where(inside[:, None] & (y > low), (y - low) * 0.5, 0.0)
     wanted = [y.mean(axis=1), y.std(axis=1), y]
     for engine in ("native", "onnxruntime", "numpy"):
         with anb_onnx.load(path=tmp_path / "out" / "accuracy.onnx", engine=engine) as surrogate:

@@ -30,6 +30,7 @@ from anb_export.tune import store_recipe
 from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET
 
 from .pair_models import genes_of_pairs, predict, space_of, symbols_of
@@ -329,9 +330,30 @@ def link(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in document.items() if value is not ...}
 
 
-def test_training_does_not_see_hinges(dataset: Dataset) -> None:
+REGIME = Regime("block5_l", (3,), ((60.0, -0.5), (65.0, 0.25)))
+
+
+def test_a_regime_is_part_of_a_recipe() -> None:
+    compact = replace(EVERY, link=replace(EVERY.link, regime=REGIME))
+    document = json.loads(json.dumps(compact.to_dict()))
+    assert document["link"]["regime"] == REGIME.to_dict()
+    assert CompactRecipe.from_dict(document) == compact
+    assert "regime" not in EVERY.to_dict()["link"]
+    for regime, message in (
+        (None, "regime: must have gene, codes and hinges, found None"),
+        ({**REGIME.to_dict(), "gene": "block7_l"}, "gene 'block7_l' is not in search space"),
+        ({**REGIME.to_dict(), "codes": [4]}, "code 4 of gene 'block5_l' is out of range"),
+    ):
+        bad = {**document, "link": {**document["link"], "regime": regime}}
+        with pytest.raises(RecipeError, match=f"compact recipe: .*{message}"):
+            CompactRecipe.from_dict(bad)
+
+
+@pytest.mark.parametrize("regime", [None, REGIME], ids=["hinges", "and a regime"])
+def test_training_does_not_see_hinges(regime: Regime | None, dataset: Dataset) -> None:
     rows = np.arange(10, 90)
-    bent, plain = EVERY, replace(EVERY, link=Link("-1", 80.0))
+    bent = replace(EVERY, link=replace(EVERY.link, regime=regime))
+    plain = replace(EVERY, link=Link("-1", 80.0))
     one, other = (compact.recipe(dataset, "accuracy", rows) for compact in (bent, plain))
     assert one.to_dict() != other.to_dict()
     assert one.training_dict() == other.training_dict() == other.to_dict()
@@ -342,7 +364,8 @@ def test_training_does_not_see_hinges(dataset: Dataset) -> None:
     labels = one.transform.forward(y)
     np.testing.assert_array_equal(labels, other.transform.forward(y))
     # What users get is corrected.
-    assert (one.transform.inverse(labels) != other.transform.inverse(labels)).any()
+    codes = dataset.codes[rows]
+    assert (one.transform.inverse(labels, codes) != other.transform.inverse(labels)).any()
     direct = replace(one, transform=EVERY.link), replace(one, transform=Link("-1", 80.0))
     assert direct[0].training_dict() == direct[1].training_dict() == direct[1].to_dict()
 
@@ -465,14 +488,18 @@ def test_committed_recipes_are_sound(published: Dataset) -> None:
         labels = recipe.transform.forward(y)
         assert np.isfinite(labels).all(), name
         assert isinstance(recipe.transform, Standardised)
-        hinges = compact.link.hinges
-        plain = replace(recipe.transform, link=replace(compact.link, hinges=()))
+        plain = Standardised(
+            Link(compact.link.power, compact.link.offset),
+            recipe.transform.mean,
+            recipe.transform.std,
+        )
         np.testing.assert_allclose(plain.inverse(labels), y, rtol=1e-9)
         # Hinges correct predictions, not measurements; they keep their order and their range.
-        corrected = Link("1", None, hinges).inverse(np.unique(y))
-        assert (np.diff(corrected) > 0).all(), name
-        assert all(y.min() < knot < y.max() for knot, _ in hinges), name
-        assert 0.5 < np.std(corrected) / np.std(np.unique(y)) < 2, name
+        for hinges in (compact.link.hinges, compact.link.bends):
+            corrected = Link("1", None, hinges).inverse(np.unique(y))
+            assert (np.diff(corrected) > 0).all(), name
+            assert all(y.min() < knot < y.max() for knot, _ in hinges), name
+            assert 0.5 < np.std(corrected) / np.std(np.unique(y)) < 2, name
         assert len(rows) > 0.97 * np.isfinite(published.values[name]).sum(), name
 
 

@@ -7,9 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from anb_export import recalibrate as module
-from anb_export.recalibrate import Hinges, apply_hinges, cross_fitted, fit_hinges
+from anb_export.recalibrate import (
+    Hinges,
+    apply_hinges,
+    cross_fitted,
+    fit_hinges,
+    fit_regime,
+)
 
+from anb_onnx.architecture import sample
 from anb_onnx.links import Link
+from anb_onnx.space import MNASNET
 
 
 def saturating(x: np.ndarray) -> np.ndarray:
@@ -68,6 +76,54 @@ def test_a_map_with_its_corners_at_the_knots_is_found() -> None:
     changes = [0.5 - 1, 2.0 / 0.5 - 1, 0.25 / 2.0 - 1, 1.5 / 0.25 - 1]
     assert [change for _, change in hinges] == pytest.approx(changes, rel=0.05)
     np.testing.assert_allclose(apply_hinges(predicted, hinges), true, atol=2)
+
+
+def two_kinds(
+    n: int = 3000, noise: float = 30.0, limit: float = 1400.0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions, measurements, codes, and the map; block5_l = 4 has a limit of its own."""
+    predicted, _ = draw(saturating, n, seed=seed)
+    codes = sample(n, seed=seed)
+    inside = codes[:, MNASNET.positions["block5_l"]] == 3
+    true = np.where(inside, np.minimum(predicted, limit), saturating(predicted))
+    return predicted, true + noise * np.random.default_rng(seed).normal(size=n), codes, true
+
+
+def test_a_regime_is_found() -> None:
+    predicted, measured, codes, true = two_kinds()
+    hinges, regime = fit_regime(predicted, measured, codes)
+    assert regime is not None
+    assert (regime.gene, regime.codes) == ("block5_l", (3,))
+    link = Link("1", None, hinges, regime)
+    assert rms(link.inverse(predicted, codes) - true) < 25
+    common = apply_hinges(predicted, fit_hinges(predicted, measured))
+    assert rms(common - true) > 200
+    # The hinges of the rest are those of the rest alone.
+    inside = regime.contains(codes, MNASNET)
+    assert hinges == fit_hinges(predicted[~inside], measured[~inside])
+    # Both kinds keep their order.
+    for rows in (inside, ~inside):
+        y = link.inverse(np.sort(predicted[rows]), codes[rows])
+        assert (np.diff(y) > 0).all()
+    # Changes of nothing, where slopes are at their bound, are left out.
+    assert all(abs(change) > 1e-9 for _, change in (*hinges, *regime.hinges))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@BY_MAP
+def test_no_regime_where_all_are_alike(true: Callable[[np.ndarray], np.ndarray], seed: int) -> None:
+    predicted, measured = draw(true, seed=seed)
+    hinges, regime = fit_regime(predicted, measured, sample(len(predicted), seed=seed))
+    assert regime is None
+    assert hinges == fit_hinges(predicted, measured)
+
+
+def test_no_regime_of_a_few_rows() -> None:
+    """Nor where there is nothing to gain at all."""
+    predicted, measured, codes, _ = two_kinds(n=700)  # 175 with four layers
+    _, regime = fit_regime(predicted, measured, codes)
+    assert regime is None or regime.gene != "block5_l"
+    assert fit_regime(predicted, predicted, codes) == ((), None)
 
 
 @BY_MAP

@@ -15,6 +15,7 @@ from anb_export.table_form import TableModel, build_table_model
 from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import POWERS, Link
+from anb_onnx.regimes import Regime
 from anb_onnx.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
@@ -108,6 +109,31 @@ def test_hinges(link: Link, n_hinges: int, n_members: int) -> None:
     assert (found[2] != without[2]).any() == bool(n_hinges)
     if n_members == 1:
         np.testing.assert_array_equal(found[0].argmax(), without[0].argmax())
+
+
+@pytest.mark.parametrize("n_members", [1, 8])
+@pytest.mark.parametrize(("gene", "codes"), [("g0 1", (1, 2)), ("g2 1", (0,)), ("g3 0", (2,))])
+def test_regimes(gene: str, codes: tuple[int, ...], n_members: int) -> None:
+    from onnx.reference import ReferenceEvaluator
+
+    every = all_codes(SMALL)
+    ensemble = bent(ensemble_of(SMALL, n_members, Link("-1/2")), every, 4)
+    *hinges, low, high = ensemble.link.hinges
+    regime = Regime(gene, codes, (low, high))
+    link = replace(ensemble.link, hinges=tuple(hinges), regime=regime)
+    ensemble = replace(ensemble, link=link)
+    content = build_table_model(ensemble, CARD).content
+    for level in LEVELS:
+        for batch in (1, 7, len(every)):
+            assert_same_bits(run(content, every, level=level, batch=batch), ensemble, every)
+    none = run(content, every[:0])
+    assert [array.shape for array in none] == [(0,), (0,), (0, n_members)]
+    proto = onnx.load_from_string(content)
+    assert [(o.domain, o.version) for o in proto.opset_import] == [("", 10)]
+    assert [node.op_type for node in proto.graph.node].count("Where") == 2
+    onnx.checker.check_model(proto, full_check=True)
+    outputs = ReferenceEvaluator(proto).run(["mean", "std", "members"], {"architectures": every})
+    assert_same_bits(outputs, ensemble, every)
 
 
 def test_hinges_use_standard_operators_of_an_old_opset_only() -> None:

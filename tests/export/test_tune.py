@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from anb_export import out_of_fold
+from anb_export import bending, out_of_fold
 from anb_export import tune as module
 from anb_export.cli import main
 from anb_export.compact import CompactRecipe, load_recipes
@@ -35,8 +35,10 @@ from anb_export.tune import (
     tune,
 )
 
+from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
 
 from .pair_models import predict
 
@@ -56,7 +58,7 @@ def small() -> Iterator[None]:
         patch.setattr(module, "N_TUNING_FOLDS", 3)
         patch.setattr(module, "N_FINALISTS", 2)
         patch.setattr(module, "N_FINAL_MEMBERS", 2)
-        patch.setattr(module, "N_OOF_MEMBERS", 2)
+        patch.setattr(bending, "N_OOF_MEMBERS", 2)
         patch.setattr(out_of_fold, "N_OOF_FOLDS", 2)
         yield
 
@@ -334,38 +336,48 @@ def test_a_study(dataset: Dataset, split: Split, tmp_path: Path) -> None:
         assert chosen.additive["lambda"] == picked.params["additive.lambda"]
 
 
+@pytest.mark.parametrize("regime", [None, Regime("block0_e", (1,), ((0.0, 0.25),))])
 def test_hinges_are_fitted_to_out_of_fold_predictions(
-    dataset: Dataset, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    regime: Regime | None,
+    dataset: Dataset,
+    split: Split,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = []
 
-    def spy(predicted: np.ndarray, measured: np.ndarray) -> Any:
+    def spy(predicted: np.ndarray, measured: np.ndarray, codes: np.ndarray) -> Any:
         low, high = (float(q) for q in np.quantile(predicted, [0.3, 0.6]))
-        calls.append((predicted, measured, low, high))
-        return ((low, -0.25), (high, 0.5))
+        calls.append((predicted, measured, codes, low, high))
+        return ((low, -0.25), (high, 0.5)), regime
 
-    monkeypatch.setattr(module, "fit_hinges", spy)
+    monkeypatch.setattr(bending, "fit_regime", spy)
     entry = run(dataset, split, tmp_path, 2)
     assert entry == json.loads(json.dumps(entry))
     chosen, record = CompactRecipe.from_dict(entry["recipe"]), entry["study"]["out_of_fold"]
-    ((predicted, measured, low, high),) = calls
+    ((predicted, measured, codes, low, high),) = calls
     assert chosen.link.hinges == ((low, -0.25), (high, 0.5))
+    assert chosen.link.regime == regime
     # They lie where a build would look for them, and are those of the recipe without hinges.
     folder = tmp_path / "out_of_fold" / "accuracy"
     assert sorted(p.name for p in folder.iterdir()) == ["fold_00.json", "fold_01.json"]
     before = [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
-    plain = replace(chosen, link=replace(chosen.link, hinges=()))
+    plain = replace(chosen, link=replace(chosen.link, hinges=(), regime=None))
     oof = out_of_fold.predict_out_of_fold(dataset, "accuracy", split.pool, plain, (1, 2), folder)
     assert [path.stat().st_mtime_ns for path in sorted(folder.iterdir())] == before
     np.testing.assert_array_equal(predicted, oof.mean)
     np.testing.assert_array_equal(measured, oof.measured)
     assert sorted(oof.rows) == sorted(split.pool)
+    np.testing.assert_array_equal(codes, dataset.codes[oof.rows])
     bent = predicted + np.maximum(predicted - low, 0) * -0.25
     bent = bent + np.maximum(bent - high, 0) * 0.5
+    if regime is not None:
+        bent = np.where(codes[:, 0] == 1, bent + np.maximum(bent, 0) * 0.25, bent)
     for name, values in (("without_hinges", predicted), ("with_hinges", bent)):
         assert record[name]["n"] == len(split.pool)
         assert record[name]["mae"] == pytest.approx(np.abs(values - measured).mean(), rel=1e-9)
-    assert record["with_hinges"]["kendall_tau"] == record["without_hinges"]["kendall_tau"]
+    same = record["with_hinges"]["kendall_tau"] == record["without_hinges"]["kendall_tau"]
+    assert same == (regime is None)
     assert record["with_hinges"]["mae"] != record["without_hinges"]["mae"]
 
 
@@ -501,7 +513,7 @@ def test_wild_predictions_are_bad_not_nan() -> None:
     )
     made = recipe.recipe(dataset, "accuracy", np.arange(2))
     with np.errstate(divide="ignore"):
-        found = module._bounded(made, np.array([-3.0, 0.0, np.nan]))
+        found = module._bounded(made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0))
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[[0, 2]], [1e12, 1e12])
 
@@ -535,6 +547,29 @@ def test_refusals(dataset: Dataset, split: Split, tmp_path: Path) -> None:
     empty = replace(dataset, values={**dataset.values, "accuracy": nothing})
     with pytest.raises(AnbError, match="none of the 102 records has a value for 'accuracy'"):
         run(empty, split, tmp_path)
+
+
+def test_refit(
+    dataset: Dataset, study: Path, split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last step alone, from what a study left: the same recipe, and nothing is trained."""
+    entry = run(dataset, split, tmp_path, 2)
+    wrong = json.loads(json.dumps(entry))
+    wrong["recipe"]["link"]["hinges"] = [[60.0, -0.5]]
+    wrong["study"]["out_of_fold"] = {}
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    store_recipe(before, "accuracy", wrong)
+    folder = tmp_path / "out_of_fold" / "accuracy"
+    times = [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
+    command = ["tune", "--dataset", study / "anb_dataset_jsons.tar.gz", "--study", tmp_path]
+    command = [*map(str, [*command, "--refit", before, "--out", after])]
+    assert main([*command, "--target", "accuracy"]) == 0
+    assert json.loads(after.read_bytes()) == {"accuracy": entry}
+    assert [path.stat().st_mtime_ns for path in sorted(folder.iterdir())] == times
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in printed] == ["without hinges", "with hinges"]
+    assert main([*command, "--target", "latency_vck190"]) == 2
+    assert "before.json has no recipe for 'latency_vck190'" in capsys.readouterr().err
 
 
 def test_command(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

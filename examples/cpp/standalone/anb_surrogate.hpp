@@ -631,16 +631,24 @@ inline std::string sha256(const Bytes& content) {
 namespace anb {
 
 // The steps of an inverse link, made of correctly rounded float64 operations.
-enum class Step { square, sqrt, reciprocal, reflect, hinge };
+enum class Step { square, sqrt, reciprocal, reflect, hinge, regime };
 
 struct Hinge {
   double knot = 0, change = 0;
+};
+
+// Further hinges, for the architectures with some choices of one gene only.
+struct Regime {
+  std::size_t gene = 0;              // its number among all genes
+  std::vector<std::uint8_t> inside;  // 1 or 0 for each code of it
+  std::vector<Hinge> hinges;         // one for each Step::regime
 };
 
 struct Link {
   std::vector<Step> inverse;
   double offset = 0;           // of Step::reflect
   std::vector<Hinge> hinges;  // one for each Step::hinge
+  std::optional<Regime> regime;
 };
 
 // Where the integer tables lie in the ONNX file, and how their sums are scaled.
@@ -772,7 +780,7 @@ class Manifest {
       : folder_(std::move(folder)), space_(read_space(document)) {
     const Json& targets = document.at("targets");
     for (std::size_t i = 0; i < targets.names().size(); ++i) {
-      targets_.push_back(read_target(targets.names()[i], targets.items()[i]));
+      targets_.push_back(read_target(targets.names()[i], targets.items()[i], space_));
     }
     if (const Json* golden = document.find("golden")) golden_ = read_golden(*golden);
   }
@@ -826,7 +834,8 @@ class Manifest {
     bytes = json.at("bytes").integer(max_file_bytes);
   }
 
-  static Target read_target(const std::string& name, const Json& json) {
+  static Target read_target(const std::string& name, const Json& json,
+                            const SearchSpace& space) {
     Target target;
     target.name = name;
     target.metric = json.at("metric").string();
@@ -842,7 +851,7 @@ class Manifest {
     read_file_facts(json, target.file, target.sha256, target.bytes);
     if (const Json* tables = json.find("tables")) {
       target.tables = read_tables(*tables, target);
-      target.link = read_link(json.at("link"));
+      target.link = read_link(json.at("link"), space);
     }
     if (const Json* calibration = json.find("calibration")) {
       target.calibration = read_calibration(*calibration);
@@ -850,7 +859,7 @@ class Manifest {
     return target;
   }
 
-  static Link read_link(const Json& json) {
+  static Link read_link(const Json& json, const SearchSpace& space) {
     Link link;
     for (const Json& step : json.at("inverse").array()) {
       const std::string& name = step.string();
@@ -864,19 +873,60 @@ class Manifest {
         link.inverse.push_back(Step::reflect);
         link.offset = json.at("offset").number();
       } else if (name == "hinge") {
-        const std::size_t number = link.hinges.size();
-        const std::vector<Json>& hinges = json.at("hinges").array();
-        if (number >= hinges.size() || hinges[number].array().size() != 2) {
-          json.at("hinges").fail("one [knot, change] for each step hinge");
-        }
-        const std::vector<Json>& parts = hinges[number].array();
         link.inverse.push_back(Step::hinge);
-        link.hinges.push_back({parts[0].number(), parts[1].number()});
+      } else if (name == "regime") {
+        link.inverse.push_back(Step::regime);
       } else {
-        step.fail("square, sqrt, reciprocal, reflect or hinge, not '" + name + "'");
+        step.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + name + "'");
       }
     }
+    const auto steps = [&](Step wanted) {
+      return static_cast<std::size_t>(
+          std::count(link.inverse.begin(), link.inverse.end(), wanted));
+    };
+    if (steps(Step::hinge) > 0) {
+      link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
+    }
+    if (steps(Step::regime) > 0 || json.find("regime")) {
+      link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
+    }
     return link;
+  }
+
+  static std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
+                                        const std::string& step) {
+    std::vector<Hinge> hinges;
+    bool pairs = true;
+    for (const Json& hinge : json.array()) {
+      const std::vector<Json>& parts = hinge.array();
+      pairs &= parts.size() == 2;
+      if (pairs) hinges.push_back({parts[0].number(), parts[1].number()});
+    }
+    if (!pairs || hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
+    return hinges;
+  }
+
+  static Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
+    Regime regime;
+    const std::string& name = json.at("gene").string();
+    const std::vector<Gene>& genes = space.genes();
+    while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
+    if (regime.gene == genes.size()) {
+      json.at("gene").fail("a gene of search space " + space.name() + ", not '" + name + "'");
+    }
+    regime.inside.resize(genes[regime.gene].choices.size());
+    std::vector<std::uint64_t> codes;
+    for (const Json& code : json.at("codes").array()) {
+      codes.push_back(code.integer(regime.inside.size() - 1));
+    }
+    if (codes.empty() ||
+        std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
+      json.at("codes").fail("one or more, that increase");
+    }
+    for (const std::uint64_t code : codes) regime.inside[code] = 1;
+    regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
+    if (regime.hinges.empty()) json.at("hinges").fail("one or more");
+    return regime;
   }
 
   static Tables read_tables(const Json& json, const Target& target) {
@@ -1024,6 +1074,7 @@ struct Scratch {
   alignas(64) std::int32_t totals[M * step_rows];  // the members of a row side by side
   alignas(64) std::int32_t lanes[M * step_rows];   // the rows of a member side by side
   alignas(64) double y[M * step_rows];             // likewise
+  alignas(64) std::int64_t inside[step_rows];      // 1 for rows inside a regime; as wide as y
 
   explicit Scratch(std::size_t) {}
 };
@@ -1032,6 +1083,7 @@ template <>
 struct Scratch<0> {
   std::vector<std::int32_t> totals, lanes;
   std::vector<double> y;
+  std::int64_t inside[step_rows];
 
   explicit Scratch(std::size_t m_count)
       : totals(m_count * step_rows), lanes(totals.size()), y(totals.size()) {}
@@ -1059,8 +1111,9 @@ ANB_INLINE void transpose(const std::int32_t* totals, std::size_t m_count, std::
   }
 }
 
-// From the totals of a step to its predictions, vectorised over the rows.
-template <int M>
+// From the totals of a step to its predictions, vectorised over the rows. R: whether the link has
+// a regime; without one, not even code for it may be there, which costs 3 % (measured).
+template <int M, bool R>
 ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& link,
                        const Tables& tables, float* mean, float* std, float* members) {
   const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
@@ -1071,6 +1124,7 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
   transpose<M>(&scratch.totals[0], m_count, &scratch.lanes[0]);
   for (std::size_t i = 0; i < n; ++i) y[i] = lanes[i] * scale + shift;
   auto hinge = link.hinges.begin();
+  [[maybe_unused]] const Hinge* regime_hinge = R ? link.regime->hinges.data() : nullptr;
   for (const Step step : link.inverse) {
     switch (step) {
       case Step::square:
@@ -1093,6 +1147,18 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
         }
         break;
       }
+      case Step::regime:
+        if constexpr (R) {
+          const auto [knot, change] = *regime_hinge++;
+          for (std::size_t m = 0; m < m_count; ++m) {
+            for (std::size_t r = 0; r < step_rows; ++r) {
+              const double before = y[m * step_rows + r], above = before - knot;
+              const double bent = before + (above > 0 ? above : 0.0) * change;
+              y[m * step_rows + r] = scratch.inside[r] ? bent : before;
+            }
+          }
+        }
+        break;
     }
   }
   // From the first member to the last: addition rounds, so its order is part of the contract.
@@ -1360,20 +1426,8 @@ class Surrogate {
   // have no meaning then.
   void predict(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
                float* members = nullptr) const {
-    if (!unrolled_.empty()) {
-      switch (n_members()) {
-        case 1: return run<1>(codes, n, mean, std, members);
-        case 2: return run<2>(codes, n, mean, std, members);
-        case 3: return run<3>(codes, n, mean, std, members);
-        case 4: return run<4>(codes, n, mean, std, members);
-        case 5: return run<5>(codes, n, mean, std, members);
-        case 6: return run<6>(codes, n, mean, std, members);
-        case 7: return run<7>(codes, n, mean, std, members);
-        case 8: return run<8>(codes, n, mean, std, members);
-        case 16: return run<16>(codes, n, mean, std, members);
-      }
-    }
-    run<0>(codes, n, mean, std, members);
+    target_.link->regime ? choose<true>(codes, n, mean, std, members)
+                         : choose<false>(codes, n, mean, std, members);
   }
 
   struct Prediction {
@@ -1438,7 +1492,27 @@ class Surrogate {
     }
   }
 
-  template <int M>
+  // Runs the code for the number of members and, if R, for a regime.
+  template <bool R>
+  void choose(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
+              float* members) const {
+    if (!unrolled_.empty()) {
+      switch (n_members()) {
+        case 1: return run<1, R>(codes, n, mean, std, members);
+        case 2: return run<2, R>(codes, n, mean, std, members);
+        case 3: return run<3, R>(codes, n, mean, std, members);
+        case 4: return run<4, R>(codes, n, mean, std, members);
+        case 5: return run<5, R>(codes, n, mean, std, members);
+        case 6: return run<6, R>(codes, n, mean, std, members);
+        case 7: return run<7, R>(codes, n, mean, std, members);
+        case 8: return run<8, R>(codes, n, mean, std, members);
+        case 16: return run<16, R>(codes, n, mean, std, members);
+      }
+    }
+    run<0, R>(codes, n, mean, std, members);
+  }
+
+  template <int M, bool R>
   void run(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
            float* members) const {
     constexpr std::size_t rows = detail::step_rows;
@@ -1448,8 +1522,9 @@ class Surrogate {
     const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
                           float* mean_here, float* std_here, float* members_here) {
       if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
-      detail::finish<M>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
-                        members_here);
+      if constexpr (R) mark_inside(here, &scratch.inside[0]);
+      detail::finish<M, R>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
+                           members_here);
     };
     std::size_t row = 0;
     for (; n - row >= rows; row += rows) {
@@ -1474,6 +1549,15 @@ class Surrogate {
     if (members) {
       std::memcpy(members + row * m_count, spare_members, left * m_count * sizeof(float));
     }
+  }
+
+  // Says which rows of a step, whose codes are in range, are inside the link's regime.
+  void mark_inside(const std::uint8_t* codes, std::int64_t* inside) const {
+    const Regime& regime = *target_.link->regime;
+    const std::uint8_t* of_code = regime.inside.data();
+    const std::size_t genes = n_genes();
+    codes += regime.gene;
+    for (std::size_t r = 0; r < detail::step_rows; ++r) inside[r] = of_code[codes[r * genes]];
   }
 
   template <int M>

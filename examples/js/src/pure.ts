@@ -10,7 +10,7 @@ export * from "./calibration.js";
 export * from "./catalog.js";
 export * from "./encoding.js";
 export * from "./errors.js";
-export { Link, type Step } from "./link.js";
+export { type Hinge, Link, type Regime, type Step } from "./link.js";
 export * from "./space.js";
 export * from "./surrogate.js";
 export { type Outputs, TableEngine } from "./tables.js";

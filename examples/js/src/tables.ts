@@ -1,5 +1,5 @@
 import { ArtifactError, show } from "./errors.js";
-import { Link } from "./link.js";
+import { Link, type Regime } from "./link.js";
 import type { SearchSpace } from "./space.js";
 
 /** Where the manifest says the tables lie in the ONNX file, and how sums become predictions. */
@@ -28,7 +28,7 @@ const BLOCK = 256;
  *
  *     total[m] = sum over pairs (a, b) of table_ab[s[a], s[b], m]     int32
  *     u[m]     = total[m] * scale + shift                             float64, two roundings
- *     y[m]     = inverse link of u[m]                                 float64
+ *     y[m]     = inverse link of u[m], by the architecture's regime   float64
  *     mean     = (y[0] + y[1] + ...) / M;  std = sqrt(((y[0] - mean)^2 + ...) / M)
  *
  * and each output rounded once to float32. JavaScript numbers are float64 and never fused, so
@@ -50,6 +50,8 @@ export class TableEngine {
   readonly #first: Int32Array;
   readonly #symbols: Int32Array;
   readonly #values: Float64Array;
+  /** Per row: whether it is inside the link's regime. */
+  readonly #inside = new Uint8Array(BLOCK);
 
   constructor(
     readonly space: SearchSpace,
@@ -112,7 +114,7 @@ export class TableEngine {
       const view = new DataView(entries.buffer.slice(0));
       for (let i = 0; i < count; i++) entries[i] = view.getInt32(4 * i, true);
     }
-    const link = Link.fromDocument(entry.link, source);
+    const link = Link.fromDocument(entry.link, source, space);
     return new TableEngine(space, entries, t.members, t.scale, t.shift, link);
   }
 
@@ -134,7 +136,8 @@ export class TableEngine {
       const rows = Math.min(BLOCK, stop - from);
       if (this.nMembers === 8) this.#scaledSums8(codes, from, rows);
       else this.#scaledSums(codes, from, rows);
-      this.#link.invert(this.#values, rows * this.nMembers);
+      if (this.#link.regime) this.#readInside(this.#link.regime, codes, from, rows);
+      this.#link.invert(this.#values, rows, this.nMembers, this.#inside);
       out.members?.set(this.#values.subarray(0, rows * this.nMembers), from * this.nMembers);
       this.#summarise(from, rows, out);
     }
@@ -151,6 +154,14 @@ export class TableEngine {
         symbol = symbol * sizes[g] + codes[base + g];
       }
       symbols[block] = symbol;
+    }
+  }
+
+  #readInside(regime: Regime, codes: Uint8Array, from: number, rows: number): void {
+    const genes = this.#sizes.length;
+    for (let row = 0; row < rows; row++) {
+      const code = codes[(from + row) * genes + regime.position];
+      this.#inside[row] = regime.inside[code] ? 1 : 0;
     }
   }
 

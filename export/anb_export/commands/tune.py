@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from anb_export.commands import _arguments
-from anb_export.commands._show import note, say, trial_progress
+from anb_export.commands._show import note, say, stage_progress, trial_progress
 
 HELP = "choose link and hyper-parameters of the compact recipe, on validation folds only"
 
@@ -31,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--refit",
+        type=Path,
+        metavar="FILE.json",
+        help="run no trials: keep link and hyper-parameters of the target's recipe in this file, "
+        "and fit its hinges and regime anew",
+    )
+    _arguments.add_jobs(parser)
+    parser.add_argument(
         "--out",
         type=Path,
         required=True,
@@ -40,11 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the study and store the recipe it chose."""
+    """Run the study, or its last step alone, and store the recipe it chose."""
+    from anb_export.bending import refit
     from anb_export.dataset import read_dataset
     from anb_export.splits import read_split
     from anb_export.targets import get_target
-    from anb_export.tune import store_recipe, tune
+    from anb_export.tune import read_entry, store_recipe, tune
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)
@@ -53,6 +62,22 @@ def run(arguments: argparse.Namespace) -> int:
         raise AnbError(msg)
     dataset = read_dataset(arguments.dataset)
     split = read_split(dataset, _arguments.split_of(arguments))
+    if arguments.refit is not None:
+        before = read_entry(arguments.refit, spec.name)
+        with stage_progress() as report:
+            entry = refit(
+                dataset,
+                split.pool,
+                spec.name,
+                before,
+                arguments.study,
+                jobs=arguments.jobs,
+                on_progress=report(f"{spec.name}: out-of-fold ensembles"),
+            )
+        store_recipe(arguments.out, spec.name, entry)
+        for when, found in entry["study"]["out_of_fold"].items():
+            _show(when.replace("_", " "), found, spec.unit)
+        return 0
     with trial_progress(spec.name, arguments.trials) as on_trial:
         entry = tune(
             dataset,
@@ -64,9 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     store_recipe(arguments.out, spec.name, entry)
     for found in entry["study"]["ensembles"]:
-        say(
-            f"trial {found['trial']:3}  link {found['link']:12}  R2 {found['r2']:.5f}  "
-            f"tau {found['kendall_tau']:.5f}  MAE {found['mae']:.5g} {spec.unit}"
-        )
+        _show(f"trial {found['trial']:3}  link {found['link']:12}", found, spec.unit)
     note(f"stored the recipe of trial {entry['study']['chosen_trial']} in {arguments.out}")
     return 0
+
+
+def _show(what: str, found: dict[str, float], unit: str) -> None:
+    say(
+        f"{what}  R2 {found['r2']:.5f}  tau {found['kendall_tau']:.5f}  MAE {found['mae']:.5g} "
+        f"{unit}"
+    )
