@@ -14,7 +14,7 @@ from anb_export.compact import CompactRecipe
 from anb_export.dataset import Dataset
 from anb_export.metrics import evaluate
 from anb_export.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
-from anb_export.recalibrate import fit_regime
+from anb_export.recalibrate import fit_hinges, fit_regime
 from anb_export.workers import OnProgress
 from anb_onnx.links import Link
 
@@ -46,7 +46,8 @@ def bend(
     -------
     recipe : CompactRecipe
     record : dict
-        Metrics of the out-of-fold predictions without and with what was fitted.
+        Metrics of the out-of-fold predictions without hinges, with hinges and, where there is one,
+        with a regime.
     """
     plain = Link(chosen.link.power, chosen.link.offset)
     # The same ensembles that will calibrate the artifact; see `recalibrate`.
@@ -62,10 +63,12 @@ def bend(
     )
     codes = dataset.codes[oof.rows]
     hinges, regime = fit_regime(oof.mean, oof.measured, codes)
-    corrected = Link("1", None, hinges, regime).inverse(oof.mean, codes)
+    common = hinges if regime is None else fit_hinges(oof.mean, oof.measured)
+    bends = {"without_hinges": Link(), "with_hinges": Link("1", None, common)}
+    if regime is not None:
+        bends["with_regime"] = Link("1", None, hinges, regime)
     record = {
-        "without_hinges": evaluate(oof.measured, oof.mean),
-        "with_hinges": evaluate(oof.measured, corrected),
+        name: evaluate(oof.measured, link.inverse(oof.mean, codes)) for name, link in bends.items()
     }
     return replace(chosen, link=replace(plain, hinges=hinges, regime=regime)), record
 
