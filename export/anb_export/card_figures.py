@@ -16,6 +16,8 @@ from anb_onnx.calibration import Calibration
 
 #: Test rows with the largest residuals that a card lists.
 N_WORST = 10
+#: How far from nominal a share inside an interval may be.
+NEAR = 0.03
 
 
 def quality_section(evaluation: Evaluation) -> str:
@@ -218,6 +220,44 @@ def overview(evaluations: Sequence[Evaluation], link: str = "") -> str:
 
 On the test rows. In parentheses: the recipe of Accel-NASBench itself ({N_UPSTREAM_MEMBERS}
 members) on the same split, in the same run; bold: ahead of it."""
+
+
+def coverage_of_all(evaluations: Sequence[Evaluation]) -> str:
+    """Return the table of the intervals' coverage of all estimated targets, and what chance does.
+
+    Returns
+    -------
+    str
+        Empty where no target is estimated.
+    """
+    from scipy.stats import binom
+
+    rows, near, by_chance, shares = [], 0, 0.0, []
+    for evaluation in evaluations:
+        if evaluation.coverage is None:
+            continue
+        n, found = evaluation.coverage["n"], evaluation.coverage["intervals"]
+        cells, inside = [], np.arange(n + 1)
+        for level, share in found.items():
+            off = abs(share - float(level)) > NEAR
+            near += not off
+            cells.append(f"**{percent(share)}**" if off else percent(share))
+            away = np.abs(inside / n - float(level)) > NEAR
+            by_chance += float(binom.pmf(inside[away], n, float(level)).sum())
+        shares.append([*found.values()])
+        rows.append([evaluation.spec.name, f"{n:,}", *cells])
+    if not rows:
+        return ""
+    levels = [*found]
+    pooled = [percent(float(share)) for share in np.mean(shares, axis=0)]
+    header = ["target", "rows", *(f"{100 * float(level):g} % interval" for level in levels)]
+    total = len(rows) * len(levels)
+    text = paragraph(
+        f"Within {100 * NEAR:g} points of nominal: {near} of {total}; the others are bold. Of so "
+        f"many rows chance alone takes {by_chance:.1f} of {total} further away, be the intervals "
+        "perfect (binomial)."
+    )
+    return f"{table(header, [*rows, ['mean', '', *pooled]])}\n\n{text}"
 
 
 def _beside(evaluation: Evaluation) -> list[str]:

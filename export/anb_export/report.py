@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anb_export.card_figures import overview
+from anb_export.card_figures import coverage_of_all, overview
 from anb_export.cards import write_card
 from anb_export.comparison import PUBLISHED_SPLIT, comparison_table, read_comparison
 from anb_export.dataset import Dataset
@@ -97,7 +97,7 @@ def write_report(
         card = write_card(evaluation, _commands(sources, split, name))
         write_atomically(out / f"{name}.md", card.encode())
     table = overview(evaluations)
-    page = _page(table, comparison, random or None)
+    page = _page(table, coverage_of_all(evaluations), comparison, random or None)
     write_atomically(out / "README.md", page.encode())
     if readme is not None and readme.is_file():
         link = Path(os.path.relpath(out, readme.parent)).as_posix() + "/"
@@ -131,12 +131,15 @@ def _commands(sources: Sources, split: Split, target: str) -> list[str]:
     ]
 
 
-def _page(table: str, comparison: Mapping[str, Any], random: Mapping[str, Any] | None) -> str:
+def _page(
+    table: str, coverage: str, comparison: Mapping[str, Any], random: Mapping[str, Any] | None
+) -> str:
     sections = [
         "# Model cards",
         "One card per target: what it predicts, how well, how sure it is, and what it was made "
         "from.\n`anb-export report` writes this folder.",
         f"{BEGIN}\n{table}\n{END}",
+        *(["## Measurements inside the predictive intervals", coverage] if coverage else []),
         *_compared("Beside the recipe of Accel-NASBench", comparison),
     ]
     if random is not None:

@@ -103,12 +103,21 @@ def test_coverage_and_worst_rows(room: Room, cards: Path) -> None:
     noise = calibration["noise"] * t ** calibration["noise_power"]
     scale = np.sqrt((calibration["spread"] * std) ** 2 + noise**2)
     residual = measured - mean
+    levels, quantiles = calibration["levels"], calibration["quantiles"]
     for level in (0.5, 0.8, 0.9, 0.95):
         place = int(np.argmin(np.abs(np.array(calibration["levels"]) - level)))
         inside = np.mean(np.abs(residual) <= calibration["quantiles"][place] * scale)
         error = 100 * (level * (1 - level) / len(measured)) ** 0.5
         found = cells(page, f"{100 * level:g} % interval")
         assert found[5:] == [f"{100 * inside:.1f} %", f"{error:.1f}"]
+    of_all = (cards / "README.md").read_text().split("## Measurements inside")[1]
+    assert cells(of_all, "accuracy")[2:] == [
+        f"{shown}" if abs(inside - level) <= 0.03 else f"**{shown}**"
+        for level in (0.5, 0.8, 0.9, 0.95)
+        for inside in [np.mean(np.abs(residual) <= np.interp(level, levels, quantiles) * scale)]
+        for shown in [f"{100 * inside:.1f} %"]
+    ]
+    assert re.search(r"Within 3 points of nominal: \d+ of \d+; the others are bold", of_all)
     for k in (1, 2, 3):
         inside = np.mean(np.abs(residual) <= k * std)
         assert cells(page, f"± {k} std")[5] == f"{100 * inside:.1f} %"
