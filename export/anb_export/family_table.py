@@ -217,11 +217,15 @@ def markdown(document: Mapping[str, Any]) -> str:
 def write_table(document: Mapping[str, Any], page: Path) -> None:
     """Write the document beside the page as JSON, and the tables between the page's markers.
 
+    Cells that are there already, of the same data, split and seeds, stay unless they are among the
+    new ones: a table may be made, or made again, in parts.
+
     Raises
     ------
     AnbError
         If the page exists without one pair of markers, or a file cannot be written.
     """
+    document = _merged(document, page.with_suffix(".json"))
     section = f"{BEGIN}\n{markdown(document)}\n{END}"
     try:
         text = page.read_text(encoding="utf-8")
@@ -236,6 +240,23 @@ def write_table(document: Mapping[str, Any], page: Path) -> None:
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     write_atomically(page.with_suffix(".json"), to_json(document))
     write_atomically(page, f"{before}{section}{after}".encode())
+
+
+def _merged(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the document with the results that a file has of the same data, split and seeds."""
+    new, old = document["results"], {}
+    try:
+        before = json.loads(path.read_bytes())
+        if all(before[key] == value for key, value in document.items() if key != "results"):
+            old = {row: dict(entries) for row, entries in before["results"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # nothing there, or nothing that is a table: it is written anew
+    rows = sorted({*old, *new}, key=_place)
+    return {**document, "results": {r: {**old.get(r, {}), **new.get(r, {})} for r in rows}}
+
+
+def _place(row: str) -> tuple[int, str]:
+    return ROWS.index(row.removesuffix("-searched")), row
 
 
 def _train(

@@ -142,9 +142,8 @@ def compare(
 
 def exact_members(training: Training, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return each member's float64 sum of leaves, in the target's unit: [n, n_members]."""
-    inverse = training.transform.inverse
-    columns = [inverse(forest.predict_exact(codes)) for forest in training.forests()]
-    return np.stack(columns, axis=1)
+    columns = [forest.predict_exact(codes) for forest in training.forests()]
+    return training.transform.inverse(np.stack(columns, axis=1), codes)
 
 
 def run_model(model: bytes, codes: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

@@ -28,6 +28,7 @@ from anb_export.cli import main
 from anb_export.compact import CompactRecipe, pair_constraints
 from anb_export.compile import CompileError
 from anb_export.dataset import Dataset, read_dataset
+from anb_export.evaluate import evaluate_ensemble
 from anb_export.files import sha256
 from anb_export.recipe import Recipe
 from anb_export.splits import Split, read_split
@@ -433,6 +434,23 @@ def test_hinges_reach_the_artifact_without_any_training(
     mean = bent.ensemble.predict(symbols_of(test, MNASNET))[0]
     error = np.abs(mean - records.values["accuracy"][split.test]).mean()
     assert card["quality"]["test"]["mae"] == pytest.approx(error, rel=1e-9)
+    # Whatever else reads the members.
+    members = tmp_path / "work" / "compact" / "accuracy"
+    for path in (members, tmp_path / "out" / "accuracy.onnx"):
+        found_mae = evaluate_ensemble(path, records, split).metrics["test"]["mae"]
+        assert found_mae == pytest.approx(error, rel=1e-6)
+    again = tmp_path / "again" / "accuracy.onnx"
+    assert main(["compile", str(members), "--out", str(again)]) == 0
+    assert main(["verify", str(again), str(members), "--n", "500"]) == 0
+    projected = [
+        "project",
+        str(members),
+        "--out",
+        str(tmp_path / "again" / "projected.onnx"),
+        "--n",
+        "500",
+    ]
+    assert main(projected) == 0
     assert error != done.manifest["targets"]["accuracy"]["quality"]["test"]["mae"]
     # training.json now says what the members' labels mean.
     folder = tmp_path / "work" / "compact" / "accuracy"

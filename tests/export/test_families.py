@@ -343,8 +343,24 @@ def test_the_table_marks_the_best(
     assert "**0.9000**" in text
     assert " -2700 |" in text
     assert text.count("**0.3000**") == 1
-    write_table(document, tmp_path / "new.md")
-    assert (tmp_path / "new.md").read_text().count(BEGIN) == 1
+    page = tmp_path / "new.md"
+    write_table(document, page)
+    assert page.read_text().count(BEGIN) == 1
+    assert json.loads(page.with_suffix(".json").read_bytes()) == document
+    # In parts: what is of the same data, split and seeds stays.
+    part = {"latency_zcu102": {"metrics": {"kendall_tau": 0.7, "r2": 0.5, "mae": 0.2}}}
+    again = {"accuracy": {"metrics": {"kendall_tau": 0.85, "r2": 0.9, "mae": 0.1}}}
+    write_table({**document, "results": {"svr": again, "lgb": part}}, page)
+    merged = json.loads(page.with_suffix(".json").read_bytes())
+    assert merged == {**document, "results": {"xgb": results["xgb"], "lgb": part, "svr": again}}
+    # What is of others goes, and what is no table.
+    for other in ({"seeds": [1]}, {"dataset": "0"}, {"split": {"name": "y", "sha256": "1"}}):
+        changed = {**document, **other, "results": {"lgb": part}}
+        write_table(changed, page)
+        assert json.loads(page.with_suffix(".json").read_bytes()) == changed
+    page.with_suffix(".json").write_text("[3]")
+    write_table(document, page)
+    assert json.loads(page.with_suffix(".json").read_bytes()) == document
     with pytest.raises(AnbError, match="unknown target 'macs'"):
         jobs_for(["xgb"], ["macs"], families / "upstream_hyperparameters.json")
     assert len(NINE) == 9

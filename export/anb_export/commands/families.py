@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("docs/families.md"),
         metavar="FILE.md",
-        help="page whose marked section is replaced; the figures go beside it as .json "
+        help="page whose marked section is rewritten; the figures go beside it as .json, where "
+        "those of the same data, split and members stay unless made again "
         "(default: %(default)s)",
     )
     parser.add_argument(
