@@ -298,8 +298,8 @@ def compile_training(training: Training) -> TableEnsemble:
     )
 
 
-def check(ensemble: TableEnsemble, training: Training) -> dict[str, Any]:
-    """Compare tables with the exact sums of leaves on random architectures.
+def check(ensemble: TableEnsemble, training: Training, n: int = _VERIFY_ROWS) -> dict[str, Any]:
+    """Compare tables with the exact sums of leaves on `n` random architectures.
 
     Returns
     -------
@@ -312,7 +312,7 @@ def check(ensemble: TableEnsemble, training: Training) -> dict[str, Any]:
     AnbError
         If the bound is exceeded.
     """
-    codes = sample(_VERIFY_ROWS, seed=0, space=ensemble.space)
+    codes = sample(n, seed=0, space=ensemble.space)
     totals = ensemble.totals(codes_to_symbols(codes, ensemble.space))
     with ThreadPoolExecutor() as pool:  # compiled code without the interpreter's lock
         columns = pool.map(lambda forest: forest.predict_exact(codes), training.forests())
@@ -329,7 +329,7 @@ def check(ensemble: TableEnsemble, training: Training) -> dict[str, Any]:
     exact = training.transform.inverse(label, codes)
     difference = compare(content, codes, exact, training.target_std)
     return {
-        "n": _VERIFY_ROWS,
+        "n": n,
         "seed": 0,
         "steps": float(f"{steps:.3g}"),
         "bound": bound,

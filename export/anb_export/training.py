@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ class Training:
         )
 
     def forests(self) -> tuple[Forest, ...]:
-        """Read and parse the members.
+        """Read and parse the members, once.
 
         Raises
         ------
@@ -94,6 +95,10 @@ class Training:
             If a file is missing, not the one described, or not a supported model, or the members
             are no trees.
         """
+        return self._forests
+
+    @cached_property
+    def _forests(self) -> tuple[Forest, ...]:
         if self.family == "xgb":
             return tuple(Forest.from_bytes(content) for content in self.contents())
         found = [member for member in self.members() if isinstance(member, Forest)]

@@ -23,9 +23,15 @@ _NUMBERS: dict[bytes, np.dtype[Any]] = {
     b"d": np.dtype(">f4"),
     b"D": np.dtype(">f8"),
 }
-_FORMATS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
+_FORMATS = {
+    marker: struct.Struct(layout)
+    for marker, layout in {
+        **{b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q"},
+        **{b"d": ">f", b"D": ">d"},
+    }.items()
+}
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
-_INTEGERS = frozenset(b"iUIlL")
+_INTEGERS = {marker: _FORMATS[marker] for marker in (b"i", b"U", b"I", b"l", b"L")}
 _MAX_DEPTH = 64
 
 
@@ -77,17 +83,24 @@ def member(content: bytes, key: str) -> bytes | None:
 
 class _Reader:
     def __init__(self, content: bytes) -> None:
-        self.content = content
+        self.content, self.size = content, len(content)
         self.position = 0
+        # Of a model's million strings nearly all are the same few dozen keys.
+        self.strings: dict[bytes, str] = {}
+
+    def skip(self, count: int) -> int:
+        """Move on by `count` bytes, which must be there; return where they begin."""
+        start = self.position
+        end = start + count
+        if count < 0 or end > self.size:
+            msg = f"UBJSON: {count} bytes wanted at {start}, {self.size} in all"
+            raise UbjsonError(msg)
+        self.position = end
+        return start
 
     def take(self, count: int) -> bytes:
-        end = self.position + count
-        if count < 0 or end > len(self.content):
-            msg = f"UBJSON: {count} bytes wanted at {self.position}, {len(self.content)} in all"
-            raise UbjsonError(msg)
-        taken = self.content[self.position : end]
-        self.position = end
-        return taken
+        start = self.skip(count)
+        return self.content[start : start + count]
 
     def peek(self) -> bytes:
         return self.content[self.position : self.position + 1]
@@ -111,22 +124,27 @@ class _Reader:
 
     def number(self, marker: bytes) -> Any:
         layout = _FORMATS[marker]
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+        return layout.unpack_from(self.content, self.skip(layout.size))[0]
 
     def length(self) -> int:
-        marker = self.take(1)
-        if marker[0] not in _INTEGERS:
-            msg = f"UBJSON: a length cannot start with {marker!r} at {self.position - 1}"
+        at = self.skip(1)
+        layout = _INTEGERS.get(self.content[at : at + 1])
+        if layout is None:
+            msg = f"UBJSON: a length cannot start with {self.content[at : at + 1]!r} at {at}"
             raise UbjsonError(msg)
-        return int(self.number(marker))
+        count: int = layout.unpack_from(self.content, self.skip(layout.size))[0]
+        return count
 
     def string(self) -> str:
         raw = self.take(self.length())
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            msg = f"UBJSON: a string that is not UTF-8 before {self.position}"
-            raise UbjsonError(msg) from error
+        known = self.strings.get(raw)
+        if known is None:
+            try:
+                known = self.strings[raw] = raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                msg = f"UBJSON: a string that is not UTF-8 before {self.position}"
+                raise UbjsonError(msg) from error
+        return known
 
     def object(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -153,11 +171,12 @@ class _Reader:
         return items
 
     def typed_array(self) -> Any:
-        self.take(1)
-        marker = self.take(1)
-        if marker not in _NUMBERS or self.take(1) != b"#":
-            msg = f"UBJSON: unsupported typed array {marker!r} at {self.position}"
+        at = self.skip(3)
+        marker, sign = self.content[at + 1 : at + 2], self.content[at + 2 : at + 3]
+        if marker not in _NUMBERS or sign != b"#":
+            msg = f"UBJSON: unsupported typed array {marker!r} at {at + 1}"
             raise UbjsonError(msg)
         count = self.length()
         dtype = _NUMBERS[marker]
-        return np.frombuffer(self.take(count * dtype.itemsize), dtype=dtype)
+        start = self.skip(count * dtype.itemsize)
+        return np.frombuffer(self.content, dtype=dtype, count=count, offset=start)
