@@ -223,7 +223,7 @@ def build_compact(
             "test": coverage(calibration, measured, mean64, std64),
         },
         "fraction_bits": FRACTION_BITS,
-        "verification": check(ensemble, training),
+        "verification": check(ensemble, training, n=_VERIFY_ROWS),
     }
     return Built(target, ensemble, card)
 
@@ -298,7 +298,7 @@ def compile_training(training: Training) -> TableEnsemble:
     )
 
 
-def check(ensemble: TableEnsemble, training: Training, n: int = _VERIFY_ROWS) -> dict[str, Any]:
+def check(ensemble: TableEnsemble, training: Training, *, n: int) -> dict[str, Any]:
     """Compare tables with the exact sums of leaves on `n` random architectures.
 
     Returns
