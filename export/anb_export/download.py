@@ -109,6 +109,8 @@ def _request(source: Source, part: Path, on_bytes: OnBytes, timeout: float) -> b
     request = urllib.request.Request(source.url, headers=headers)
     try:
         answer = _OPENER.open(request, timeout=timeout)
+    except FetchError:
+        raise
     except urllib.error.HTTPError as error:
         if error.code == 416 and start:  # nothing there after `start`
             if error.headers.get("Content-Range") == f"bytes */{start}":
@@ -116,11 +118,15 @@ def _request(source: Source, part: Path, on_bytes: OnBytes, timeout: float) -> b
             discard(part)
             return False
         raise
+    except ValueError as error:  # the address itself was checked: it is one that it leads to
+        msg = f"{source.url} redirects to a malformed address: {error}"
+        raise FetchError(msg) from error
     with answer:
         if start and not _continues(answer, start):
             start = 0
         length = answer.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdecimal() else None
+        # Python reads no number of thousands of digits; twenty are too much already.
+        total = start + int(length.lstrip("0")[:20] or 0) if length.isdecimal() else None
         _check_size(source, total or 0, part)
         if start == 0:
             discard(part)
@@ -158,8 +164,9 @@ def _resume_point(source: Source, part: Path) -> tuple[int, str]:
     try:
         size = part.stat().st_size
         state = json.loads(state_of(part).read_bytes())
-        if size and state["url"] == source.url:
-            return size, str(state["validator"])
+        validator = str(state["validator"])
+        if size and state["url"] == source.url and validator.isascii() and validator.isprintable():
+            return size, validator
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return 0, ""
@@ -169,8 +176,7 @@ def _continues(answer: Any, start: int) -> bool:
     """Whether the answer is the rest from `start` on, not the whole file."""
     if answer.status != 206:
         return False
-    found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != start:
+    if not re.match(rf"bytes 0*{start}-", answer.headers.get("Content-Range", "")):
         msg = f"the server sent another range than asked for ({start}-)"
         raise http.client.HTTPException(msg)
     return True
@@ -184,9 +190,31 @@ def _check_size(source: Source, size: int, part: Path) -> None:
 
 
 def _check_url(url: str) -> None:
-    if urlsplit(url).scheme not in ("http", "https"):
-        msg = f"only http and https are downloaded, found {url!r}"
+    """Refuse at once what no attempt can download."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        msg = f"cannot download {url!r:.200}: the address is malformed: {error}"
+        raise FetchError(msg) from error
+    reason = None
+    if parts.scheme not in ("http", "https"):
+        reason = "only http and https are downloaded"
+    elif not re.fullmatch("[!-~]+", url):
+        reason = "write characters other than printable ASCII as %XX, and such hosts as xn--..."
+    elif "@" in parts.netloc:
+        reason = "give it without a user name or password"
+    elif port == 0 or not _HOST.fullmatch(parts.netloc):
+        reason = "expected http://host/path or http://host:port/path"
+    if reason:
+        msg = f"cannot download {url!r:.200}: {reason}"
         raise FetchError(msg)
+
+
+#: Names of at most 63 characters between dots, or an IPv6 address in brackets.
+_HOST = re.compile(
+    r"([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|\[[0-9a-f:.]+\])(:[0-9]*)?", re.IGNORECASE
+)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

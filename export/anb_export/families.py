@@ -38,7 +38,14 @@ from anb_export.metrics import evaluate
 from anb_export.recipe import N_FOLDS, Recipe, RecipeError
 from anb_export.splits import Split
 from anb_export.targets import get_target
-from anb_export.train import TrainingSet, fold_of, fold_rows, train
+from anb_export.train import (
+    TrainingSet,
+    check_predictions,
+    check_seeds,
+    fold_of,
+    fold_rows,
+    train,
+)
 from anb_export.training import Training, open_training, read_training
 from anb_onnx.errors import AnbError
 
@@ -117,8 +124,11 @@ class FamilyTask:
     def run(self, on_round: Callable[[int], None]) -> None:
         """Fit the member and write it."""
         content = fit_member(self.recipe, self.rows, self.seed, on_round)
+        member = read_member(self.recipe.family, content)
+        check_predictions(member, self.rows.codes, self.seed)
+        note = to_json({"key": self.key, "sha256": sha256(content)})
         write_atomically(self.path, content)
-        write_atomically(self._note, to_json({"key": self.key, "sha256": sha256(content)}))
+        write_atomically(self._note, note)
 
 
 def train_family(
@@ -148,7 +158,7 @@ def train_family(
         )
     spec = get_target(target)
     folder = Path(folder)
-    _check_seeds(seeds)
+    check_seeds(seeds)
     _check_folder(folder, target, recipe.family)
     pool, dropped = dataset.labelled(target, split.pool)
     y = dataset.values[target]
@@ -232,12 +242,6 @@ def _versions(family: str) -> dict[str, str]:
     except ImportError as error:
         msg = f"the family {family} needs a package that is not installed: pip install {error.name}"
         raise FamilyError(msg) from error
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    if not seeds or min(seeds) < 0 or len(set(seeds)) != len(seeds):
-        msg = f"members need distinct seeds that are not negative, found {list(seeds)}"
-        raise AnbError(msg)
 
 
 def _check_folder(folder: Path, target: str, family: str) -> None:

@@ -148,7 +148,7 @@ def fit_sklearn(
                 # Where this ends a fit, its score tells.
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(rows, (labels - shift) / scale)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         msg = f"scikit-learn refused {family}: {str(error).splitlines()[0]}"
         raise FamilyError(msg) from error
     member = model_from_object(model).member

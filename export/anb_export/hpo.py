@@ -8,6 +8,9 @@ an interrupted study go on.
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from anb_export.dataset import Dataset
 from anb_export.families import fit_member
 from anb_export.family_models import read_member
 from anb_export.family_recipe import SECTIONS, FamilyRecipe, family_recipe_of
-from anb_export.files import to_json, write_atomically
+from anb_export.files import temporary_of, to_json, write_atomically
 from anb_export.forest import Forest
 from anb_export.recipe import Recipe, read_hyperparameters
 from anb_export.splits import Split
@@ -149,11 +152,10 @@ def search(
     Raises
     ------
     AnbError
-        If neither a number of trials nor a time is given, or no trial succeeds.
+        If neither a number of trials nor a time is given, the journal is damaged or cannot be
+        written, or no trial succeeds.
     """
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
 
     if n_trials is None and seconds is None:
         msg = "a search needs a number of trials or a time"
@@ -170,11 +172,9 @@ def search(
     # A journal of other data or folds would compare what cannot be compared.
     name = f"{family}-{target}-{rows.sha256[:12]}-{n_folds}-{constant.get('num_rounds', 0)}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=name,
-        storage=JournalStorage(JournalFileBackend(str(storage))),
-        load_if_exists=True,
+    study = open_study(
+        storage,
+        name,
         sampler=optuna.samplers.TPESampler(seed=11, multivariate=True, n_startup_trials=12),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=6),
     )
@@ -212,6 +212,67 @@ def search(
     }
 
 
+def open_study(storage: Path, name: str, **options: Any) -> Any:
+    """Create a study in a journal, or go on with the one of this name in it.
+
+    Parameters
+    ----------
+    storage : Path
+    name : str
+    options
+        Of ``optuna.create_study``.
+
+    Returns
+    -------
+    optuna.Study
+
+    Raises
+    ------
+    AnbError
+        If the journal is damaged, or cannot be written.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        storage.parent.mkdir(parents=True, exist_ok=True)
+        if storage.exists():
+            _check_journal(storage)
+        backend = JournalStorage(JournalFileBackend(str(storage)))
+        return optuna.create_study(study_name=name, storage=backend, load_if_exists=True, **options)
+    except OSError as error:
+        msg = (
+            f"cannot write the journal {storage} ({error.strerror or error}); "
+            "give a folder that can be written as --study"
+        )
+        raise AnbError(msg) from error
+    except (
+        # What optuna meets in a line that is not its own.
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        optuna.exceptions.OptunaError,
+    ) as error:
+        msg = (
+            f"{storage} is no journal of a study, or a damaged one ({error!r:.120}); "
+            "remove it, or give another --study"
+        )
+        raise AnbError(msg) from error
+
+
+def _check_journal(storage: Path) -> None:
+    # Optuna takes an unfinished last line for one that is being written, and writes on behind it.
+    for line in storage.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n") or not isinstance(json.loads(line), dict):
+            msg = f"a line is not whole: {line[:40]!r}"
+            raise ValueError(msg)
+
+
 def held_out_rmse(recipe: FamilyRecipe | Recipe, rows: TrainingSet, seed: int) -> float:
     """Fit the member of a seed; return its error on its held-out fold, in the label's unit."""
     _, held = fold_rows(len(rows.labels), seed)
@@ -239,18 +300,65 @@ def store(path: Path, family: str, target: str, hyperparameters: Mapping[str, An
     AnbError
         If the file exists but is malformed, or cannot be written.
     """
-    import json
+    document = _stored(path, family, target)
+    document[SECTIONS[family]][target] = dict(hyperparameters)
+    write_atomically(path, to_json(document))
 
+
+def check_store(path: Path, family: str, target: str) -> None:
+    """Refuse, before a search of hours, what `store` would refuse after it.
+
+    Raises
+    ------
+    AnbError
+        As `store` does.
+    """
+    _stored(path, family, target)
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path that `files.write_atomically` could not write; its folder is made.
+
+    Raises
+    ------
+    AnbError
+        If it is a folder, or nothing can be written beside it.
+    """
+    probe = temporary_of(path, os.getpid())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.write_bytes(b"")
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"cannot write {path} ({error.strerror or error}); give another --out"
+        raise AnbError(msg) from error
+
+
+def _stored(path: Path, family: str, target: str) -> dict[str, Any]:
+    """Return what is in the file, with a place for the target."""
     document: dict[str, Any] = {}
     if path.exists():
         try:
             document = json.loads(path.read_bytes())
-            document.setdefault(SECTIONS[family], {})[target] = None
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            msg = f"cannot read the hyper-parameters {path}: {error}"
+            try:
+                document.setdefault(SECTIONS[family], {})[target] = None
+            except (AttributeError, TypeError):
+                msg = "expected an object of families, each an object of targets"
+                raise ValueError(msg) from None
+            to_json(document)  # NaN can be read, but not be written
+        except (OSError, ValueError, RecursionError) as error:
+            msg = (
+                f"cannot read the hyper-parameters {path}: {error}; remove the file, or give "
+                "another --out"
+            )
             raise AnbError(msg) from error
-    document.setdefault(SECTIONS[family], {})[target] = dict(hyperparameters)
-    write_atomically(path, to_json(document))
+    document.setdefault(SECTIONS[family], {})
+    return document
 
 
 def _inside(given: Mapping[str, Any], family: str) -> bool:
@@ -262,6 +370,6 @@ def _inside(given: Mapping[str, Any], family: str) -> bool:
         if isinstance(room, tuple):
             if value not in room:
                 return False
-        elif not room.low <= value <= room.high:
+        elif not isinstance(value, (int, float)) or not room.low <= value <= room.high:
             return False
     return True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from anb_export.dataset import Dataset
 from anb_export.files import sha256, to_json, write_atomically
 from anb_export.forest import Forest
 from anb_export.metrics import evaluate
-from anb_export.recipe import N_FOLDS, Recipe
+from anb_export.recipe import N_FOLDS, Recipe, RecipeError
 from anb_export.splits import Split
 from anb_export.targets import get_target
 from anb_export.training import Training, open_training, read_training
@@ -242,7 +243,32 @@ class MemberTask:
             on_round=on_round,
         )
         booster.set_attr(**{KEY_ATTRIBUTE: self.key})
-        write_atomically(self.path, bytes(booster.save_raw("ubj")))
+        content = bytes(booster.save_raw("ubj"))
+        # A booster that cannot be read later is refused now, before it is written.
+        check_predictions(Forest.from_bytes(content), rows.codes, self.seed)
+        write_atomically(self.path, content)
+
+
+class _Predicts(Protocol):
+    def predict_exact(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]: ...
+
+
+def check_predictions(member: _Predicts, codes: NDArray[np.uint8], seed: int) -> None:
+    """Refuse a member whose training went astray: it predicts what float32 cannot hold.
+
+    Raises
+    ------
+    AnbError
+        If one of its predictions for `codes` is not finite, or too large.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = member.predict_exact(codes).astype(np.float32)
+    if not np.isfinite(found).all():
+        msg = (
+            f"the training with seed {seed} went astray: a prediction is not finite; give "
+            "hyper-parameters that are less extreme"
+        )
+        raise AnbError(msg)
 
 
 def train(
@@ -293,12 +319,13 @@ def train(
     Raises
     ------
     AnbError
-        If the target is unknown, has too few values, the seeds are not distinct, the folder holds
-        members of another target, or xgboost refuses.
+        If the target is unknown, has too few values, the seeds are not distinct, a parameter of
+        the recipe is not finite, the folder holds members of another target, or xgboost refuses.
     """
     spec = get_target(target)
     folder = Path(folder)
-    _check_seeds(seeds)
+    check_seeds(seeds)
+    _check_recipe(recipe)
     _check_folder(folder, target)
     pool, dropped = dataset.labelled(target, split.pool)
     if rows is not None:
@@ -427,7 +454,14 @@ def _versions() -> dict[str, str]:
     return {package: version(package) for package in ("anb-onnx-export", *_VERSIONS)}
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that are none, equal, negative, or more than the libraries take.
+
+    Raises
+    ------
+    AnbError
+        That names the seed.
+    """
     if not seeds:
         msg = "an ensemble needs at least one member"
         raise AnbError(msg)
@@ -438,6 +472,14 @@ def _check_seeds(seeds: Sequence[int]) -> None:
         if seeds.count(seed) > 1:
             msg = f"seed {seed} is given twice; members of equal seed would be equal"
             raise AnbError(msg)
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    for params in (recipe.params, recipe.first_stage or {}):
+        for key, value in params.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                msg = f"recipe {recipe.name!r}: {key} must be finite, found {value}"
+                raise RecipeError(msg)
 
 
 def _check_folder(folder: Path, target: str) -> None:

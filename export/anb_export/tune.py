@@ -20,6 +20,7 @@ from anb_export.bending import bend
 from anb_export.compact import CompactRecipe, load_recipes
 from anb_export.dataset import Dataset
 from anb_export.files import to_json, write_atomically
+from anb_export.hpo import check_writable, open_study
 from anb_export.metrics import evaluate
 from anb_export.recalibrate import cross_fitted
 from anb_export.recipe import Recipe, RecipeError
@@ -261,20 +262,12 @@ def tune(
         member, those of the finalists as ensembles, and those of the best trial of each link.
     """
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     kept, _ = dataset.labelled(target, pool)
     cv = CrossValidation(dataset, target, kept)
     has_std = bool(np.isfinite(dataset.stds[target][kept]).any())
-    storage.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=target,
-        storage=JournalStorage(JournalFileBackend(str(storage))),
-        load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=8),
-    )
+    study = open_study(storage, target, pruner=optuna.pruners.MedianPruner(n_startup_trials=8))
     _check_study(study, storage)
     if not study.trials:
         for point in starting_points(target):
@@ -392,12 +385,37 @@ def store_recipe(path: Path, target: str, entry: dict[str, Any]) -> None:
 
     Raises
     ------
-    RecipeError
-        If the file exists but is malformed.
+    AnbError
+        If the file exists but is malformed, or cannot be written.
     """
-    document = {}
-    if path.exists():
-        load_recipes(path)  # refuse before anything is written
-        document = json.loads(path.read_text(encoding="utf-8"))
+    document = _stored(path)
     document[target] = entry
     write_atomically(path, to_json(document))
+
+
+def check_store(path: Path) -> None:
+    """Refuse, before a study of hours, what `store_recipe` would refuse after it.
+
+    Raises
+    ------
+    AnbError
+        As `store_recipe` does.
+    """
+    _stored(path)
+    check_writable(path)
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        load_recipes(path)  # refuse before anything is written
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        to_json(document)  # NaN can be read, but not be written
+    except ValueError as error:
+        reason = str(error)
+        if not isinstance(error, AnbError):
+            reason = f"cannot read the compact recipes {path}: {error}"
+        msg = f"{reason}; remove the file, or give another --out"
+        raise RecipeError(msg) from error
+    return document

@@ -162,12 +162,28 @@ def test_a_folder_keeps_its_family(
         open_training(tmp_path)
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 1], [-1]])
+@pytest.mark.parametrize("family", ["forest", "xgb"])
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ([], "at least one member"),
+        ([1, 1], "seed 1 is given twice"),
+        ([-1], "a seed must be from 0 to 2147483647, found -1"),
+        ([1, 99999999999999999999], "from 0 to 2147483647, found 99999999999999999999"),
+    ],
+)
 def test_wrong_seeds(
-    families: Path, data: Dataset, split: Split, tmp_path: Path, seeds: list[int]
+    families: Path,
+    data: Dataset,
+    split: Split,
+    tmp_path: Path,
+    family: str,
+    seeds: list[int],
+    message: str,
 ) -> None:
-    with pytest.raises(AnbError, match="distinct seeds"):
-        train_family(data, split, "accuracy", recipe_of(families, "svr"), seeds, tmp_path)
+    with pytest.raises(AnbError, match=message):
+        train_family(data, split, "accuracy", recipe_of(families, family), seeds, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("family", OTHERS)
@@ -185,6 +201,95 @@ def test_malformed_hyperparameters(family: str, change: Any, message: str) -> No
     found.pop("bananas_enc", None)
     with pytest.raises(RecipeError, match=message):
         family_recipe_of(family, change(found), where="here")
+
+
+SECTION = {"forest": "sklearn_forest", "nusvr": "svr_nu"}
+
+
+def all_values() -> list[tuple[str, str]]:
+    return [
+        (family, key)
+        for family in FAMILIES
+        for key in family_study.FAMILIES[SECTION.get(family, family)]
+        if key not in ("booster", "boosting_type", "bananas_enc")  # fixed, and tested elsewhere
+    ]
+
+
+@pytest.mark.parametrize(("family", "key"), all_values())
+def test_wrong_values_are_refused_by_name(
+    families: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str, key: str
+) -> None:
+    """From the file, with nothing written."""
+    section, file = SECTION.get(family, family), tmp_path / "h.json"
+    arguments = ["train", "--dataset", str(families / "anb_dataset_jsons.tar.gz")]
+    arguments += ["--target", "accuracy", "--jobs", "1", "--seeds", "1", "--family", family]
+    arguments += ["--hyperparameters", str(file), "--out", str(tmp_path / "out")]
+    wrong: list[Any] = [float("inf"), -float("inf"), float("nan"), "x", None, [], 10**30, -(10**30)]
+    if isinstance(family_study.FAMILIES[section][key], bool):
+        wrong.append(1)
+    else:
+        wrong.append(True)
+    if key not in ("coef0", "max_depth"):
+        wrong.append(-1)
+    # A large number is a bad choice, but it is one.
+    unbounded = ("C", "coef0", "tol", "epsilon", "lambda", "alpha", "lambda_l1", "lambda_l2")
+    if key in (*unbounded, "min_child_weight"):
+        wrong.remove(10**30)
+    if key == "coef0":
+        wrong.remove(-(10**30))
+    for value in wrong:
+        found = {**family_study.FAMILIES[section], key: value}
+        file.write_text(json.dumps({section: {"accuracy": found}}))
+        assert main(arguments) == 2, value
+        printed = capsys.readouterr().err
+        assert f"{section}.accuracy.{key} must be " in printed
+        assert f"found {value!r}" in printed
+        assert printed.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("family", "key", "value", "allowed"),
+    [
+        ("svr", "C", 0, "a finite number above 0"),
+        ("svr", "kernel", "precomputed", 'one of "linear", "poly", "rbf", "sigmoid"'),
+        ("nusvr", "nu", 1.1, "a finite number above 0 up to 1"),
+        ("nusvr", "shrinking", 0, "one of true, false"),
+        ("forest", "n_estimators", 10**6, "an integer from 1 to 100000"),
+        ("lgb", "num_leaves", 1, "an integer from 2 to 131072"),
+        ("xgb", "max_depth", 3.5, "an integer from 0 to 2147483647"),
+    ],
+)
+def test_what_is_allowed_is_said(family: str, key: str, value: Any, allowed: str) -> None:
+    found = {**family_study.FAMILIES[SECTION.get(family, family)], key: value}
+    with pytest.raises(RecipeError) as caught:
+        family_recipe_of(family, found, where="here")
+    assert str(caught.value) == f"here.{key} must be {allowed}, found {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("family", "wild"),
+    [
+        ("nusvr", {"C": 1e300}),
+        ("svr", {"coef0": 1e300, "kernel": "poly"}),
+        ("svr", {"epsilon": 1e300}),
+        ("lgb", {"learning_rate": 1e300}),
+    ],
+)
+def test_a_training_that_fails_leaves_no_ensemble(
+    data: Dataset, split: Split, tmp_path: Path, family: str, wild: dict[str, Any]
+) -> None:
+    recipe = family_recipe_of(family, family_study.FAMILIES[SECTION.get(family, family)], where="")
+    assert isinstance(recipe, FamilyRecipe)
+    bad = replace(recipe, params={**recipe.params, **wild})
+    with pytest.raises(AnbError, match=r"finite|0 vectors"):
+        train_family(data, split, "accuracy", bad, [1, 2], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    train_family(data, split, "accuracy", recipe, [1, 2], tmp_path)
+    with pytest.raises(AnbError, match=r"finite|0 vectors"):
+        train_family(data, split, "accuracy", bad, [1, 2], tmp_path)
+    with pytest.raises(AnbError, match="the training is not finished"):
+        read_training(tmp_path)
 
 
 def test_unsupported_variants() -> None:
@@ -273,6 +378,11 @@ def test_the_train_command(
     assert main([*arguments, "--family", "forest", "--out", str(tmp_path / "a")]) == 0
     assert capsys.readouterr().out.startswith("train  n ")
     assert read_training(tmp_path / "a").family == "forest"
+    seeds = ["--family", "forest", "--seeds", "99999999999999999999", "--out", str(tmp_path / "c")]
+    assert main([*arguments[:-2], *seeds]) == 2
+    printed = capsys.readouterr().err
+    assert "a seed must be from 0 to 2147483647, found 99999999999999999999" in printed
+    assert printed.count("\n") == 1
     again = [*arguments, "--recipe", "compact", "--family", "svr", "--out", str(tmp_path / "b")]
     assert main(again) == 2
     assert "compact recipe is for the family xgb" in capsys.readouterr().err

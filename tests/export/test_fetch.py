@@ -273,6 +273,98 @@ def test_no_redirect_to_plain_http() -> None:
         handler.redirect_request(request, None, 302, "", {}, "http://example.invalid/a")
 
 
+MALFORMED = {
+    "http://[bad/x": "the address is malformed: Invalid IPv6 URL",
+    "http://h:abc/x": "the address is malformed: Port could not be cast",
+    "http://h:99999/x": "the address is malformed: Port out of range",
+    "http://127.0.0.1:9/é": "write characters other than printable ASCII as %XX",
+    "http://bücher.example/x": "such hosts as xn--...",
+    "http://h/a b": "printable ASCII",
+    "http://h/a\nb": "printable ASCII",
+    "http://user:secret@h/x": "without a user name or password",
+    "http:///x": "expected http://host/path",
+    "http:x": "expected http://host/path",
+    "http://h:0/x": "expected http://host/path",
+    "http://a..b/x": "expected http://host/path",
+    f"http://{'a' * 64}/x": "expected http://host/path",
+    "http://h%41/x": "expected http://host/path",
+    "ftp://h/x": "only http and https are downloaded",
+    "": "only http and https are downloaded",
+}
+
+
+@pytest.mark.parametrize(("url", "message"), MALFORMED.items())
+def test_malformed_addresses_are_refused_at_once(
+    url: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(download.time, "sleep", lambda seconds: pytest.fail("tried again"))
+    assert main(["fetch-data", "--cache", str(tmp_path), "--url", url]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"anb-export: error: cannot download {url!r}: ")
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        DATA.url,
+        MODELS.url,
+        "https://h",
+        "http://[::1]:80/x?a=%20b#c",
+        "http://h.:/x",
+        "HTTP://a_b/",
+    ],
+)
+def test_addresses_that_are_right(url: str) -> None:
+    download._check_url(url)
+
+
+@pytest.mark.parametrize("location", ["http://[bad/x", "http://h:abc/x", "http://a..b/x"])
+def test_a_redirect_to_a_malformed_address(server: Server, tmp_path: Path, location: str) -> None:
+    server.answers = [status(302, Location=location)]
+    with pytest.raises(FetchError, match=r"malformed address|cannot download"):
+        get(server, tmp_path)
+    assert len(server.asked) == 1
+    assert names(tmp_path) == set()
+
+
+def test_numbers_of_thousands_of_digits(server: Server, tmp_path: Path) -> None:
+    def long(handler: Any, state: Server) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "9" * 5000)
+        handler.end_headers()
+        handler.wfile.write(b"abc")
+
+    def ranged(handler: Any, state: Server) -> None:
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {'9' * 5000}-/*")
+        handler.end_headers()
+
+    server.answers = [long]
+    with pytest.raises(FetchError, match=r"has 99,999,999,999,999,999,999 bytes or more, allowed"):
+        get(server, tmp_path)
+    assert names(tmp_path) == set()
+    server.answers = [send(upto=900_000), ranged]
+    server.asked.clear()
+    with pytest.raises(FetchError, match="another range than asked for"):
+        get(server, tmp_path)
+
+
+def test_a_validator_that_no_header_can_hold(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").write_bytes(b"x")
+    state = {"url": server.url, "validator": "漢"}
+    (tmp_path / "file.bin.part.json").write_text(json.dumps(state))
+    server.answers = [send()]
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+    assert "Range" not in server.asked[0]
+
+
 def test_nobody_answers(tmp_path: Path) -> None:
     source = Source("file.bin", "http://127.0.0.1:9/x", DIGEST, 100)
     with pytest.raises(FetchError, match="2 attempts"):

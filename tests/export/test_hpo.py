@@ -136,6 +136,123 @@ def test_the_command(families: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert document["xgb"] == {}
     found = read_hyperparameters(out, SECTIONS["svr"], "accuracy")
     family_recipe_of("svr", found, where="here")
-    out.write_text("[]")
-    assert main(arguments) == 2
-    assert "cannot read the hyper-parameters" in capsys.readouterr().err
+
+
+@pytest.fixture
+def command(families: Path, tmp_path: Path) -> list[str]:
+    arguments = ["hpo", "--dataset", str(families / "anb_dataset_jsons.tar.gz")]
+    arguments += ["--family", "svr", "--target", "accuracy", "--trials", "1", "--folds", "1"]
+    return [*arguments, "--study", str(tmp_path / "studies"), "--out", str(tmp_path / "out.json")]
+
+
+def refusal(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(command) == 2
+    printed = capsys.readouterr().err
+    assert printed.splitlines()[-1].startswith("anb-export: error: ")
+    assert printed.count("anb-export: ") == 1
+    return printed
+
+
+BAD_OUT = [
+    "[1]",
+    "{",
+    '{"svr": [1]}',
+    '{"svr": {"train_time": {"C": NaN}}}',
+    '{"svr": {"\\ud800": {}}}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("content", BAD_OUT)
+def test_a_malformed_out_is_refused_before_the_search(
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+) -> None:
+    monkeypatch.setattr(hpo, "search", lambda *args, **options: pytest.fail("too late"))
+    out = tmp_path / "out.json"
+    out.write_text(content)
+    printed = refusal(command, capsys)
+    assert f"cannot read the hyper-parameters {out}: " in printed
+    if content in ("[1]", '{"svr": [1]}'):
+        assert "expected an object of families, each an object of targets" in printed
+    assert "remove the file, or give another --out" in printed
+    assert out.read_text() == content
+
+
+def test_an_unwritable_out_is_refused_before_the_search(
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hpo, "search", lambda *args, **options: pytest.fail("too late"))
+    (tmp_path / "file").write_text("no folder")
+    out = tmp_path / "file" / "out.json"
+    printed = refusal([*command, "--out", str(out)], capsys)
+    assert f"cannot write {out} (File exists); give another --out" in printed
+    with pytest.raises(AnbError, match=r"cannot write .* \(Is a directory\); give another --out"):
+        hpo.check_writable(tmp_path)
+    good = tmp_path / "folder" / "deep" / "out.json"
+    hpo.check_store(good, "svr", "accuracy")
+    assert list(good.parent.iterdir()) == []
+
+
+def test_a_study_that_is_no_folder(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    printed = refusal([*command, "--study", str(file)], capsys)
+    assert f"cannot write the journal {file / 'svr-accuracy.journal'} (File exists)" in printed
+    assert "give a folder that can be written as --study" in printed
+    assert not (tmp_path / "out.json").exists()
+    (tmp_path / "studies" / "svr-accuracy.journal").mkdir(parents=True)
+    assert "(Is a directory)" in refusal(command, capsys)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"garbage",
+        b"garbage\n",
+        b"\xff\xfe\x00\n",
+        b"[1]\n",
+        b"{}\n",
+        b'{"op_code": 0}\n',
+        b'{"op_code": "x", "worker_id": "a"}\n',
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_a_journal_of_garbage(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    journal = tmp_path / "studies" / "svr-accuracy.journal"
+    journal.parent.mkdir()
+    journal.write_bytes(content)
+    printed = refusal(command, capsys)
+    assert f"{journal} is no journal of a study, or a damaged one" in printed
+    assert "remove it, or give another --study" in printed
+    assert journal.read_bytes() == content
+
+
+def test_a_journal_that_was_cut_off(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 0
+    capsys.readouterr()
+    journal = tmp_path / "studies" / "svr-accuracy.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-9])
+    assert "a line is not whole" in refusal(command, capsys)
+    journal.write_bytes(whole)
+    assert main(command) == 0
+
+
+def test_starting_points_of_other_kinds() -> None:
+    start = family_study.FAMILIES["svr"]
+    assert hpo._inside(start, "svr")
+    for value in ("x", None, [1], float("nan"), 1e9):
+        assert not hpo._inside({**start, "C": value}, "svr")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anb_export.cli import main
+from anb_export.commands.split import _ratios
 from anb_export.dataset import Dataset, read_dataset
 from anb_export.splits import SplitError, random_split, read_split, write_split
 
@@ -54,11 +55,31 @@ def test_the_command(repeats: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert read_split(dataset, out).sha256 == read_split(dataset, "random:3").sha256
 
 
-@pytest.mark.parametrize("text", ["0.8,0.1", "a,b,c", "1/0,0,1", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.8,0.1",
+        "a,b,c",
+        "1/0,0,1",
+        "",
+        "0.8,0.1,0.1,x",
+        "1e99999999,0.1,0.1",  # a power of ten that would never be computed
+        "1e400,0.1,0.1",  # more than a float holds
+        f"1/{'9' * 5000},0.1,0.1",
+    ],
+)
 def test_wrong_ratios(repeats: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["split", "--dataset", str(repeats), "--out", "x", f"--ratios={text}"])
-    assert "three numbers" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "three numbers separated by commas, such as 0.8,0.1,0.1 or 4/5,1/10,1/10" in printed
+    assert len(printed.splitlines()[-1]) < 300
+
+
+def test_ratios_of_any_notation() -> None:
+    wanted = (Fraction(4, 5), Fraction(1, 10), Fraction(1, 10))
+    for text in ("0.8,.1,0.1", " 8e-1, 1E-1 ,+0.1", "4/5,1/10,2/20", "0.80,1e-1,0.1e0"):
+        assert _ratios(text) == wanted
 
 
 def test_impossible_ratios(dataset: Dataset) -> None:

@@ -12,7 +12,7 @@ import xgboost as xgb
 from anb_export import ubjson
 from anb_export.dataset import Dataset, read_dataset
 from anb_export.files import sha256
-from anb_export.recipe import Recipe, upstream_recipe
+from anb_export.recipe import Recipe, RecipeError, upstream_recipe
 from anb_export.splits import Split, read_split
 from anb_export.train import (
     KEY_ATTRIBUTE,
@@ -359,6 +359,25 @@ def test_seeds(
 ) -> None:
     with pytest.raises(AnbError, match=message):
         train(dataset, split, "accuracy", recipe, seeds, tmp_path)
+
+
+def test_parameters_that_are_not_finite(
+    dataset: Dataset, split: Split, recipe: Recipe, tmp_path: Path
+) -> None:
+    for name in ("params", "first_stage"):
+        bad = replace(recipe, **{name: {"lambda": float("nan")}})
+        with pytest.raises(RecipeError, match="lambda must be finite, found nan"):
+            train(dataset, split, "accuracy", bad, [1], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_training_that_went_astray_writes_nothing(
+    dataset: Dataset, split: Split, recipe: Recipe, tmp_path: Path
+) -> None:
+    wild = replace(recipe, params={**recipe.params, "learning_rate": 1e38})
+    with pytest.raises(AnbError, match="not finite"):
+        train(dataset, split, "accuracy", wild, [1], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_few_records(recipe: Recipe, tmp_path: Path) -> None:

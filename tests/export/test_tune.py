@@ -592,3 +592,46 @@ def test_command(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (tmp_path / "studies" / "latency_vck190.journal").is_file()
     assert main([*command, "macs"]) == 2
     assert "macs is an exact count: there is nothing to tune" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_out_is_checked_before_the_study(
+    study: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    refit: bool,
+) -> None:
+    def late(*arguments: Any, **options: Any) -> None:
+        pytest.fail("too late")
+
+    monkeypatch.setattr(module, "tune", late)
+    monkeypatch.setattr(bending, "refit", late)
+    recipes, out = tmp_path / "recipes.json", tmp_path / "out.json"
+    store_recipe(recipes, "accuracy", {"recipe": DEFAULT.to_dict()})
+    command = ["tune", "--dataset", str(study / "anb_dataset_jsons.tar.gz"), "--study"]
+    command += [str(tmp_path / "studies"), "--target", "accuracy"]
+    command += ["--refit", str(recipes)] if refit else []
+    nan = {"accuracy": {"recipe": DEFAULT.to_dict(), "study": {"mae": math.nan}}}
+    for content in ("[1]", "{", '{"accuracy": {}}', json.dumps(nan)):
+        out.write_text(content)
+        assert main([*command, "--out", str(out)]) == 2
+        printed = capsys.readouterr().err
+        assert f"cannot read the compact recipes {out}: " in printed
+        assert printed.endswith("; remove the file, or give another --out\n")
+        assert printed.count("\n") == 1
+        assert out.read_text() == content
+    assert main([*command, "--out", str(out / "below.json")]) == 2
+    assert capsys.readouterr().err.endswith("(File exists); give another --out\n")
+
+
+def test_a_study_that_is_none(study: Path, tmp_path: Path, dataset: Dataset, split: Split) -> None:
+    journal = tmp_path / "studies" / "accuracy.journal"
+    journal.parent.mkdir()
+    for content in ("garbage", "garbage\n{}\n", '{"op_code": 0}\n'):
+        journal.write_text(content)
+        with pytest.raises(AnbError, match=r"accuracy\.journal is no journal .*; remove it, or"):
+            run(dataset, split, journal.parent)
+        assert journal.read_text() == content
+    with pytest.raises(AnbError, match=r"give a folder that can be written as --study"):
+        run(dataset, split, journal)

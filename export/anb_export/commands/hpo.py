@@ -61,11 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Search, and store what was found."""
     from anb_export.dataset import read_dataset
-    from anb_export.hpo import published, search, store
+    from anb_export.hpo import check_store, published, search, store
     from anb_export.splits import read_split
     from anb_export.targets import get_target
 
     spec = get_target(arguments.target)
+    check_store(arguments.out, arguments.family, spec.name)
     n_trials = arguments.trials or (None if arguments.time else 100)
     dataset = read_dataset(arguments.dataset)
     split = read_split(dataset, _arguments.split_of(arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,12 +54,22 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+#: What `Fraction` reads, without the exponents whose powers of ten would fill the memory.
+_RATIO = re.compile(
+    r"\s*[+-]?(\d{1,20}/\d{1,20}|(\d{1,20}\.?|\d{0,20}\.\d{1,20})(e[+-]?\d{1,2})?)\s*", re.I
+)
+
+
 def _ratios(text: str) -> tuple[Fraction, ...]:
+    items = text.split(",")
     try:
-        found = tuple(Fraction(item.strip()) for item in text.split(","))
+        found = tuple(Fraction(item.strip()) for item in items if _RATIO.fullmatch(item))
     except (ValueError, ZeroDivisionError):
         found = ()
-    if len(found) != 3:
-        msg = f"expected three numbers separated by commas, found {text!r}"
+    if len(found) != 3 or len(items) != 3:
+        msg = (
+            "expected three numbers separated by commas, such as 0.8,0.1,0.1 or 4/5,1/10,1/10, "
+            f"found {text!r:.80}"
+        )
         raise argparse.ArgumentTypeError(msg)
     return found

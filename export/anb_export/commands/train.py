@@ -64,17 +64,19 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.dataset import read_dataset
     from anb_export.splits import PARTS, read_split
     from anb_export.targets import get_target
+    from anb_export.train import check_seeds
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)
     if arguments.recipe == "compact" and arguments.family != "xgb":
         msg = f"the compact recipe is for the family xgb, found --family {arguments.family}"
         raise AnbError(msg)
+    count = arguments.members or _MEMBERS[arguments.recipe]
+    seeds = arguments.seeds or list(range(1, count + 1))
+    check_seeds(seeds)
     train, num_rounds = _prepare(arguments, spec.name)
     dataset = read_dataset(arguments.dataset)
     split = read_split(dataset, _arguments.split_of(arguments))
-    count = arguments.members or _MEMBERS[arguments.recipe]
-    seeds = arguments.seeds or list(range(1, count + 1))
     with member_progress(len(seeds), num_rounds) as on_progress:
         training = train(dataset, split, tuple(seeds), on_progress)
     facts = training.document["dataset"]

@@ -53,13 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.dataset import read_dataset
     from anb_export.splits import read_split
     from anb_export.targets import get_target
-    from anb_export.tune import read_entry, store_recipe, tune
+    from anb_export.tune import check_store, read_entry, store_recipe, tune
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)
     if spec.exact:
         msg = f"{spec.name} is an exact count: there is nothing to tune"
         raise AnbError(msg)
+    check_store(arguments.out)
     dataset = read_dataset(arguments.dataset)
     split = read_split(dataset, _arguments.split_of(arguments))
     if arguments.refit is not None:
