@@ -81,13 +81,14 @@ def find_checkpoints(path: str | Path) -> tuple[CheckpointEnsemble, ...]:
     Raises
     ------
     CheckpointError
-        If there are none, a member lacks a file, or a configuration is malformed or contradicts
-        the folder's name.
+        If there are none, a member lacks a file, a folder cannot be listed, a symbolic link leads
+        nowhere or to members that are found already, or a configuration is malformed or
+        contradicts the folder's name.
     """
     path = Path(path)
     root = path.parent if path.name == MODEL_FILE else path
     if not root.is_dir():
-        _refuse(f"no folder {root}")
+        _refuse(f"no folder {root}; give one of checkpoints, or model files with --target")
     groups: dict[tuple[str, str], list[Checkpoint]] = {}
     for folder in _member_folders(root):
         found = _read(folder, root)
@@ -102,12 +103,38 @@ def find_checkpoints(path: str | Path) -> tuple[CheckpointEnsemble, ...]:
 
 def _member_folders(root: Path) -> list[Path]:
     folders, bare = [], []
-    for name, subfolders, files in os.walk(root):
-        subfolders.sort()
+    real = {root.resolve(): root}  # folders by their places, which links do not change
+    above = root.resolve().parents
+    again: list[tuple[Path, Path]] = []
+    for name, subfolders, files in os.walk(root, onerror=_unreadable, followlinks=True):
+        folder = Path(name)
         if MODEL_FILE in files:
-            folders.append(Path(name))
+            folders.append(folder)
         elif "model_config.json" in files:
-            bare.append(Path(name))
+            bare.append(folder)
+        for file in files:
+            if (folder / file).is_symlink() and not (folder / file).exists():
+                _refuse(
+                    f"{folder / file} is a symbolic link that leads nowhere, perhaps to a member: "
+                    "mend or remove it"
+                )
+        kept = []
+        for sub in sorted(subfolders):
+            place = (folder / sub).resolve()
+            if place in above:
+                _refuse(f"{folder / sub} is a symbolic link to {place}, above {root}: remove it")
+            if place in real:  # by a link: not searched twice, so no loop is endless
+                again.append((folder / sub, place))
+            else:
+                real[place] = folder / sub
+                kept.append(sub)
+        subfolders[:] = kept
+    for other, place in again:
+        if any(place in (found.resolve(), *found.resolve().parents) for found in folders):
+            _refuse(
+                f"{real[place]} and {other} are one folder with members: remove the symbolic link, "
+                "or give a folder without it"
+            )
     for folder in bare:  # one above its members, as the reference's ensembles have it, is no fault
         if not any(folder in other.parents for other in folders):
             _refuse(
@@ -115,6 +142,12 @@ def _member_folders(root: Path) -> list[Path]:
                 "remove the folder"
             )
     return sorted(folders, key=lambda folder: folder.relative_to(root).parts)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    """Refuse what `os.walk` would leave out."""
+    msg = f"cannot list the folder {error.filename}: {error.strerror}"
+    raise CheckpointError(msg) from error
 
 
 def _read(folder: Path, root: Path) -> Checkpoint:
@@ -141,7 +174,8 @@ def _read(folder: Path, root: Path) -> Checkpoint:
         )
     if target not in TARGETS:
         _refuse(f"{path}: unknown target {target[:60]!r}; valid targets: {', '.join(TARGETS)}")
-    _check_folder(folder, path, model, device, metric)
+    # By the names that lead there, also where a link to a folder of another name is one of them.
+    _check_folder(root.resolve() / folder.relative_to(root), path, model, device, metric)
     seed = _config(folder / "data_config.json").get("seed")
     return Checkpoint(
         path=folder / MODEL_FILE,
@@ -154,7 +188,7 @@ def _read(folder: Path, root: Path) -> Checkpoint:
 
 def _check_folder(folder: Path, path: Path, model: str, device: Any, metric: Any) -> None:
     """Compare the configuration with the nearest folder that bears the name of a model."""
-    parts = folder.resolve().parts
+    parts = folder.parts
     known = [k for k, part in enumerate(parts) if part.removesuffix(_SUFFIX) in FAMILIES]
     if not known:
         return
@@ -176,6 +210,8 @@ def _check_folder(folder: Path, path: Path, model: str, device: Any, metric: Any
 
 def _config(path: Path) -> dict[str, Any]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            _refuse(f"{path} is no regular file; the reference writes one beside {MODEL_FILE}")
         if path.stat().st_size > _LARGEST_CONFIG:
             _refuse(f"{path} is too large for a configuration")
         value = json.loads(path.read_text(encoding="utf-8"))

@@ -48,7 +48,7 @@ class Fidelity:
     bias : float
         Mean of approximation minus ensemble, in the target's unit.
     target_std : float
-        Standard deviation of the measurements, in the target's unit.
+        Standard deviation of the measurements, or else of the predictions, in the target's unit.
     own_std : float
         Mean over the architectures of the ensemble's own standard deviation, in the target's unit.
     within_own_std : float
@@ -57,6 +57,8 @@ class Fidelity:
     std_ratio, std_kendall_tau : float
         The approximation's own standard deviation: its mean over that of the ensemble, and the
         rank correlation of the two. A ratio of 1 and a tau of 1 for ensembles of one member.
+    measured : bool
+        Whether `target_std` is of measurements.
     """
 
     n: int
@@ -72,9 +74,11 @@ class Fidelity:
     within_own_std: float
     std_ratio: float
     std_kendall_tau: float
+    measured: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fidelity as it stands in cards: differences in both units, four digits."""
+        """Return the fidelity as it stands in cards: differences in three units, four digits."""
+        of_target = "target_std" if self.measured else "prediction_std"
         facts: dict[str, Any] = {
             "n": self.n,
             "seed": self.seed,
@@ -88,7 +92,8 @@ class Fidelity:
         }
         for name, value in (("max", self.max), ("p99.9", self.p999), ("rms", self.rms)):
             facts[name] = {
-                "target_std": _short(value / self.target_std),
+                "target": _short(value),
+                of_target: _short(value / self.target_std),
                 "own_std": _short(value / self.own_std) if self.own_std > 0 else None,
             }
         return {k: _short(v) if isinstance(v, float) else v for k, v in facts.items()}
@@ -100,6 +105,7 @@ def measure(
     transform: LabelTransform,
     *,
     target_std: float,
+    measured: bool = True,
     n: int = N_FIDELITY,
     seed: int = FIDELITY_SEED,
 ) -> Fidelity:
@@ -114,6 +120,9 @@ def measure(
         From the target to what the members predict.
     target_std : float
         Standard deviation of the target, in its unit.
+    measured : bool
+        False where nothing is measured, and `target_std` is that of the predictions. Cards then
+        call it so.
     n, seed : int
         Number, at least 2, and seed of the random architectures.
 
@@ -157,6 +166,7 @@ def measure(
         within_own_std=float(np.mean(error <= full_std)) if spread else 0.0,
         std_ratio=float(std.mean()) / own if spread else 1.0,
         std_kendall_tau=_tau(full_std, std) if spread else 1.0,
+        measured=measured,
     )
 
 

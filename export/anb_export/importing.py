@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -40,6 +42,8 @@ from anb_onnx.space import MNASNET, SearchSpace
 
 #: Forms of ensembles of trees. Support vector machines have one form, "kernel".
 FORMS = ("tree64", "trees", "tables", "projected")
+#: Families without trees.
+KERNEL_FAMILIES = ("svr", "nusvr")
 
 #: Largest accepted difference to the members, in standard deviations of the predictions.
 TOLERANCES = {"trees": 1e-4, "tables": 1e-4, "kernel": KERNEL_TOLERANCE}
@@ -82,13 +86,15 @@ def read_sources(
     ----------
     ensemble : CheckpointEnsemble
     best_iteration : bool
-        Cut each model off after its best round. Otherwise a model predicts as the reference does
-        with it: with all rounds of xgboost, and with LightGBM's best one, if it recorded one.
+        Cut xgboost's models off after their best round. Otherwise a model predicts as the
+        reference does with it: with all rounds of xgboost. LightGBM's end with their best one in
+        either case, if they recorded one.
 
     Raises
     ------
     AnbError
-        If a file is damaged, refused, or of another family than its configuration says.
+        If a file is damaged, refused, or of another family than its configuration says, or a
+        model of xgboost has no best round to be cut off after.
     """
     found = []
     for member in ensemble.members:
@@ -106,15 +112,51 @@ def read_source(
     path: Path, *, name: str | None = None, seed: int | None = None, best: bool = False
 ) -> Source:
     """Read one model file and check that its features are the genes; see `read_sources`."""
+    _check_file(path)
     model = read_model(path)
     try:
         check_features(model)
-        if best:
+        # Forests and support vector machines have no rounds; LightGBM's models are cut already.
+        if best and model.family == "xgb":
+            if model.best is None:
+                _refuse(
+                    "the model has no best iteration: it was trained without early stopping; "
+                    "leave out --best-iteration"
+                )
             model = model.at_best_iteration()
     except AnbError as error:
         msg = f"{path}: {error}"
         raise FormatError(msg) from error
     return Source(name or path.name, sha256(path.read_bytes()), seed, model)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what has no end, or may never begin: devices and pipes."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # `read_model` says why
+    if stat.S_ISDIR(mode):
+        _refuse(f"{path} is a folder; give the model files themselves")
+    if not stat.S_ISREG(mode):
+        _refuse(f"{path} is not a regular file; store the model in one")
+
+
+def unused_best(sources: Sequence[Source]) -> str | None:
+    """Say which members predict with rounds after the best one they recorded, if any do."""
+    found = [
+        f"{source.model.best.n_trees} of {source.model.member.n_trees}"
+        for source in sources
+        if source.model.best is not None and isinstance(source.model.member, Forest)
+        if source.model.best.n_trees < source.model.member.n_trees
+    ]
+    if not found:
+        return None
+    return (
+        f"early stopping recorded a best iteration for {len(found)} of {len(sources)} members, "
+        f"after {', '.join(found)} trees; all trees are used, as the reference does, but "
+        "XGBRegressor.predict does not; --best-iteration cuts the rest off"
+    )
 
 
 def import_models(
@@ -138,7 +180,8 @@ def import_models(
         One of `FORMS`; ``"tree64"`` if not given. Support vector machines take none.
     dataset : Dataset, optional
     split : Split, optional
-        For the quality on the test rows, if both are given.
+        For the quality on the test rows, and the unit of a projection's differences, if both are
+        given.
     space : SearchSpace
 
     Returns
@@ -196,8 +239,17 @@ def import_models(
             forests, link=Link(), mean=mean, std=scale, labels_standardised=False, space=space
         )
         if form == "projected":
+            std = _target_std(target, dataset, split)
+            if std is not None:
+                card["target_std"] = std
             fidelity = measure(
-                ensemble, forests, Link(), target_std=scale, n=_FIDELITY_ROWS, seed=FIDELITY_SEED
+                ensemble,
+                forests,
+                Link(),
+                target_std=scale if std is None else std,
+                measured=std is not None,
+                n=_FIDELITY_ROWS,
+                seed=FIDELITY_SEED,
             )
             card |= {"exact_compilation": False, "fidelity": fidelity.to_dict()}
         else:
@@ -246,6 +298,15 @@ def _quality(
     return {"test": evaluate(dataset.values[target][rows], mean)}
 
 
+def _target_std(target: str, dataset: Dataset | None, split: Split | None) -> float | None:
+    """Return the standard deviation of what was measured, over the rows that trainings take."""
+    if dataset is None or split is None:
+        return None
+    rows, _ = dataset.labelled(target, split.pool)
+    # One that is 0 is no unit.
+    return float(np.std(dataset.values[target][rows])) or None
+
+
 def _describe(source: Source) -> dict[str, Any]:
     member = source.model.member
     size = (
@@ -253,7 +314,9 @@ def _describe(source: Source) -> dict[str, Any]:
         if isinstance(member, Forest)
         else {"support_vectors": len(member.vectors)}
     )
-    return {"file": source.name, "sha256": source.sha256, "seed": source.seed, **size}
+    # Cards are UTF-8. Names of files need not be: other bytes are written as \xff.
+    name = os.fsencode(source.name).decode("utf-8", "backslashreplace")
+    return {"file": name, "sha256": source.sha256, "seed": source.seed, **size}
 
 
 def _refuse(message: str) -> NoReturn:

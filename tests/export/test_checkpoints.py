@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ import pytest
 import xgboost as xgb
 from anb_export.checkpoints import CheckpointError, find_checkpoints
 from anb_export.cli import main
+from anb_export.dataset import read_dataset
 from anb_export.forest import Forest
 from anb_export.formats import model_from_object
 from anb_export.importing import ImportingError, Source, import_models, read_source, read_sources
+from anb_export.splits import read_split
 
 import anb_onnx
 from anb_onnx.architecture import sample
@@ -148,6 +152,70 @@ def test_missing_files(tree: Path, tmp_path: Path) -> None:
         find_checkpoints(root)
 
 
+def link(place: Path, target: Path) -> None:
+    try:
+        place.symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("no symbolic links here")
+
+
+def test_linked_members_are_found(tree: Path, tmp_path: Path) -> None:
+    root = copied(tree, tmp_path)
+    store = tmp_path / "store"
+    shutil.move(root / "xgb" / "20230401-120003-3", store / "other name")
+    link(root / "xgb" / "20230401-120003-3", store / "other name")
+    shutil.move(root / "xgb_accel", store / "lgb" / "some")
+    link(root / "xgb_accel", store / "lgb" / "some")
+    assert [(e.target, [m.name for m in e.members]) for e in find_checkpoints(root)] == [
+        (e.target, [m.name for m in e.members]) for e in find_checkpoints(tree)
+    ]
+
+
+def test_links_that_bring_no_member_once(tree: Path, tmp_path: Path) -> None:
+    root = copied(tree, tmp_path)
+    (root / "notes").mkdir()
+    link(root / "other", root / "notes")
+    link(root / "notes" / "loop", root / "notes")
+    assert len(find_checkpoints(root)) == 2  # no member is in either
+    again = root / "xgb" / "latest"
+    for target, message in (
+        (root / "xgb" / "20230401-120003-3", "120003-3 and .*latest are one folder with members"),
+        (root, "anb_models_0_9 and .*latest are one folder with members: remove the symbolic link"),
+        (tmp_path, "latest is a symbolic link to .*, above .*anb_models_0_9: remove it"),
+        (root / "nothing", "latest is a symbolic link that leads nowhere"),
+    ):
+        link(again, target)
+        with pytest.raises(CheckpointError, match=message):
+            find_checkpoints(root)
+        again.unlink()
+
+
+def test_folders_that_cannot_be_listed(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, scandir = copied(tree, tmp_path), os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("xgb"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(CheckpointError, match=r"cannot list the folder .*xgb: Permission denied"):
+        find_checkpoints(root)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipes_are_not_waited_for(tree: Path, tmp_path: Path) -> None:
+    root = copied(tree, tmp_path)
+    member = root / "xgb" / "20230401-120003-3"
+    for name in ("surrogate_model.model", "data_config.json"):
+        (member / name).unlink()
+        os.mkfifo(member / name)
+        with pytest.raises(AnbError, match=f"{name} is (not a|no) regular file"):
+            read_sources(find_checkpoints(root)[0])
+
+
 def test_the_pickle_must_be_of_the_family(tree: Path, tmp_path: Path) -> None:
     root = copied(tree, tmp_path)
     member = root / "xgb" / "20230401-120001-1"
@@ -163,8 +231,6 @@ def test_the_pickle_must_be_of_the_family(tree: Path, tmp_path: Path) -> None:
 
 def expected(tree: Path, name: str, rounds: int | None = None) -> Any:
     """What xgboost's own booster predicts, in float64."""
-    import pickle
-
     booster = pickle.loads((tree / name / "surrogate_model.model").read_bytes())
     forest = Forest.from_booster(booster)
     return (forest if rounds is None else forest.first(rounds)).predict_exact(CODES), booster
@@ -239,6 +305,148 @@ def test_best_iteration(tree: Path, tmp_path: Path, form: str) -> None:
     np.testing.assert_allclose(found[:, 0], wanted, rtol=3e-7)
 
 
+def imported(out: Path) -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*.onnx"))
+
+
+def test_nothing_is_written_unless_all_can_be(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return os.system, ("true",)
+
+    root, out = copied(tree, tmp_path), tmp_path / "out"
+    last = root / "xgb_accel" / "tpuv2" / "throughput" / "20230401-120002-2"
+    good = (last / "surrogate_model.model").read_bytes()
+    # Paths that mix many blocks: a fault that shows at the end of a conversion.
+    deep = pickle.dumps(fit("xgb", "throughput_tpuv2", 1, rounds=40, n=900))
+    shutil.rmtree(root / "xgb")
+    write_member(root, pair_booster(), "xgb", seed=1)
+    for content, form, message in (
+        (pickle.dumps(Bomb()), "tree64", "system', which is not allowed"),
+        (deep, "tables", "blocks"),
+    ):
+        (last / "surrogate_model.model").write_bytes(content)
+        assert main(["import", str(root), "--out", str(out), "--form", form]) == 2
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
+        assert not out.exists()
+    (last / "surrogate_model.model").write_bytes(good)
+    assert main(["import", str(root), "--out", str(out)]) == 0
+    assert imported(out) == ["accuracy.onnx", "throughput_tpuv2.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("svr/accuracy.onnx", None, "accuracy.onnx: it is a folder; remove it"),
+        ("svr/manifest.json", "{", "remove it, and a new one is written"),
+        ("svr", "", "svr: it is not a folder; give another --out"),
+    ],
+)
+def test_what_cannot_be_replaced_is_refused_before(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: str | None,
+    message: str,
+) -> None:
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    if content is None:
+        place.mkdir()
+    else:
+        place.write_text(content)
+    assert main(["import", str(PUBLISHED), "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["svr"]
+
+
+@pytest.mark.parametrize("form", ["tree64", "projected"])
+def test_forms_are_for_families_with_trees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    arguments = ["--out", str(tmp_path / "out"), "--form", form]
+    assert main(["import", str(PUBLISHED), *arguments]) == 0
+    noted = capsys.readouterr().err
+    for place in imported(tmp_path / "out"):
+        card = Catalog.read((tmp_path / "out" / place).parent).artifacts[0].card
+        machine = place.startswith(("svr", "nusvr"))
+        assert card["form"] == ("kernel" if machine else form)
+    for name in ("latency_zcu102 nusvr", "accuracy svr"):
+        assert f"{name}: support vector machines have no trees, so not --form {form}" in noted
+    assert main(["import", str(PUBLISHED / "svr"), "--out", str(tmp_path / "x"), *arguments]) == 2
+    assert f"leave out --form {form}" in capsys.readouterr().err
+
+
+def test_rounds_after_the_best_are_noted(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = rows(160, 1)
+    wrapped = xgb.XGBRegressor(
+        n_estimators=14, max_depth=3, learning_rate=0.5, early_stopping_rounds=2, n_jobs=1
+    )
+    held = rows(40, 7)
+    y = labels(x, "accuracy")
+    wrapped.fit(x, y, eval_set=[(held, (labels(held, "accuracy") + y.mean()) / 2)], verbose=False)
+    best, all_of_them = wrapped.best_iteration + 1, wrapped.get_booster().num_boosted_rounds()
+    assert best < all_of_them
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(wrapped))
+    pair_booster().save_model(tmp_path / "b.ubj")
+    files = [str(tmp_path / name) for name in ("a.pkl", "b.ubj")]
+    rest = ["--target", "accuracy", "--out", str(tmp_path / "out")]
+    assert main(["import", *files, *rest]) == 0
+    (noted, _) = capsys.readouterr().err.splitlines()
+    assert f"for 1 of 2 members, after {best} of {all_of_them} trees; all trees are used" in noted
+    assert "--best-iteration" in noted
+    for quiet in ([files[1]], [files[0], "--best-iteration"]):
+        assert main(["import", *quiet, *rest]) == 0
+        assert "early stopping" not in capsys.readouterr().err
+    assert main(["import", str(tree), "--out", str(tmp_path / "tree")]) == 0
+    noted = capsys.readouterr().err
+    assert noted.count("for 2 of 2 members") == noted.count("for 1 of 1 members") == 1
+
+
+def test_best_iteration_leaves_other_families(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, best = tmp_path / "plain", tmp_path / "best"
+    assert main(["import", str(PUBLISHED), "--out", str(plain)]) == 0
+    assert main(["import", str(PUBLISHED), "--out", str(best), "--best-iteration"]) == 0
+    assert imported(best) == imported(plain)
+    for place in imported(plain):
+        same = (plain / place).read_bytes() == (best / place).read_bytes()
+        assert same == (not place.startswith("xgb"))
+    root = Path(shutil.copytree(PUBLISHED, tmp_path / "models"))
+    path = write_member(root, pair_booster(), "xgb", seed=9) / "surrogate_model.model"
+    capsys.readouterr()
+    assert main(["import", str(root), "--out", str(tmp_path / "x"), "--best-iteration"]) == 2
+    assert f"{path}: the model has no best iteration" in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf8(tree: Path, tmp_path: Path) -> None:
+    root = copied(tree, tmp_path)
+    folder = root / "xgb" / os.fsdecode(b"bad\xff")
+    file = tmp_path / os.fsdecode(b"bad\xff.ubj")
+    try:
+        (root / "xgb" / "20230401-120001-1").rename(folder)
+        file.write_bytes(pair_booster().save_raw("ubj"))
+    except (OSError, UnicodeError):
+        pytest.skip("names are UTF-8 here")
+    assert main(["import", str(root / "xgb"), "--out", str(tmp_path / "a")]) == 0
+    rest = ["--target", "accuracy", "--out", str(tmp_path / "b")]
+    assert main(["import", str(file), *rest]) == 0
+    names = [
+        source["file"]
+        for name in "ab"
+        for source in Catalog.read(tmp_path / name).find("accuracy").card["sources"]
+    ]
+    assert "bad\\xff/surrogate_model.model" in names
+    assert names[-1] == "bad\\xff.ubj"
+
+
 def pair_booster() -> Any:
     """A booster whose paths mix at most two blocks: one of the first two, one of the others."""
     x = rows(300, 1)
@@ -279,6 +487,27 @@ def test_tables_and_projected(
     card = Catalog.read(tmp_path / "x").find("accuracy").card
     assert card["exact_compilation"] is False
     assert card["fidelity"]["r2"] < 1
+    difference = card["fidelity"]["rms"]
+    assert difference.keys() == {"target", "prediction_std", "own_std"}
+    wanted = difference["target"] / card["prediction_std"]
+    assert difference["prediction_std"] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_projections_are_told_in_units_of_what_was_measured(
+    study: Path, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = study / "anb_dataset_jsons.tar.gz"
+    arguments = ["import", str(tree / "xgb"), "--out", str(tmp_path), "--form", "projected"]
+    assert main([*arguments, "--dataset", str(path)]) == 0
+    dataset = read_dataset(path)
+    std = np.std(dataset.values["accuracy"][read_split(dataset, study / "default_split").pool])
+    card = Catalog.read(tmp_path).find("accuracy").card
+    assert card["target_std"] == pytest.approx(std)
+    assert card["target_std"] != pytest.approx(card["prediction_std"], rel=0.05)
+    difference = card["fidelity"]["max"]
+    assert difference.keys() == {"target", "target_std", "own_std"}
+    assert difference["target_std"] == pytest.approx(difference["target"] / std, rel=1e-3)
+    assert f"and max {difference['target']:.2g} %" in capsys.readouterr().out
 
 
 def test_the_quality_can_be_stated(
@@ -298,6 +527,11 @@ def test_the_quality_can_be_stated(
         (["{model}", "--out", "{out}", "--target", "speed"], "unknown target 'speed'"),
         (["{ubj}", "--out", "{out}"], "give it with --target"),
         (["{model}", "{model}", "--out", "{out}"], "give it with --target"),
+        (["{root}", "{root}", "--out", "{out}"], "found 2 paths: give one folder"),
+        (["{root}", "--out", "{out}", "--target", "accuracy"], "is a folder, and --target is for"),
+        (["{zip}", "--out", "{out}"], "is an archive: unpack it, and give the folder"),
+        (["{root}", "--out", "{out}", "--split", "random:1"], "random:1 needs --dataset"),
+        (["{device}", "--out", "{out}", "--target", "accuracy"], "is not a regular file"),
         (["{root}/nothing", "--out", "{out}"], "no folder"),
         (["{ubj}", "--out", "{out}", "--target", "accuracy", "--best-iteration"], "no best iter"),
         (["{ubj}", "--out", "{ubj}", "--target", "accuracy"], "cannot write"),
@@ -313,6 +547,8 @@ def test_errors_are_one_line(
     model = tree / "xgb" / "20230401-120001-1" / "surrogate_model.model"
     pair_booster().save_model(tmp_path / "pairs.ubj")
     places = {"root": tree, "model": model, "ubj": tmp_path / "pairs.ubj", "out": tmp_path / "out"}
+    places |= {"zip": tmp_path / "anb_models_0_9.zip", "device": Path(os.devnull)}
+    places["zip"].write_bytes(b"PK")
     assert main(["import", *(a.format(**places) for a in arguments)]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("anb-export: error: ")

@@ -54,6 +54,7 @@ def test_figures(forests: list[Forest]) -> None:
     assert found.std_ratio == pytest.approx(std.mean() / full.std(axis=0).mean())
     assert abs(found.bias) < 5 * found.rms / np.sqrt(n)
     card = found.to_dict()
+    assert card["max"]["target"] == pytest.approx(error.max(), rel=1e-3)
     assert card["max"]["target_std"] == pytest.approx(error.max() / 2, rel=1e-3)
     assert card["max"]["own_std"] == pytest.approx(error.max() / found.own_std, rel=1e-3)
     assert found.r2 < 1.0

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from anb_export.commands import _arguments
 from anb_export.commands._show import note, say
 
 if TYPE_CHECKING:
+    from anb_export.dataset import Dataset
     from anb_export.importing import Source
+    from anb_export.splits import Split
 
 HELP = "convert the reference's checkpoints, or any model files, into ONNX files"
 
@@ -35,12 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("tree64", "trees", "tables", "projected"),
         help="tree64: the same bits for any batch and thread count, for onnxruntime >= 1.24 "
         "(default); trees: float32 leaves, for any onnxruntime; tables: exact, for models that mix "
-        "at most two blocks in a tree's path; projected: small and fast, approximate",
+        "at most two blocks in a tree's path; projected: small and fast, approximate. Support "
+        "vector machines have a form of their own",
     )
     parser.add_argument(
         "--best-iteration",
         action="store_true",
-        help="cut each model off after its best round; the reference uses all rounds of xgboost",
+        help="cut xgboost's models off after their best round; the reference uses all rounds",
     )
     parser.add_argument("--target", metavar="NAME", help="what given model files predict")
     parser.add_argument(
@@ -59,48 +65,143 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Import every ensemble found, and print a line for each."""
     from anb_export.dataset import read_dataset
-    from anb_export.importing import import_models
     from anb_export.manifest import write_artifact
     from anb_export.splits import read_split
+    from anb_onnx.errors import AnbError
 
+    if arguments.split is not None and arguments.dataset is None:
+        msg = f"--split {arguments.split} needs --dataset: it splits the measurements"
+        raise AnbError(msg)
+    jobs = _jobs(arguments)
+    _check_out(jobs)
     dataset = split = None
     if arguments.dataset is not None:
         dataset = read_dataset(arguments.dataset)
         split = read_split(dataset, _arguments.split_of(arguments))
-    for target, family, read in _ensembles(arguments):
-        model, card = import_models(
-            target, read(), form=arguments.form, dataset=dataset, split=split
-        )
-        path = arguments.out / family / f"{target}.onnx"
-        write_artifact(path, model, target, card)
-        say(f"{target:18} {card['family']:6} members {card['members']}  {_outcome(card)}")
-        note(f"wrote {path} ({len(model):,} bytes, form {card['form']})")
+    # A fault in the last ensemble must not leave the others in --out: all are made elsewhere first,
+    # and on disk, since a hundred thousand trees take 200 MB.
+    with _temporary_folder() as folder:
+        made = [_make(job, folder / str(k), dataset, split) for k, job in enumerate(jobs)]
+        for job, (file, card, notes) in zip(jobs, made, strict=True):
+            model = file.read_bytes()
+            write_artifact(job.path, model, job.target, card)
+            say(f"{job.target:18} {card['family']:6} members {card['members']}  {_outcome(card)}")
+            for text in notes:
+                note(f"{job.target} {card['family']}: {text}")
+            note(f"wrote {job.path} ({len(model):,} bytes, form {card['form']})")
     return 0
 
 
-def _ensembles(
-    arguments: argparse.Namespace,
-) -> list[tuple[str, str, Callable[[], Sequence[Source]]]]:
-    """Return target, subfolder and reader of each ensemble; members are read one at a time."""
+@dataclass(frozen=True)
+class _Job:
+    """An ensemble to import; its members are read only when it is made."""
+
+    target: str
+    path: Path
+    form: str | None
+    read: Callable[[], Sequence[Source]]
+    notes: tuple[str, ...] = ()
+
+
+def _make(
+    job: _Job, file: Path, dataset: Dataset | None, split: Split | None
+) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+    """Write a job's model to `file`; return that, the card and what to note."""
+    from anb_export.files import write_atomically
+    from anb_export.importing import import_models, unused_best
+
+    sources = job.read()
+    model, card = import_models(job.target, sources, form=job.form, dataset=dataset, split=split)
+    write_atomically(file, model)
+    unused = unused_best(sources)
+    return file, card, (*job.notes, *([unused] if unused else []))
+
+
+def _jobs(arguments: argparse.Namespace) -> list[_Job]:
     from anb_export.checkpoints import MODEL_FILE, find_checkpoints
-    from anb_export.importing import read_source, read_sources
+    from anb_export.importing import KERNEL_FAMILIES, read_source, read_sources
     from anb_export.targets import get_target
     from anb_onnx.errors import AnbError
 
-    paths, best = arguments.paths, arguments.best_iteration
+    paths, best, form = arguments.paths, arguments.best_iteration, arguments.form
+    first = paths[0]
+    folders = [path for path in paths if path.is_dir()]
     if arguments.target is not None:
         name = get_target(arguments.target).name
-        return [(name, "", lambda: [read_source(path, best=best) for path in paths])]
-    if len(paths) > 1 or (paths[0].is_file() and paths[0].name != MODEL_FILE):
+        if folders:
+            msg = (
+                f"{folders[0]} is a folder, and --target is for model files: leave it out, as "
+                "checkpoints say what they predict, or give the files"
+            )
+            raise AnbError(msg)
+
+        def read() -> list[Source]:
+            return [read_source(path, best=best) for path in paths]
+
+        return [_Job(name, arguments.out / f"{name}.onnx", form, read)]
+    if len(paths) > 1 and folders:
+        msg = (
+            f"found {len(paths)} paths: give one folder, such as the whole tree, and import others "
+            "after it; or the model files of one ensemble, with --target"
+        )
+        raise AnbError(msg)
+    if first.is_file() and first.suffix.lower() == ".zip":
+        msg = f"{first} is an archive: unpack it, and give the folder"
+        raise AnbError(msg)
+    if len(paths) > 1 or (first.is_file() and first.name != MODEL_FILE):
         msg = "model files do not say what they predict; give it with --target"
         raise AnbError(msg)
-    found = find_checkpoints(paths[0])
-    # Two families may predict one target: then each family has a folder with a manifest.
-    several = len({ensemble.family for ensemble in found}) > 1
-    return [
-        (e.target, e.family if several else "", partial(read_sources, e, best_iteration=best))
-        for e in found
-    ]
+    found = find_checkpoints(first)
+    families = {ensemble.family for ensemble in found}
+    jobs = []
+    for ensemble in found:
+        # Two families may predict one target: then each family has a folder with a manifest.
+        folder = arguments.out / ensemble.family if len(families) > 1 else arguments.out
+        # Beside trees, --form speaks of these; alone, support vector machines refuse it.
+        exempt = form is not None and ensemble.family in KERNEL_FAMILIES
+        exempt = exempt and not families <= {*KERNEL_FAMILIES}
+        jobs.append(
+            _Job(
+                ensemble.target,
+                folder / f"{ensemble.target}.onnx",
+                None if exempt else form,
+                partial(read_sources, ensemble, best_iteration=best),
+                (f"support vector machines have no trees, so not --form {form}",) if exempt else (),
+            )
+        )
+    return jobs
+
+
+def _check_out(jobs: Sequence[_Job]) -> None:
+    """Refuse early what `write_artifact` would refuse after it wrote other artifacts."""
+    from anb_onnx._manifest import MANIFEST, read_manifest
+    from anb_onnx.catalog import Catalog
+    from anb_onnx.errors import AnbError
+
+    for job in jobs:
+        folder = job.path.parent
+        if folder.exists() and not folder.is_dir():
+            msg = f"cannot write to {folder}: it is not a folder; give another --out"
+            raise AnbError(msg)
+        if job.path.is_dir():
+            msg = f"cannot write {job.path}: it is a folder; remove it, or give another --out"
+            raise AnbError(msg)
+        if (folder / MANIFEST).exists():
+            read_manifest(folder / MANIFEST, mend="remove it, and a new one is written")
+            Catalog.read(folder)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    from anb_onnx.errors import AnbError
+
+    try:
+        folder = TemporaryDirectory(prefix="anb-export-")
+    except OSError as error:
+        msg = f"no folder for temporary files: {error.strerror}; TMPDIR names another"
+        raise AnbError(msg) from error
+    with folder as name:
+        yield Path(name)
 
 
 def _outcome(card: dict[str, Any]) -> str:
@@ -112,7 +213,9 @@ def _outcome(card: dict[str, Any]) -> str:
         error = card["arithmetic"]["leaf_rounding"]
         parts.append(f"order-independent, within {error:.2g} {card['unit']} of the leaves' sum")
     if "fidelity" in card:
-        parts.append(f"projected, R2 {card['fidelity']['r2']:.5g} to the models")
+        found = card["fidelity"]
+        differences = f"rms {found['rms']['target']:.2g} and max {found['max']['target']:.2g}"
+        parts.append(f"projected, R2 {found['r2']:.5g} to the models, {differences} {card['unit']}")
     if card["quality"]:
         m = card["quality"]["test"]
         parts.append(f"test R2 {m['r2']:.4f} tau {m['kendall_tau']:.4f} MAE {m['mae']:.4g}")

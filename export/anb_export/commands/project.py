@@ -82,7 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("max", "p99.9", "rms"):
         own = found[name]["own_std"]
         text = "" if own is None else f", {own:.4g} of the ensemble's own std"
-        say(f"{name:6} difference {found[name]['target_std']:.4g} of the target's std{text}")
+        unit = card["unit"]
+        say(
+            f"{name:6} difference {found[name]['target']:.4g} {unit}, "
+            f"{found[name]['target_std']:.4g} of the target's std{text}"
+        )
     if "test" in card["quality"]:
         m, full = card["quality"]["test"], card["members_quality"]["test"]
         say(
