@@ -10,10 +10,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._show import show
 from anb_onnx.errors import AnbError
 
-_NUMBER = re.compile(r"[biuf][1248]")
-_RECORD = re.compile(r"V[1-9][0-9]{0,3}")
+_NUMBER = re.compile(r"b1|[iu][1248]|f[248]")
+_OBJECT = "O8"
+_ALLOWED = re.compile(rf"{_NUMBER.pattern}|{_OBJECT}|V[1-9][0-9]{{0,3}}")
 
 
 class PickleError(AnbError):
@@ -25,6 +27,13 @@ def refuse(message: str) -> NoReturn:
     raise PickleError(message)
 
 
+class NamesDtype:
+    """Stands for the dtype of arrays of objects, of which only lists of names are read.
+
+    No `np.dtype`, so that no array can be laid over bytes with it.
+    """
+
+
 class UnbuiltDtype:
     """A dtype whose state is still to come."""
 
@@ -32,18 +41,28 @@ class UnbuiltDtype:
         self.code = code
         self.memo_keys: list[int] = []
 
-    def build(self, state: Any) -> np.dtype[Any]:
-        """Return the dtype: a plain number, or a record of plain numbers."""
-        if not isinstance(state, tuple) or len(state) < 8 or state[1] not in ("<", ">", "|", "="):
+    def build(self, state: Any) -> np.dtype[Any] | NamesDtype:
+        """Return the dtype: a plain number, a record of plain numbers, or that of names."""
+        if not isinstance(state, tuple) or len(state) < 8:
             refuse("the pickle is damaged: wrong state of a dtype")
         _, order, subarray, names, fields, itemsize, *_ = state
+        # Any of these may be an array, which must not be compared.
+        if not isinstance(order, str) or order not in ("<", ">", "|", "="):
+            refuse("the pickle is damaged: wrong state of a dtype")
         if subarray is not None:
             refuse("arrays of arrays are not allowed")
         if _NUMBER.fullmatch(self.code):
             number: np.dtype[Any] = np.dtype(order + self.code)
             return number
+        if self.code == _OBJECT:
+            return NamesDtype()
         size = int(self.code[1:])
-        if itemsize != size or not isinstance(names, tuple) or not isinstance(fields, dict):
+        if (
+            type(itemsize) is not int
+            or itemsize != size
+            or not isinstance(names, tuple)
+            or not isinstance(fields, dict)
+        ):
             refuse("the pickle is damaged: wrong state of a record's dtype")
         formats, offsets = [], []
         for name in names:
@@ -67,20 +86,25 @@ class UnbuiltArray:
     def __init__(self) -> None:
         self.memo_keys: list[int] = []
 
-    def build(self, state: Any) -> NDArray[Any]:
-        """Return the array, over the bytes of the pickle."""
+    def build(self, state: Any) -> NDArray[Any] | tuple[str, ...]:
+        """Return the array, over the bytes of the pickle; of a 1-D array of strings these."""
         match state:
-            case (int(), tuple() as shape, np.dtype() as dtype, fortran, bytes(raw)):
+            case (int(), tuple() as shape, np.dtype() as dtype, int(fortran), bytes(raw)):
                 return to_array(dtype, shape, fortran=bool(fortran), raw=lambda count: raw)
-        refuse("the pickle is damaged: wrong state of an array (arrays of objects are not allowed)")
+            case (int(), (int(size),), NamesDtype(), int(), list(names)):
+                if size == len(names) and all(isinstance(name, str) for name in names):
+                    return tuple(names)
+        refuse(
+            "the pickle is damaged: wrong state of an array (arrays of objects are not allowed, "
+            "but for lists of names)"
+        )
 
 
 def make_dtype(args: tuple[Any, ...]) -> UnbuiltDtype:
     """Answer the call ``numpy.dtype(code, False, True)``."""
     code = args[0] if args else None
-    if not isinstance(code, str) or not (_NUMBER.fullmatch(code) or _RECORD.fullmatch(code)):
-        hint = "; fit on a plain array: a table's column names are objects" if code == "O8" else ""
-        refuse(f"arrays of {str(code)[:20]!r} are not allowed, only of numbers{hint}")
+    if not isinstance(code, str) or not _ALLOWED.fullmatch(code):
+        refuse(f"arrays of {show(code)} are not allowed, only of numbers; fit on a plain array")
     return UnbuiltDtype(code)
 
 
@@ -97,8 +121,9 @@ def read_scalar(args: tuple[Any, ...]) -> float | int:
 def from_buffer(args: tuple[Any, ...]) -> NDArray[Any]:
     """Answer the call by which protocol 5 stores an array."""
     match args:
-        case (bytes() | bytearray() as raw, np.dtype() as dtype, tuple() as shape, "C" | "F" as o):
-            return to_array(dtype, shape, fortran=o == "F", raw=lambda count: bytes(raw))
+        case (bytes() | bytearray() as raw, np.dtype() as dtype, tuple() as shape, str(order)):
+            if order in ("C", "F"):
+                return to_array(dtype, shape, fortran=order == "F", raw=lambda count: bytes(raw))
     refuse("the pickle is damaged: wrong contents of an array")
 
 

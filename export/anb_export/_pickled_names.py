@@ -34,6 +34,27 @@ CLASSES = frozenset(
 )
 
 
+_LAST_STEP = "give its last step, fitted on the codes themselves"
+_BEST = "give its best_estimator_"
+
+#: What to do about names that are not allowed, but may well stand in a model.
+HINTS = {
+    "sklearn.pipeline.Pipeline": _LAST_STEP,
+    "sklearn.compose._target.TransformedTargetRegressor": (
+        "give its regressor, fitted on the target itself"
+    ),
+    "sklearn.model_selection._search.GridSearchCV": _BEST,
+    "sklearn.model_selection._search.RandomizedSearchCV": _BEST,
+    "xgboost.sklearn.XGBRFRegressor": (
+        "save its booster: model.get_booster().save_model('model.ubj')"
+    ),
+    # Kept by a forest that was given one; its predictions do not use it.
+    "numpy.random._pickle.__randomstate_ctor": (
+        "set the model's random_state to None or an integer and save it again"
+    ),
+}
+
+
 @dataclass(eq=False, repr=False)
 class Object:
     """An instance of an allowed class, as its pickle describes it.
@@ -67,10 +88,14 @@ class Global:
     name: str
 
 
+# Patterns name types first and values then: an argument may be an array, which compares to many.
+_LATIN1 = ("latin1", "latin-1")
+
+
 def _encode(spend: Spend, args: tuple[Any, ...]) -> bytes:
     # The one use pickle makes of it: bytes in protocols 0 to 2.
     match args:
-        case (str(text), "latin1" | "latin-1"):
+        case (str(text), str(code)) if code in _LATIN1:
             spend(len(text))
             try:
                 return text.encode("latin-1")
@@ -85,7 +110,7 @@ def _bytearray(spend: Spend, args: tuple[Any, ...]) -> bytes:
             return b""
         case (bytes(raw),):
             return raw
-        case (str(), "latin1" | "latin-1"):
+        case (str(), str(code)) if code in _LATIN1:
             return _encode(spend, args)
     _wrong("builtins.bytearray")
 
@@ -106,7 +131,7 @@ def _reconstructor(spend: Spend, args: tuple[Any, ...]) -> Object:
 
 def _reconstruct(spend: Spend, args: tuple[Any, ...]) -> UnbuiltArray:
     match args:
-        case (Global("numpy", "ndarray"), (0,), bytes()):
+        case (Global("numpy", "ndarray"), (int(size),), bytes()) if size == 0:
             return UnbuiltArray()
     _wrong("numpy._core.multiarray._reconstruct")
 

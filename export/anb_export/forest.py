@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from anb_onnx.errors import AnbError
 
 _INT32_MAX = np.iinfo(np.int32).max
+#: Largest prediction: artifacts give float32.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class ForestError(AnbError):
@@ -284,8 +286,11 @@ def build_forest(
     Raises
     ------
     ForestError
-        If a tree is no tree or a number not finite; names the tree and the node.
+        If a tree is no tree, or a number not finite; names the tree and the node. Or if a sum of
+        leaves may be beyond float32.
     """
+    if not counts.all():
+        refuse(f"tree {int(np.argmin(counts))} has no nodes")
     if counts.sum() > _INT32_MAX:
         refuse(f"{counts.sum()} nodes are too many")
     owner = np.repeat(np.arange(len(counts)), counts)
@@ -304,7 +309,21 @@ def build_forest(
     check(~leaf & ((feature < 0) | (feature >= n_features)), f"feature not below {n_features}")
     check(~np.isfinite(np.where(leaf, value, threshold)), "the threshold or leaf is not finite")
     left, right = (np.where(leaf, -1, child + starts[owner]) for child in (left, right))
-    check(_visits(left, right, starts) > 1, "is reached twice from its root")
+    visits = _visits(left, right, starts)
+    check(visits > 1, "is reached twice from its root")
+    size = np.where(leaf & (visits > 0), np.abs(value.astype(np.float64)), 0.0)
+    check(
+        size > _LARGEST,
+        f"the leaf is not finite in float32 (at most {_LARGEST:.2e}), which artifacts give; train "
+        "on a target of a smaller unit",
+    )
+    # One leaf of each tree is added. None is beyond float32, so that no float64 overflows here.
+    bound = float(np.maximum.reduceat(size, starts).sum()) + abs(base_score)
+    if bound > _LARGEST:
+        refuse(
+            f"the leaves may add up to {bound:.2e}, which is beyond float32 ({_LARGEST:.2e}), "
+            "which artifacts give; train on a target of a smaller unit"
+        )
     return Forest(
         feature=np.where(leaf, -1, feature).astype(np.int32),
         threshold=np.where(leaf, 0, threshold).astype(np.float32),

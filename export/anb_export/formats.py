@@ -8,6 +8,7 @@ library that wrote it (but for skops files, to skops): what is read is checked h
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 from collections.abc import Callable, Mapping
@@ -22,13 +23,14 @@ from anb_export.safe_pickle import LIMIT, Object, loads
 from anb_export.sklearn_trees import forest_from_state
 from anb_export.svm_form import Kernel, kernel_from_state
 from anb_export.xgboost_document import decode
+from anb_onnx._show import show
 from anb_onnx.errors import AnbError
 from anb_onnx.space import MNASNET, SearchSpace
 
 #: Model families by the names that `anb-export train --family` knows.
 FAMILIES = ("xgb", "lgb", "forest", "svr", "nusvr")
 
-_DEFAULT_NAMES = (re.compile(r"f(\d+)"), re.compile(r"Column_(\d+)"))
+_DEFAULT_NAMES = (re.compile(r"f(\d{1,9})"), re.compile(r"Column_(\d{1,9})"))
 
 # After a block of parameters, the name of the booster behind its length in eight bytes.
 _OLD_BINARY = re.compile(rb"[\x04-\x08]\0{7}(gbtree|gblinear|dart)")
@@ -115,20 +117,23 @@ def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
     AnbError
         If the content is damaged, or of another kind; says what to do instead.
     """
-    if content[:1] == b"{":
+    content = content.lstrip(b" \t\r\n")  # with which no other kind of file begins
+    if not content:
+        _refuse("the file is empty: there is no model in it")
+    if content[:1] == b"{" and content[1:2] != b"\0":
         return _xgboost(content)
     if content.replace(b"\r\n", b"\n", 1).startswith(MAGIC):
         return _lightgbm(content.replace(b"\r\n", b"\n"), None)
     if content.startswith(skops_file.MAGIC):
         return model_from_object(skops_file.load_estimator(content, limit=limit))
-    for magic, what in _REFUSED:
-        if content.startswith(magic):
-            _refuse(what)
     if _OLD_BINARY.search(content[:512]):
         _refuse(
             "a model in xgboost's old binary format, which xgboost gave up; with the xgboost "
             "that wrote it, load it and save it as .ubj"
         )
+    for magic, what in _REFUSED:
+        if content.startswith(magic):
+            _refuse(what)
     return _from_pickle(loads(content, limit=limit))
 
 
@@ -144,7 +149,7 @@ def model_from_object(estimator: Any) -> Model:
         content = pickle.dumps(estimator, protocol=4)
     except Exception as error:  # an object may fail in any way of its own
         kind = f"{type(estimator).__module__}.{type(estimator).__name__}"
-        msg = f"{kind} cannot be pickled: {str(error)[:200]}"
+        msg = f"{kind} cannot be pickled: {' '.join(str(error).split())[:200]}"
         raise FormatError(msg) from error
     return _from_pickle(loads(content))
 
@@ -163,22 +168,18 @@ def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
         _refuse(f"the model has {width} features, the space {space.name!r} {space.n_genes} genes")
     if not names or names == space.gene_names:
         return
+    if len(names) != width:
+        _refuse(f"the model has {width} features, but names {len(names)}")
     for pattern in _DEFAULT_NAMES:
         found = [pattern.fullmatch(name) for name in names]
         if [int(match[1]) if match else -1 for match in found] == list(range(width)):
             return
-    position = next(
-        (
-            k
-            for k, pair in enumerate(zip(names, space.gene_names, strict=False))
-            if len({*pair}) > 1
-        ),
-        len(names),
-    )
-    shown = names[position][:60] if position < len(names) else "nothing"
+    pairs = zip(names, space.gene_names, strict=True)
+    position = next(k for k, (name, gene) in enumerate(pairs) if name != gene)
     _refuse(
-        f"feature {position} of the model is {shown!r}, expected {space.gene_names[position]!r}: "
-        "the features must be the genes' codes, in the order of the space"
+        f"feature {position} of the model is {show(names[position])}, expected "
+        f"{space.gene_names[position]!r}: the features must be the genes' codes, in the order of "
+        "the space"
     )
 
 
@@ -187,7 +188,10 @@ def _from_pickle(value: Any) -> Model:
         _refuse(f"the pickle holds a {type(value).__name__}, no model; pickle the model itself")
     reader = _READERS.get(value.kind)
     if reader is None:
-        _refuse(f"the pickle holds a {value.kind}, which is no model that is supported")
+        _refuse(
+            f"the pickle holds a {value.kind}, which is no model that is supported; supported: "
+            f"{', '.join(_READERS)}"
+        )
     return reader(value.state)
 
 
@@ -214,8 +218,9 @@ def _best_xgboost(forest: Forest, learner: Mapping[str, Any]) -> Forest | None:
         return None
     param = learner["gradient_booster"]["model"].get("gbtree_model_param")
     per_round = param.get("num_parallel_tree", "1") if isinstance(param, dict) else "1"
-    if not all(re.fullmatch(r"\d{1,9}", str(text)) for text in (best, per_round)):
-        _refuse(f"best_iteration must be an integer, found {str(best)[:40]!r}")
+    for key, text in (("best_iteration", best), ("num_parallel_tree", per_round)):
+        if not isinstance(text, str) or not re.fullmatch(r"\d{1,9}", text):
+            _refuse(f"{key} must be an integer, found {show(text)}")
     return forest.first((int(best) + 1) * max(1, int(per_round)))
 
 
@@ -247,18 +252,49 @@ def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
     return Model("lgb", best, found.feature_names, best)
 
 
-def _wrapped(state: Mapping[str, Any]) -> Model:
+def _xgboost_regressor(state: Mapping[str, Any]) -> Model:
+    missing = state.get("missing")  # None stands for NaN, too
+    if missing is not None and not (isinstance(missing, float) and math.isnan(missing)):
+        # The Booster inside does not know of it: rows that hold it would take other ways.
+        _refuse(
+            f"missing={show(missing)} is not supported, only missing=nan: an architecture has no "
+            "missing codes; refit with missing=float('nan')"
+        )
+    return _xgboost_booster(_booster(state, "xgboost.core.Booster").state)
+
+
+def _lightgbm_regressor(state: Mapping[str, Any]) -> Model:
+    return _lightgbm_booster(_booster(state, "lightgbm.basic.Booster").state)
+
+
+def _booster(state: Mapping[str, Any], kind: str) -> Object:
     inner = state.get("_Booster")
     if not isinstance(inner, Object):
-        _refuse("the estimator is not fitted")
-    return _from_pickle(inner)
+        _refuse("the estimator is not fitted; fit it first")
+    if inner.kind != kind:
+        _refuse(f"the pickle is damaged: the estimator holds a {inner.kind}, expected a {kind}")
+    return inner
+
+
+def _forest(state: Mapping[str, Any]) -> Model:
+    return Model("forest", forest_from_state(state), _column_names(state))
 
 
 def _support_vectors(family: str) -> Callable[[Mapping[str, Any]], Model]:
     def read(state: Mapping[str, Any]) -> Model:
-        return Model(family, kernel_from_state(state))
+        return Model(family, kernel_from_state(state), _column_names(state))
 
     return read
+
+
+def _column_names(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns' names that scikit-learn keeps of a table; none of a plain array."""
+    names = state.get("feature_names_in_")
+    if names is None:
+        return ()
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        _refuse("the pickle is damaged: 'feature_names_in_' is no array of names")
+    return names
 
 
 def _refuse(message: str) -> NoReturn:
@@ -267,17 +303,16 @@ def _refuse(message: str) -> NoReturn:
 
 _READERS: dict[str, Callable[[Mapping[str, Any]], Model]] = {
     "xgboost.core.Booster": _xgboost_booster,
-    "xgboost.sklearn.XGBRegressor": _wrapped,
+    "xgboost.sklearn.XGBRegressor": _xgboost_regressor,
     "lightgbm.basic.Booster": _lightgbm_booster,
-    "lightgbm.sklearn.LGBMRegressor": _wrapped,
-    "sklearn.ensemble._forest.RandomForestRegressor": lambda state: Model(
-        "forest", forest_from_state(state)
-    ),
+    "lightgbm.sklearn.LGBMRegressor": _lightgbm_regressor,
+    "sklearn.ensemble._forest.RandomForestRegressor": _forest,
     "sklearn.svm._classes.SVR": _support_vectors("svr"),
     "sklearn.svm._classes.NuSVR": _support_vectors("nusvr"),
 }
 
 _COMPRESSED = "a compressed file; write it without compression (joblib.dump(model, path))"
+_UTF16 = "a text in UTF-16; save it in UTF-8"
 _REFUSED = (
     (b"\x1f\x8b", _COMPRESSED),
     (b"\x78\x01", _COMPRESSED),
@@ -288,5 +323,8 @@ _REFUSED = (
     (b"\xfd7zXZ", _COMPRESSED),
     (b"\x04\x22\x4d\x18", _COMPRESSED),
     (b"ZF", _COMPRESSED),
+    (b"\x5d\0\0", _COMPRESSED),  # xz's older format, which joblib calls lzma
+    (b"\xef\xbb\xbf", "a text with a byte order mark; save it in UTF-8 without one"),
+    *((start, _UTF16) for start in (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{", b"t\0", b"\0t")),
     (b"\x08", "an ONNX file; it is converted already"),
 )

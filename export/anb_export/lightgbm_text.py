@@ -16,13 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.forest import Forest, ForestError, Tree
+from anb_onnx._show import show
 
 #: First word of the objectives whose prediction is the sum of the leaves itself.
 OBJECTIVES = frozenset({"regression", "regression_l1", "huber", "fair", "quantile", "mape"})
 
+#: Versions of the format that are tested: of LightGBM 3 and 4.
+VERSIONS = ("v3", "v4")
+
 #: First line of a model in this format.
 MAGIC = b"tree\n"
 
+_NUMBERS = "train without categorical_feature"
 _CATEGORICAL = 1
 _MISSING_SHIFT, _MISSING_ZERO = 2, 1
 
@@ -57,22 +62,34 @@ def read_lightgbm(content: str | bytes) -> LightgbmModel:
         except UnicodeDecodeError as error:
             msg = f"not a LightGBM model: {error}"
             raise ForestError(msg) from error
-    head, *parts = content.split("\nTree=")
-    facts = _facts(head)
+    text, end, _ = content.partition("\nend of trees")
+    head, *parts = text.split("\nTree=")
     if not head.startswith(MAGIC.decode()):
         _refuse("not a LightGBM model in text format: the first line must be 'tree'")
+    facts = _facts(head, "the model")
+    if _get(facts, "version") not in VERSIONS:
+        _refuse(
+            f"version {show(facts['version'])} of the text format is not supported; supported: "
+            f"{', '.join(VERSIONS)}; load the model with LightGBM 3 or 4 and save it again"
+        )
     for key in ("num_class", "num_tree_per_iteration"):
         if _get(facts, key) != "1":
-            _refuse(f"{key} is {facts[key]}: models with several outputs are not supported")
+            _refuse(
+                f"{key} is {facts[key][:40]}: models with several outputs are not supported; "
+                "train one model for each"
+            )
     objective = facts.get("objective", "none stated")
     if objective.split(" ")[0] not in OBJECTIVES or "sqrt" in objective.split(" "):
         allowed = ", ".join(sorted(OBJECTIVES))
-        _refuse(f"objective {objective!r} is not supported; supported without sqrt: {allowed}")
+        _refuse(f"objective {show(objective)} is not supported; supported without sqrt: {allowed}")
     if not parts:
         _refuse("the model holds no trees")
-    if "\nend of trees" not in parts[-1]:
+    if not end:
         _refuse("the text ends early: 'end of trees' is missing")
-    parts[-1] = parts[-1].partition("\nend of trees")[0]
+    # Trees are numbered, and counted by their sizes: both tell that some were lost or repeated.
+    stated = len(facts["tree_sizes"].split()) if "tree_sizes" in facts else len(parts)
+    if stated != len(parts):
+        _refuse(f"the model is damaged: it holds {len(parts)} trees, tree_sizes states {stated}")
     names = tuple(_get(facts, "feature_names").split(" "))
     n_features = _integer(_get(facts, "max_feature_idx"), "max_feature_idx") + 1
     if len(names) != n_features:
@@ -96,15 +113,15 @@ def integer_threshold(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _tree(index: int, text: str, weight: float) -> Tree:
-    facts = _facts(text)
     where = f"tree {index}"
+    number, _, rest = text.partition("\n")
+    if number.strip() != str(index):
+        _refuse(f"{where} is damaged: 'Tree={number[:20]}' where 'Tree={index}' is expected")
+    facts = _facts(rest, where)
     if facts.get("is_linear", "0") != "0":
         _refuse(f"{where} has linear leaves, which are not supported; train with linear_tree=false")
     if facts.get("num_cat", "0") != "0":
-        _refuse(
-            f"{where} has categorical splits, which are not supported; "
-            "train without categorical_feature"
-        )
+        _refuse(f"{where} has categorical splits, which are not supported; {_NUMBERS}")
     n_leaves = _integer(_get(facts, "num_leaves", where), f"{where}: num_leaves")
     value = _numbers(facts, "leaf_value", n_leaves, where) * weight
     n_branches = n_leaves - 1
@@ -114,7 +131,7 @@ def _tree(index: int, text: str, weight: float) -> Tree:
     }
     threshold = _numbers(facts, "threshold", n_branches, where)
     if (column["decision_type"] & _CATEGORICAL).any():
-        _refuse(f"{where} has categorical splits, which are not supported")
+        _refuse(f"{where} has categorical splits, which are not supported; {_NUMBERS}")
     if (column["decision_type"] >> _MISSING_SHIFT & 3 == _MISSING_ZERO).any():
         _refuse(f"{where} takes zeros as missing; train with zero_as_missing=false")
     children = []
@@ -135,9 +152,15 @@ def _tree(index: int, text: str, weight: float) -> Tree:
     )
 
 
-def _facts(text: str) -> dict[str, str]:
-    lines = (line.partition("=") for line in text.split("\n"))
-    return {key: value.strip() for key, equals, value in lines if equals}
+def _facts(text: str, where: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        key, equals, value = line.partition("=")
+        if equals and key in found:
+            _refuse(f"{where} is damaged: {show(key)} stands there twice")
+        if equals:
+            found[key] = value.strip()
+    return found
 
 
 def _get(facts: Mapping[str, str], key: str, where: str = "the model") -> str:
@@ -159,7 +182,7 @@ def _numbers(facts: Mapping[str, str], key: str, count: int, where: str) -> NDAr
     try:
         return np.array(items, dtype=np.float64)
     except ValueError as error:
-        msg = f"{where} is damaged: {key}: {error}"
+        msg = f"{where} is damaged: {key}: {str(error)[:100]}"
         raise ForestError(msg) from error
 
 

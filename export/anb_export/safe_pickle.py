@@ -18,8 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from anb_export._pickled_arrays import PickleError, UnbuiltArray, UnbuiltDtype, refuse, to_array
-from anb_export._pickled_names import CALLS, CLASSES, Global, Object
+from anb_export._pickled_arrays import (
+    NamesDtype,
+    PickleError,
+    UnbuiltArray,
+    UnbuiltDtype,
+    refuse,
+    to_array,
+)
+from anb_export._pickled_names import CALLS, CLASSES, HINTS, Global, Object
+from anb_onnx._show import show
 
 __all__ = ["CLASSES", "LIMIT", "Object", "PickleError", "loads", "read_pickle"]
 
@@ -66,8 +74,8 @@ def loads(content: bytes, *, limit: int = LIMIT) -> Any:
     Returns
     -------
     object
-        Plain values, dicts, lists and tuples; ndarrays of numbers; `Object` for instances of
-        `CLASSES`.
+        Plain values, dicts, lists and tuples; ndarrays of numbers; tuples for 1-D ndarrays of
+        strings; `Object` for instances of `CLASSES`.
 
     Raises
     ------
@@ -76,28 +84,29 @@ def loads(content: bytes, *, limit: int = LIMIT) -> Any:
     """
     if len(content) > limit:
         refuse(f"{len(content)} bytes are too many, at most {limit} are read")
-    return _Machine(content).run()
+    # Bytes that calls may make: a short file must not copy one long string many times.
+    return _Machine(io.BytesIO(content), budget=4 * len(content) + 2**20).run()
 
 
 class _Machine:
-    def __init__(self, content: bytes) -> None:
-        self.source = io.BytesIO(content)
+    def __init__(self, source: io.BytesIO, *, budget: int, inner: bool = False) -> None:
+        self.source = source
+        self.budget = budget
+        self.inner = inner
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        # Bytes that calls may make: a short file must not copy one long string many times.
-        self.budget = 4 * len(content) + 2**20
+        self.count = 0
 
     def run(self) -> Any:
         opcodes = pickletools.genops(self.source)
-        count = 0
         while True:
             try:
                 opcode, argument, _ = next(opcodes)
             except (ValueError, OverflowError, StopIteration) as error:
                 refuse(f"the pickle is damaged: {str(error)[:100]}")
-            count += 1
-            if count > MOST_OPCODES:
+            self.count += 1
+            if self.count > MOST_OPCODES:
                 refuse(f"the pickle has more than {MOST_OPCODES:,} opcodes")
             if opcode.name == "STOP":
                 value = self.pop()
@@ -138,7 +147,7 @@ class _Machine:
 
     def get(self, key: int) -> None:
         if key not in self.memo:
-            refuse(f"the pickle is damaged: nothing is stored under {key}")
+            refuse(f"the pickle is damaged: nothing is stored under {show(key)}")
         self.stack.append(self.memo[key])
 
     def extend_list(self, items: list[Any]) -> None:
@@ -164,8 +173,10 @@ class _Machine:
         key = (_MODULES.get(module, module), name)
         if key not in CLASSES and key not in CALLS:
             shown = ".".join(key)
+            hint = f"; {HINTS[shown]}" if shown in HINTS else ""
             refuse(
                 f"the pickle asks for {shown[:100]!r}, which is not allowed; nothing was executed"
+                f"{hint}"
             )
         self.stack.append(Global(*key))
 
@@ -195,15 +206,30 @@ class _Machine:
 
     def read_wrapped(self, state: dict[str, Any]) -> Any:
         """Read an array that joblib wrote behind the opcode that describes it."""
+        if isinstance(state.get("dtype"), NamesDtype):
+            return self.read_names()
         if state.get("numpy_array_alignment_bytes") is not None:
             padding = self.source.read(1)
             self.source.read(padding[0] if padding else 0)
+        order = state.get("order")
         return to_array(
             state.get("dtype"),
             state.get("shape"),
-            fortran=state.get("order") == "F",
+            fortran=isinstance(order, str) and order == "F",
             raw=self.source.read,
         )
+
+    def read_names(self) -> tuple[str, ...]:
+        """Read a list of names, which joblib writes as a pickle inside the pickle."""
+        if self.inner:
+            refuse("the pickle is damaged: an array of objects in another")
+        machine = _Machine(self.source, budget=self.budget, inner=True)
+        machine.count = self.count
+        names = machine.run()
+        self.count, self.budget = machine.count, machine.budget
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            refuse("arrays of objects are not allowed, but for lists of names")
+        return names
 
     def spend(self, count: int) -> None:
         self.budget -= count

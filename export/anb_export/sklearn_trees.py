@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anb_export.forest import Forest, Tree, refuse
 from anb_export.lightgbm_text import integer_threshold
 from anb_export.safe_pickle import Object
+from anb_onnx._show import show
 
 
 def forest_from_state(state: Mapping[str, Any]) -> Forest:
@@ -24,15 +25,18 @@ def forest_from_state(state: Mapping[str, Any]) -> Forest:
         If the estimator is not fitted, damaged, or has several outputs.
     """
     estimators, width = state.get("estimators_"), state.get("n_features_in_")
-    if not isinstance(estimators, list) or not estimators or type(width) is not int:
-        refuse("the random forest is not fitted")
-    if state.get("n_outputs_") != 1:
-        found = str(state.get("n_outputs_"))[:20]
-        refuse(f"a random forest with {found} outputs is not supported; fit one for each")
+    if not isinstance(estimators, list) or not estimators:
+        refuse("the random forest is not fitted; fit it first")
+    if type(width) is not int or not 0 < width < 2**31:
+        refuse(f"n_features_in_ must be a positive integer, found {show(width)}")
+    # A pickle may hold anything, an array for one: types first, values then.
+    outputs, criterion = state.get("n_outputs_"), state.get("criterion")
+    if type(outputs) is not int or outputs != 1:
+        refuse(f"a random forest with {show(outputs)} outputs is not supported; fit one for each")
+    if not isinstance(criterion, str):
+        refuse(f"the random forest is damaged: criterion must be a name, found {show(criterion)}")
     trees = [_sklearn_tree(k, tree, len(estimators)) for k, tree in enumerate(estimators)]
-    return Forest.from_trees(
-        trees, base_score=0.0, n_features=width, objective=str(state.get("criterion"))[:40]
-    )
+    return Forest.from_trees(trees, base_score=0.0, n_features=width, objective=criterion[:40])
 
 
 def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
@@ -42,16 +46,22 @@ def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
     if not isinstance(nodes, np.ndarray) or not isinstance(values, np.ndarray):
         refuse(f"tree {index} is damaged: it has no nodes")
     if nodes.ndim != 1 or values.shape != (len(nodes), 1, 1) or values.dtype.kind != "f":
-        refuse(f"tree {index} is damaged: {len(nodes)} nodes, values of shape {values.shape}")
+        refuse(
+            f"tree {index} is damaged: nodes of shape {[*nodes.shape]}, values of shape "
+            f"{[*values.shape]}"
+        )
     missing = {"left_child", "right_child", "feature", "threshold"} - {*(nodes.dtype.names or ())}
     if missing:
         refuse(f"tree {index} is damaged: {sorted(missing)[0]!r} is missing")
-    leaf = nodes["left_child"] == -1
+    if nodes["threshold"].dtype.kind != "f":
+        refuse(f"tree {index} is damaged: thresholds must be floats")
+    left = _int64(nodes["left_child"])
+    leaf = left == -1
     return Tree(
         feature=_int64(nodes["feature"]),
         # scikit-learn goes left if x <= threshold, like LightGBM.
         threshold=np.where(leaf, 0, integer_threshold(nodes["threshold"].astype(np.float64))),
-        left=_int64(nodes["left_child"]),
+        left=left,
         right=_int64(nodes["right_child"]),
         value=np.where(leaf, values.reshape(-1) / n_trees, 0.0),
     )

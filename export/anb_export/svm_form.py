@@ -6,6 +6,7 @@ intercept. ONNX has it as SVMRegressor, which computes in float32: see `Kernel` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,12 +14,18 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._show import show
 from anb_onnx.errors import AnbError
+from anb_onnx.space import MNASNET
 
 #: Kernels that ONNX knows.
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 
 _ROWS = 1024
+#: Largest number of any kind: SVMRegressor computes in float32.
+_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_CODE = max(MNASNET.gene_sizes) - 1
+_LARGEST_DEGREE = 100
 
 
 class KernelError(AnbError):
@@ -67,7 +74,8 @@ class Kernel:
         if self.kernel == "rbf":
             # Codes and vectors are integers here, so that the distance comes out exactly.
             squares = (x**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1)
-            k = np.exp(-self.gamma * (squares - 2 * product))
+            # Others may round to below zero, where a large gamma overflows.
+            k = np.exp(-self.gamma * np.maximum(squares - 2 * product, 0))
         elif self.kernel == "poly":
             k = (self.gamma * product + self.coef0) ** self.degree
         elif self.kernel == "sigmoid":
@@ -84,15 +92,17 @@ def kernel_from_state(state: Mapping[str, Any]) -> Kernel:
     Raises
     ------
     KernelError
-        If the estimator is not fitted or damaged, or its kernel is none of `KERNELS`.
+        If the estimator is not fitted or damaged, its kernel is none of `KERNELS`, or numbers are
+        so large that a prediction may be beyond float32.
     """
+    # A pickle may hold anything, an array for one: types first, values then.
     kernel = state.get("kernel")
-    if kernel not in KERNELS:
+    if not isinstance(kernel, str) or kernel not in KERNELS:
         allowed = ", ".join(KERNELS)
-        _refuse(f"kernel {str(kernel)[:40]!r} is not supported; supported: {allowed}")
+        _refuse(f"kernel {show(kernel)} is not supported; supported: {allowed}")
     if "support_vectors_" not in state:
-        _refuse("the support vector machine is not fitted")
-    if state.get("_sparse"):
+        _refuse("the support vector machine is not fitted; fit it first")
+    if state.get("_sparse", False) is not False:
         _refuse("fitted on sparse rows, which is not supported; fit on a dense array")
     # The public names carry the sign of a classifier's classes; these are what libsvm computes.
     vectors = _array(state, "support_vectors_", 2)
@@ -103,15 +113,47 @@ def kernel_from_state(state: Mapping[str, Any]) -> Kernel:
             f"the support vector machine is damaged: {len(vectors)} vectors, coefficients of shape "
             f"{list(coefficients.shape)}"
         )
-    return Kernel(
-        kernel=str(kernel),
-        gamma=_number(state, "_gamma"),
+    if (vectors < 0).any() or (vectors > 255).any():
+        _refuse(
+            "'support_vectors_' must be codes, from 0 to 255; fit on the codes themselves, neither "
+            "scaled nor shifted"
+        )
+    gamma, degree = _number(state, "_gamma"), _number(state, "degree")
+    if gamma < 0:
+        _refuse(f"'_gamma' must not be negative, found {gamma}")
+    if not degree.is_integer() or not 0 <= degree <= _LARGEST_DEGREE:
+        _refuse(f"'degree' must be an integer from 0 to {_LARGEST_DEGREE}, found {degree:g}")
+    found = Kernel(
+        kernel=kernel,
+        gamma=gamma,
         coef0=_number(state, "coef0"),
-        degree=int(_number(state, "degree")),
+        degree=int(degree),
         vectors=vectors,
         coefficients=coefficients[0],
         intercept=float(intercept[0]),
     )
+    _check_size(found)
+    return found
+
+
+def _check_size(kernel: Kernel) -> None:
+    """Refuse a model that may leave float32 on its way, of which infinities would come."""
+    largest = 1.0  # the value of a kernel, at most
+    product = _LARGEST_CODE * float(kernel.vectors.sum(axis=1).max())
+    if kernel.kernel == "linear":
+        largest = product
+    elif kernel.kernel == "poly":
+        try:
+            largest = (kernel.gamma * product + abs(kernel.coef0)) ** kernel.degree
+        except OverflowError:
+            largest = math.inf
+    # In Python's numbers, which overflow without a warning.
+    total = sum(map(abs, kernel.coefficients.tolist())) * largest + abs(kernel.intercept)
+    if not max(largest, total) <= _LARGEST:
+        _refuse(
+            f"predictions may be beyond float32 ({_LARGEST:.2e}), in which the artifact computes; "
+            "fit with a smaller gamma, coef0 or degree, on a target of a smaller unit"
+        )
 
 
 def svm_attributes(kernel: Kernel) -> dict[str, Any]:
@@ -150,13 +192,23 @@ def _array(state: Mapping[str, Any], key: str, n_axes: int) -> NDArray[np.float6
     array = found.astype(np.float64)
     if not np.isfinite(array).all():
         _refuse(f"the support vector machine is damaged: {key!r} is not finite")
+    if (np.abs(array) > _LARGEST).any():
+        _refuse(
+            f"{key!r} is not finite in float32 (at most {_LARGEST:.2e}), in which the artifact "
+            "computes; fit on the codes, on a target of a smaller unit"
+        )
     return array
 
 
 def _number(state: Mapping[str, Any], key: str) -> float:
     found = state.get(key)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not np.isfinite(found):
-        _refuse(f"the support vector machine is damaged: {key!r} must be a finite number")
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        _refuse(f"{key!r} must be a finite number, found {show(found)}")
+    # Before it becomes a float: an integer may be too long for one. NaN is between no numbers.
+    if not -_LARGEST <= found <= _LARGEST:
+        _refuse(
+            f"{key!r} must be a finite number, at most {_LARGEST:.2e} in size, found {show(found)}"
+        )
     return float(found)
 
 

@@ -151,7 +151,7 @@ class _Reader:
         while self.peek() != b"}":
             key = self.string()
             if key in found:
-                msg = f"UBJSON: key {key!r} appears twice"
+                msg = f"UBJSON: key {key[:40]!r} appears twice"
                 raise UbjsonError(msg)
             found[key] = self.value(self.take(1), depth + 1)
         self.take(1)

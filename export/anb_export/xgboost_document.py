@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 
 from anb_export import ubjson
 from anb_export.forest import Forest, ForestError, build_forest, refuse
+from anb_onnx._show import show
 
 #: Objectives whose prediction is the sum of the leaves itself, without a link function.
 OBJECTIVES = frozenset(
     {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"}
 )
+
+
+_ONE_EACH = "train one model for each target"
+_NUMBERS = "train on the codes as numbers (enable_categorical=False)"
 
 
 def decode(content: bytes) -> Any:
@@ -46,38 +51,49 @@ def parse(document: Any, n_features: int | None) -> Forest:
     learner = _get(document, "learner")
     booster = _get(learner, "gradient_booster")
     name = _get(booster, "name")
-    if name != "gbtree":
-        refuse(f"booster {str(name)[:40]!r} is not supported; train with booster='gbtree'")
+    if not isinstance(name, str) or name != "gbtree":
+        refuse(f"booster {show(name)} is not supported; train with booster='gbtree'")
     objective = _get(_get(learner, "objective"), "name")
     if not isinstance(objective, str) or objective not in OBJECTIVES:
         allowed = ", ".join(sorted(OBJECTIVES))
-        refuse(f"objective {str(objective)[:40]!r} is not supported; supported: {allowed}")
+        refuse(f"objective {show(objective)} is not supported; supported: {allowed}")
     param = _get(learner, "learner_model_param")
     width = _integer(_get(param, "num_feature"), "num_feature")
+    if not 0 < width < 2**31:
+        refuse(f"num_feature must be a positive integer, found {width}")
     if n_features is not None and width != n_features:
         refuse(f"the model has {width} features, expected {n_features}")
     if _integer(_get(param, "num_target", 1), "num_target") > 1:
-        refuse("models with several targets are not supported")
+        refuse(f"models with several targets are not supported; {_ONE_EACH}")
     if _integer(_get(param, "num_class", 0), "num_class") > 1:
-        refuse("models with several classes are not supported")
+        refuse(f"models with several classes are not supported; {_ONE_EACH}")
     model = _get(booster, "model")
-    if np.any(_column(_get(model, "tree_info"), "tree_info") != 0):
-        refuse("models with several output groups are not supported")
+    groups = _column(_get(model, "tree_info"), "tree_info")
+    if np.any(groups != 0):
+        refuse(f"models with several output groups are not supported; {_ONE_EACH}")
     trees = _get(model, "trees")
+    if not isinstance(trees, list) or not trees:
+        refuse("the model holds no trees")
+    # Both counts stand in every model; they tell that trees were lost.
+    counts = {"tree_info": len(groups)}
+    if "gbtree_model_param" in model:
+        number = _get(model["gbtree_model_param"], "num_trees")
+        counts["num_trees"] = _integer(number, "num_trees")
+    for key, count in counts.items():
+        if count != len(trees):
+            refuse(f"the model is damaged: it holds {len(trees)} trees, {key} states {count}")
     base_score = _base_score(_get(param, "base_score"))
     return _flatten(trees, base_score=base_score, n_features=width, objective=objective)
 
 
-def _flatten(trees: Any, *, base_score: float, n_features: int, objective: str) -> Forest:
-    if not isinstance(trees, list) or not trees:
-        refuse("the model holds no trees")
+def _flatten(trees: list[Any], *, base_score: float, n_features: int, objective: str) -> Forest:
     columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
     for index, tree in enumerate(trees):
         leaf_size = _get(_get(tree, "tree_param"), "size_leaf_vector", 1)
         if _integer(leaf_size, "size_leaf_vector") > 1:
-            refuse(f"tree {index} has vector leaves, which are not supported")
+            refuse(f"tree {index} has vector leaves, which are not supported; {_ONE_EACH}")
         if len(_column(_get(tree, "categories_nodes", ()), "categories_nodes")) > 0:
-            refuse(f"tree {index} has categorical splits, which are not supported")
+            refuse(f"tree {index} has categorical splits, which are not supported; {_NUMBERS}")
         nodes = {key: _column(_get(tree, key), key) for key in _COLUMNS}
         sizes = {key: len(column) for key, column in nodes.items()}
         if len(set(sizes.values())) != 1 or not sizes["left_children"]:
@@ -90,7 +106,9 @@ def _flatten(trees: Any, *, base_score: float, n_features: int, objective: str) 
         node = int(np.flatnonzero(_whole(flat, "split_type"))[0])
         tree = int(np.searchsorted(np.cumsum(counts), node, side="right"))
         start = int(counts[:tree].sum())
-        refuse(f"tree {tree}, node {node - start}: categorical splits are not supported")
+        refuse(
+            f"tree {tree}, node {node - start}: categorical splits are not supported; {_NUMBERS}"
+        )
     condition = _floats(flat, "split_conditions")
     return build_forest(
         counts,
@@ -118,14 +136,16 @@ _COLUMNS = (
 
 def _base_score(text: Any) -> float:
     """Read "[6.5E1]" (xgboost >= 3.1) or "6.5E1" (before); xgboost itself holds a float32."""
+    if not isinstance(text, str | float | int):
+        refuse(f"base_score must be one finite number, found {show(text)}")
     items = str(text).strip().strip("[]").split(",")
     number = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
     if len(items) != 1 or not re.fullmatch(number, items[0].strip()):
-        refuse(f"base_score must be one finite number, found {str(text)[:60]!r}")
+        refuse(f"base_score must be one finite number, found {show(text)}")
     with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused
         value = float(np.float32(items[0].strip()))
     if not np.isfinite(value):
-        refuse(f"base_score must be one finite number, found {str(text)[:60]!r}")
+        refuse(f"base_score must be one finite number, found {show(text)}")
     return value
 
 
@@ -147,10 +167,11 @@ def _column(value: Any, key: str) -> NDArray[Any]:
 
 
 def _integer(value: Any, key: str) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        refuse(f"{key} must be an integer, found {str(value)[:60]!r}")
+    if type(value) is int and abs(value) < 2**63:
+        return value
+    if not isinstance(value, str) or not re.fullmatch("-?[0-9]{1,18}", value):
+        refuse(f"{key} must be an integer, found {show(value)}")
+    return int(value)
 
 
 def _whole(flat: dict[str, NDArray[Any]], key: str) -> NDArray[np.int64]:

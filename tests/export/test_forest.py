@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export.forest import Forest, ForestError
+from anb_export.forest import Forest, ForestError, Tree
 from anb_export.training import Training
 
 from anb_onnx.architecture import sample
@@ -135,6 +135,20 @@ def set_all(document: dict[str, Any], path: str, value: Any) -> None:
         (lambda d: set_all(d, "learner.learner_model_param.num_class", "3"), "several classes"),
         (lambda d: set_all(d, "learner.learner_model_param.num_feature", "x"), "num_feature must"),
         (lambda d: set_all(d, "learner.learner_model_param.num_feature", "27"), "has 27 features"),
+        (
+            lambda d: set_all(d, "learner.learner_model_param.num_class", "3"),
+            "train one model for each target",
+        ),
+        (
+            lambda d: set_all(tree(d), "tree_param.size_leaf_vector", "2"),
+            "train one model for each target",
+        ),
+        (
+            lambda d: d["learner"]["gradient_booster"]["model"]["tree_info"].__setitem__(0, 1),
+            "several output groups are not supported; train one model for each target",
+        ),
+        (lambda d: tree(d)["split_type"].__setitem__(0, 1), "train on the codes as numbers"),
+        (lambda d: tree(d)["categories_nodes"].append(0), "train on the codes as numbers"),
     ],
 )
 def test_damaged_and_unsupported_models_are_refused(
@@ -198,6 +212,39 @@ def test_wrong_codes_are_refused(training: Training) -> None:
     for codes in (np.zeros((2, 27), np.uint8), np.zeros(28, np.uint8), np.zeros((2, 28), float)):
         with pytest.raises(ForestError, match="codes must be uint8 of shape"):
             forest.predict_exact(codes)
+
+
+def one_leaf(value: float) -> Tree:
+    end = np.array([-1])
+    return Tree(np.array([0]), np.array([0.0]), end, end, np.array([value]))
+
+
+@pytest.mark.parametrize(
+    ("values", "base_score", "message"),
+    [
+        ([1.0, 1e39], 0.0, "tree 1, node 0: the leaf is not finite in float32"),
+        ([-1e308] * 3, 0.0, "tree 0, node 0: the leaf is not finite in float32"),
+        ([3e38, -3e38], 0.0, r"the leaves may add up to 6.00e\+38, which is beyond float32"),
+        ([3e38], -1e38, r"may add up to 4.00e\+38"),
+        ([3e38], 3e37, ""),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_predictions_beyond_float32(values: list[float], base_score: float, message: str) -> None:
+    trees = [one_leaf(value) for value in values]
+    if message:
+        with pytest.raises(ForestError, match=message):
+            Forest.from_trees(trees, base_score=base_score, n_features=1, objective="x")
+    else:
+        forest = Forest.from_trees(trees, base_score=base_score, n_features=1, objective="x")
+        assert np.isfinite(forest.predict_exact(np.zeros((1, 1), np.uint8)).astype(np.float32))
+
+
+def test_trees_without_nodes() -> None:
+    none = np.zeros(0, np.int64)
+    empty = Tree(none, none.astype(float), none, none, none.astype(float))
+    with pytest.raises(ForestError, match="tree 1 has no nodes"):
+        Forest.from_trees([one_leaf(1), empty], base_score=0.0, n_features=1, objective="x")
 
 
 def test_thresholds_that_equal_a_code_go_right() -> None:

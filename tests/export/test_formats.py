@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from anb_export.formats import (
 )
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR, NuSVR
 
 from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
@@ -195,7 +200,14 @@ def test_what_cannot_be_pickled() -> None:
         (b"\x00\x00\x00?\x1c" + b"\0" * 100 + b"\x06\0\0\0\0\0\0\0gbtree", "old binary format"),
         (b"binf" + b"\0" * 100 + b"\x08" + b"\0" * 7 + b"gblinear", "old binary format"),
         (b"hello", "damaged"),
-        (b"", "damaged"),
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"\xef\xbb\xbf" + b"tree\n", "a text with a byte order mark; save it in UTF-8 without"),
+        (b"\xef\xbb\xbf" + b'{"learner": {}}', "a text with a byte order mark"),
+        ("tree\nversion=v4".encode("utf-16"), "a text in UTF-16; save it in UTF-8"),
+        ('{"learner": {}}'.encode("utf-16-le"), "a text in UTF-16; save it in UTF-8"),
+        ('{"learner": {}}'.encode("utf-16-be"), "a text in UTF-16; save it in UTF-8"),
+        (b"\x5d\x00\x00\x80\x00", "a compressed file; write it without compression"),
     ],
     ids=lambda v: str(v)[:30],
 )
@@ -205,6 +217,85 @@ def test_other_files_are_refused(content: bytes, message: str, tmp_path: Path) -
     with pytest.raises(AnbError, match=message) as caught:
         read_model(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_white_space_before_a_model() -> None:
+    booster = fit("xgb", "accuracy", 3)
+    content = bytes(booster.save_raw("json"))
+    found = model_from_bytes(b"\r\n  " + content)
+    assert (found.family, found.content) == ("xgb", content)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0, 1.0, -1, "nan", np.zeros(2)], ids=str)
+def test_what_counts_as_missing_must_be_nan(missing: Any) -> None:
+    """A Booster alone does not know that its regressor took zeros as missing."""
+    wrapper = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(X, Y)
+    for allowed in (math.nan, np.float32("nan"), None):
+        wrapper.missing = allowed
+        assert forest_of(model_from_object(wrapper)).n_trees == 3
+    del wrapper.missing
+    assert forest_of(model_from_object(wrapper)).n_trees == 3
+    wrapper.missing = missing
+    with pytest.raises(FormatError, match=r"missing=.* is not supported.*missing=float\('nan'\)"):
+        model_from_object(wrapper)
+
+
+@pytest.mark.parametrize("estimator", [RandomForestRegressor(2, random_state=1), SVR(), NuSVR()])
+def test_columns_of_a_table(estimator: Any, tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    plain = model_from_object(estimator.fit(X, Y)).member.predict_exact(CODES)
+    estimator.fit(pd.DataFrame(X, columns=GENES), Y)
+    contents = [pickle.dumps(estimator, protocol) for protocol in range(6)]
+    joblib = pytest.importorskip("joblib")
+    joblib.dump(estimator, tmp_path / "joblib")
+    for content in [*contents, (tmp_path / "joblib").read_bytes()]:
+        model = model_from_bytes(content)
+        check_features(model)
+        assert model.feature_names == MNASNET.gene_names
+        np.testing.assert_array_equal(model.member.predict_exact(CODES), plain)
+    model = model_from_object(estimator.fit(pd.DataFrame(X, columns=GENES[::-1]), Y))
+    with pytest.raises(FormatError, match="feature 0 of the model is 'block6_se', expected"):
+        check_features(model)
+
+
+@pytest.mark.parametrize("names", [3, [1], np.zeros(28), ("block0_e", 7)], ids=str)
+def test_names_that_are_none(names: Any) -> None:
+    estimator = SVR().fit(X, Y)
+    estimator.feature_names_in_ = names
+    with pytest.raises(FormatError, match="'feature_names_in_' is no array of names"):
+        model_from_object(estimator)
+
+
+def test_models_that_are_refused_say_what_to_do() -> None:
+    pipeline = make_pipeline(StandardScaler(), SVR()).fit(X, Y)
+    forest = RandomForestRegressor(2, random_state=np.random.RandomState(0)).fit(X, Y)
+    search = GridSearchCV(SVR(), {"C": [1.0]}, cv=2).fit(X, Y)
+    rounds = xgb.XGBRFRegressor(n_estimators=2, n_jobs=1).fit(X, Y)
+    for model, hint in (
+        (pipeline, "give its last step, fitted on the codes themselves"),
+        (forest, "set the model's random_state to None or an integer and save it again"),
+        (search, "give its best_estimator_"),
+        (rounds, "save its booster: "),
+        (forest.estimators_[0], "supported: xgboost.core.Booster, .*SVR"),
+    ):
+        with pytest.raises(AnbError, match=hint):
+            model_from_object(model)
+    wanted = forest.predict(CODES.astype(np.float64))
+    forest.random_state = None
+    found = model_from_object(forest).member.predict_exact(CODES)
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    booster = model_from_object(rounds.get_booster()).member.predict_exact(CODES)
+    np.testing.assert_allclose(booster, rounds.predict(CODES.astype(np.float32)), rtol=1e-6)
+
+
+def test_regressors_that_hold_something_else() -> None:
+    start = b"\x80\x02cxgboost.sklearn\nXGBRegressor\n)\x81q\x00}V_Booster\n"
+    svr = b"csklearn.svm._classes\nSVR\n)\x81"
+    with pytest.raises(FormatError, match=r"holds a sklearn\.svm.*SVR, expected a xgboost\.core"):
+        model_from_bytes(start + svr + b"sb.")
+    itself = b"h\x00"
+    with pytest.raises(FormatError, match=r"the estimator holds a xgboost\.sklearn\.XGBRegressor"):
+        model_from_bytes(start + itself + b"sb.")
 
 
 def test_sizes(tmp_path: Path) -> None:
@@ -247,6 +338,8 @@ def test_names_that_fit(names: list[str] | None) -> None:
         ([*GENES[:26], GENES[27], GENES[26]], "feature 26 of the model is 'block6_se', expected"),
         (GENES[::-1], "feature 0"),
         ([f"f{27 - k}" for k in range(28)], "feature 0 of the model is 'f27'"),
+        ([*(f"f{k}" for k in range(27)), "f" + "9" * 5000], "feature 0 of the model is 'f0'"),
+        (["f" + "9" * 5000, *(f"f{k}" for k in range(1, 28))], "feature 0 of the model is 'f999"),
     ],
 )
 def test_names_that_do_not_fit(names: list[str], message: str) -> None:

@@ -81,10 +81,15 @@ def test_a_bomb_in_the_published_layout(tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "out").exists()
 
 
+def trees_of(model: dict[str, Any]) -> list[Any]:
+    found = model["learner"]["gradient_booster"]["model"]["trees"]
+    assert isinstance(found, list)
+    return found
+
+
 def node(key: str, position: int, value: Any) -> Callable[[dict[str, Any]], None]:
     def change(model: dict[str, Any]) -> None:
-        trees = model["learner"]["gradient_booster"]["model"]["trees"]
-        trees[1][key][position] = value
+        trees_of(model)[1][key][position] = value
 
     return change
 
@@ -114,17 +119,26 @@ def learner(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (node("split_type", 0, 1), "tree 1, node 0: categorical splits are not supported"),
         (learner("learner_model_param.num_feature", "29"), "has 29 features, the space 'mnasnet'"),
         (learner("feature_names", [f"gene{k}" for k in range(28)]), "feature 0 of the model is"),
-        (learner("feature_names", ["f0"]), "feature 1 of the model is 'nothing'|feature 0"),
+        (learner("feature_names", ["f0"]), "the model has 28 features, but names 1"),
+        (learner("feature_names", [f"f{k}" for k in range(29)]), "28 features, but names 29"),
+        (learner("learner_model_param.num_feature", "-28"), "num_feature must be a positive int"),
+        (learner("learner_model_param.num_feature", 28.5), "num_feature must be an integer, found"),
         (learner("feature_names", "f0"), "feature_names must be strings"),
         (learner("gradient_booster.name", "dart"), "booster 'dart' is not supported; train with"),
         (learner("gradient_booster.name", "gblinear"), "booster 'gblinear' is not supported"),
         (learner("objective.name", "reg:logistic"), "objective 'reg:logistic' is not supported"),
-        (learner("learner_model_param.num_target", "2"), "several targets are not supported"),
+        (learner("learner_model_param.num_target", "2"), "several targets are not supported; trai"),
         (learner("learner_model_param.base_score", "nan"), "base_score must be one finite number"),
         (learner("attributes", {"best_iteration": "x"}), "best_iteration must be an integer"),
         (learner("attributes", {"best_iteration": "999"}), "1000 trees are wanted"),
         (learner("gradient_booster.model", 7), "not an xgboost model"),
         (learner("gradient_booster.model.trees", []), "the model holds no trees"),
+        (
+            learner("gradient_booster.model.gbtree_model_param.num_trees", "99"),
+            "num_trees states 99",
+        ),
+        (learner("gradient_booster.model.tree_info", [0]), "tree_info states 1"),
+        (lambda m: trees_of(m).pop(), "tree_info states"),
     ],
 )
 def test_damaged_json(

@@ -87,7 +87,27 @@ def test_thresholds_that_are_no_number_stay_so() -> None:
     ("old", "new", "message"),
     [
         ("tree\nversion", "forest\nversion", "the first line must be 'tree'"),
-        ("num_class=1", "num_class=3", "num_class is 3: models with several outputs"),
+        ("num_class=1", "num_class=3", "num_class is 3: models with several outputs.*one model f"),
+        ("version=v4", "version=v99", "version 'v99' .* not supported; supported: v3, v4; load"),
+        ("version=v4\n", "", "'version' is missing"),
+        ("\nTree=1", "", "holds 1 trees, tree_sizes states 2"),
+        ("Tree=1", "Tree=0", "tree 1 is damaged: 'Tree=0' where 'Tree=1' is expected"),
+        ("Tree=1", "Tree=2", "tree 1 is damaged: 'Tree=2' where 'Tree=1' is expected"),
+        ("Tree=0", "Tree=1", "tree 0 is damaged: 'Tree=1'"),
+        ("tree_sizes=1 1", "tree_sizes=1 1 1", "holds 2 trees, tree_sizes states 3"),
+        ("Tree=1", "end of trees\n\nTree=1", "holds 1 trees, tree_sizes states 2"),
+        ("num_cat=0", "num_cat=0\nnum_cat=0", "tree 0 is damaged: 'num_cat' stands there twice"),
+        ("num_class=1", "num_class=1\nnum_class=1", "the model is damaged: 'num_class' stands"),
+        (
+            "leaf_value=0.125",
+            "leaf_value=1e39",
+            "tree 0, node 2: the leaf is not finite in float32",
+        ),
+        (
+            "leaf_value=0.125",
+            "leaf_value=1e308",
+            "tree 0, node 2: the leaf is not finite in float32",
+        ),
         ("iteration=1", "iteration=2", "num_tree_per_iteration is 2"),
         ("num_class=1\n", "", "'num_class' is missing"),
         ("=regression", "=binary sigmoid:1", "objective 'binary sigmoid:1' is not supported"),
@@ -99,7 +119,7 @@ def test_thresholds_that_are_no_number_stay_so() -> None:
         ("end of trees", "", "the text ends early"),
         ("is_linear=0", "is_linear=1", "tree 0 has linear leaves.*linear_tree=false"),
         ("num_cat=0", "num_cat=1", "tree 0 has categorical splits.*without categorical_feature"),
-        ("decision_type=2 2", "decision_type=2 3", "tree 0 has categorical splits"),
+        ("decision_type=2 2", "decision_type=2 3", "tree 0 has categorical splits.*without categ"),
         ("decision_type=2 2", "decision_type=6 2", "takes zeros as missing.*zero_as_missing=false"),
         ("decision_type=2 2", "decision_type=2 x", "decision_type: could not convert"),
         ("decision_type=2 2", "decision_type=2 2.5", "decision_type must hold integers"),
@@ -118,10 +138,18 @@ def test_thresholds_that_are_no_number_stay_so() -> None:
         ("right_child=1 -3", "right_child=1 1", "is reached twice"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_damaged_and_unsupported_models_are_refused(old: str, new: str, message: str) -> None:
     assert old in TEXT
     with pytest.raises(ForestError, match=message):
         read_lightgbm(TEXT.replace(old, new, 1))
+
+
+def test_merged_trees_without_their_sizes() -> None:
+    text = TEXT.replace("tree_sizes=1 1\n", "")
+    assert read_lightgbm(text).forest.n_trees == 2
+    with pytest.raises(ForestError, match="tree 0 is damaged: 'num_leaves' stands there twice"):
+        read_lightgbm(text.replace("\nTree=1", ""))
 
 
 def test_other_bytes_are_refused() -> None:

@@ -176,8 +176,12 @@ def test_other_ways_to_call(content: bytes) -> None:
         (b"\x80\x04\x8c\x08builtins\x8c\x09bytearray\x93K\x07\x85R.", "arguments"),
         (b"c_codecs\nencode\n(Vx\nVrot13\ntR.", "arguments"),
         (b"ccollections\ndefaultdict\n(K\x01tR.", "arguments"),
-        (b"cnumpy\ndtype\n(VO8\nI00\nI01\ntR.", "arrays of 'O8' are not allowed.*plain array"),
+        (b"cnumpy\ndtype\n(VO4\nI00\nI01\ntR.", "arrays of 'O4' are not allowed.*plain array"),
         (b"cnumpy\ndtype\n(VS9\ntR.", "arrays of 'S9'"),
+        *(
+            (b"cnumpy\ndtype\n(V%b\ntR." % code, f"arrays of '{code.decode()}' are not allowed")
+            for code in (b"f1", b"b2", b"b4", b"b8")
+        ),
     ],
 )
 def test_damaged_pickles(content: bytes, message: str) -> None:
@@ -187,8 +191,68 @@ def test_damaged_pickles(content: bytes, message: str) -> None:
 
 def test_arrays_of_objects_are_refused() -> None:
     for protocol in PROTOCOLS:
-        with pytest.raises(PickleError, match="'O8'"):
+        with pytest.raises(PickleError, match="nothing was executed"):
             loads(pickle.dumps(np.array([os.system, 1], dtype=object), protocol))
+        for items in ([1, 2], ["a", None], [["a"], ["b"]], ["a", ("b",)]):
+            with pytest.raises(PickleError, match="arrays of objects are not allowed, but for lis"):
+                loads(pickle.dumps(np.array(items, dtype=object), protocol))
+    # Nor may the bytes of a file be taken for objects.
+    kind = pickle.dumps(np.dtype(object), 2)[2:-1]
+    for content in (
+        b"cnumpy.core.multiarray\nscalar\n(" + kind + b"C\x08\0\0\0\0\0\0\0\0tR.",
+        b"cnumpy.core.numeric\n_frombuffer\n(C\x08\0\0\0\0\0\0\0\0" + kind + b"K\x01\x85VC\ntR.",
+    ):
+        with pytest.raises(PickleError, match="damaged: wrong"):
+            loads(b"\x80\x04" + content)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_arrays_of_names_become_tuples(protocol: int) -> None:
+    names = np.array(["block0_e", "é"], dtype=object)
+    assert loads(pickle.dumps([names, names], protocol)) == [("block0_e", "é")] * 2
+    assert loads(pickle.dumps(names[:0], protocol)) == ()
+
+
+def wrapped(inner: bytes) -> bytes:
+    """An array of objects as joblib writes it: the pickle `inner` in the pickle."""
+    wrapper = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}Vdtype\n"
+    return b"\x80\x04" + wrapper + pickle.dumps(np.dtype(object), 2)[2:-1] + b"sb" + inner
+
+
+def test_pickles_in_pickles() -> None:
+    names = pickle.dumps(np.array(["a", "b"], dtype=object), 4)
+    assert loads(wrapped(names) + b".") == ("a", "b")
+    for inner, message in (
+        (pickle.dumps(Bomb(os.system, "true"), 4), "nothing was executed"),
+        (pickle.dumps([1]), "arrays of objects are not allowed"),
+        (wrapped(names) + b".", "an array of objects in another"),
+        (b"", "damaged"),
+    ):
+        with pytest.raises(PickleError, match=message):
+            loads(wrapped(inner) + b".")
+
+
+ARRAY = pickle.dumps(np.array([1, 2]), 2)[2:-1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"c_codecs\nencode\n(Va\n" + ARRAY + b"tR.",
+        b"cbuiltins\nbytearray\n(Va\n" + ARRAY + b"tR.",
+        b"cnumpy\ndtype\n(Vf8\ntR(K\x03" + ARRAY + b"NNNK\x08K\x08K\0tb.",
+        b"cnumpy\ndtype\n(VV8\ntR(K\x03V|\nN)}" + ARRAY + b"K\x08K\0tb.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + ARRAY + b"C\x01btR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + ARRAY + b"\x85C\x01btR.",
+        b"cnumpy.core.numeric\n_frombuffer\n(C\0N)" + ARRAY + b"tR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85C\x01btR(K\x01K\x02\x85"
+        + (pickle.dumps(np.dtype("<f8"), 2)[2:-1] + ARRAY + b"C\0tb."),
+    ],
+    ids=range(8),
+)
+def test_arrays_where_other_things_belong(content: bytes) -> None:
+    with pytest.raises(PickleError, match=r"damaged|arguments"):
+        loads(b"\x80\x04" + content)
 
 
 def test_what_claims_to_be_huge_allocates_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import sys
 import zipfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.cli import main
-from anb_export.formats import model_from_object, read_model
+from anb_export.formats import check_features, model_from_bytes, model_from_object, read_model
 from anb_export.skops_file import SkopsError, load_estimator
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.pipeline import make_pipeline
@@ -23,6 +24,7 @@ from sklearn.svm import SVR, NuSVR
 import anb_onnx
 from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
+from anb_onnx.space import MNASNET
 
 from .checkpoint_writer import labels, rows
 
@@ -119,7 +121,11 @@ def test_numbers_of_nodes_are_checked() -> None:
         model_from_object(load_estimator(content, limit=2**30))
 
 
-@pytest.mark.parametrize("root", [[], {}, {"__class__": "SVR"}, 3, None], ids=repr)
+@pytest.mark.parametrize(
+    "root",
+    [[], {}, {"__class__": "SVR"}, {"__class__": "SVR", "__module__": [[]]}, 3, None],
+    ids=repr,
+)
 def test_archives_that_are_no_skops_files(root: Any) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -138,6 +144,82 @@ def test_damaged_and_large_files() -> None:
     broken = rewritten(content, lambda schema: schema["content"].update(content=7))
     with pytest.raises(SkopsError, match="the skops file is damaged"):
         load_estimator(broken, limit=2**30)
+
+
+def headers_changed(content: bytes, *, flag: int = 0, method: int | None = None) -> bytes:
+    """The archive with other flags or another method in the headers of all entries."""
+    changed = bytearray(content)
+    for mark, flags, methods in ((b"PK\x03\x04", 6, 8), (b"PK\x01\x02", 8, 10)):
+        start = changed.find(mark)
+        while start >= 0:
+            changed[start + flags] |= flag
+            if method is not None:
+                changed[start + methods : start + methods + 2] = struct.pack("<H", method)
+            start = changed.find(mark, start + 4)
+    return bytes(changed)
+
+
+def test_archives_that_zipfile_cannot_unpack() -> None:
+    content = sio.dumps(ESTIMATORS[1].fit(X, Y), compression=zipfile.ZIP_DEFLATED)
+    start = content.find(b"schema.json") + 30
+    wrong = content[:start] + bytes(c ^ 255 for c in content[start : start + 30])
+    for damaged in (wrong + content[start + 30 :], headers_changed(content, flag=1)):
+        with pytest.raises(SkopsError, match="an archive, but not one of skops, or damaged"):
+            load_estimator(damaged, limit=2**30)
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 99):
+        with pytest.raises(SkopsError, match="another method than deflate; write it without"):
+            load_estimator(headers_changed(content, method=method), limit=2**30)
+
+
+def archive(schema: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("schema.json", schema)
+    return out.getvalue()
+
+
+def test_small_archives_of_large_content() -> None:
+    bomb = archive(b'{"a":[' + b"[]," * 7_000_000 + b"[]]}")
+    assert len(bomb) < 10**5
+    with pytest.raises(SkopsError, match=r"21000010 bytes in schema.json are too many, at most 16"):
+        load_estimator(bomb, limit=2**30)
+    # An entry that claims to be small is read no further than that.
+    size = struct.pack("<I", 21_000_010)
+    assert bomb.count(size) == 2
+    with pytest.raises(SkopsError, match="an archive, but not one of skops, or damaged"):
+        load_estimator(bomb.replace(size, struct.pack("<I", 9)), limit=2**30)
+
+
+def test_archives_name_the_last_entry_of_a_name(recwarn: pytest.WarningsRecorder) -> None:
+    content = io.BytesIO(sio.dumps(ESTIMATORS[1].fit(X, Y)))
+    other = json.dumps({"__class__": "A", "__module__": "b\nc"})
+    twice = pytest.warns(UserWarning, match="Duplicate name")
+    with zipfile.ZipFile(content, "a") as target, twice:
+        target.writestr("schema.json", other)
+    with pytest.raises(SkopsError, match=r"holds a b c\.A, supported"):
+        load_estimator(content.getvalue(), limit=2**30)
+    assert not recwarn.list
+
+
+def test_pipelines_are_refused_with_a_hint() -> None:
+    content = sio.dumps(make_pipeline(SVR()).fit(X, Y))
+    with pytest.raises(SkopsError, match="give its last step, fitted on the codes themselves"):
+        load_estimator(content, limit=2**30)
+
+
+def test_columns_of_a_table() -> None:
+    pd = pytest.importorskip("pandas")
+    names = MNASNET.gene_names
+    for estimator in ESTIMATORS:
+        content = sio.dumps(estimator.fit(pd.DataFrame(X, columns=names), Y))
+        model = model_from_bytes(content)
+        check_features(model)
+        assert model.feature_names == names
+        wanted = model_from_object(estimator).member.predict_exact(CODES)
+        np.testing.assert_array_equal(model.member.predict_exact(CODES), wanted)
+    content = sio.dumps(ESTIMATORS[1].fit(pd.DataFrame(X, columns=names[::-1]), Y))
+    with pytest.raises(AnbError, match="feature 0 of the model is 'block6_se'"):
+        check_features(model_from_bytes(content))
 
 
 def test_without_skops(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,21 @@ def test_no_tree_forms() -> None:
             import_models("accuracy", [source(estimator)], form=form)
 
 
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+VECTORS = SVR().fit(X, Y).support_vectors_
+HUGE = np.full((1, len(VECTORS)), 1e38)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gamma", [0.0, 1e-30, 3e38])
+def test_vectors_that_are_no_integers_overflow_nothing(gamma: float) -> None:
+    """Rounding could make a distance negative, and its exponential infinite."""
+    found = kernel_from_state(state(_gamma=gamma, support_vectors_=VECTORS + 0.1))
+    assert np.isfinite(found.predict_exact(sample(50, seed=1))).all()
+
+
 def state(**changes: Any) -> dict[str, Any]:
     return {**SVR().fit(X, Y).__getstate__(), **changes}
 
@@ -84,6 +99,31 @@ def state(**changes: Any) -> dict[str, Any]:
         ({"_sparse": True}, "fitted on sparse rows"),
         ({"_gamma": math.nan}, "'_gamma' must be a finite number"),
         ({"degree": "3"}, "'degree' must be a finite number"),
+        ({"degree": 2.5}, "'degree' must be an integer from 0 to 100, found 2.5"),
+        ({"degree": -1}, "'degree' must be an integer from 0 to 100"),
+        ({"degree": 1e300}, "'degree' must be a finite number, at most 3.40e"),
+        ({"degree": 2**70}, "'degree' must be an integer from 0 to 100"),
+        ({"degree": 10**400}, "'degree' must be a finite number"),
+        ({"coef0": 10**5000}, "'coef0' must be a finite number"),
+        ({"coef0": 2**70, "kernel": "poly"}, r"predictions may be beyond float32 .* smaller gamma"),
+        ({"_gamma": 10**400}, "'_gamma' must be a finite number"),
+        ({"_gamma": 1e308}, "'_gamma' must be a finite number, at most 3.40e"),
+        ({"_gamma": -1000.0}, "'_gamma' must not be negative, found -1000"),
+        ({"_gamma": np.zeros(2)}, "'_gamma' must be a finite number, found an array"),
+        ({"kernel": np.array([1, 2])}, "kernel an array of int64 .* is not supported"),
+        ({"kernel": 10**5000}, "kernel a value of type int is not supported"),
+        ({"kernel": DEEP}, "is not supported"),
+        ({"_sparse": np.array([1, 2])}, "fitted on sparse rows"),
+        ({"_intercept_": np.array([1e308])}, "'_intercept_' is not finite in"),
+        ({"_intercept_": np.array([-3.4e38]), "kernel": "linear", "_dual_coef_": HUGE}, "may be"),
+        ({"_dual_coef_": HUGE * 1e160}, "'_dual_coef_' is not finite in"),
+        ({"kernel": "poly", "_gamma": 1e30, "degree": 100}, "predictions may be beyond float32"),
+        ({"support_vectors_": VECTORS * 1e160}, "'support_vectors_' is not finite in"),
+        (
+            {"support_vectors_": VECTORS * 200},
+            "'support_vectors_' must be codes, from 0 to 255; fit on",
+        ),
+        ({"support_vectors_": VECTORS - 1.5}, "'support_vectors_' must be codes"),
         ({"coef0": True}, "'coef0' must be a finite number"),
         ({"support_vectors_": np.zeros((0, 28))}, "is damaged: 0 vectors"),
         ({"support_vectors_": np.zeros((5, 28))}, "is damaged: 5 vectors"),
@@ -93,6 +133,7 @@ def state(**changes: Any) -> dict[str, Any]:
         ({"_intercept_": np.zeros(2)}, "is damaged"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_damaged_models_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(KernelError, match=message):
         kernel_from_state(state(**changes))

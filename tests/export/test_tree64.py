@@ -211,7 +211,8 @@ def test_long_forests_are_cut_without_a_trace(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_huge_leaves_are_refused() -> None:
-    forest = Forest.from_trees([one_leaf(1e300)], base_score=0, n_features=28, objective="x")
+    forest = Forest.from_trees([one_leaf(1.0)], base_score=0, n_features=28, objective="x")
+    forest = replace(forest, value=np.array([1e300]))
     with pytest.raises(TreeFormError, match="out of range"):
         exact_leaves(forest)
     tiny = Forest.from_trees([one_leaf(1e-300)], base_score=0, n_features=28, objective="x")
