@@ -18,6 +18,7 @@ from anb_onnx._matrix import as_uint8, in_range, plain, plain_matrix, refuse_cod
 from anb_onnx._show import show
 from anb_onnx._values import from_table, mappings_codes, row_codes
 from anb_onnx.architecture import Architecture
+from anb_onnx.engines._shelter import import_sheltered
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.space import MNASNET, SearchSpace, is_integer
 
@@ -277,7 +278,7 @@ def _kernels(n_rows: int, threads: int) -> ModuleType | None:
     if n_rows < (_WARM_ROWS if "numba" in sys.modules else _COLD_ROWS):
         return None
     try:
-        from anb_onnx.engines import encode_numba
+        kernels: ModuleType = import_sheltered("anb_onnx.engines.encode_numba")
     except ImportError:  # not installed, or not for this version of NumPy
         return None
-    return encode_numba
+    return kernels

@@ -9,6 +9,7 @@ from typing import Any, SupportsIndex
 
 from anb_onnx._manifest import card_from_metadata, read_bytes, read_space
 from anb_onnx.catalog import Artifact, Catalog, listed_beside, target_of_card
+from anb_onnx.engines._shelter import import_sheltered
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
 from anb_onnx.engines.reference import ReferenceEngine
@@ -134,9 +135,8 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
 
 def _open_onnxruntime(model: bytes, path: Path, threads: SupportsIndex | None) -> Any:
     # Imported here: `import anb_onnx` and listing targets must not wait for it.
-    from anb_onnx.engines.onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(model, source=str(path), threads=threads)
+    engines = import_sheltered("anb_onnx.engines.onnxruntime")
+    return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads)
 
 
 def reopen(origin: Origin) -> Surrogate:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import Target
 from anb_onnx.encoding import Architectures, check_codes, encode, indices_to_codes, is_single
+from anb_onnx.engines._shelter import import_sheltered
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
 from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError
 from anb_onnx.prediction import Prediction
@@ -303,8 +304,9 @@ def open_native(
         msg = f"the native engine runs artifacts in table form; that of {name!r} is not"
         raise EngineError(msg)
     try:
-        from anb_onnx.engines.native import NativeTargetEngine
+        native = import_sheltered("anb_onnx.engines.native")
     except ImportError as error:
         msg = f"the native engine needs llvmlite ({error}); mend it with: pip install llvmlite"
         raise EngineError(msg) from error
-    return NativeTargetEngine(ensemble, threads=threads)
+    engine: NativeTargetEngine = native.NativeTargetEngine(ensemble, threads=threads)
+    return engine

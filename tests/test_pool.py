@@ -173,6 +173,8 @@ class Interrupted(Exception):
 needs_signals = pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason="this system has no interval timers"
 )
+# A signal that comes while Python runs a callback of a weak reference is reported, not raised.
+in_callbacks = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 class Interrupts:
@@ -220,6 +222,7 @@ class Watch:
 
 
 @needs_signals
+@in_callbacks
 @pytest.mark.parametrize("again", [0.0, 2e-5], ids=["once", "again and again"])
 def test_no_helper_works_on_after_an_interrupt(interrupts: Interrupts, again: float) -> None:
     pool = WorkerPool(4)
@@ -247,6 +250,7 @@ def test_no_helper_works_on_after_an_interrupt(interrupts: Interrupts, again: fl
 
 
 @needs_signals
+@in_callbacks
 def test_what_is_sheltered_is_done_or_not_begun(interrupts: Interrupts) -> None:
     begun, ended = [0], [0]
 

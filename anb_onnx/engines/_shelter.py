@@ -12,18 +12,19 @@ call, as the first thing it calls in a ``finally``::
         job.stopped = True   # a plain attribute: no call, so no signal handler
         job.gate.shut()      # a foreign function: the handlers run once it has returned
 
-`Gate` is that wait, `sheltered` runs one function in this way.
+`Gate` is that wait; `sheltered` runs one function, `import_sheltered` an import in this way.
 """
 
 from __future__ import annotations
 
 import _thread
 import ctypes
+import importlib
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -116,6 +117,23 @@ def sheltered(function: Callable[[], T]) -> T:
         finally:
             del job  # which refers to the error, which refers to this frame
     return job.result
+
+
+def import_sheltered(name: str) -> Any:
+    """Import a module that Ctrl-C must not interrupt, as those do not that are partly in C.
+
+    Python forgets a module whose import was cut short, but its C part is still there, and refuses
+    to be initialised again: the process could never use it any more.
+
+    Raises
+    ------
+    ImportError
+        As the import statement does.
+    """
+    module = sys.modules.get(name)
+    if module is not None and not getattr(module.__spec__, "_initializing", False):
+        return module
+    return sheltered(lambda: importlib.import_module(name))
 
 
 class _Job(Generic[T]):
