@@ -79,12 +79,11 @@ class OnnxRuntimeEngine:
         self._pool = WorkerPool(self._threads)
         self._left_behind: list[_Process] = []
         # First, as an onnxruntime that is too old may open the file and compute wrongly.
-        _check_required(read_metadata(model), source)
+        self._metadata = read_metadata(model, source)
+        _check_required(self._metadata, source)
         self._process: _Process | None = self._open()
         session = self._process.session
         self._n_genes, self._n_members = _check_interface(session, source)
-        meta = session.get_modelmeta()
-        self._metadata: dict[str, str] = dict(meta.custom_metadata_map)
 
     @property
     def checks_bounds(self) -> bool:
