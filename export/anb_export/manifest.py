@@ -10,10 +10,19 @@ from typing import Any
 
 from anb_export.files import sha256, to_json, write_atomically
 from anb_export.training import Training
-from anb_onnx._manifest import MANIFEST, SCHEMA, read_manifest, read_space
+from anb_onnx._json import loads
+from anb_onnx._manifest import (
+    MANIFEST,
+    SCHEMA,
+    check_card,
+    read_bytes,
+    read_manifest,
+    read_space,
+)
 from anb_onnx.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.tables import TableEnsemble
 
 #: Licence of the Accel-NASBench measurements, and of the artifacts made from them.
 LICENSE = "Apache-2.0"
@@ -67,25 +76,41 @@ def write_artifact(
     name : str
         The target; an entry of this name is replaced.
     card : mapping
-        As `describe` returns it.
+        As `describe` returns it: what the model's metadata holds, with ``tables`` if it has some.
     space : SearchSpace
         Space of the model's input.
 
     Raises
     ------
     AnbError
-        If a file cannot be written, or the manifest there is malformed or of another space.
+        If a file cannot be written, the manifest there is malformed or of another space, or `card`
+        says anything else than the model itself, so that `anb_onnx.load` would refuse it.
     """
     facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
     with _locked(path.parent):
         manifest = _read(path.parent, space)  # refuse before anything is written
+        before = manifest["targets"]
+        # A file has one target: another one that it had goes with its content.
+        kept = {key: entry for key, entry in before.items() if entry["file"] != path.name}
+        manifest["targets"] = {**kept, name: {**card, **facts}}
+        manifest = loads(to_json(manifest))  # as it will be read: tuples become lists
+        _check(path, model, name, manifest)
         write_atomically(path, model)
-        if name in manifest["targets"] and manifest["targets"][name]["sha256"] != facts["sha256"]:
+        after = {key: entry["sha256"] for key, entry in manifest["targets"].items()}
+        if any(after.get(key) != entry["sha256"] for key, entry in before.items()):
             # The folder's golden vectors hold the bits of the file that is replaced. A build
             # writes new ones at its end.
             manifest.pop("golden", None)
-        manifest["targets"][name] = {**card, **facts}
         _write(path.parent, manifest)
+
+
+def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> None:
+    """Refuse to list a model that the runtime would refuse to load."""
+    listed = {a.target.name: a for a in Catalog.of(path.parent, manifest).artifacts}[name]
+    source = f"{path.parent / MANIFEST}: target {name!r}"
+    check_card(model, listed.card, listed.space, source, str(path))
+    if "tables" in listed.card:
+        TableEnsemble.from_artifact(model, listed.card, listed.space, str(path))
 
 
 def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
@@ -149,7 +174,8 @@ def find_entry(path: Path) -> tuple[str, dict[str, Any]]:
 def _name_of(path: Path, manifest: Mapping[str, Any]) -> str:
     for name, entry in manifest["targets"].items():
         if entry.get("file") == path.name:
-            if entry.get("sha256") != sha256(path.read_bytes()):
+            model = read_bytes(path, mend="run `anb-export convert`")
+            if entry.get("sha256") != sha256(model):
                 msg = f"{path} is not the file that {MANIFEST} lists; run `anb-export convert`"
                 raise ArtifactError(msg)
             return str(name)
