@@ -144,6 +144,12 @@ class Artifact:
             raise ArtifactError(msg)
         source = f"{self.path.parent / MANIFEST}: target {self.target.name!r}"
         try:
+            if self.card.get("bytes", len(model)) != len(model):
+                msg = (
+                    f"{source}: key 'bytes' is {show(self.card['bytes'])}, but {self.path} has "
+                    f"{len(model)}"
+                )
+                raise ArtifactError(msg)
             named = target_of_card(self.card, source).name
             if self.target.name != named:
                 msg = f"{source} must be called {named!r}, after its metric and device"

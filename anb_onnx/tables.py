@@ -186,7 +186,7 @@ class TableEnsemble:
         if self.link.needs_positive and u[1] <= 0:
             msg = (
                 f"link {self.link.name} needs positive values; what the tables add up to, scaled "
-                f"and shifted, is {u[1]!r} at most"
+                f"and shifted, is {float(u[1])!r} at most"
             )
             raise ArtifactError(msg)
         bounded = not self.link.needs_positive or u[0] > 0
@@ -194,12 +194,10 @@ class TableEnsemble:
         with np.errstate(all="ignore"):
             # The link is monotone, inside its regime and outside.
             y = np.concatenate([self.link.invert(u, np.full(len(u), b)) for b in (False, True)])
-        if not (np.abs(y) <= LARGEST).all():
-            msg = (
-                f"a prediction could be {y[np.argmax(~(np.abs(y) <= LARGEST))]!r}; float32 holds "
-                f"{LARGEST:.4g} at most"
-            )
-            raise ArtifactError(msg)
+        for value in y.tolist():
+            if not abs(value) <= LARGEST:
+                msg = f"a prediction could be {value!r}; float32 holds {LARGEST:.4g} at most"
+                raise ArtifactError(msg)
         return (float(y.min()), float(y.max())) if bounded else None
 
     @property

@@ -74,10 +74,10 @@ def what_it_says(surrogate: Surrogate) -> tuple[Any, ...]:
         bits += [a.tobytes() for a in prediction.interval(0.9)]
         bits.append(prediction.predictive_std.tobytes())
     card = {
-        # About the file or found out after it was written, or new keys that no release knows.
+        # Found out after the file was written, or a new key, which no release knows.
         key: value
         for key, value in surrogate.metadata.items()
-        if key not in ("file", "sha256", "bytes", "tables", "verification", "x")
+        if key not in ("verification", "x")
     }
     return bits, surrogate.target, surrogate.space, repr(surrogate.calibration), _plain(card)
 

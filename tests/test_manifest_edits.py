@@ -35,7 +35,7 @@ def test_no_edit_is_believed(tmp_path: Path, target: str, digit_step: int, value
     assert folder.verdict(folder.text) == "harmless"
     assert digits["believed"] == values["believed"] == 0
     assert min(digits["refused"], values["refused"]) > 400
-    # Verification, size and unknown keys are free; nearly all else is not.
+    # Verifications and new keys are free, and 1 may be written for 1.0; all else is not.
     assert digits["harmless"] + values["harmless"] < 60
 
 
