@@ -144,10 +144,10 @@ class Artifact:
             raise ArtifactError(msg)
         source = f"{self.path.parent / MANIFEST}: target {self.target.name!r}"
         try:
-            if self.card.get("bytes", len(model)) != len(model):
+            if self.card.get("bytes") != len(model):
                 msg = (
-                    f"{source}: key 'bytes' is {show(self.card['bytes'])}, but {self.path} has "
-                    f"{len(model)}"
+                    f"{source}: key 'bytes' must be {len(model)}, the size of {self.path}, not "
+                    f"{show(self.card.get('bytes'))}"
                 )
                 raise ArtifactError(msg)
             named = target_of_card(self.card, source).name
