@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import random
 import re
 import sys
 import tempfile
@@ -29,6 +30,12 @@ VALUES: tuple[Any, ...] = (
     *(0, 1, -1, 2, 0.5, 1e-300, 1e308, -1e308, 2**31, 2**63, 10**40),
     *(None, True, False, "", "x", "1", [], {}, [0], {"x": 0}),
 )
+#: What a damage puts in, and single bytes that mean something to JSON.
+PARTS = (
+    *(b"1e999", b"NaN", b"9" * 5000, b"[" * 2000, b"null", b"true", b"-0.0", b"1e308"),
+    *(b'"\\ud800"', b'"\\u001b[2J"', b"\xe2\x80\xae", b'"a":1,"a":1,'),
+)
+MARKS = b'{}[]",:0123456789-+eE.ntf\\u \x00\xff'
 CODES = anb_onnx.sample(16, seed=5)
 
 
@@ -50,13 +57,13 @@ class Folder:
         self.text = json.dumps(self.document)
         self.right = self.found(self.text)
 
-    def found(self, text: str) -> tuple[Any, ...]:
+    def found(self, text: str | bytes) -> tuple[Any, ...]:
         """Return all that a manifest of this text gives a user; an `AnbError` if it is refused."""
-        self.manifest.write_text(text, encoding="utf-8")
+        self.manifest.write_bytes(text.encode() if isinstance(text, str) else text)
         with anb_onnx.load(path=self.path, engine="numpy") as surrogate:
             return what_it_says(surrogate)
 
-    def verdict(self, text: str) -> str:
+    def verdict(self, text: str | bytes) -> str:
         """Return "refused", "harmless" or "believed": loaded, with another result."""
         try:
             found = self.found(text)
@@ -132,6 +139,27 @@ def _exchange(last: Any, holder: Any) -> None:
     holder[last], holder[other] = holder[other], holder[last]
 
 
+def damages(text: str, number: int, seed: int = 0) -> Iterator[bytes]:
+    """Yield the text damaged in a few places at random: bits, marks, parts lost, moved or added."""
+    rng = random.Random(seed)
+    for _ in range(number):
+        content = bytearray(text.encode())
+        for _ in range(rng.choice((1, 1, 1, 2, 5))):
+            place, kind = rng.randrange(len(content)), rng.randrange(5)
+            if kind == 0:
+                content[place] ^= 1 << rng.randrange(8)
+            elif kind == 1:
+                content[place] = rng.choice(MARKS)
+            elif kind == 2:
+                del content[place : place + rng.choice((1, 2, 10, 200))]
+            elif kind == 3:
+                start = rng.randrange(len(content))
+                content[place:place] = content[start : start + rng.choice((1, 5, 50, 500))]
+            else:
+                content[place:place] = rng.choice(PARTS)
+        yield bytes(content)
+
+
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     items: Any = ()
     if isinstance(value, dict):
@@ -150,7 +178,11 @@ def main(targets: list[str]) -> int:
     for target in targets or [t.name for t in anb_onnx.targets()]:
         with tempfile.TemporaryDirectory() as name:
             folder = Folder(target, Path(name))
-            kinds = {"digits": digit_edits(folder.text), "values": value_edits(folder.document)}
+            kinds: dict[str, Iterator[str] | Iterator[bytes]] = {
+                "digits": digit_edits(folder.text),
+                "values": value_edits(folder.document),
+                "damage": damages(folder.text, 2000),
+            }
             for kind, edits in kinds.items():
                 counts = Counter(folder.verdict(text) for text in edits)
                 believed += counts["believed"]
