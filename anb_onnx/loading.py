@@ -17,6 +17,7 @@ from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
 from anb_onnx.engines.reference import ReferenceEngine
 from anb_onnx.errors import ArtifactError, EngineError, TargetError
+from anb_onnx.space import SearchSpace
 from anb_onnx.surrogate import Origin, Surrogate, open_native
 from anb_onnx.tables import TableEnsemble
 
@@ -107,13 +108,15 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
         raise EngineError(msg)
     source = str(path)
     metadata = read_metadata(model, source)
-    # What is no ONNX file at all is for the runtime to refuse; it knows more about it.
-    opened = None if metadata else _open_onnxruntime(model, path, threads)
+    if not metadata:
+        # What is no ONNX file at all is for the runtime to refuse; it knows more about it.
+        _open_onnxruntime(model, path, threads, None)
     card = card_from_metadata(metadata, source)
     space = read_space(card.get("search_space"), source)
     check_members(card, source)
     target = target_of_card(card, source)
-    return Surrogate(target, card, space, opened or _open_onnxruntime(model, path, threads), origin)
+    opened = _open_onnxruntime(model, path, threads, space)
+    return Surrogate(target, card, space, opened, origin)
 
 
 def _path(path: object) -> Path:
@@ -143,14 +146,14 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
         raise EngineError(msg)
     opened: Engine
     if ensemble is None or engine == "onnxruntime":
-        opened = _open_onnxruntime(model, artifact.path, threads)
+        opened = _open_onnxruntime(model, artifact.path, threads, space)
     elif engine == "numpy":
         opened = ReferenceEngine(ensemble)
     elif engine == "native":
         opened = open_native(ensemble, target.name, threads)
     else:
         opened = AutoEngine(
-            ensemble, lambda: _open_onnxruntime(model, artifact.path, threads), threads
+            ensemble, lambda: _open_onnxruntime(model, artifact.path, threads, space), threads
         )
     return Surrogate(target, card, space, opened, origin, ensemble)
 
@@ -168,10 +171,12 @@ def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
     return ensemble
 
 
-def _open_onnxruntime(model: bytes, path: Path, threads: SupportsIndex | None) -> Any:
+def _open_onnxruntime(
+    model: bytes, path: Path, threads: SupportsIndex | None, space: SearchSpace | None
+) -> Any:
     # Imported here: `import anb_onnx` and listing targets must not wait for it.
     engines = import_sheltered("anb_onnx.engines.onnxruntime")
-    return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads)
+    return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads, space=space)
 
 
 def reopen(origin: Origin) -> Surrogate:

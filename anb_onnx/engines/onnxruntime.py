@@ -11,6 +11,7 @@ from typing import Any, SupportsIndex
 
 from anb_onnx._matrix import in_range, refuse_codes
 from anb_onnx._metadata import read_metadata
+from anb_onnx._operators import check_operators
 from anb_onnx.engines._ort import onnxruntime
 from anb_onnx.engines._pool import WorkerPool
 from anb_onnx.engines.base import Codes, Outputs, check_out, check_shape, resolve_threads
@@ -81,6 +82,7 @@ class OnnxRuntimeEngine:
         # First, as an onnxruntime that is too old may open the file and compute wrongly.
         self._metadata = read_metadata(model, source)
         _check_required(self._metadata, source)
+        check_operators(model, source)
         self._process: _Process | None = self._open()
         session = self._process.session
         self._n_genes, self._n_members = _check_interface(session, source)
