@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from anb_onnx._cli_read import NAMED
 from anb_onnx._output import open_output
+from anb_onnx._show import printable
 from anb_onnx.architecture import Architecture
 from anb_onnx.encoding import codes_to_indices
 from anb_onnx.prediction import Prediction
@@ -38,7 +39,7 @@ def open_text(path: str | None) -> Iterator[TextIO]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> str:
     """Align columns by spaces, those named in `numbers` to the right."""
-    lines = [header, *rows]
+    lines = [[printable(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     text = []
     for line in lines:
@@ -72,10 +73,11 @@ def write_csv(stream: TextIO, codes: Codes, results: Predictions, space: SearchS
     columns: list[Sequence[str]] = [codes_to_indices(codes, space).astype(str).tolist()]
     members = _members(results)
     for name, prediction in results.items():
-        header += [f"{name}_mean", f"{name}_std"]
+        title = printable(name)
+        header += [f"{title}_mean", f"{title}_std"]
         columns += [_text(prediction.mean), _text(prediction.std)]
         if name in members:
-            header += [f"{name}_member_{i}" for i in range(members[name].shape[1])]
+            header += [f"{title}_member_{i}" for i in range(members[name].shape[1])]
             columns += _text(members[name].T)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)
@@ -124,9 +126,9 @@ def write_array(stream: TextIO, items: Iterator[Any]) -> None:
 
 def write_card(stream: TextIO, name: str, card: Mapping[str, Any]) -> None:
     """Write a model card, one line per fact."""
-    lines = list(_flat(card))
+    lines = [(printable(key), printable(value)) for key, value in _flat(card)]
     width = max((len(key) for key, _ in lines), default=0)
-    stream.write(f"{name}\n")
+    stream.write(f"{printable(name)}\n")
     stream.writelines(f"  {key.ljust(width)}  {value}\n" for key, value in lines)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,8 @@ from anb_onnx._cli_write import (
     write_json,
     write_table,
 )
+from anb_onnx._program import OK, UNVERIFIED, Parser, complain, run
+from anb_onnx._show import printable
 from anb_onnx.architecture import Architecture, sample
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import codes_to_indices
@@ -32,8 +33,6 @@ from anb_onnx.golden import read_golden, same_bits
 from anb_onnx.loading import ENGINES, load
 from anb_onnx.space import MNASNET
 from anb_onnx.surrogate import Surrogate
-
-OK, UNVERIFIED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 _WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
 
@@ -50,27 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 where all went well, 1 where `verify` found a damaged artifact, 2 after an error of
-        the user (one line on standard error), 130 after Ctrl-C, 141 where whoever read the
-        output stopped.
+        the user or with full or closed streams (one line on standard error), 130 after Ctrl-C,
+        141 where whoever read the output stopped.
     """
-    try:
-        args = _parser().parse_args(argv)
-        code: int = args.run(args)
-        sys.stdout.flush()
-    except AnbError as error:
-        sys.stderr.write(f"anb-onnx: error: {' '.join(str(error).split())}\n")
-        return USER_ERROR
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # What is still buffered must not raise again when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    return code
+    return run("anb-onnx", lambda: _main(argv))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports errors on one line, as all others, and lets options stand between arguments."""
+def _main(argv: Sequence[str] | None) -> int:
+    args = _parser().parse_args(argv)
+    return int(args.run(args))
+
+
+class _Parser(Parser):
+    """Lets options stand between arguments."""
 
     _mixing = False
 
@@ -84,10 +75,6 @@ class _Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixing = False
-
-    def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"anb-onnx: error: {message} (see {self.prog} --help)\n")
-        sys.exit(USER_ERROR)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -289,15 +276,15 @@ def _verify(args: argparse.Namespace) -> int:
     try:
         catalog = Catalog.bundled()
     except ArtifactError as error:
-        return _unverified(sys.stderr, str(error))
+        return _unverified(str(error))
     code = OK
     for artifact in catalog.artifacts:
         try:
             artifact.read()
         except ArtifactError as error:
-            code = _unverified(sys.stderr, str(error))
+            code = _unverified(str(error))
         else:
-            sys.stdout.write(f"ok  {artifact.sha256}  {artifact.path.name}\n")
+            sys.stdout.write(f"ok  {artifact.sha256}  {printable(artifact.path.name)}\n")
     return code if code else _verify_golden(catalog, args.engine)
 
 
@@ -306,7 +293,7 @@ def _verify_golden(catalog: Catalog, engine: str) -> int:
     try:
         golden = read_golden(catalog.folder)
     except ArtifactError as error:
-        return _unverified(sys.stderr, str(error))
+        return _unverified(str(error))
     if golden is None:
         return OK
     code, n = OK, len(golden.codes)
@@ -314,15 +301,17 @@ def _verify_golden(catalog: Catalog, engine: str) -> int:
         with load(target, engine=engine) as surrogate:
             found = surrogate.query_codes(golden.codes, members=True)
         if same_bits(found, outputs):
-            sys.stdout.write(f"ok  {n} golden architectures, {engine} engine  {target}\n")
+            sys.stdout.write(
+                f"ok  {n} golden architectures, {engine} engine  {printable(target)}\n"
+            )
         else:
             message = f"{target}: the {engine} engine differs from the golden vectors"
-            code = _unverified(sys.stderr, message)
+            code = _unverified(message)
     return code
 
 
-def _unverified(stream: TextIO, message: str) -> int:
-    stream.write(f"anb-onnx: error: {' '.join(message.split())}\n")
+def _unverified(message: str) -> int:
+    complain("anb-onnx", message)
     return UNVERIFIED
 
 
