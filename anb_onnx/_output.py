@@ -76,7 +76,7 @@ def open_output(
     """
     _check_name(path)
     try:
-        where = _follow(Path(path))
+        where = follow(Path(path))
         if isinstance(where, int):
             if not through:
                 raise OSError(errno.EINVAL, "it is no file, but an open descriptor")
@@ -176,7 +176,7 @@ def _stem(target: Path) -> str:
     return target.name if len(name) <= _MAX_STEM else hashlib.sha256(name).hexdigest()
 
 
-def _follow(path: Path) -> Path | int:
+def follow(path: Path) -> Path | int:
     """Return the file that links lead to, there or not; or a descriptor of this process.
 
     What stands in /proc/self/fd looks like a link with a path, but following it would replace the

@@ -15,14 +15,16 @@ from anb_onnx import __version__
 from anb_onnx._cli_read import FORMATS, parse_architecture, read_architectures
 from anb_onnx._cli_write import (
     Codes,
+    Predictions,
     open_text,
-    table,
+    write_aligned,
     write_array,
     write_card,
     write_csv,
     write_json,
     write_table,
 )
+from anb_onnx._input import check_rows
 from anb_onnx._program import OK, UNVERIFIED, Parser, complain, run
 from anb_onnx._show import printable
 from anb_onnx.architecture import Architecture, sample
@@ -33,6 +35,8 @@ from anb_onnx.golden import read_golden, same_bits
 from anb_onnx.loading import ENGINES, load
 from anb_onnx.space import MNASNET
 from anb_onnx.surrogate import Surrogate
+
+_BLOCK_ROWS = 2**16
 
 _WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
 
@@ -107,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     query.add_argument("--format", choices=FORMATS, help="format of the files")
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
+    query.add_argument(
+        "--index-column",
+        metavar="NAME",
+        help="column of indices of architectures (default: 'index', unless of row numbers)",
+    )
     query.add_argument(
         "--target",
         action="append",
@@ -192,7 +201,7 @@ def _targets(args: argparse.Namespace) -> int:
         ]
         for a in artifacts
     ]
-    sys.stdout.write(table(header, cells, ["members"]))
+    write_aligned(sys.stdout, header, lambda: cells, ["members"])
     return OK
 
 
@@ -212,14 +221,27 @@ def _query(args: argparse.Namespace) -> int:
             raise AnbError(msg)
     parts = [parse_architecture(text, space) for text in args.architectures]
     parts += [
-        read_architectures(path, space, file_format=args.format, ignore_extra=args.ignore_extra)
+        read_architectures(
+            path,
+            space,
+            file_format=args.format,
+            ignore_extra=args.ignore_extra,
+            index_column=args.index_column,
+        )
         for path in args.file
     ]
+    check_rows(sum(map(len, parts)))
     codes: Codes = np.concatenate(parts)
-    results = {s.target.name: s.query(codes, members=args.members) for s in surrogates}
+
+    def answers() -> Iterator[tuple[Codes, Predictions]]:
+        # As text, a million answers take more memory than the architectures.
+        for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
+            block = codes[start : start + _BLOCK_ROWS]
+            yield block, {s.target.name: s.query(block, members=args.members) for s in surrogates}
+
     shape = args.shape or _shape_of(args.out)
     with open_text(args.out) as stream:
-        _WRITERS[shape](stream, codes, results, space)
+        _WRITERS[shape](stream, answers, space)
     return OK
 
 
@@ -246,10 +268,13 @@ def _shape_of(out: str | None) -> str:
 
 
 def _sample(args: argparse.Namespace) -> int:
+    check_rows(args.n)
     codes = sample(args.n, seed=args.seed)
     with open_text(args.out) as stream:
         if args.format == "index":
-            stream.writelines(f"{index}\n" for index in codes_to_indices(codes).tolist())
+            for start in range(0, len(codes), _BLOCK_ROWS):
+                indices = codes_to_indices(codes[start : start + _BLOCK_ROWS])
+                stream.writelines(f"{index}\n" for index in indices.tolist())
         elif args.format == "json":
             write_array(stream, (a.to_values() for a in _architectures(codes)))
         else:
@@ -260,7 +285,7 @@ def _sample(args: argparse.Namespace) -> int:
 
 
 def _architectures(codes: Codes) -> Iterator[Architecture]:
-    return (Architecture.from_codes(row) for row in codes.tolist())
+    return (Architecture.from_codes(row) for row in codes)
 
 
 def _info(args: argparse.Namespace) -> int:
