@@ -169,6 +169,9 @@ def _check_name(path: str | os.PathLike[str]) -> None:
         # NUL, half a surrogate pair, no path at all.
         msg = f"cannot write {show(path)} ({error})"
         raise OutputError(msg) from error
+    if os.fsdecode(path).endswith(("/", os.sep)):  # which pathlib drops
+        msg = f"cannot write {path} (it is the name of a folder)"
+        raise OutputError(msg)
 
 
 def _stem(target: Path) -> str:

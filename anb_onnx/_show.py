@@ -14,20 +14,6 @@ _LONGEST = 4000
 _REPR.maxother = _REPR.maxstring = _REPR.maxlong = 60
 
 
-def show(value: object) -> str:
-    """Return a short repr that never raises, with the type where the repr does not tell it."""
-    kind = type(value).__name__
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} of shape {[*value.shape]}"
-    try:
-        text = printable(_REPR.repr(value).replace("\n", " "))
-    except Exception:  # a broken __repr__, or an integer too long to print, must not hide the error
-        return f"a value of type {kind}"
-    if isinstance(value, (bool, int, float, str, bytes, list, tuple, dict, set, type(None))):
-        return text
-    return text if kind in text else f"{text} ({kind})"
-
-
 #: Most characters of a name: of a target, unit, gene, choice or file.
 MAX_NAME = 255
 
@@ -65,3 +51,17 @@ def one_line(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+
+
+def show(value: object) -> str:
+    """Return a short repr that never raises, with the type where the repr does not tell it."""
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {[*value.shape]}"
+    try:
+        text = printable(_REPR.repr(value).replace("\n", " "))
+    except Exception:  # a broken __repr__, or an integer too long to print, must not hide the error
+        return f"a value of type {kind}"
+    if isinstance(value, (bool, int, float, str, bytes, list, tuple, dict, set, type(None))):
+        return text
+    return text if kind in text else f"{text} ({kind})"

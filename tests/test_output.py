@@ -244,7 +244,8 @@ def test_folders_sockets_and_loops_are_refused_by_name(
         server.bind("socket")
         for name, reason in [
             ("folder", "it is a folder"),
-            ("folder/", "it is a folder"),
+            ("folder/", "it is the name of a folder"),
+            ("none/", "it is the name of a folder"),
             ("", "it is a folder"),
             ("folder/..", "it is a folder"),
             ("socket", "it is a socket"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import subprocess
@@ -11,15 +12,18 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from anb_export.cli import parser as export_parser
 from small_artifact import write_catalog
 from test_output import make_node
 
-from anb_onnx import cli
+from anb_onnx import MNASNET, cli
+from anb_onnx._cli_write import write_card, write_csv, write_json, write_table
 from anb_onnx._program import BROKEN_PIPE, USER_ERROR
 from anb_onnx._show import one_line, printable
 from anb_onnx.catalog import FOLDER_VARIABLE
+from anb_onnx.prediction import Prediction
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
 
@@ -245,3 +249,57 @@ def test_text_from_outside_is_printable(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert "\n" not in one_line(text)
     assert len(one_line("x " * 100_000)) < 5000
+
+
+def test_names_and_cards_from_files_do_not_steer_the_terminal() -> None:
+    evil, shown = "\x1b]0;title\x07\n\u202e", r"\x1b]0;title\x07\n\u202e"
+    values = np.ones(1, np.float32)
+    found = Prediction(values, values, values[:, None], evil, evil, None)
+    codes = np.zeros((1, 28), np.uint8)
+    for write in (write_table, write_csv, write_json):
+        stream = io.StringIO()
+        write(stream, lambda: iter([(codes, {evil: found})]), MNASNET)
+        text = stream.getvalue().replace("\n", "")
+        assert text.isprintable()
+        assert shown in text or r"\u001b]0;title\u0007\n\u202e" in text
+    stream = io.StringIO()
+    write_card(stream, evil, {evil: {evil: evil, "list": [evil]}})
+    assert stream.getvalue().count("\n") == 3
+    assert stream.getvalue().replace("\n", "").isprintable()
+    assert stream.getvalue().count(shown) == 5
+
+
+@pytest.mark.parametrize("text", ["\udcff\udc80", "a\nb\x1b[31m", "\ud800", "x" * 5000, "a\0b", ""])
+def test_odd_arguments_end_in_one_line(
+    text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--target", "--file", "--threads", "--engine", "--format"]
+    if not {"\0", "\ud800"} & set(text):  # of which the tests of `load` know more
+        options.append("--model")
+    for argv in (
+        *([["query", "5", option, text] for option in options]),
+        ["query", "5", "--index-column", text, "--file", f"{text}.csv"],
+        ["query", "5", "--file", f"{text}.parquet"],
+        ["query", text],
+        ["info", text],
+        ["verify", "--engine", text],
+        ["sample", text],
+        ["sample", "5", "--seed", text],
+        ["sample", "5", "--out", f"none/{text}"],
+        [text],
+        ["targets", text],
+        ["targets", f"--{text}"],
+    ):
+        if argv[:2] == ["targets", "--"]:
+            continue
+        try:
+            code = cli.main(argv)
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        captured = capsys.readouterr()
+        assert (code, captured.out) == (USER_ERROR, ""), argv
+        assert is_one_line(captured.err, "anb-onnx"), argv
+        assert captured.err[:-1].isprintable(), argv
+        assert len(captured.err) < 6000, argv
+    assert list(tmp_path.iterdir()) == []
