@@ -280,10 +280,10 @@ def _from_parquet(
         cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
         placed = ((f"row {row}: ", cell) for row, cell in enumerate(cells))
         return _from_indices(placed, columns, space)
-    parts = [np.empty((0, space.n_genes), np.uint8)]
+    codes = bytearray()
     rows = 0
     for batch in batches:
-        parts.append(table_codes(batch, space, first_row=rows))
+        codes += table_codes(batch, space, first_row=rows).data
         rows += len(batch)
         check_rows(rows)  # the file may state fewer
-    return np.concatenate(parts)
+    return np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes)

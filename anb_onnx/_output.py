@@ -15,7 +15,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -158,7 +157,7 @@ def remove_abandoned(target: Path) -> None:
 
 def temporary_of(target: Path) -> Path:
     """Return a new name for a temporary file of `target`, beside it."""
-    return target.with_name(f".{_stem(target)}.{secrets.token_hex(4)}.tmp")
+    return target.with_name(f".{_stem(target)}.{os.urandom(4).hex()}.tmp")
 
 
 def _check_name(path: str | os.PathLike[str]) -> None:
@@ -191,7 +190,6 @@ def follow(path: Path) -> Path | int:
             if str(folder).startswith(("/dev/", f"/proc/{os.getpid()}/")):
                 return int(path.name)
             raise OSError(errno.EINVAL, "it is a descriptor of another process")
-        path = folder / path.name if path.name not in ("", "..") else path
         if not path.is_symlink():
             return path
         path = folder / path.readlink()

@@ -157,10 +157,10 @@ def _standard_streams() -> Iterator[_Output | None]:
     output: _Output | None = None
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
-    if sys.stdout is None or sys.stdout is sys.__stdout__:
+    if _is_own(sys.stdout, sys.__stdout__):
         output = _Output(1, "wb", closefd=False)
         sys.stdout = _text(output, sys.stdout)
-    if sys.stderr is None or sys.stderr is sys.__stderr__:
+    if _is_own(sys.stderr, sys.__stderr__):
         sys.stderr = _text(_Messages(2, "wb", closefd=False), sys.stderr, always=True)
     try:
         yield output
@@ -171,6 +171,11 @@ def _standard_streams() -> Iterator[_Output | None]:
             # After an error of the command nobody wants to hear of another one.
             with contextlib.suppress(AnbError, OSError, ValueError):
                 stream.flush()
+
+
+def _is_own(stream: IO[str] | None, first: IO[str] | None) -> bool:
+    """Say whether a stream is the process's own; Windows's console is more than its descriptor."""
+    return stream is None or (stream is first and not (os.name == "nt" and stream.isatty()))
 
 
 def _fill_descriptors() -> None:

@@ -231,7 +231,7 @@ def _query(args: argparse.Namespace) -> int:
         for path in args.file
     ]
     check_rows(sum(map(len, parts)))
-    codes: Codes = np.concatenate(parts)
+    codes: Codes = np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def answers() -> Iterator[tuple[Codes, Predictions]]:
         # As text, a million answers take more memory than the architectures.
