@@ -186,7 +186,7 @@ def follow(path: Path) -> Path | int:
     """
     for _ in range(_MAX_LINKS):
         folder = Path(os.path.realpath(path.parent))
-        if _DESCRIPTORS.fullmatch(str(folder)) and path.name.isdecimal():
+        if _DESCRIPTORS.fullmatch(str(folder)) and re.fullmatch("[0-9]{1,9}", path.name):
             if str(folder).startswith(("/dev/", f"/proc/{os.getpid()}/")):
                 return int(path.name)
             raise OSError(errno.EINVAL, "it is a descriptor of another process")
