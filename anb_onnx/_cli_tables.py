@@ -90,7 +90,9 @@ def _check_names(names: Sequence[str], wanted: Sequence[str], space: SearchSpace
         if name not in names:
             near = next((n for n in names if _plain(n) == _plain(name)), None)
             hint = "" if near is None else f" (there is {show(near)})"
-            if names and all(_INTEGER.fullmatch(n) or n.lower() in _BOOLEANS for n in names):
+            if not any(names):
+                hint = " (nothing is in the first line)"
+            elif all(_INTEGER.fullmatch(n) or n.lower() in _BOOLEANS for n in names):
                 hint = " (the first line holds values, not names)"
             msg = (
                 f"column {name!r} is missing{hint}; needed are the {space.n_genes} genes "

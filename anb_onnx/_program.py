@@ -68,7 +68,8 @@ def run(program: str, command: Callable[[], int]) -> int:
     int
         What `command` returned; 2 after an error of the user, lack of memory, or where standard
         output is full or closed (one line on standard error, if there is one); 141 where whoever
-        read the output stopped; 128 + the signal's number after Ctrl-C, SIGTERM or SIGHUP.
+        read the output stopped (silent for standard output); 128 + the signal's number after
+        Ctrl-C, SIGTERM or SIGHUP.
 
     Raises
     ------
@@ -84,7 +85,9 @@ def run(program: str, command: Callable[[], int]) -> int:
             complain(program, f"not enough memory ({str(error) or 'for this input'})")
         except RecursionError:
             complain(program, "the input is nested too deeply")
-        except BrokenPipeError:
+        except BrokenPipeError as error:
+            if output is None or output.failure is not error:
+                complain(program, f"whoever read an output has gone ({error.strerror or error})")
             return BROKEN_PIPE
         except OSError as error:
             complain(program, str(error))

@@ -112,6 +112,8 @@ def test_lines_end_in_any_of_the_usual_ways(read: Read, end: str, last: bool, ma
         (GENES, "," * 27, "line 2: gene 'block0_e': '' is not allowed; choose from 1, 4, 6"),
         (GENES, ROWS[0][1:], "line 2: gene 'block0_e': '' is not allowed"),
         (GENES, ROWS[0] + ",", "line 2: 29 cells, the header has 28"),
+        ("", "", "'block0_e' is missing (nothing is in the first line)"),
+        (" ", "", "'block0_e' is missing (nothing is in the first line)"),
         ("5", "6", "'block0_e' is missing (the first line holds values, not names)"),
         (ROWS[0], ROWS[1], "'block0_e' is missing (the first line holds values, not names)"),
         ("index", "1_0", "line 2: column 'index': '1_0' is not an integer"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -158,6 +159,20 @@ def test_nobody_reads(room: Path, argv: list[str], unbuffered: str) -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
+
+
+def test_nobody_reads_a_pipe_any_more(room: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    command = [sys.executable, "-m", "anb_onnx.cli", "sample", "100000", "--out"]
+    with subprocess.Popen([*command, str(tmp_path / "pipe")], stderr=subprocess.PIPE) as process:
+        select.select([reader], [], [])
+        os.close(reader)
+        assert process.stderr is not None
+        error = process.stderr.read().decode()
+    assert process.returncode == BROKEN_PIPE
+    assert is_one_line(error, "anb-onnx")
+    assert "whoever read an output has gone (Broken pipe)" in error
 
 
 def test_a_stream_that_would_wait_is_waited_for(room: Path) -> None:
