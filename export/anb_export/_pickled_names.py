@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
-from anb_export._pickled_arrays import (
-    UnbuiltArray,
-    from_buffer,
-    make_dtype,
-    read_scalar,
-    refuse,
-)
-
-#: Called with the number of bytes a call is about to make; refuses when they are too many.
-Spend: TypeAlias = Callable[[int], None]
+from anb_export._pickled_arrays import UnbuiltArray, from_buffer, make_dtype, read_scalar
+from anb_export._pickled_budget import INSTANCE, Budget, refuse
 
 #: Classes whose state is kept; they are not imported.
 CLASSES = frozenset(
@@ -25,7 +17,9 @@ CLASSES = frozenset(
         ("lightgbm.basic", "Booster"),
         ("lightgbm.sklearn", "LGBMRegressor"),
         ("sklearn.ensemble._forest", "RandomForestRegressor"),
+        ("sklearn.ensemble._forest", "ExtraTreesRegressor"),
         ("sklearn.tree._classes", "DecisionTreeRegressor"),
+        ("sklearn.tree._classes", "ExtraTreeRegressor"),
         ("sklearn.tree._tree", "Tree"),
         ("sklearn.svm._classes", "SVR"),
         ("sklearn.svm._classes", "NuSVR"),
@@ -33,6 +27,31 @@ CLASSES = frozenset(
     }
 )
 
+#: Classes and functions of parameters that a fitted model keeps, but does not predict with: random
+#: generators, and callbacks of a training that is over. Their contents are dropped.
+PASSED_OVER = frozenset(
+    {
+        *(
+            ("xgboost.callback", name)
+            for name in (
+                *("EarlyStopping", "EvaluationMonitor", "LearningRateScheduler"),
+                "TrainingCheckPoint",
+            )
+        ),
+        ("numpy.random._pickle", "__generator_ctor"),
+        ("numpy.random._pickle", "__randomstate_ctor"),
+        ("numpy.random._pickle", "__bit_generator_ctor"),
+        ("numpy.random._pcg64", "PCG64"),
+        ("numpy.random._pcg64", "PCG64DXSM"),
+        ("numpy.random._mt19937", "MT19937"),
+        ("numpy.random._philox", "Philox"),
+        ("numpy.random._sfc64", "SFC64"),
+        ("numpy.random.bit_generator", "SeedSequence"),
+        ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
+        ("numpy.random._bit_generator", "SeedSequence"),  # before NumPy 1.19
+        ("numpy.random._bit_generator", "__pyx_unpickle_SeedSequence"),
+    }
+)
 
 _LAST_STEP = "give its last step, fitted on the codes themselves"
 _BEST = "give its best_estimator_"
@@ -48,10 +67,24 @@ HINTS = {
     "xgboost.sklearn.XGBRFRegressor": (
         "save its booster: model.get_booster().save_model('model.ubj')"
     ),
-    # Kept by a forest that was given one; its predictions do not use it.
-    "numpy.random._pickle.__randomstate_ctor": (
-        "set the model's random_state to None or an integer and save it again"
+}
+
+_OWN = "it stands in a parameter of the model, such as a function of yours; "
+_UNSET = _OWN + "set that to None (set_params) and save the model again"
+#: What to do about any other name in the pickle of a model of these classes.
+HINTS_IN = {
+    "xgboost.sklearn.XGBRegressor": (
+        _OWN + "save the booster alone: model.get_booster().save_model('model.ubj')"
     ),
+    "lightgbm.sklearn.LGBMRegressor": (
+        _OWN + "save the booster alone: model.booster_.save_model('model.txt')"
+    ),
+    "xgboost.core.Booster": "save it by itself: booster.save_model('model.ubj')",
+    "lightgbm.basic.Booster": "save it by itself: booster.save_model('model.txt')",
+    "sklearn.ensemble._forest.RandomForestRegressor": _UNSET,
+    "sklearn.ensemble._forest.ExtraTreesRegressor": _UNSET,
+    "sklearn.svm._classes.SVR": _UNSET,
+    "sklearn.svm._classes.NuSVR": _UNSET,
 }
 
 
@@ -81,8 +114,13 @@ class Object:
 
 
 @dataclass(frozen=True)
+class PassedOver:
+    """What stands in for whatever `PASSED_OVER` names; it has no contents."""
+
+
+@dataclass(frozen=True)
 class Global:
-    """A name in a pickle: of one of `CLASSES` or `CALLS`."""
+    """A name in a pickle: of one of `CLASSES`, `PASSED_OVER` or `CALLS`."""
 
     module: str
     name: str
@@ -92,11 +130,11 @@ class Global:
 _LATIN1 = ("latin1", "latin-1")
 
 
-def _encode(spend: Spend, args: tuple[Any, ...]) -> bytes:
+def _encode(budget: Budget, args: tuple[Any, ...]) -> bytes:
     # The one use pickle makes of it: bytes in protocols 0 to 2.
     match args:
         case (str(text), str(code)) if code in _LATIN1:
-            spend(len(text))
+            budget.spend(len(text))
             try:
                 return text.encode("latin-1")
             except UnicodeEncodeError:
@@ -104,45 +142,47 @@ def _encode(spend: Spend, args: tuple[Any, ...]) -> bytes:
     _wrong("_codecs.encode")
 
 
-def _bytearray(spend: Spend, args: tuple[Any, ...]) -> bytes:
+def _bytearray(budget: Budget, args: tuple[Any, ...]) -> bytes:
     match args:
         case ():
             return b""
         case (bytes(raw),):
             return raw
         case (str(), str(code)) if code in _LATIN1:
-            return _encode(spend, args)
+            return _encode(budget, args)
     _wrong("builtins.bytearray")
 
 
-def _bytes(spend: Spend, args: tuple[Any, ...]) -> bytes:
+def _bytes(budget: Budget, args: tuple[Any, ...]) -> bytes:
     if args:
         _wrong("builtins.bytes")
     return b""  # as protocols 0 to 2 write it
 
 
-def _reconstructor(spend: Spend, args: tuple[Any, ...]) -> Object:
+def _reconstructor(budget: Budget, args: tuple[Any, ...]) -> Object:
     match args:
         case (Global() as cls, Global("builtins", "object"), None):
             if (cls.module, cls.name) in CLASSES:
+                budget.spend(INSTANCE)
                 return Object(cls.module, cls.name, (), {})
     _wrong("copyreg._reconstructor")
 
 
-def _reconstruct(spend: Spend, args: tuple[Any, ...]) -> UnbuiltArray:
+def _reconstruct(budget: Budget, args: tuple[Any, ...]) -> UnbuiltArray:
     match args:
         case (Global("numpy", "ndarray"), (int(size),), bytes()) if size == 0:
+            budget.spend(INSTANCE)
             return UnbuiltArray()
     _wrong("numpy._core.multiarray._reconstruct")
 
 
-def _empty_dict(spend: Spend, args: tuple[Any, ...]) -> dict[Any, Any]:
+def _empty_dict(budget: Budget, args: tuple[Any, ...]) -> dict[Any, Any]:
     if all(isinstance(arg, Global) for arg in args):  # the factory of a defaultdict
         return {}
     _wrong("collections.OrderedDict")
 
 
-def _no_call(spend: Spend, args: tuple[Any, ...]) -> NoReturn:
+def _no_call(budget: Budget, args: tuple[Any, ...]) -> NoReturn:
     refuse("the pickle calls what may only be named")
 
 
@@ -151,7 +191,7 @@ def _wrong(name: str) -> NoReturn:
 
 
 #: What stands in for each function that may be called.
-CALLS: dict[tuple[str, str], Callable[[Spend, tuple[Any, ...]], Any]] = {
+CALLS: dict[tuple[str, str], Callable[[Budget, tuple[Any, ...]], Any]] = {
     ("_codecs", "encode"): _encode,
     ("builtins", "bytearray"): _bytearray,
     ("builtins", "bytes"): _bytes,
@@ -160,9 +200,9 @@ CALLS: dict[tuple[str, str], Callable[[Spend, tuple[Any, ...]], Any]] = {
     ("collections", "OrderedDict"): _empty_dict,
     ("collections", "defaultdict"): _empty_dict,
     ("numpy", "ndarray"): _no_call,
-    ("numpy", "dtype"): lambda spend, args: make_dtype(args),
+    ("numpy", "dtype"): make_dtype,
 }
 for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
     CALLS[(f"{_core}.multiarray", "_reconstruct")] = _reconstruct
-    CALLS[(f"{_core}.multiarray", "scalar")] = lambda spend, args: read_scalar(args)
-    CALLS[(f"{_core}.numeric", "_frombuffer")] = lambda spend, args: from_buffer(args)
+    CALLS[(f"{_core}.multiarray", "scalar")] = read_scalar
+    CALLS[(f"{_core}.numeric", "_frombuffer")] = from_buffer

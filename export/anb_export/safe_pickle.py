@@ -18,23 +18,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from anb_export._pickled_arrays import (
-    NamesDtype,
-    PickleError,
-    UnbuiltArray,
-    UnbuiltDtype,
-    refuse,
-    to_array,
+from anb_export._pickled_arrays import NamesDtype, UnbuiltArray, UnbuiltDtype, to_array
+from anb_export._pickled_budget import INSTANCE, Budget, PickleError, one_line, refuse
+from anb_export._pickled_names import (
+    CALLS,
+    CLASSES,
+    HINTS,
+    HINTS_IN,
+    PASSED_OVER,
+    Global,
+    Object,
+    PassedOver,
 )
-from anb_export._pickled_names import CALLS, CLASSES, HINTS, Global, Object
+from anb_onnx._files import FileError, read_regular
 from anb_onnx._show import show
 
 __all__ = ["CLASSES", "LIMIT", "Object", "PickleError", "loads", "read_pickle"]
 
 #: Largest file read. The largest published checkpoint has 80 MB.
 LIMIT = 2**30
-#: Most opcodes. A random forest of 1,000 trees has some 100,000; each may cost a small object.
-MOST_OPCODES = 5_000_000
 
 _ARRAY_WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names in protocols 0 to 2
@@ -48,21 +50,16 @@ def read_pickle(path: str | Path, *, limit: int = LIMIT) -> Any:
     PickleError
         As `loads`; the message begins with the path.
     """
-    path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > limit:
-            refuse(f"{size} bytes are too many, at most {limit} are read")
-        return loads(path.read_bytes(), limit=limit)
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}"
-        raise PickleError(msg) from error
+        return loads(read_regular(path, limit), limit=limit)
+    except FileError as error:
+        raise PickleError(str(error)) from error
     except PickleError as error:
         msg = f"{path}: {error}"
         raise PickleError(msg) from error
 
 
-def loads(content: bytes, *, limit: int = LIMIT) -> Any:
+def loads(content: bytes, *, limit: int = LIMIT, budget: Budget | None = None) -> Any:
     """Read a pickle of any protocol.
 
     Parameters
@@ -70,33 +67,35 @@ def loads(content: bytes, *, limit: int = LIMIT) -> Any:
     content : bytes
     limit : int
         Largest length accepted.
+    budget : Budget, optional
+        What it may cost, and afterwards what of that is left; `Budget` of the content by default.
 
     Returns
     -------
     object
-        Plain values, dicts, lists and tuples; ndarrays of numbers; tuples for 1-D ndarrays of
-        strings; `Object` for instances of `CLASSES`.
+        Plain values, dicts, lists and tuples; ndarrays of numbers; plain values for NumPy's; tuples
+        for 1-D ndarrays of strings; `Object` for instances of `CLASSES`.
 
     Raises
     ------
     PickleError
-        If the pickle is damaged or too large, or names anything that is not allowed.
+        If the pickle is damaged or too large, names anything that is not allowed, or asks for more
+        work or memory than an honest pickle of its size (see `Budget`).
     """
     if len(content) > limit:
         refuse(f"{len(content)} bytes are too many, at most {limit} are read")
-    # Bytes that calls may make: a short file must not copy one long string many times.
-    return _Machine(io.BytesIO(content), budget=4 * len(content) + 2**20).run()
+    return _Machine(io.BytesIO(content), budget or Budget(len(content))).run()
 
 
 class _Machine:
-    def __init__(self, source: io.BytesIO, *, budget: int, inner: bool = False) -> None:
+    def __init__(self, source: io.BytesIO, budget: Budget, *, inner: bool = False) -> None:
         self.source = source
         self.budget = budget
         self.inner = inner
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        self.count = 0
+        self.first = ""  # the class that is named first: of the model, if it is one
 
     def run(self) -> Any:
         opcodes = pickletools.genops(self.source)
@@ -104,22 +103,25 @@ class _Machine:
             try:
                 opcode, argument, _ = next(opcodes)
             except (ValueError, OverflowError, StopIteration) as error:
-                refuse(f"the pickle is damaged: {str(error)[:100]}")
-            self.count += 1
-            if self.count > MOST_OPCODES:
-                refuse(f"the pickle has more than {MOST_OPCODES:,} opcodes")
+                refuse(f"the pickle is damaged: {one_line(error)}")
+            self.budget.operate()
             if opcode.name == "STOP":
                 value = self.pop()
                 if self.stack or self.marks:
                     refuse("the pickle is damaged: values are left over")
                 return value
             if opcode.name in _CONSTANTS:
-                self.stack.append(argument)
+                self.push(argument)
                 continue
             step = _STEPS.get(opcode.name)
             if step is None:
                 refuse(f"opcode {opcode.name} is not allowed")
             step(self, argument)
+
+    def push(self, value: Any) -> None:
+        """Put a new value onto the stack."""
+        self.budget.spend_on(value)
+        self.stack.append(value)
 
     def pop(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
@@ -141,6 +143,7 @@ class _Machine:
 
     def put(self, key: int) -> None:
         value = self.top()
+        self.budget.spend_on_entries(1)
         if isinstance(value, UnbuiltArray | UnbuiltDtype):
             value.memo_keys.append(key)
         self.memo[key] = value
@@ -148,12 +151,18 @@ class _Machine:
     def get(self, key: int) -> None:
         if key not in self.memo:
             refuse(f"the pickle is damaged: nothing is stored under {show(key)}")
+        self.budget.spend_on_items(1)
         self.stack.append(self.memo[key])
+
+    def mark(self) -> None:
+        self.budget.spend_on(len(self.stack))
+        self.marks.append(len(self.stack))
 
     def extend_list(self, items: list[Any]) -> None:
         target = self.top()
         if not isinstance(target, list):
             refuse("items are appended to something that is no list")
+        self.budget.spend_on_items(len(items))
         target.extend(items)
 
     def set_items(self, items: list[Any]) -> None:
@@ -162,22 +171,29 @@ class _Machine:
             refuse("items are set in something that is no dict")
         if len(items) % 2:
             refuse("the pickle is damaged: a value is missing")
+        self.budget.spend_on_entries(len(items) // 2)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | float | None):  # hashing a nested tuple recurses
+            # Hashing a nested tuple recurses, and a number of a million digits takes its time.
+            if not isinstance(key, str | int | float | None):
                 refuse(f"a key of a dict must be plain, found {type(key).__name__}")
+            if isinstance(key, int) and not -(2**63) <= key < 2**64:
+                refuse(f"a key of a dict must fit 64 bits, found {show(key)}")
             target[key] = value
 
     def find(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             refuse("the pickle is damaged: a name must be a string")
         key = (_MODULES.get(module, module), name)
-        if key not in CLASSES and key not in CALLS:
-            shown = ".".join(key)
-            hint = f"; {HINTS[shown]}" if shown in HINTS else ""
+        shown = ".".join(key)
+        if key not in CLASSES and key not in CALLS and key not in PASSED_OVER:
+            hint = HINTS.get(shown) or HINTS_IN.get(self.first)
             refuse(
                 f"the pickle asks for {shown[:100]!r}, which is not allowed; nothing was executed"
-                f"{hint}"
+                f"{f'; {hint}' if hint else ''}"
             )
+        if not self.first and key in CLASSES:
+            self.first = shown
+        self.budget.spend(INSTANCE)
         self.stack.append(Global(*key))
 
     def reduce(self) -> None:
@@ -185,22 +201,28 @@ class _Machine:
         if not isinstance(args, tuple) or not isinstance(function, Global):
             refuse("the pickle calls something that has no name")
         key = (function.module, function.name)
+        self.budget.spend(INSTANCE)
         if key in CLASSES:
-            self.stack.append(Object(*key, args, {}))
+            self.push(Object(*key, args, {}))
+        elif key in PASSED_OVER:
+            self.push(PassedOver())
         else:
-            self.stack.append(CALLS[key](self.spend, args))
+            self.push(CALLS[key](self.budget, args))
 
     def build(self) -> None:
         state, target = self.pop(), self.pop()
         if isinstance(target, UnbuiltArray | UnbuiltDtype):
-            built = target.build(state)
+            built = target.build(self.budget, state)
             for key in target.memo_keys:
                 self.memo[key] = built
-            self.stack.append(built)
+            self.push(built)
+        elif isinstance(target, PassedOver):
+            self.push(target)
         elif isinstance(target, Object) and isinstance(state, dict) and not target.state:
+            self.budget.spend_on(state)  # before it is copied: one dict may be the state of many
             target.state = dict(state)
             wrapped = (target.module, target.name) == _ARRAY_WRAPPER
-            self.stack.append(self.read_wrapped(target.state) if wrapped else target)
+            self.push(self.read_wrapped(target.state) if wrapped else target)
         else:
             refuse("the pickle sets the state of something that has none")
 
@@ -213,6 +235,7 @@ class _Machine:
             self.source.read(padding[0] if padding else 0)
         order = state.get("order")
         return to_array(
+            self.budget,
             state.get("dtype"),
             state.get("shape"),
             fortran=isinstance(order, str) and order == "F",
@@ -223,18 +246,10 @@ class _Machine:
         """Read a list of names, which joblib writes as a pickle inside the pickle."""
         if self.inner:
             refuse("the pickle is damaged: an array of objects in another")
-        machine = _Machine(self.source, budget=self.budget, inner=True)
-        machine.count = self.count
-        names = machine.run()
-        self.count, self.budget = machine.count, machine.budget
+        names = _Machine(self.source, self.budget, inner=True).run()
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             refuse("arrays of objects are not allowed, but for lists of names")
         return names
-
-    def spend(self, count: int) -> None:
-        self.budget -= count
-        if self.budget < 0:
-            refuse("the pickle unfolds to many times its size")
 
 
 #: Opcodes that push their argument. BYTEARRAY8 too: nothing here is changed in place.
@@ -248,13 +263,13 @@ _CONSTANTS = frozenset(
 def _tuple(size: int) -> Callable[[_Machine, Any], None]:
     def step(machine: _Machine, _: Any) -> None:
         items = [machine.pop() for _ in range(size)]
-        machine.stack.append(tuple(reversed(items)))
+        machine.push(tuple(reversed(items)))
 
     return step
 
 
 def _push(make: Callable[[], Any]) -> Callable[[_Machine, Any], None]:
-    return lambda machine, _: machine.stack.append(make())
+    return lambda machine, _: machine.push(make())
 
 
 def _set_item(machine: _Machine, _: Any) -> None:
@@ -264,7 +279,7 @@ def _set_item(machine: _Machine, _: Any) -> None:
 
 def _dict(machine: _Machine, _: Any) -> None:
     items = machine.pop_mark()
-    machine.stack.append({})
+    machine.push({})
     machine.set_items(items)
 
 
@@ -282,11 +297,11 @@ _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "EMPTY_LIST": _push(list),
     "EMPTY_DICT": _push(dict),
     "EMPTY_TUPLE": _push(tuple),
-    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
+    "MARK": lambda machine, _: machine.mark(),
     "POP": lambda machine, _: machine.pop(),
     "POP_MARK": lambda machine, _: machine.pop_mark(),
-    "LIST": lambda machine, _: machine.stack.append(machine.pop_mark()),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.pop_mark())),
+    "LIST": lambda machine, _: machine.push(machine.pop_mark()),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_mark())),
     "TUPLE1": _tuple(1),
     "TUPLE2": _tuple(2),
     "TUPLE3": _tuple(3),
