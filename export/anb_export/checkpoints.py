@@ -7,13 +7,14 @@ configuration, and is checked against the names of the folders as far as these f
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from anb_export.targets import TARGETS
+from anb_onnx._files import FileError, read_regular
+from anb_onnx._json import JsonError, loads
 from anb_onnx.errors import AnbError
 
 #: The pickle in each member's folder.
@@ -209,15 +210,13 @@ def _check_folder(folder: Path, path: Path, model: str, device: Any, metric: Any
 
 
 def _config(path: Path) -> dict[str, Any]:
-    try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            _refuse(f"{path} is no regular file; the reference writes one beside {MODEL_FILE}")
-        if path.stat().st_size > _LARGEST_CONFIG:
-            _refuse(f"{path} is too large for a configuration")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         _refuse(f"{path} is missing; the reference writes it beside {MODEL_FILE}")
-    except (OSError, ValueError, RecursionError) as error:
+    try:
+        value = loads(read_regular(path, _LARGEST_CONFIG))
+    except FileError as error:
+        raise CheckpointError(str(error)) from error
+    except JsonError as error:
         msg = f"cannot read {path}: {error}"
         raise CheckpointError(msg) from error
     if not isinstance(value, dict):

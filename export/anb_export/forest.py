@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.model_files import read_content
+from anb_onnx._files import FileError
 from anb_onnx.errors import AnbError
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -104,10 +106,9 @@ class Forest:
         See `from_bytes` for parameters and errors; the message begins with the path.
         """
         try:
-            return cls.from_bytes(Path(path).read_bytes(), n_features=n_features)
-        except OSError as error:
-            msg = f"cannot read the model {path}: {error.strerror}"
-            raise ForestError(msg) from error
+            return cls.from_bytes(read_content(path), n_features=n_features)
+        except FileError as error:
+            raise ForestError(str(error)) from error
         except AnbError as error:
             msg = f"{path}: {error}"
             raise ForestError(msg) from error

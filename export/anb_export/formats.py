@@ -8,7 +8,6 @@ library that wrote it (but for skops files, to skops): what is read is checked h
 
 from __future__ import annotations
 
-import math
 import pickle
 import re
 from collections.abc import Callable, Mapping
@@ -16,13 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from anb_export import skops_file, ubjson
 from anb_export.forest import Forest
 from anb_export.lightgbm_text import MAGIC, read_lightgbm
-from anb_export.safe_pickle import LIMIT, Object, loads
+from anb_export.model_files import largest, read_content
+from anb_export.other_files import OLD_BINARY, what_document, what_it_is
+from anb_export.safe_pickle import Object, PickleError, loads
 from anb_export.sklearn_trees import forest_from_state
 from anb_export.svm_form import Kernel, kernel_from_state
 from anb_export.xgboost_document import decode
+from anb_onnx._files import FileError
 from anb_onnx._show import show
 from anb_onnx.errors import AnbError
 from anb_onnx.space import MNASNET, SearchSpace
@@ -30,10 +34,23 @@ from anb_onnx.space import MNASNET, SearchSpace
 #: Model families by the names that `anb-export train --family` knows.
 FAMILIES = ("xgb", "lgb", "forest", "svr", "nusvr")
 
-_DEFAULT_NAMES = (re.compile(r"f(\d{1,9})"), re.compile(r"Column_(\d{1,9})"))
+# How libraries name columns that have no names: before a number, and the first number.
+_AUTOMATIC = (
+    ("", 0),  # pandas.DataFrame(codes)
+    ("f", 0),  # xgboost
+    ("Column_", 0),  # LightGBM
+    ("column_", 0),  # polars
+    ("x", 0),  # scikit-learn
+    ("feature_", 0),
+    ("_c", 0),  # Spark
+    ("V", 1),  # R, of a matrix or a file
+    ("X", 1),  # R, of unnamed columns
+    ("x", 1),  # Julia
+    ("Var", 1),  # MATLAB
+)
 
-# After a block of parameters, the name of the booster behind its length in eight bytes.
-_OLD_BINARY = re.compile(rb"[\x04-\x08]\0{7}(gbtree|gblinear|dart)")
+# Pickles of protocol 2 and later; of earlier ones, of an object or a container.
+_PICKLE = re.compile(rb"\x80|c[\w.]+\r?\n[\w.]+\r?\n|[(\]}]")
 
 
 class FormatError(AnbError):
@@ -78,29 +95,24 @@ class Model:
         return replace(self, member=self.best, content=None)
 
 
-def read_model(path: str | Path, *, limit: int = LIMIT) -> Model:
+def read_model(path: str | Path, *, limit: int | None = None) -> Model:
     """Read a model file; see `model_from_bytes`.
 
     Raises
     ------
     AnbError
-        As `model_from_bytes`; the message begins with the path.
+        As `model_files.read_content` and `model_from_bytes`; the message begins with the path.
     """
-    path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > limit:
-            _refuse(f"{size} bytes are too many, at most {limit} are read")
-        return model_from_bytes(path.read_bytes(), limit=limit)
-    except OSError as error:
-        msg = f"cannot read {path}: {error.strerror}"
-        raise FormatError(msg) from error
+        return model_from_bytes(read_content(path, limit=limit), limit=limit)
+    except FileError as error:
+        raise FormatError(str(error)) from error
     except AnbError as error:
         msg = f"{path}: {error}"
         raise FormatError(msg) from error
 
 
-def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
+def model_from_bytes(content: bytes, *, limit: int | None = None) -> Model:
     """Read a model.
 
     Parameters
@@ -108,9 +120,9 @@ def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
     content : bytes
         A model of xgboost in UBJSON or JSON; of LightGBM in text; or a pickle (joblib's too, if not
         compressed) of an xgboost or LightGBM Booster or regressor, or of scikit-learn's
-        RandomForestRegressor, SVR or NuSVR; or a skops file of these three.
-    limit : int
-        Largest pickle or skops file.
+        RandomForestRegressor, ExtraTreesRegressor, SVR or NuSVR; or a skops file of these four.
+    limit : int, optional
+        Largest pickle or skops file; see `model_files.largest`.
 
     Raises
     ------
@@ -120,21 +132,26 @@ def model_from_bytes(content: bytes, *, limit: int = LIMIT) -> Model:
     content = content.lstrip(b" \t\r\n")  # with which no other kind of file begins
     if not content:
         _refuse("the file is empty: there is no model in it")
-    if content[:1] == b"{" and content[1:2] != b"\0":
+    if content[:1] in (b"{", b"[") and content[1:2] != b"\0":
         return _xgboost(content)
     if content.replace(b"\r\n", b"\n", 1).startswith(MAGIC):
         return _lightgbm(content.replace(b"\r\n", b"\n"), None)
     if content.startswith(skops_file.MAGIC):
-        return model_from_object(skops_file.load_estimator(content, limit=limit))
-    if _OLD_BINARY.search(content[:512]):
-        _refuse(
-            "a model in xgboost's old binary format, which xgboost gave up; with the xgboost "
-            "that wrote it, load it and save it as .ubj"
+        return model_from_object(skops_file.load_estimator(content, limit=largest(limit)))
+    what = what_it_is(content)
+    if what is not None:
+        _refuse(what)
+    try:
+        value = loads(content, limit=largest(limit))
+    except PickleError as error:
+        if _PICKLE.match(content):
+            raise
+        msg = (
+            f"no model of a kind that is known: it begins with {show(content[:24])}; give a model "
+            "as xgboost, LightGBM or skops save it, or a pickle"
         )
-    for magic, what in _REFUSED:
-        if content.startswith(magic):
-            _refuse(what)
-    return _from_pickle(loads(content, limit=limit))
+        raise FormatError(msg) from error
+    return _from_pickle(value)
 
 
 def model_from_object(estimator: Any) -> Model:
@@ -161,7 +178,7 @@ def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
     ------
     FormatError
         If it has another number of features, or they are named, but not as the genes (nor
-        numbered, as xgboost and LightGBM do by themselves).
+        numbered from first to last, as libraries name columns that have no names).
     """
     width, names = model.member.n_features, model.feature_names
     if width != space.n_genes:
@@ -170,16 +187,15 @@ def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
         return
     if len(names) != width:
         _refuse(f"the model has {width} features, but names {len(names)}")
-    for pattern in _DEFAULT_NAMES:
-        found = [pattern.fullmatch(name) for name in names]
-        if [int(match[1]) if match else -1 for match in found] == list(range(width)):
+    for prefix, first in _AUTOMATIC:
+        if names == tuple(f"{prefix}{first + k}" for k in range(width)):
             return
     pairs = zip(names, space.gene_names, strict=True)
     position = next(k for k, (name, gene) in enumerate(pairs) if name != gene)
     _refuse(
         f"feature {position} of the model is {show(names[position])}, expected "
         f"{space.gene_names[position]!r}: the features must be the genes' codes, in the order of "
-        "the space"
+        "the space (or numbered in that order, as libraries name columns without names)"
     )
 
 
@@ -197,6 +213,9 @@ def _from_pickle(value: Any) -> Model:
 
 def _xgboost(content: bytes) -> Model:
     document = decode(content)
+    what = what_document(document)
+    if what is not None:
+        _refuse(what)
     if isinstance(document, dict) and "Model" in document:
         # What pickles hold: the model beside the training's configuration.
         inner = ubjson.member(content, "Model")
@@ -229,10 +248,7 @@ def _xgboost_booster(state: Mapping[str, Any]) -> Model:
     if not isinstance(handle, bytes | bytearray):
         _refuse("the pickled xgboost Booster holds no model")
     if not handle.startswith(b"{"):
-        _refuse(
-            "the pickle was written by an xgboost before 1.6, in its old binary format; with the "
-            "xgboost that wrote it, load it and save it as .ubj"
-        )
+        _refuse(f"the pickle was written by an xgboost before 1.6, {OLD_BINARY}")
     return _xgboost(bytes(handle))
 
 
@@ -254,13 +270,24 @@ def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
 
 def _xgboost_regressor(state: Mapping[str, Any]) -> Model:
     missing = state.get("missing")  # None stands for NaN, too
-    if missing is not None and not (isinstance(missing, float) and math.isnan(missing)):
+    if missing is not None and not _is_no_code(missing):
         # The Booster inside does not know of it: rows that hold it would take other ways.
         _refuse(
-            f"missing={show(missing)} is not supported, only missing=nan: an architecture has no "
-            "missing codes; refit with missing=float('nan')"
+            f"missing={show(missing)} is not supported, only numbers that are no code of a gene: "
+            "an architecture has no missing codes; refit with missing=float('nan')"
         )
     return _xgboost_booster(_booster(state, "xgboost.core.Booster").state)
+
+
+def _is_no_code(value: Any) -> bool:
+    """Tell whether xgboost, which compares in float32, finds a value in no architecture."""
+    if not isinstance(value, int | float):
+        return False
+    try:
+        with np.errstate(over="ignore"):
+            return float(np.float32(value)) not in range(max(MNASNET.gene_sizes))
+    except OverflowError:  # of a very long integer
+        return False
 
 
 def _lightgbm_regressor(state: Mapping[str, Any]) -> Model:
@@ -307,24 +334,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Model]] = {
     "lightgbm.basic.Booster": _lightgbm_booster,
     "lightgbm.sklearn.LGBMRegressor": _lightgbm_regressor,
     "sklearn.ensemble._forest.RandomForestRegressor": _forest,
+    "sklearn.ensemble._forest.ExtraTreesRegressor": _forest,
     "sklearn.svm._classes.SVR": _support_vectors("svr"),
     "sklearn.svm._classes.NuSVR": _support_vectors("nusvr"),
 }
-
-_COMPRESSED = "a compressed file; write it without compression (joblib.dump(model, path))"
-_UTF16 = "a text in UTF-16; save it in UTF-8"
-_REFUSED = (
-    (b"\x1f\x8b", _COMPRESSED),
-    (b"\x78\x01", _COMPRESSED),
-    (b"\x78\x5e", _COMPRESSED),
-    (b"\x78\x9c", _COMPRESSED),
-    (b"\x78\xda", _COMPRESSED),
-    (b"BZh", _COMPRESSED),
-    (b"\xfd7zXZ", _COMPRESSED),
-    (b"\x04\x22\x4d\x18", _COMPRESSED),
-    (b"ZF", _COMPRESSED),
-    (b"\x5d\0\0", _COMPRESSED),  # xz's older format, which joblib calls lzma
-    (b"\xef\xbb\xbf", "a text with a byte order mark; save it in UTF-8 without one"),
-    *((start, _UTF16) for start in (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{", b"t\0", b"\0t")),
-    (b"\x08", "an ONNX file; it is converted already"),
-)

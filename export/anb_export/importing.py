@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,9 +18,16 @@ from anb_export.dataset import Dataset
 from anb_export.fidelity import FIDELITY_SEED, measure
 from anb_export.files import sha256
 from anb_export.forest import Forest
-from anb_export.formats import FAMILIES, FormatError, Model, check_features, read_model
+from anb_export.formats import (
+    FAMILIES,
+    FormatError,
+    Model,
+    check_features,
+    model_from_bytes,
+)
 from anb_export.kernel_form import KERNEL_TOLERANCE, build_kernels
 from anb_export.metrics import evaluate
+from anb_export.model_files import read_content
 from anb_export.project import project_tables
 from anb_export.splits import Split
 from anb_export.svm_form import Kernel
@@ -112,9 +118,9 @@ def read_source(
     path: Path, *, name: str | None = None, seed: int | None = None, best: bool = False
 ) -> Source:
     """Read one model file and check that its features are the genes; see `read_sources`."""
-    _check_file(path)
-    model = read_model(path)
+    content = read_content(path)
     try:
+        model = model_from_bytes(content)
         check_features(model)
         # Forests and support vector machines have no rounds; LightGBM's models are cut already.
         if best and model.family == "xgb":
@@ -127,19 +133,7 @@ def read_source(
     except AnbError as error:
         msg = f"{path}: {error}"
         raise FormatError(msg) from error
-    return Source(name or path.name, sha256(path.read_bytes()), seed, model)
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what has no end, or may never begin: devices and pipes."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # `read_model` says why
-    if stat.S_ISDIR(mode):
-        _refuse(f"{path} is a folder; give the model files themselves")
-    if not stat.S_ISREG(mode):
-        _refuse(f"{path} is not a regular file; store the model in one")
+    return Source(name or path.name, sha256(content), seed, model)
 
 
 def unused_best(sources: Sequence[Source]) -> str | None:

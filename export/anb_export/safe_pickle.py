@@ -30,13 +30,12 @@ from anb_export._pickled_names import (
     Object,
     PassedOver,
 )
-from anb_onnx._files import FileError, read_regular
+from anb_export.model_files import LIMIT, read_content
+from anb_onnx._files import FileError
 from anb_onnx._show import show
 
-__all__ = ["CLASSES", "LIMIT", "Object", "PickleError", "loads", "read_pickle"]
+__all__ = ["CLASSES", "Object", "PickleError", "loads", "read_pickle"]
 
-#: Largest file read. The largest published checkpoint has 80 MB.
-LIMIT = 2**30
 
 _ARRAY_WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # their names in protocols 0 to 2
@@ -51,7 +50,7 @@ def read_pickle(path: str | Path, *, limit: int = LIMIT) -> Any:
         As `loads`; the message begins with the path.
     """
     try:
-        return loads(read_regular(path, limit), limit=limit)
+        return loads(read_content(path, limit=limit), limit=limit)
     except FileError as error:
         raise PickleError(str(error)) from error
     except PickleError as error:

@@ -1,4 +1,4 @@
-"""Reads scikit-learn's random forests, as `safe_pickle` leaves them, into a `Forest`."""
+"""Reads scikit-learn's forests, as `safe_pickle` leaves them, into a `Forest`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anb_onnx._show import show
 
 
 def forest_from_state(state: Mapping[str, Any]) -> Forest:
-    """Take the trees of a pickled RandomForestRegressor.
+    """Take the trees of a pickled RandomForestRegressor or ExtraTreesRegressor.
 
     The forest's prediction is the mean of its trees; as a sum, each leaf counts a share.
 
@@ -35,13 +35,22 @@ def forest_from_state(state: Mapping[str, Any]) -> Forest:
         refuse(f"a random forest with {show(outputs)} outputs is not supported; fit one for each")
     if not isinstance(criterion, str):
         refuse(f"the random forest is damaged: criterion must be a name, found {show(criterion)}")
-    trees = [_sklearn_tree(k, tree, len(estimators)) for k, tree in enumerate(estimators)]
+    inner = [_inner(k, tree) for k, tree in enumerate(estimators)]
+    # A pickle can name one tree a million times, in a few bytes each.
+    if len({id(state.get("nodes")) for state in inner}) != len(inner):
+        refuse("the random forest is damaged: it holds one tree several times")
+    trees = [_sklearn_tree(k, state, len(inner)) for k, state in enumerate(inner)]
     return Forest.from_trees(trees, base_score=0.0, n_features=width, objective=criterion[:40])
 
 
-def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
+def _inner(index: int, estimator: Any) -> Mapping[str, Any]:
     inner = estimator.state.get("tree_") if isinstance(estimator, Object) else None
-    state = inner.state if isinstance(inner, Object) else {}
+    if not isinstance(inner, Object):
+        refuse(f"tree {index} is damaged: it has no nodes")
+    return inner.state
+
+
+def _sklearn_tree(index: int, state: Mapping[str, Any], n_trees: int) -> Tree:
     nodes, values = state.get("nodes"), state.get("values")
     if not isinstance(nodes, np.ndarray) or not isinstance(values, np.ndarray):
         refuse(f"tree {index} is damaged: it has no nodes")

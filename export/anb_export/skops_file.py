@@ -1,7 +1,7 @@
 """Reads skops files, scikit-learn's format without pickles, through the library skops itself.
 
-skops makes objects of audited types only. Here it may make the three estimators of the reference,
-what these consist of, and nothing else.
+skops makes objects of audited types only. Here it may make four estimators, what these consist of,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ import zlib
 from typing import Any
 
 from anb_export._pickled_names import HINTS
+from anb_export.other_files import what_archive
 from anb_onnx.errors import AnbError
 
 #: How every skops file begins: it is a zip archive.
 MAGIC = b"PK\x03\x04"
 ESTIMATORS = (
     "sklearn.ensemble._forest.RandomForestRegressor",
+    "sklearn.ensemble._forest.ExtraTreesRegressor",
     "sklearn.svm._classes.SVR",
     "sklearn.svm._classes.NuSVR",
 )
 _SCHEMA = "schema.json"
 #: Most bytes of it, which become twenty times as many as objects. A tree of a forest has 15 kB.
 _LARGEST_SCHEMA = 2**24
+#: Most bytes unpacked: these, and so many for each byte of the file. Deflate can reach 1,000.
+_UNPACKED, _RATIO = 2**26, 50
 # bz2 and lzma unpack to any size in one step.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # skops warns of trees because scikit-learn follows their nodes' numbers unchecked when it predicts.
@@ -54,7 +58,11 @@ def load_estimator(content: bytes, *, limit: int) -> Any:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            content = _repacked(archive, limit)
+            entries = archive.namelist()
+            if _SCHEMA not in entries:
+                what = what_archive(entries) or "an archive; unpack it, and give the model file"
+                raise SkopsError(what)
+            content = _repacked(archive, min(limit, _UNPACKED + _RATIO * len(content)))
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             root = json.loads(archive.read(_SCHEMA))
     except SkopsError:

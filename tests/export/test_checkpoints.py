@@ -212,7 +212,7 @@ def test_pipes_are_not_waited_for(tree: Path, tmp_path: Path) -> None:
     for name in ("surrogate_model.model", "data_config.json"):
         (member / name).unlink()
         os.mkfifo(member / name)
-        with pytest.raises(AnbError, match=f"{name} is (not a|no) regular file"):
+        with pytest.raises(AnbError, match=f"{name} cannot be read .it is a pipe"):
             read_sources(find_checkpoints(root)[0])
 
 
@@ -531,7 +531,10 @@ def test_the_quality_can_be_stated(
         (["{root}", "--out", "{out}", "--target", "accuracy"], "is a folder, and --target is for"),
         (["{zip}", "--out", "{out}"], "is an archive: unpack it, and give the folder"),
         (["{root}", "--out", "{out}", "--split", "random:1"], "random:1 needs --dataset"),
-        (["{device}", "--out", "{out}", "--target", "accuracy"], "is not a regular file"),
+        (
+            ["{device}", "--out", "{out}", "--target", "accuracy"],
+            "it is a device, not a",
+        ),
         (["{root}/nothing", "--out", "{out}"], "no folder"),
         (["{ubj}", "--out", "{out}", "--target", "accuracy", "--best-iteration"], "no best iter"),
         (["{ubj}", "--out", "{ubj}", "--target", "accuracy"], "cannot write"),
