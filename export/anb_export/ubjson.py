@@ -33,6 +33,9 @@ _FORMATS = {
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 _INTEGERS = {marker: _FORMATS[marker] for marker in (b"i", b"U", b"I", b"l", b"L")}
 _MAX_DEPTH = 64
+#: Most values that are not in typed arrays: so many in any document, and one more for so many
+#: bytes. A tree of two leaves has 27 in 1 kB; each takes up to 100 bytes of memory, from one byte.
+_VALUES, _BYTES_PER_VALUE = 2**19, 8
 
 
 class UbjsonError(AnbError):
@@ -85,6 +88,7 @@ class _Reader:
     def __init__(self, content: bytes) -> None:
         self.content, self.size = content, len(content)
         self.position = 0
+        self.left = _VALUES + len(content) // _BYTES_PER_VALUE
         # Of a model's million strings nearly all are the same few dozen keys.
         self.strings: dict[bytes, str] = {}
 
@@ -108,6 +112,10 @@ class _Reader:
     def value(self, marker: bytes, depth: int) -> Any:
         if depth > _MAX_DEPTH:
             msg = f"UBJSON: nested deeper than {_MAX_DEPTH}"
+            raise UbjsonError(msg)
+        self.left -= 1
+        if self.left < 0:
+            msg = f"UBJSON: too many values for {self.size} bytes"
             raise UbjsonError(msg)
         if marker == b"{":
             return self.object(depth)

@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 
 from anb_export import ubjson
 from anb_export.forest import Forest, ForestError, build_forest, refuse
+from anb_onnx._json import unique_object
 from anb_onnx._show import show
 
 #: Objectives whose prediction is the sum of the leaves itself, without a link function.
 OBJECTIVES = frozenset(
-    {"reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"}
+    {
+        *("reg:squarederror", "reg:linear", "reg:absoluteerror", "reg:pseudohubererror"),
+        *("reg:quantileerror", "reg:squaredlogerror"),
+    }
 )
 
+#: Most brackets and braces in JSON, each of which becomes a list or a dict: so many in any file,
+#: and one more for so many bytes. A tree of two leaves has 18 in 1 kB.
+_BRACKETS, _BYTES_PER_BRACKET = 2**20, 16
 
 _ONE_EACH = "train one model for each target"
 _NUMBERS = "train on the codes as numbers (enable_categorical=False)"
@@ -31,18 +38,22 @@ def decode(content: bytes) -> Any:
     AnbError
         If it is neither, or damaged.
     """
-    if content[:1] != b"{":
+    if content[:1] not in (b"{", b"["):
         msg = (
             "not an xgboost model in UBJSON or JSON (pickles and the old binary format are refused)"
         )
         raise ForestError(msg)
     # In JSON a quote or white space follows the brace; in UBJSON the type of the key's length.
-    if content[1:2] not in b'" \t\r\n':
+    if content[:1] == b"{" and content[1:2] not in b'" \t\r\n}':
         return ubjson.loads(content)
+    brackets = content.count(b"[") + content.count(b"{")
+    if brackets > _BRACKETS + len(content) // _BYTES_PER_BRACKET:
+        refuse(f"not an xgboost model: {brackets} brackets in {len(content)} bytes of JSON")
     try:
-        return json.loads(content)
+        # Not through `_json.loads`: numbers that are not finite are refused where they are used.
+        return json.loads(content, object_pairs_hook=unique_object)
     except (ValueError, RecursionError) as error:
-        msg = f"not an xgboost model: {error}"
+        msg = f"not an xgboost model: {' '.join(str(error).split())[:200]}"
         raise ForestError(msg) from error
 
 
@@ -94,6 +105,9 @@ def _flatten(trees: list[Any], *, base_score: float, n_features: int, objective:
             refuse(f"tree {index} has vector leaves, which are not supported; {_ONE_EACH}")
         if len(_column(_get(tree, "categories_nodes", ()), "categories_nodes")) > 0:
             refuse(f"tree {index} has categorical splits, which are not supported; {_NUMBERS}")
+        if "split_type" not in tree:  # xgboost 1.0 to 1.2 know no other splits than numerical ones
+            count = len(_column(_get(tree, "left_children"), "left_children"))
+            tree = {**tree, "split_type": [0] * count}
         nodes = {key: _column(_get(tree, key), key) for key in _COLUMNS}
         sizes = {key: len(column) for key, column in nodes.items()}
         if len(set(sizes.values())) != 1 or not sizes["left_children"]:
