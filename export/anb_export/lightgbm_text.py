@@ -28,7 +28,7 @@ VERSIONS = ("v3", "v4")
 MAGIC = b"tree\n"
 
 _NUMBERS = "train without categorical_feature"
-_CATEGORICAL = 1
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_SHIFT, _MISSING_ZERO = 2, 1
 
 
@@ -132,7 +132,10 @@ def _tree(index: int, text: str, weight: float) -> Tree:
     threshold = _numbers(facts, "threshold", n_branches, where)
     if (column["decision_type"] & _CATEGORICAL).any():
         _refuse(f"{where} has categorical splits, which are not supported; {_NUMBERS}")
-    if (column["decision_type"] >> _MISSING_SHIFT & 3 == _MISSING_ZERO).any():
+    zero_missing = column["decision_type"] >> _MISSING_SHIFT & 3 == _MISSING_ZERO
+    zero_left = column["decision_type"] & _DEFAULT_LEFT != 0
+    # Where missing values go the same way as a zero goes, it is none the worse for being one.
+    if (zero_missing & (zero_left != (threshold >= 0))).any():
         _refuse(f"{where} takes zeros as missing; train with zero_as_missing=false")
     children = []
     for key in ("left_child", "right_child"):

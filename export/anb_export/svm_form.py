@@ -44,6 +44,7 @@ class Kernel:
     degree : int
         Parameters of the kernel.
     vectors : ndarray of float64, shape (n_vectors, n_features)
+        None where all targets lay in the tube of width epsilon: then the prediction is constant.
     coefficients : ndarray of float64, shape (n_vectors,)
     intercept : float
     """
@@ -108,7 +109,7 @@ def kernel_from_state(state: Mapping[str, Any]) -> Kernel:
     vectors = _array(state, "support_vectors_", 2)
     coefficients = _array(state, "_dual_coef_", 2)
     intercept = _array(state, "_intercept_", 1)
-    if coefficients.shape != (1, len(vectors)) or intercept.shape != (1,) or not len(vectors):
+    if coefficients.shape != (1, len(vectors)) or intercept.shape != (1,) or not vectors.shape[1]:
         _refuse(
             f"the support vector machine is damaged: {len(vectors)} vectors, coefficients of shape "
             f"{list(coefficients.shape)}"
@@ -139,7 +140,7 @@ def kernel_from_state(state: Mapping[str, Any]) -> Kernel:
 def _check_size(kernel: Kernel) -> None:
     """Refuse a model that may leave float32 on its way, of which infinities would come."""
     largest = 1.0  # the value of a kernel, at most
-    product = _LARGEST_CODE * float(kernel.vectors.sum(axis=1).max())
+    product = _LARGEST_CODE * float(kernel.vectors.sum(axis=1).max(initial=0.0))
     if kernel.kernel == "linear":
         largest = product
     elif kernel.kernel == "poly":
@@ -163,16 +164,19 @@ def svm_attributes(kernel: Kernel) -> dict[str, Any]:
     from skl2onnx.common.data_types import FloatTensorType
     from sklearn.svm import SVR
 
+    vectors, coefficients = kernel.vectors, kernel.coefficients
+    if not len(vectors):  # which the operator does not know: one that counts nothing
+        vectors, coefficients = np.zeros((1, kernel.n_features)), np.zeros(1)
     # A fresh estimator with the checked numbers; skl2onnx looks at nothing else.
     estimator = SVR(kernel=kernel.kernel, degree=kernel.degree, coef0=kernel.coef0)
-    estimator.support_vectors_ = kernel.vectors
-    estimator.support_ = np.arange(len(kernel.vectors))
-    estimator.dual_coef_ = estimator._dual_coef_ = kernel.coefficients[None, :]
+    estimator.support_vectors_ = vectors
+    estimator.support_ = np.arange(len(vectors))
+    estimator.dual_coef_ = estimator._dual_coef_ = coefficients[None, :]
     estimator.intercept_ = estimator._intercept_ = np.array([kernel.intercept])
     estimator._gamma = kernel.gamma
     estimator._sparse = False
     estimator.n_features_in_ = kernel.n_features
-    estimator.shape_fit_ = kernel.vectors.shape
+    estimator.shape_fit_ = vectors.shape
     model = convert_sklearn(
         estimator,
         initial_types=[("x", FloatTensorType([None, kernel.n_features]))],

@@ -120,7 +120,7 @@ def test_thresholds_that_are_no_number_stay_so() -> None:
         ("is_linear=0", "is_linear=1", "tree 0 has linear leaves.*linear_tree=false"),
         ("num_cat=0", "num_cat=1", "tree 0 has categorical splits.*without categorical_feature"),
         ("decision_type=2 2", "decision_type=2 3", "tree 0 has categorical splits.*without categ"),
-        ("decision_type=2 2", "decision_type=6 2", "takes zeros as missing.*zero_as_missing=false"),
+        ("decision_type=2 2", "decision_type=4 2", "takes zeros as missing.*zero_as_missing=false"),
         ("decision_type=2 2", "decision_type=2 x", "decision_type: could not convert"),
         ("decision_type=2 2", "decision_type=2 2.5", "decision_type must hold integers"),
         ("num_leaves=3", "num_leaves=4", "leaf_value has 3 values, expected 4"),
@@ -243,3 +243,50 @@ def test_onnxmltools_agrees() -> None:
     text = booster.model_to_string(num_iteration=-1)
     np.testing.assert_allclose(read_lightgbm(text).forest.predict_exact(codes), theirs, rtol=1e-6)
     assert re.search("best_iteration|Tree=1", text)
+
+
+def test_zeros_as_missing_where_they_go_the_same_way() -> None:
+    """Refused only where a zero and a missing value part."""
+    for changed in ("6 6", "6 2", "8 10"):  # zeros to the left, where they go anyway; NaN
+        read_lightgbm(TEXT.replace("decision_type=2 2", f"decision_type={changed}"))
+    for changed in ("4 2", "2 4", "4 4"):
+        with pytest.raises(ForestError, match="takes zeros as missing"):
+            read_lightgbm(TEXT.replace("decision_type=2 2", f"decision_type={changed}"))
+    below = TEXT.replace("threshold=0.5", "threshold=-0.5")  # no zero is on the left
+    read_lightgbm(below.replace("decision_type=2 2", "decision_type=4 2"))
+    with pytest.raises(ForestError, match="takes zeros as missing"):
+        read_lightgbm(below.replace("decision_type=2 2", "decision_type=6 2"))
+
+
+@pytest.mark.parametrize("kind", [2, 4, 6, 8])
+def test_whatever_counts_as_missing_lightgbm_agrees(kind: int) -> None:
+    """Every branch of a model is given one decision type: LightGBM is the oracle."""
+    lgb = pytest.importorskip("lightgbm")
+    x = rows(200, 1)
+    params = {"num_threads": 1, "verbose": -1, "num_leaves": 4}
+    booster = lgb.train(params, lgb.Dataset(x, labels(x, "accuracy")), 4)
+    text = booster.model_to_string()
+    changed = re.sub(r"(?<=decision_type=)[ 0-9]+", lambda m: re.sub(r"\d+", str(kind), m[0]), text)
+    assert len(changed) == len(text)
+    loaded = lgb.Booster(model_str=changed)
+    codes = sample(500, seed=3)
+    wanted = loaded.predict(codes.astype(float))
+    same = np.array_equal(wanted, booster.predict(codes.astype(float)))
+    assert same == (kind != 4)
+    if same:
+        found = read_lightgbm(changed).forest.predict_exact(codes)
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    else:
+        with pytest.raises(ForestError, match="takes zeros as missing"):
+            read_lightgbm(changed)
+
+
+def test_use_missing_off_is_no_fault() -> None:
+    lgb = pytest.importorskip("lightgbm")
+    x = rows(200, 1)
+    y = labels(x, "accuracy")
+    data = lgb.Dataset(x, y)
+    booster = lgb.train({"use_missing": False, "num_threads": 1, "verbose": -1}, data, 9)
+    codes = sample(200, seed=3)
+    found = read_lightgbm(booster.model_to_string()).forest.predict_exact(codes)
+    np.testing.assert_allclose(found, booster.predict(codes.astype(float)), rtol=1e-13)

@@ -72,6 +72,32 @@ def test_no_tree_forms() -> None:
             import_models("accuracy", [source(estimator)], form=form)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kind", [SVR, NuSVR])
+def test_no_support_vectors_at_all(kind: Any, kernel: str) -> None:
+    """All targets in the tube: scikit-learn's prediction is a constant, and so is ours."""
+    y = Y if kind is SVR else np.full(len(Y), 61.25)
+    estimator = SVR(kernel=kernel, epsilon=1e6) if kind is SVR else NuSVR(kernel=kernel, C=1e-300)
+    estimator.fit(X, y)
+    codes = sample(50, seed=4)
+    wanted = estimator.predict(codes.astype(np.float64))
+    found = kernel_of(estimator)
+    np.testing.assert_allclose(found.predict_exact(codes), wanted, rtol=1e-14)
+    if kind is SVR:
+        assert found.vectors.shape == (0, 28)
+        assert np.ptp(wanted) == 0
+    # Alone, and beside a member that has some.
+    others = [kind(kernel="linear", C=3).fit(X, Y)]
+    for members in ([estimator], [estimator, *others], [*others, estimator]):
+        model, card = import_models("accuracy", [source(member) for member in members])
+        wanted = np.stack([m.predict(codes.astype(np.float64)) for m in members], axis=1)
+        (out,) = ort.InferenceSession(model).run(["members"], {"architectures": codes})
+        np.testing.assert_allclose(out, wanted, rtol=1e-5)
+        assert [s["support_vectors"] for s in card["sources"]] == [
+            len(m.support_vectors_) for m in members
+        ]
+
+
 DEEP: list[Any] = []
 for _ in range(100_000):
     DEEP = [DEEP]
