@@ -28,7 +28,7 @@ CLASSES = frozenset(
 )
 
 #: Classes and functions of parameters that a fitted model keeps, but does not predict with: random
-#: generators, and callbacks of a training that is over. Their contents are dropped.
+#: generators, and metrics and callbacks of a training that is over. Their contents are dropped.
 PASSED_OVER = frozenset(
     {
         *(
@@ -36,6 +36,17 @@ PASSED_OVER = frozenset(
             for name in (
                 *("EarlyStopping", "EvaluationMonitor", "LearningRateScheduler"),
                 "TrainingCheckPoint",
+            )
+        ),
+        # What EvaluationMonitor prints with.
+        ("xgboost.collective", "communicator_print"),
+        ("xgboost.rabit", "tracker_print"),
+        *(
+            ("sklearn.metrics._regression", name)
+            for name in (
+                *("mean_absolute_error", "mean_squared_error", "root_mean_squared_error"),
+                *("mean_absolute_percentage_error", "median_absolute_error", "max_error"),
+                *("r2_score", "explained_variance_score"),
             )
         ),
         ("numpy.random._pickle", "__generator_ctor"),
@@ -159,12 +170,14 @@ def _bytes(budget: Budget, args: tuple[Any, ...]) -> bytes:
     return b""  # as protocols 0 to 2 write it
 
 
-def _reconstructor(budget: Budget, args: tuple[Any, ...]) -> Object:
+def _reconstructor(budget: Budget, args: tuple[Any, ...]) -> Object | PassedOver:
     match args:
         case (Global() as cls, Global("builtins", "object"), None):
             if (cls.module, cls.name) in CLASSES:
                 budget.spend(INSTANCE)
                 return Object(cls.module, cls.name, (), {})
+            if (cls.module, cls.name) in PASSED_OVER:
+                return PassedOver()
     _wrong("copyreg._reconstructor")
 
 
