@@ -97,25 +97,44 @@ class _Machine:
         self.first = ""  # the class that is named first: of the model, if it is one
 
     def run(self) -> Any:
-        opcodes = pickletools.genops(self.source)
         while True:
-            try:
-                opcode, argument, _ = next(opcodes)
-            except (ValueError, OverflowError, StopIteration) as error:
-                refuse(f"the pickle is damaged: {one_line(error)}")
+            name, argument = self.next()
             self.budget.operate()
-            if opcode.name == "STOP":
+            if name == "STOP":
                 value = self.pop()
                 if self.stack or self.marks:
                     refuse("the pickle is damaged: values are left over")
                 return value
-            if opcode.name in _CONSTANTS:
+            if name in _CONSTANTS:
                 self.push(argument)
-                continue
-            step = _STEPS.get(opcode.name)
-            if step is None:
-                refuse(f"opcode {opcode.name} is not allowed")
-            step(self, argument)
+            else:
+                _STEPS[name](self, argument)
+
+    def next(self) -> tuple[str, Any]:
+        """Read an opcode that is allowed, and its argument; of others not even that."""
+        code = self.source.read(1)
+        if not code:
+            refuse("the pickle is damaged: it ends early")
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            refuse(f"the pickle is damaged: byte {code[0]:#04x} is no opcode")
+        if opcode.name not in _ALLOWED:
+            refuse(f"opcode {opcode.name} is not allowed")
+        try:
+            if opcode.name == "GLOBAL":
+                argument: Any = (self.line(), self.line())
+            else:
+                argument = opcode.arg.reader(self.source) if opcode.arg else None
+        except (ValueError, OverflowError) as error:
+            refuse(f"the pickle is damaged: {one_line(error)}")
+        return opcode.name, argument
+
+    def line(self) -> str:
+        """Read a line as `pickle` does; `pickletools` would unescape what stands in it."""
+        line = self.source.readline()
+        if not line.endswith(b"\n"):
+            refuse("the pickle is damaged: it ends early")
+        return line[:-1].decode("utf-8")
 
     def push(self, value: Any) -> None:
         """Put a new value onto the stack."""
@@ -316,7 +335,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "GET": lambda machine, key: machine.get(key),
     "BINGET": lambda machine, key: machine.get(key),
     "LONG_BINGET": lambda machine, key: machine.get(key),
-    "GLOBAL": lambda machine, names: machine.find(*_two_names(names)),
+    "GLOBAL": lambda machine, names: machine.find(*names),
     "STACK_GLOBAL": _stack_global,
     "REDUCE": lambda machine, _: machine.reduce(),
     "NEWOBJ": lambda machine, _: machine.reduce(),
@@ -324,6 +343,6 @@ _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
 }
 
 
-def _two_names(names: str) -> tuple[str, str]:
-    module, _, name = names.partition(" ")  # as pickletools joins them
-    return module, name
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+#: Names of those that are read.
+_ALLOWED = frozenset({"STOP", *_CONSTANTS, *_STEPS})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import warnings
 import zipfile
 import zlib
 from typing import Any
@@ -90,7 +91,10 @@ def load_estimator(content: bytes, *, limit: int) -> Any:
         msg = "skops files need skops: pip install skops"
         raise SkopsError(msg) from None
     try:
-        return skops.io.loads(content, trusted=_TRUSTED)
+        # NumPy warns of odd arrays, which are checked where they are used.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return skops.io.loads(content, trusted=_TRUSTED)
     except UntrustedTypesFoundException as error:
         names = ", ".join(sorted(set(skops.io.get_untrusted_types(data=content)) - {*_TRUSTED}))
         msg = f"the skops file asks for {names[:200]}, which is not allowed; it was not loaded"

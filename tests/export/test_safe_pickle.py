@@ -319,6 +319,19 @@ def test_copies_of_one_long_string_are_limited() -> None:
         loads(b"\x80\x02(" + text + call * 1000 + b"t.")
 
 
+@pytest.mark.filterwarnings("error")
+def test_names_are_not_unescaped() -> None:
+    with pytest.raises(PickleError, match=r"asks for 'xgboost\.core\.Boost\\\\x65r'"):
+        loads(b"cxgboost.core\nBoost\\x65r\n.")
+    with pytest.raises(PickleError, match=r"asks for '\\\\u\.x'"):
+        loads(b"c\\u\nx\n.")
+    for content in (b"cxgboost.core", b"cxgboost.core\nBooster", b"c\xff\nx\n."):
+        with pytest.raises(PickleError, match="damaged"):
+            loads(content)
+    with pytest.raises(PickleError, match="opcode STRING is not allowed"):
+        loads(b"S'\\u'\n.")
+
+
 def test_deep_nesting_does_not_recurse() -> None:
     depth = 200_000
     assert isinstance(loads(b"\x80\x02" + b")" + b"\x85" * depth + b"."), tuple)

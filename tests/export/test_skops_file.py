@@ -199,6 +199,22 @@ def test_small_archives_of_large_content() -> None:
         load_estimator(bomb.replace(size, struct.pack("<I", 9)), limit=2**30)
 
 
+def test_small_archives_of_many_zeros() -> None:
+    """Deflate makes 100 MB of 100 kB; honest models shrink to a tenth, at most."""
+    content = io.BytesIO(sio.dumps(ESTIMATORS[1].fit(X, Y)))
+    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("zeros.npy", bytes(100 * 2**20))
+    bomb = content.getvalue()
+    assert len(bomb) < 2 * 10**5
+    with pytest.raises(SkopsError, match=r"bytes in an archive are too many, at most 7\d{7} are"):
+        load_estimator(bomb, limit=2**30)
+    forest = RandomForestRegressor(100, random_state=1).fit(X, Y)
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        honest = sio.dumps(forest, compression=method)
+        with zipfile.ZipFile(io.BytesIO(honest)) as source:
+            assert sum(entry.file_size for entry in source.infolist()) < 10 * len(honest)
+
+
 def test_archives_name_the_last_entry_of_a_name(recwarn: pytest.WarningsRecorder) -> None:
     content = io.BytesIO(sio.dumps(ESTIMATORS[1].fit(X, Y)))
     other = json.dumps({"__class__": "A", "__module__": "b\nc"})
