@@ -15,6 +15,10 @@ _DUMP = (
     "what xgboost's dump_model writes, which leaves out the base score and rounds thresholds; save "
     "the model itself: booster.save_model('model.ubj')"
 )
+_MARK, _MARKED = (
+    b"\xef\xbb\xbf",
+    "a text with a byte order mark; save it in UTF-8 without one",
+)
 _UTF16 = "a text in UTF-16; save it in UTF-8"
 
 #: How files begin, and what they are.
@@ -39,9 +43,12 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x07\x08", f"a zip archive in several parts; {_UNPACK}"),
     (b"7z\xbc\xaf\x27\x1c", f"a 7z archive; {_UNPACK}"),
     (b"Rar!\x1a", f"a rar archive; {_UNPACK}"),
-    (b"\xef\xbb\xbf", "a text with a byte order mark; save it in UTF-8 without one"),
     *((start, _UTF16) for start in (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{", b"t\0", b"\0t")),
     (b"\x93NUMPY", f"an array of NumPy (.npy), perhaps of predictions; {_SAVE_AS}"),
+    (
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
+        "a file of PyTorch; neural networks are not supported",
+    ),
     (b"CBM1", "a model of CatBoost, which is not supported"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes; neural networks are not supported"),
     (b"PAR1", f"a Parquet table; {_SAVE_AS}"),
@@ -54,6 +61,8 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"______LightGBM_Binary_File_Token______", f"a data set of LightGBM; {_SAVE_AS}"),
     (b"\x01\xab\xff\xff", f"a data set of xgboost (DMatrix); {_SAVE_AS}"),
     (b"RDX", f"an archive of R; {_SAVE_AS}"),
+    (b"X\n\0\0\0", f"an object of R (.rds); {_SAVE_AS}"),
+    (b"404: Not Found", "a server's message in place of a file; download the file itself"),
     (
         b"svm_type ",
         "a model of libsvm, which is not supported; fit scikit-learn's SVR or NuSVR, which use "
@@ -98,6 +107,8 @@ def what_it_is(content: bytes) -> str | None:
 
     Zip archives and JSON documents are told apart by `what_archive` and `what_document`.
     """
+    if content.startswith(_MARK):
+        return what_it_is(content.lstrip(_MARK + b" \t\r\n")) or _MARKED
     if not content.strip(b"\0"):
         return "a file of nothing but zeros, perhaps a download that broke off"
     if _OLD_BINARY.search(content[:512]):

@@ -43,8 +43,8 @@ def decode(content: bytes) -> Any:
             "not an xgboost model in UBJSON or JSON (pickles and the old binary format are refused)"
         )
         raise ForestError(msg)
-    # In JSON a quote or white space follows the brace; in UBJSON the type of the key's length.
-    if content[:1] == b"{" and content[1:2] not in b'" \t\r\n}':
+    # In UBJSON the type of the key's length follows the brace, or of the object.
+    if content[:1] == b"{" and content[1:2] in (b"i", b"U", b"I", b"l", b"L", b"$", b"#"):
         return ubjson.loads(content)
     brackets = content.count(b"[") + content.count(b"{")
     if brackets > _BRACKETS + len(content) // _BYTES_PER_BRACKET:
