@@ -270,22 +270,28 @@ def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
 
 def _xgboost_regressor(state: Mapping[str, Any]) -> Model:
     missing = state.get("missing")  # None stands for NaN, too
-    if missing is not None and not _is_no_code(missing):
+    if missing is not None and not _is_in_no_row(missing):
         # The Booster inside does not know of it: rows that hold it would take other ways.
         _refuse(
-            f"missing={show(missing)} is not supported, only numbers that are no code of a gene: "
-            "an architecture has no missing codes; refit with missing=float('nan')"
+            f"missing={show(missing)} is not supported, only numbers that are neither code nor "
+            "value of a gene: an architecture has no missing codes; refit with missing=float('nan')"
         )
     return _xgboost_booster(_booster(state, "xgboost.core.Booster").state)
 
 
-def _is_no_code(value: Any) -> bool:
-    """Tell whether xgboost, which compares in float32, finds a value in no architecture."""
+def _is_in_no_row(value: Any, space: SearchSpace = MNASNET) -> bool:
+    """Tell whether no architecture holds a value, which xgboost compares in float32.
+
+    Neither as codes nor as the genes' values, on which a model may have been trained.
+    """
     if not isinstance(value, int | float):
         return False
+    choices = [choice for gene in space.genes for choice in gene.choices]
+    held = {float(choice) for choice in choices if not isinstance(choice, str)}
+    held |= set(map(float, range(max(space.gene_sizes))))
     try:
         with np.errstate(over="ignore"):
-            return float(np.float32(value)) not in range(max(MNASNET.gene_sizes))
+            return float(np.float32(value)) not in held
     except OverflowError:  # of a very long integer
         return False
 

@@ -206,11 +206,12 @@ def test_white_space_before_a_model() -> None:
     assert (found.family, found.content) == ("xgb", content)
 
 
-CODES_AS_MISSING = [0.0, -0.0, 0, 1.0, 2, 3.0, 1e-50, 1 + 1e-9, False, True, "nan", np.zeros(2)]
+IN_ROWS = [0.0, -0.0, 0, 1.0, 2, 3.0, 1e-50, 1 + 1e-9, False, True, "nan", np.zeros(2)]
+IN_ROWS += [4, 5.0, 6]  # no codes, but values of genes
 
 
-@pytest.mark.parametrize("missing", [*CODES_AS_MISSING, 10**400], ids=str)
-def test_what_counts_as_missing_must_be_no_code(missing: Any) -> None:
+@pytest.mark.parametrize("missing", [*IN_ROWS, 10**400], ids=str)
+def test_what_counts_as_missing_must_be_in_no_row(missing: Any) -> None:
     """A Booster alone does not know that its regressor took zeros as missing."""
     wrapper = xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(X, Y)
     for allowed in (math.nan, np.float32("nan"), None):
@@ -223,7 +224,7 @@ def test_what_counts_as_missing_must_be_no_code(missing: Any) -> None:
         model_from_object(wrapper)
 
 
-@pytest.mark.parametrize("missing", [-999, -1.0, 0.5, 4, 255, 1e30, np.float32(-999), np.int64(-1)])
+@pytest.mark.parametrize("missing", [-999, -1.0, 0.5, 7, 255, 1e30, np.float32(-999), np.int64(-1)])
 def test_what_is_missing_in_no_architecture(missing: Any) -> None:
     x = X.copy()
     x[:20, 3] = missing  # so that the trees learn where to send it
