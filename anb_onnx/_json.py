@@ -49,7 +49,7 @@ def loads(content: str | bytes) -> Any:
     try:
         value = json.loads(
             text,
-            object_pairs_hook=unique_object,
+            object_pairs_hook=_object,
             parse_constant=_no_number,
             parse_float=_float,
             parse_int=_int,
@@ -76,8 +76,7 @@ def _decode(content: str | bytes) -> str:
         raise JsonError(msg) from None
 
 
-def unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict, for `json.loads`; a `JsonError` if a key stands there twice."""
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()

@@ -145,7 +145,8 @@ def test_repeated_keys_are_compared_once_each() -> None:
 
         __hash__ = str.__hash__
 
-    from anb_onnx._json import JsonError, unique_object
+    from anb_onnx._json import JsonError
+    from anb_onnx._json import _object as unique_object
 
     pairs = [(Counted(k), None) for k in range(10_000)] + [(Counted("9999"), None)]
     with pytest.raises(JsonError, match="'9999' stands twice"):
