@@ -153,6 +153,9 @@ def fit_sklearn(
         raise FamilyError(msg) from error
     member = model_from_object(model).member
     if isinstance(member, Kernel):
+        if not len(member.vectors):  # others may have wanted a constant; no recipe does
+            msg = "the support vector machine has 0 vectors: it learned a constant"
+            raise FamilyError(msg)
         return _kernel_to_npz(member, shift, scale)
     return _forest_to_npz(member)
 
