@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from anb_onnx._cli_read import NAMED
+from anb_onnx._output import open_output
 from anb_onnx.architecture import Architecture
 from anb_onnx.encoding import codes_to_indices
-from anb_onnx.errors import AnbError
 from anb_onnx.prediction import Prediction
 from anb_onnx.space import SearchSpace
 
@@ -27,30 +25,15 @@ Predictions = Mapping[str, Prediction[Any]]
 
 
 @contextlib.contextmanager
-def open_output(path: str | None) -> Iterator[TextIO]:
-    """Open standard output, or a file that appears under its name only once it is complete."""
+def open_text(path: str | None) -> Iterator[TextIO]:
+    """Open standard output, or a file as `open_output` does, for UTF-8 text."""
     if path is None:
         yield sys.stdout
         return
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        part = Path(name)
-        try:
-            # mkstemp's files are private; an output file has the permissions of any new file.
-            mask = os.umask(0)
-            os.umask(mask)
-            part.chmod(0o666 & ~mask)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                yield stream
-            part.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as error:
-        msg = f"{path} cannot be written ({error.strerror or error})"
-        raise AnbError(msg) from error
+    with open_output(path) as file:
+        stream = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield stream
+        stream.detach()  # flushes; `file` is closed by who opened it
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from anb_onnx import __version__
 from anb_onnx._cli_read import FORMATS, parse_architecture, read_architectures
 from anb_onnx._cli_write import (
     Codes,
-    open_output,
+    open_text,
     table,
     write_array,
     write_card,
@@ -231,7 +231,7 @@ def _query(args: argparse.Namespace) -> int:
     codes: Codes = np.concatenate(parts)
     results = {s.target.name: s.query(codes, members=args.members) for s in surrogates}
     shape = args.shape or _shape_of(args.out)
-    with open_output(args.out) as stream:
+    with open_text(args.out) as stream:
         _WRITERS[shape](stream, codes, results, space)
     return OK
 
@@ -260,7 +260,7 @@ def _shape_of(out: str | None) -> str:
 
 def _sample(args: argparse.Namespace) -> int:
     codes = sample(args.n, seed=args.seed)
-    with open_output(args.out) as stream:
+    with open_text(args.out) as stream:
         if args.format == "index":
             stream.writelines(f"{index}\n" for index in codes_to_indices(codes).tolist())
         elif args.format == "json":
