@@ -23,6 +23,7 @@ from anb_export.targets import TARGETS, get_target
 from anb_export.train import train
 from anb_export.training import Training
 from anb_onnx._manifest import MANIFEST
+from anb_onnx._output import check_output
 from anb_onnx.catalog import Catalog
 from anb_onnx.errors import AnbError
 
@@ -106,6 +107,7 @@ def compare(
             msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
             raise ComparisonError(msg)
         upstream_recipe(target, hyperparameters)  # refused now, not after hours
+    check_output(out)
     document = _start(dataset, split, out)
     folder = work_folder(work, split)
     sizes = _artifact_bytes(artifacts, dataset, split)

@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.errors import AnbError
+from anb_onnx._output import write_output
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to a temporary file beside `path`, then rename it to `path`.
+    """Write a regular file, whole or not at all; missing folders are made, links are followed.
 
     Raises
     ------
     AnbError
-        If the file cannot be written.
+        If the file cannot be written, or a pipe, a device or a folder has its name.
     """
-    temporary = temporary_of(path, os.getpid())
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
-        raise AnbError(msg) from error
-
-
-def temporary_of(path: Path, process: int) -> Path:
-    """Return the temporary file in which the process with this id writes `path`."""
-    return path.with_name(f".{path.name}.{process}.tmp")
+    write_output(path, content)
 
 
 def to_json(value: Any) -> bytes:

@@ -8,9 +8,7 @@ an interrupted study go on.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +21,13 @@ from anb_export.dataset import Dataset
 from anb_export.families import fit_member
 from anb_export.family_models import read_member
 from anb_export.family_recipe import SECTIONS, FamilyRecipe, family_recipe_of
-from anb_export.files import temporary_of, to_json, write_atomically
+from anb_export.files import to_json, write_atomically
 from anb_export.forest import Forest
 from anb_export.recipe import Recipe, read_hyperparameters
 from anb_export.splits import Split
 from anb_export.targets import get_target
 from anb_export.train import TrainingSet, fold_rows, train_member
+from anb_onnx._output import check_output
 from anb_onnx.errors import AnbError
 
 
@@ -313,29 +312,22 @@ def check_store(path: Path, family: str, target: str) -> None:
     AnbError
         As `store` does.
     """
-    _stored(path, family, target)
     check_writable(path)
+    _stored(path, family, target)
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a path that `files.write_atomically` could not write; its folder is made.
+    """Refuse a path that `files.write_atomically` could not write.
 
     Raises
     ------
     AnbError
-        If it is a folder, or nothing can be written beside it.
+        If it is there and no regular file, or nothing can be written beside it.
     """
-    probe = temporary_of(path, os.getpid())
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(b"")
-        finally:
-            probe.unlink(missing_ok=True)
-    except OSError as error:
-        msg = f"cannot write {path} ({error.strerror or error}); give another --out"
+        check_output(path)
+    except AnbError as error:
+        msg = f"{error}; give another --out"
         raise AnbError(msg) from error
 
 

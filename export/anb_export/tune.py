@@ -401,8 +401,8 @@ def check_store(path: Path) -> None:
     AnbError
         As `store_recipe` does.
     """
-    _stored(path)
     check_writable(path)
+    _stored(path)
 
 
 def _stored(path: Path) -> dict[str, Any]:

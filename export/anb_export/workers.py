@@ -11,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-from anb_export.files import temporary_of
+from anb_onnx._output import remove_abandoned
 from anb_onnx.errors import AnbError
 
 State: TypeAlias = Literal["running", "done", "reused"]
@@ -133,7 +133,7 @@ def _end(task: Task, process: SpawnProcess) -> None:
     if process.is_alive():
         process.kill()
         process.join()
-    temporary_of(task.path, process.pid).unlink(missing_ok=True)
+    remove_abandoned(task.path)
 
 
 def _child(task: Task, sender: Connection) -> None:

@@ -341,7 +341,7 @@ def test_nothing_is_written_unless_all_can_be(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("svr/accuracy.onnx", None, "accuracy.onnx: it is a folder; remove it"),
+        ("svr/accuracy.onnx", None, "accuracy.onnx (it is a folder)"),
         ("svr/manifest.json", "{", "remove it, and a new one is written"),
         ("svr", "", "svr: it is not a folder; give another --out"),
     ],

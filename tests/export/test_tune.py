@@ -622,7 +622,7 @@ def test_out_is_checked_before_the_study(
         assert printed.count("\n") == 1
         assert out.read_text() == content
     assert main([*command, "--out", str(out / "below.json")]) == 2
-    assert capsys.readouterr().err.endswith("(File exists); give another --out\n")
+    assert capsys.readouterr().err.endswith("(Not a directory); give another --out\n")
 
 
 def test_a_study_that_is_none(study: Path, tmp_path: Path, dataset: Dataset, split: Split) -> None:

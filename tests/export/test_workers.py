@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from anb_export import workers
-from anb_export.files import temporary_of
 
+from anb_onnx._output import temporary_of
 from anb_onnx.errors import AnbError
 
 
@@ -31,7 +31,7 @@ class Write:
         if self.fails == "bug":
             raise KeyError("the bug")
         if self.fails == "crash":
-            temporary_of(self.path, os.getpid()).write_text("half")
+            temporary_of(self.path).write_text("half")
             os._exit(3)
         self.path.write_text("whole")
         on_round(7)

@@ -42,6 +42,23 @@ def hyperparameters_of(arguments: argparse.Namespace) -> Path:
     return Path(arguments.hyperparameters or beside)
 
 
+def check_onnx_out(path: Path) -> None:
+    """Refuse an ``--out`` that is no ONNX file, or cannot be written, before the work.
+
+    Raises
+    ------
+    AnbError
+        Naming the file and the reason.
+    """
+    from anb_onnx._output import check_output
+    from anb_onnx.errors import AnbError
+
+    if path.suffix != ".onnx":
+        msg = f"--out must end in .onnx, found {path}"
+        raise AnbError(msg)
+    check_output(path)
+
+
 def positive(text: str) -> int:
     """Read a positive integer."""
     if not text.isdecimal() or int(text) < 1:

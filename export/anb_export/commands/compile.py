@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from anb_export.commands import _arguments
 from anb_export.commands._show import note, say
 
 HELP = "compile pair-limited members exactly into one ONNX file of integer tables"
@@ -39,11 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.manifest import describe, write_artifact
     from anb_export.table_form import build_table_model
     from anb_export.training import read_training
-    from anb_onnx.errors import AnbError
 
-    if arguments.out.suffix != ".onnx":
-        msg = f"--out must end in .onnx, found {arguments.out}"
-        raise AnbError(msg)
+    _arguments.check_onnx_out(arguments.out)
     training = read_training(arguments.members)
     ensemble = compile_training(training)
     found = check(ensemble, training, n=_CHECKED_ROWS)

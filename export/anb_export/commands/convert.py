@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anb_export.commands import project
+from anb_export.commands import _arguments, project
 from anb_export.commands._show import note
 
 HELP = "convert trained members into one ONNX file (trees, or kernels of support vector machines)"
@@ -42,9 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.training import read_training
     from anb_onnx.errors import AnbError
 
-    if arguments.out.suffix != ".onnx":
-        msg = f"--out must end in .onnx, found {arguments.out}"
-        raise AnbError(msg)
+    _arguments.check_onnx_out(arguments.out)
     for option in ("dataset", "split", "n"):
         if getattr(arguments, option) is not None:
             msg = f"--{option} goes with --form projected only; leave it out"

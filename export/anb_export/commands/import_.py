@@ -175,6 +175,7 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
 def _check_out(jobs: Sequence[_Job]) -> None:
     """Refuse early what `write_artifact` would refuse after it wrote other artifacts."""
     from anb_onnx._manifest import MANIFEST, read_manifest
+    from anb_onnx._output import check_output
     from anb_onnx.catalog import Catalog
     from anb_onnx.errors import AnbError
 
@@ -183,9 +184,7 @@ def _check_out(jobs: Sequence[_Job]) -> None:
         if folder.exists() and not folder.is_dir():
             msg = f"cannot write to {folder}: it is not a folder; give another --out"
             raise AnbError(msg)
-        if job.path.is_dir():
-            msg = f"cannot write {job.path}: it is a folder; remove it, or give another --out"
-            raise AnbError(msg)
+        check_output(job.path)
         if (folder / MANIFEST).exists():
             read_manifest(folder / MANIFEST, mend="remove it, and a new one is written")
             Catalog.read(folder)

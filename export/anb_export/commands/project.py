@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.training import read_training
     from anb_onnx.errors import AnbError
 
-    if arguments.out.suffix != ".onnx":
-        msg = f"--out must end in .onnx, found {arguments.out}"
-        raise AnbError(msg)
+    _arguments.check_onnx_out(arguments.out)
     n = N_FIDELITY if arguments.n is None else arguments.n
     if n < 2:
         msg = f"--n must be at least 2, found {n}"
