@@ -58,6 +58,11 @@ def write_artifact(
 ) -> None:
     """Write an ONNX file, and list it in the manifest beside it.
 
+    Two files cannot be replaced at once, and a process may be killed between any two steps. So
+    where the manifest lists another content of the file, the new one is first written and listed
+    under another name: at every moment the manifest lists files that are there, whole, either the
+    old ones or the new. Running the same command again brings what was left to the same bytes.
+
     Parameters
     ----------
     path : Path
@@ -74,18 +79,35 @@ def write_artifact(
     Raises
     ------
     AnbError
-        If a file cannot be written, or the manifest there is malformed or of another space.
+        If a file cannot be written, or the manifest there is malformed, of another space, or lists
+        the file for another target.
     """
     facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
+    stand_in = path.with_name(f"{path.stem}.anb-export-new{path.suffix}")
     with _locked(path.parent):
         manifest = _read(path.parent, space)  # refuse before anything is written
-        write_atomically(path, model)
-        if name in manifest["targets"] and manifest["targets"][name]["sha256"] != facts["sha256"]:
+        targets = manifest["targets"]
+        for other, entry in targets.items():
+            if other != name and entry["file"] in (path.name, stand_in.name):
+                msg = (
+                    f"cannot write {path}: {MANIFEST} lists {entry['file']} for {other!r}; give "
+                    "another file name or folder"
+                )
+                raise ArtifactError(msg)
+        before = targets.get(name, facts)
+        if before["sha256"] != facts["sha256"]:
             # The folder's golden vectors hold the bits of the file that is replaced. A build
             # writes new ones at its end.
             manifest.pop("golden", None)
-        manifest["targets"][name] = {**card, **facts}
+            if before["file"] == path.name:
+                write_atomically(stand_in, model)
+                targets[name] = {**card, **facts, "file": stand_in.name}
+                _write(path.parent, manifest)
+        write_atomically(path, model)
+        targets[name] = {**card, **facts}
         _write(path.parent, manifest)
+        with contextlib.suppress(OSError):
+            stand_in.unlink()
 
 
 def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
@@ -98,7 +120,7 @@ def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
     make : callable
         Writes the golden file of what the manifest lists, and returns the entry. No other process
         writes to the folder meanwhile, so that none can list an artifact which the file misses. It
-        must not write to the manifest itself: that would wait for ever.
+        must not write to the manifest itself, but by `forget_golden`: that would wait for ever.
 
     Raises
     ------
@@ -108,6 +130,24 @@ def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
     with _locked(folder):
         manifest = _read(folder, None)
         manifest["golden"] = dict(make())
+        _write(folder, manifest)
+
+
+def forget_golden(folder: Path, sha256: str) -> None:
+    """Within `set_golden`, before the file is replaced: list no golden vectors but these.
+
+    Killed in between, the process leaves a folder without golden vectors, not with wrong ones.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the manifest.
+    sha256 : str
+        Digest of the vectors that are about to be written.
+    """
+    manifest = _read(folder, None)
+    if manifest.get("golden", {}).get("sha256", sha256) != sha256:
+        del manifest["golden"]
         _write(folder, manifest)
 
 
