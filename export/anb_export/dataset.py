@@ -41,6 +41,7 @@ MAX_BYTES = 1 << 26
 #: Environment variable that sets `MAX_BYTES`.
 MAX_BYTES_VARIABLE = "ANB_ONNX_MAX_DATASET_BYTES"
 
+_UNPACKING = (EOFError, OSError, zlib.error, lzma.LZMAError)
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 1 << 20
 #: Headers that say more about the next member, such as a long name, and how large one may be.
@@ -168,7 +169,10 @@ def read_dataset(path: str | Path, *, space: SearchSpace = MNASNET) -> Dataset:
         contents = dict(members)
     except FileError as error:
         raise DatasetError(str(error)) from error
-    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+    except DatasetError:
+        raise
+    # `tarfile` reads numbers that are none, and headers behind headers, without a check.
+    except (tarfile.TarError, *_UNPACKING, ValueError, IndexError, RecursionError) as error:
         msg = f"cannot read the data set {path}: {error}"
         raise DatasetError(msg) from error
     if not contents:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -342,6 +343,57 @@ def test_no_record_of_a_damaged_archive_is_lost(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DatasetError, match=r"damaged or incomplete|ends before its"):
             pytest.fail(f"{name}: {len(read_dataset(path))} records")
+
+
+def pax(*texts: str) -> tuple[tarfile.TarInfo, bytes]:
+    lines = [f" {text}\n".encode() for text in texts]
+    content = b"".join(b"%d%s" % (len(line) + 2, line) for line in lines)
+    assert all(8 < len(line) < 98 for line in lines)
+    return header("x", len(content), tarfile.XHDTYPE), content
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        [pax("GNU.sparse.map=a,b")],
+        [pax("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.size=x")],
+        [pax("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=99999999999")],
+        [pax("size=99999999999999999999")],
+        [pax("size=not a number")],
+        [pax("path=../../result_7.json")],
+        [pax("path=result_0.json")],
+        [pax(f"hdrcharset={'1' * 60}")],
+        [pax("mtime=soon and later")] * 3000,
+        [(header("x", 0, tarfile.GNUTYPE_LONGNAME), b"")] * 3000,
+    ],
+    ids=range(10),
+)
+def test_headers_that_mean_nothing(
+    tmp_path: Path, further: list[tuple[tarfile.TarInfo, bytes]]
+) -> None:
+    second = (header("result_1.json", len(GOOD)), GOOD)
+    (tmp_path / "a.tar").write_bytes(archive_of(FIRST, *further, second))
+    with contextlib.suppress(DatasetError):
+        assert len(read_dataset(tmp_path / "a.tar")) == 2
+
+
+def test_a_changed_byte_loses_no_record(tmp_path: Path) -> None:
+    second = (header("result_1.json", len(GOOD)), GOOD)
+    whole = archive_of(FIRST, second)
+    at = len(archive_of(FIRST, end=b""))
+    path = tmp_path / "a.tar"
+    refused = 0
+    headers = (*range(0, 512, 3), *range(at, at + 512, 3))
+    for position in (*headers, *range(len(whole) - 1024, len(whole), 9)):
+        for bits in (0x01, 0x20, 0xFF):
+            changed = bytearray(whole)
+            changed[position] ^= bits
+            path.write_bytes(changed)
+            try:
+                assert len(read_dataset(path)) == 2
+            except DatasetError:
+                refused += 1
+    assert refused > 1000  # a header has a checksum; two digits of it may be written in two ways
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
