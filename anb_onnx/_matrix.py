@@ -77,8 +77,12 @@ def in_range(codes: NDArray[Any], space: SearchSpace) -> bool:
     return min(lowest) >= 0 and all(map(lt, highest, space.gene_sizes))
 
 
-def refuse_codes(codes: NDArray[Any], space: SearchSpace) -> NoReturn:
-    """Raise the error for the first offending row of a matrix [N, n_genes]."""
+def refuse_codes(codes: NDArray[Any], space: SearchSpace, *, first_row: int = 0) -> NoReturn:
+    """Raise the error for the first offending row of a matrix [N, n_genes].
+
+    `first_row` is the number of its first row in what the user gave.
+    """
+    codes = codes.copy()  # another thread may be writing into it
     row, position = len(codes), 0
     for number, size in enumerate(space.gene_sizes):
         column = codes[:, number]
@@ -88,11 +92,14 @@ def refuse_codes(codes: NDArray[Any], space: SearchSpace) -> NoReturn:
         first = int(bad.argmax())
         if bad[first] and first < row:
             row, position = first, number
+    if row == len(codes):
+        msg = "some codes were out of range, but have changed since"
+        raise ArchitectureError(msg)
     gene, code = space.genes[position], codes[row, position].item()
     is_whole = is_integer(code) or code.is_integer()
     problem = "is out of range" if is_whole else "is not an integer"
     msg = (
-        f"row {row}, gene {gene.name!r}: code {show(code)} {problem}; allowed are 0 to "
+        f"row {first_row + row}, gene {gene.name!r}: code {show(code)} {problem}; allowed are 0 to "
         f"{len(gene) - 1}, which stand for {gene.allowed}"
     )
     raise ArchitectureError(msg)

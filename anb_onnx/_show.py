@@ -22,3 +22,16 @@ def show(value: object) -> str:
     if isinstance(value, (bool, int, float, str, bytes, list, tuple, dict, set, type(None))):
         return text
     return text if kind in text else f"{text} ({kind})"
+
+
+#: Most characters of a name: of a target, unit, gene, choice or file.
+MAX_NAME = 255
+
+
+def is_name(value: object) -> bool:
+    """Say whether a value is a string that may be shown as it is, on a terminal too.
+
+    Not empty, not longer than `MAX_NAME`, without control characters, line breaks, characters that
+    change the direction of the text, and half surrogate pairs.
+    """
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()

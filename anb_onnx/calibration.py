@@ -14,7 +14,6 @@ quantiles in units of predictive_std instead of the normal ones.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._show import show
 from anb_onnx.errors import AnbError, ArtifactError
+from anb_onnx.regimes import LARGEST
 
 #: Powers of the mean that the noise may follow: absolute, relative, that of a reciprocal.
 NOISE_POWERS = (0, 1, 2)
+
+
+#: Most levels of intervals.
+MAX_LEVELS = 1024
 
 
 class LevelError(AnbError):
@@ -68,26 +73,50 @@ class Calibration:
 
         for key in ("spread", "noise"):
             value = getattr(self, key)
-            require(math.isfinite(value) and value >= 0, f"{key} must be >= 0, found {value!r}")
+            require(
+                _is_number(value) and value >= 0,
+                f"{key} must be >= 0, found {show(value)}; at most {LARGEST:.4g} is allowed",
+            )
         require(
-            self.offset is None or math.isfinite(self.offset),
-            f"offset must be finite or None, found {self.offset!r}",
+            self.offset is None or _is_number(self.offset),
+            f"offset must be finite or None, found {show(self.offset)}; at most {LARGEST:.4g} in "
+            "size",
         )
         require(
             type(self.noise_power) is int and self.noise_power in NOISE_POWERS,
-            f"noise_power must be one of {NOISE_POWERS}, found {self.noise_power!r}",
+            f"noise_power must be one of {NOISE_POWERS}, found {show(self.noise_power)}",
         )
         for key in ("levels", "quantiles"):
             values = getattr(self, key)
             require(
-                len(values) == len(self.levels) >= 2
+                isinstance(values, tuple)
+                and MAX_LEVELS >= len(values) == len(self.levels) >= 2
+                and all(map(_is_number, values))
                 and values[0] == 0.0
-                and all(a <= b for a, b in itertools.pairwise(values))
-                and math.isfinite(values[-1]),
-                f"{key} must be two or more, as many as levels, that increase from 0",
+                and all(a <= b for a, b in itertools.pairwise(values)),
+                f"{key} must be two or more, as many as levels, that increase from 0 to at most "
+                f"{LARGEST:.4g}; {MAX_LEVELS} levels are the most",
             )
         require(len(set(self.levels)) == len(self.levels), "levels must differ")
         require(self.levels[-1] < 1, f"levels must be below 1, found {self.levels[-1]!r}")
+
+    def check_range(self, low: float, high: float) -> None:
+        """Check that every interval around a mean from `low` to `high` has finite bounds.
+
+        Raises
+        ------
+        ArtifactError
+            If float32 cannot hold the widest; no interval may be infinite without a word.
+        """
+        ends = np.array([low, high], dtype=np.float64)
+        # No member lies outside either, so that no std is above half their distance.
+        widest = float(self._scale(ends, np.full(2, (high - low) / 2)).max())
+        if not max(abs(low), abs(high)) + max(self.quantiles[-1], 1.0) * widest <= LARGEST:
+            msg = (
+                f"calibration: predictions from {low:.4g} to {high:.4g} would get intervals "
+                f"beyond {LARGEST:.4g}, the largest float32"
+            )
+            raise ArtifactError(msg)
 
     def predictive_std(
         self, mean: NDArray[np.float32], std: NDArray[np.float32]
@@ -124,7 +153,7 @@ class Calibration:
         centre = np.asarray(mean, dtype=np.float64)
         return (centre - half).astype(np.float32), (centre + half).astype(np.float32)
 
-    def _scale(self, mean: NDArray[np.float32], std: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _scale(self, mean: NDArray[np.floating], std: NDArray[np.floating]) -> NDArray[np.float64]:
         t = np.asarray(mean, dtype=np.float64)
         if self.offset is not None:
             t = self.offset - t
@@ -157,15 +186,30 @@ class Calibration:
         try:
             offset = document["offset"]
             return cls(
-                spread=float(document["spread"]),
-                noise=float(document["noise"]),
+                spread=_number(document["spread"]),
+                noise=_number(document["noise"]),
                 noise_power=document["noise_power"],
-                offset=None if offset is None else float(offset),
-                levels=tuple(float(v) for v in document["levels"]),
-                quantiles=tuple(float(v) for v in document["quantiles"]),
+                offset=None if offset is None else _number(offset),
+                levels=_numbers(document["levels"]),
+                quantiles=_numbers(document["quantiles"]),
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, ArtifactError):
-                raise
+        except (KeyError, TypeError, OverflowError) as error:
             msg = f"calibration: malformed ({error!r})"
             raise ArtifactError(msg) from error
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a float that predictions in float32 can be computed with."""
+    return isinstance(value, float) and abs(value) <= LARGEST
+
+
+def _number(value: Any) -> Any:
+    """Return a number of JSON, which does not tell 80 from 80.0, as a float."""
+    return float(value) if type(value) is int else value
+
+
+def _numbers(values: Any) -> tuple[Any, ...]:
+    if not isinstance(values, (list, tuple)) or len(values) > MAX_LEVELS:
+        msg = f"a list of at most {MAX_LEVELS} numbers, not {show(values)}"
+        raise TypeError(msg)
+    return tuple(map(_number, values))

@@ -13,18 +13,24 @@ from typing import Any, Literal, cast
 
 from anb_onnx._manifest import (
     MANIFEST,
-    parse_object,
+    check_card,
+    check_members,
+    check_schema,
+    file_name,
     read_bytes,
-    read_manifest,
+    read_document,
     read_space,
     text,
 )
-from anb_onnx._show import show
+from anb_onnx._show import MAX_NAME, is_name, show
 from anb_onnx.errors import ArtifactError, TargetError
 from anb_onnx.space import SearchSpace
 
 #: Environment variable that names a folder of artifacts to use instead of the bundled ones.
 FOLDER_VARIABLE = "ANB_ONNX_ARTIFACTS"
+
+#: Most targets of a manifest.
+MAX_TARGETS = 4096
 
 _REINSTALL = "mend it with: pip install --force-reinstall anb-onnx"
 _REBUILD = f"anb-export build writes the files and their {MANIFEST}"
@@ -58,8 +64,17 @@ class Target:
     def from_card(cls, name: str, card: Mapping[str, Any], source: str) -> Target:
         """Read the target out of a model card; `source` names the card in errors."""
         device = card.get("device")
-        if device is not None and (not isinstance(device, str) or not device):
-            msg = f"{source}: key 'device' must be a string or null, not {show(device)}"
+        if device is not None and not is_name(device):
+            msg = (
+                f"{source}: key 'device' must be null or a non-empty string of at most {MAX_NAME} "
+                f"printable characters, not {show(device)}"
+            )
+            raise ArtifactError(msg)
+        if not is_name(name):
+            msg = (
+                f"{source}: the name of a target must have 1 to {MAX_NAME} printable characters, "
+                f"not {show(name)}"
+            )
             raise ArtifactError(msg)
         direction = text(card, "direction", source)
         if direction not in ("max", "min"):
@@ -101,15 +116,24 @@ class Artifact:
     space: SearchSpace
     bundled: bool = False
 
+    @property
+    def mend(self) -> str:
+        """What mends the file or its manifest, for messages."""
+        return _REINSTALL if self.bundled else _REBUILD
+
     def read(self) -> bytes:
-        """Return the file's bytes, once their SHA-256 is found to be the manifest's.
+        """Return the file's bytes, once they are those that the manifest lists.
+
+        Their SHA-256 must be the manifest's, and the card inside the file must say what the
+        manifest says.
 
         Raises
         ------
         ArtifactError
-            Where the file is missing or damaged; names the file, both hashes and the remedy.
+            Where the file is missing or damaged, or the manifest was changed; names the file, both
+            hashes or the key and both values, and the remedy.
         """
-        mend = _REINSTALL if self.bundled else _REBUILD
+        mend = self.mend
         model = read_bytes(self.path, mend=mend)
         found = hashlib.sha256(model).hexdigest()
         if found != self.sha256:
@@ -118,6 +142,22 @@ class Artifact:
                 f"({len(model)} bytes); {mend}"
             )
             raise ArtifactError(msg)
+        source = f"{self.path.parent / MANIFEST}: target {self.target.name!r}"
+        try:
+            if self.card.get("bytes") != len(model):
+                msg = (
+                    f"{source}: key 'bytes' must be {len(model)}, the size of {self.path}, not "
+                    f"{show(self.card.get('bytes'))}"
+                )
+                raise ArtifactError(msg)
+            named = target_of_card(self.card, source).name
+            if self.target.name != named:
+                msg = f"{source} must be called {named!r}, after its metric and device"
+                raise ArtifactError(msg)
+            check_card(model, self.card, self.space, source, str(self.path))
+        except ArtifactError as error:
+            msg = f"{error}; {mend}"
+            raise ArtifactError(msg) from error
         return model
 
 
@@ -146,18 +186,33 @@ class Catalog:
             Where the manifest is missing, is no JSON, lacks a key or has another schema.
         """
         folder = Path(folder)
-        source = str(folder / MANIFEST)
         mend = _REINSTALL if bundled else _REBUILD
-        manifest = read_manifest(folder / MANIFEST, mend=mend)
+        manifest = read_document(folder / MANIFEST, mend=mend)
+        return cls.of(folder, manifest, bundled=bundled)
+
+    @classmethod
+    def of(cls, folder: Path, manifest: Mapping[str, Any], *, bundled: bool = False) -> Catalog:
+        """Return the catalog that a folder's manifest, already parsed, describes."""
+        source = str(folder / MANIFEST)
+        check_schema(manifest.get("schema"), source)
         entries = manifest.get("targets")
         if not isinstance(entries, dict):
             msg = f"{source}: key 'targets' must be an object, not {show(entries)}"
+            raise ArtifactError(msg)
+        if len(entries) > MAX_TARGETS:
+            msg = f"{source} lists {len(entries)} targets, at most {MAX_TARGETS} are allowed"
             raise ArtifactError(msg)
         space = read_space(manifest.get("search_space"), source)
         artifacts = tuple(
             _read_entry(folder, name, entry, space, source, bundled=bundled)
             for name, entry in entries.items()
         )
+        first: dict[str, str] = {}
+        for artifact in artifacts:
+            name, file = artifact.target.name, artifact.path.name
+            if first.setdefault(file, name) != name:
+                msg = f"{source}: targets {first[file]!r} and {name!r} name the same file, {file!r}"
+                raise ArtifactError(msg)
         return cls(folder, artifacts)
 
     @classmethod
@@ -241,12 +296,13 @@ def listed_beside(path: Path) -> Artifact | None:
     A `manifest.json` of something else (a web application's, say) counts as none.
     """
     manifest = path.parent / MANIFEST
-    if not manifest.is_file():
+    # Whatever it is: a pipe in its place is refused, not taken for none.
+    if not os.path.lexists(manifest):
         return None
-    content = parse_object(read_bytes(manifest, mend=_REBUILD), str(manifest))
+    content = read_document(manifest, mend=_REBUILD)
     if "schema" not in content or "targets" not in content:
         return None
-    catalog = Catalog.read(path.parent)
+    catalog = Catalog.of(path.parent, content)
     return next((a for a in catalog.artifacts if a.path.name == path.name), None)
 
 
@@ -268,18 +324,16 @@ def _installed_folder() -> Path:
 def _read_entry(
     folder: Path, name: str, entry: object, space: SearchSpace, source: str, *, bundled: bool
 ) -> Artifact:
-    source = f"{source}: target {name!r}"
+    source = f"{source}: target {show(name)}"
     if not isinstance(entry, dict):
         msg = f"{source} must be an object, not {show(entry)}"
         raise ArtifactError(msg)
-    file = text(entry, "file", source)
-    if Path(file).name != file or file in (".", "..") or "\\" in file:
-        msg = f"{source}: key 'file' must be a plain file name, not {file!r}"
-        raise ArtifactError(msg)
+    file = file_name(entry, source)
     sha256 = text(entry, "sha256", source)
     if not re.fullmatch("[0-9a-f]{64}", sha256):
-        msg = f"{source}: key 'sha256' must be 64 hexadecimal digits, not {sha256!r}"
+        msg = f"{source}: key 'sha256' must be 64 hexadecimal digits, not {show(sha256)}"
         raise ArtifactError(msg)
+    check_members(entry, source)
     target = Target.from_card(name, entry, source)
     return Artifact(target, folder / file, sha256, entry, space, bundled)
 

@@ -18,6 +18,7 @@ from anb_onnx._matrix import as_uint8, in_range, plain, plain_matrix, refuse_cod
 from anb_onnx._show import show
 from anb_onnx._values import from_table, mappings_codes, row_codes
 from anb_onnx.architecture import Architecture
+from anb_onnx.engines._shelter import import_sheltered
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.space import MNASNET, SearchSpace, is_integer
 
@@ -237,10 +238,7 @@ def indices_to_codes(
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         msg = f"indices are an array [N] of integers, not {show(indices)}"
         raise ArchitectureError(msg)
-    top = min(space.size, 2**63) - 1
-    if len(indices) and (int(indices.min()) < 0 or int(indices.max()) > top):
-        row = int(np.argmax((indices < 0) | (indices > top)))
-        raise _index_error(row, int(indices[row]), space)
+    refuse_indices(indices, space)
     rest = np.ascontiguousarray(indices, dtype=np.int64)
     codes = np.empty((len(rest), space.n_genes), dtype=np.uint8)
     kernels = _kernels(len(rest), threads)
@@ -250,6 +248,21 @@ def indices_to_codes(
     for gene in reversed(range(space.n_genes)):
         rest, codes[:, gene] = np.divmod(rest, space.gene_sizes[gene])
     return codes
+
+
+def refuse_indices(indices: NDArray[Any], space: SearchSpace, *, first_row: int = 0) -> None:
+    """Refuse an array of integers [N] if one of them is no index of a space.
+
+    `first_row` is the number of its first row in what the user gave.
+
+    Raises
+    ------
+    ArchitectureError
+    """
+    top = min(space.size, 2**63) - 1
+    if len(indices) and (int(indices.min()) < 0 or int(indices.max()) > top):
+        row = int(np.argmax((indices < 0) | (indices > top)))
+        raise _index_error(first_row + row, int(indices[row]), space)
 
 
 def _index_error(row: int, index: int, space: SearchSpace) -> ArchitectureError:
@@ -265,7 +278,7 @@ def _kernels(n_rows: int, threads: int) -> ModuleType | None:
     if n_rows < (_WARM_ROWS if "numba" in sys.modules else _COLD_ROWS):
         return None
     try:
-        from anb_onnx.engines import encode_numba
+        kernels: ModuleType = import_sheltered("anb_onnx.engines.encode_numba")
     except ImportError:  # not installed, or not for this version of NumPy
         return None
-    return encode_numba
+    return kernels

@@ -8,7 +8,6 @@ differ between C libraries, and one file must give the same bits in every langua
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._show import show
 from anb_onnx.errors import ArtifactError
-from anb_onnx.regimes import MAX_HINGES, Hinge, Regime, check_hinges, read_hinges
+from anb_onnx.regimes import LARGEST, MAX_HINGES, Hinge, Regime, check_hinges, read_hinges
 from anb_onnx.space import MNASNET, SearchSpace
 
 __all__ = ["MAX_HINGES", "POWERS", "STEPS", "Link"]
@@ -56,17 +56,20 @@ class Link:
     regime: Regime | None = None
 
     def __post_init__(self) -> None:
-        if self.power not in POWERS:
-            msg = f"link: power must be one of {', '.join(POWERS)}; found {self.power!r}"
+        if not isinstance(self.power, str) or self.power not in POWERS:
+            msg = f"link: power must be one of {', '.join(POWERS)}; found {show(self.power)}"
             raise ArtifactError(msg)
         if self.offset is not None and not (
-            isinstance(self.offset, float) and math.isfinite(self.offset)
+            isinstance(self.offset, float) and abs(self.offset) <= LARGEST
         ):
-            msg = f"link: offset must be a finite float or None, found {self.offset!r}"
+            msg = (
+                f"link: offset must be a finite float or None, found {show(self.offset)}; "
+                f"at most {LARGEST:.4g} in size"
+            )
             raise ArtifactError(msg)
         check_hinges(self.hinges, "link")
         if self.regime is not None and not isinstance(self.regime, Regime):
-            msg = f"link: regime must be a Regime or None, found {self.regime!r}"
+            msg = f"link: regime must be a Regime or None, found {show(self.regime)}"
             raise ArtifactError(msg)
 
     @property
@@ -220,6 +223,9 @@ class Link:
         ArtifactError
             If a key is missing, a value is not allowed, or the steps are not those of the power.
         """
+        if not isinstance(document, Mapping):
+            msg = f"link: malformed, must be an object: {show(document)}"
+            raise ArtifactError(msg)
         try:
             offset = document["offset"]
             if type(offset) is int:  # JSON does not tell 80 from 80.0
@@ -229,9 +235,9 @@ class Link:
             link = cls(document["power"], offset, hinges, regime)
             steps = tuple(document["inverse"])
         except (KeyError, TypeError, OverflowError) as error:
-            msg = f"link: malformed ({error}): {document!r}"
+            msg = f"link: malformed ({error}): {show(document)}"
             raise ArtifactError(msg) from error
         if steps != link.inverse_steps:
-            msg = f"link {link.name}: steps must be {link.inverse_steps}, found {steps}"
+            msg = f"link {link.name}: steps must be {link.inverse_steps}, found {show(steps)}"
             raise ArtifactError(msg)
         return link

@@ -7,12 +7,17 @@ import os
 from pathlib import Path
 from typing import Any, SupportsIndex
 
-from anb_onnx._manifest import card_from_metadata, read_bytes, read_space
+from anb_onnx._manifest import card_from_metadata, check_members, read_bytes, read_space
+from anb_onnx._metadata import read_metadata
+from anb_onnx._show import show
+from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import Artifact, Catalog, listed_beside, target_of_card
+from anb_onnx.engines._shelter import import_sheltered
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
 from anb_onnx.engines.reference import ReferenceEngine
 from anb_onnx.errors import ArtifactError, EngineError, TargetError
+from anb_onnx.space import SearchSpace
 from anb_onnx.surrogate import Origin, Surrogate, open_native
 from anb_onnx.tables import TableEnsemble
 
@@ -40,7 +45,8 @@ def load(
         Device of the metric, for example ``"tpuv2"``.
     path : path, optional
         An ONNX file written by anb-export, instead of a target. Where a `manifest.json` beside
-        it lists the file its SHA-256 is checked, else the file's own metadata is used.
+        it lists the file, its SHA-256 is checked, and that both say the same; else the file's own
+        metadata is used.
     engine : {"auto", "native", "onnxruntime", "numpy"}
         What computes; all give the same bits. "native" is the fastest by far; "auto" uses it as
         soon as it pays to compile it, and NumPy before. Artifacts in tree form know "auto" and
@@ -57,7 +63,8 @@ def load(
     TargetError
         Where there is no such target, metric or device; lists the valid ones.
     ArtifactError
-        Where the file is missing, damaged (its SHA-256 is checked) or no anb_onnx artifact.
+        Where the file is missing, damaged (its SHA-256 is checked), no regular file, too large or
+        no anb_onnx artifact; where the manifest says something else than the file.
     EngineError
         Where engine or threads are not valid.
 
@@ -75,7 +82,7 @@ def load(
         if target is not None or device is not None:
             msg = f"give either a target or path, not both (target={target!r}, path={path!r})"
             raise TargetError(msg)
-        return _load_path(Path(path), engine, threads)
+        return _load_path(_path(path), engine, threads)
     catalog = Catalog.bundled()
     if target is None:
         msg = f"no target given; valid targets: {', '.join(t.name for t in catalog.targets)}"
@@ -99,10 +106,29 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
             "tables in the file; use engine='onnxruntime'"
         )
         raise EngineError(msg)
-    opened = _open_onnxruntime(model, path, threads)
-    card = card_from_metadata(opened.metadata, str(path))
-    space = read_space(card.get("search_space"), str(path))
-    return Surrogate(target_of_card(card, str(path)), card, space, opened, origin)
+    source = str(path)
+    metadata = read_metadata(model, source)
+    if not metadata:
+        # What is no ONNX file at all is for the runtime to refuse; it knows more about it.
+        _open_onnxruntime(model, path, threads, None)
+    card = card_from_metadata(metadata, source)
+    space = read_space(card.get("search_space"), source)
+    check_members(card, source)
+    target = target_of_card(card, source)
+    opened = _open_onnxruntime(model, path, threads, space)
+    return Surrogate(target, card, space, opened, origin)
+
+
+def _path(path: object) -> Path:
+    """Return what `load` was given as its path, once it is one."""
+    try:
+        name = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError:
+        name = None
+    if not isinstance(name, str):
+        msg = f"path must be a string or a Path, not {show(path)}"
+        raise TargetError(msg)
+    return Path(name)
 
 
 def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
@@ -111,7 +137,7 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
     engine, threads, source = origin.engine, origin.threads, str(artifact.path)
     ensemble = None
     if "tables" in card:
-        ensemble = TableEnsemble.from_artifact(model, card, space, source)
+        ensemble = _open_tables(artifact, model)
     elif engine in _TABLE_ENGINES:
         msg = (
             f"engine {engine!r} runs artifacts in table form, {source} is in the form "
@@ -120,23 +146,37 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
         raise EngineError(msg)
     opened: Engine
     if ensemble is None or engine == "onnxruntime":
-        opened = _open_onnxruntime(model, artifact.path, threads)
+        opened = _open_onnxruntime(model, artifact.path, threads, space)
     elif engine == "numpy":
         opened = ReferenceEngine(ensemble)
     elif engine == "native":
         opened = open_native(ensemble, target.name, threads)
     else:
         opened = AutoEngine(
-            ensemble, lambda: _open_onnxruntime(model, artifact.path, threads), threads
+            ensemble, lambda: _open_onnxruntime(model, artifact.path, threads, space), threads
         )
     return Surrogate(target, card, space, opened, origin, ensemble)
 
 
-def _open_onnxruntime(model: bytes, path: Path, threads: SupportsIndex | None) -> Any:
-    # Imported here: `import anb_onnx` and listing targets must not wait for it.
-    from anb_onnx.engines.onnxruntime import OnnxRuntimeEngine
+def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
+    """Read the tables of a file, and check that intervals around their predictions are finite."""
+    card = artifact.card
+    try:
+        ensemble = TableEnsemble.from_artifact(model, card, artifact.space, str(artifact.path))
+        if ensemble.bounds is not None and card.get("calibration") is not None:
+            Calibration.from_dict(card["calibration"]).check_range(*ensemble.bounds)
+    except ArtifactError as error:
+        msg = f"{error}; {artifact.mend}"
+        raise ArtifactError(msg) from error
+    return ensemble
 
-    return OnnxRuntimeEngine(model, source=str(path), threads=threads)
+
+def _open_onnxruntime(
+    model: bytes, path: Path, threads: SupportsIndex | None, space: SearchSpace | None
+) -> Any:
+    # Imported here: `import anb_onnx` and listing targets must not wait for it.
+    engines = import_sheltered("anb_onnx.engines.onnxruntime")
+    return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads, space=space)
 
 
 def reopen(origin: Origin) -> Surrogate:

@@ -7,7 +7,6 @@ late. A regime gives those with that choice further hinges of their own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,11 +14,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._show import is_name, show
 from anb_onnx.errors import ArtifactError
-from anb_onnx.space import SearchSpace
+from anb_onnx.space import MAX_CHOICES, SearchSpace
 
 #: (knot, change): from `knot` on, in the target's unit, the slope is 1 + `change` times as steep.
 Hinge: TypeAlias = tuple[float, float]
+
+#: Largest number in the target's unit, in size: predictions are float32.
+LARGEST = float(np.finfo(np.float32).max)
 
 #: Most hinges of a link, and of a regime. Compiling takes longer than linearly in them, and twelve
 #: are many.
@@ -45,17 +48,17 @@ class Regime:
     hinges: tuple[Hinge, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.gene, str) or not self.gene:
-            msg = f"regime: gene must be the name of a gene, found {self.gene!r}"
+        if not is_name(self.gene):
+            msg = f"regime: gene must be the name of a gene, found {show(self.gene)}"
             raise ArtifactError(msg)
         codes = self.codes
         if not (
             isinstance(codes, tuple)
-            and codes
+            and 0 < len(codes) <= MAX_CHOICES
             and all(type(code) is int and 0 <= code < 256 for code in codes)
             and list(codes) == sorted(set(codes))
         ):
-            msg = f"regime: codes must be a tuple of ascending codes, found {codes!r}"
+            msg = f"regime: codes must be a tuple of ascending codes, found {show(codes)}"
             raise ArtifactError(msg)
         check_hinges(self.hinges, "regime")
         if not self.hinges:
@@ -128,17 +131,17 @@ class Regime:
             If a key is missing or a value is not allowed.
         """
         if not isinstance(document, Mapping) or not {"gene", "codes", "hinges"} <= document.keys():
-            msg = f"regime: must have gene, codes and hinges, found {document!r}"
+            msg = f"regime: must have gene, codes and hinges, found {show(document)}"
             raise ArtifactError(msg)
         codes = document["codes"]
         if not isinstance(codes, list):
-            msg = f"regime: codes must be a list of codes, found {codes!r}"
+            msg = f"regime: codes must be a list of codes, found {show(codes)}"
             raise ArtifactError(msg)
         return cls(document["gene"], tuple(codes), read_hinges(document["hinges"], "regime"))
 
 
 def check_hinges(hinges: object, what: str) -> None:
-    """Check that hinges are a tuple of pairs of finite floats whose slopes stay positive.
+    """Check that hinges are a tuple of pairs of floats in range whose slopes stay positive.
 
     Raises
     ------
@@ -146,7 +149,7 @@ def check_hinges(hinges: object, what: str) -> None:
         If they are not.
     """
     if not isinstance(hinges, tuple):
-        msg = f"{what}: hinges must be a tuple of (knot, change), found {hinges!r}"
+        msg = f"{what}: hinges must be a tuple of (knot, change), found {show(hinges)}"
         raise ArtifactError(msg)
     if len(hinges) > MAX_HINGES:
         msg = f"{what}: at most {MAX_HINGES} hinges are allowed, found {len(hinges)}"
@@ -155,10 +158,13 @@ def check_hinges(hinges: object, what: str) -> None:
         if not (
             isinstance(hinge, tuple)
             and len(hinge) == 2
-            and all(isinstance(part, float) and math.isfinite(part) for part in hinge)
+            and all(isinstance(part, float) and abs(part) <= LARGEST for part in hinge)
             and hinge[1] > -1
         ):
-            msg = f"{what}: a hinge is (knot, change), finite floats with change > -1; {hinge!r}"
+            msg = (
+                f"{what}: a hinge is (knot, change), finite floats with change > -1, of at most "
+                f"{LARGEST:.4g} in size; found {show(hinge)}"
+            )
             raise ArtifactError(msg)
 
 
@@ -170,6 +176,9 @@ def read_hinges(document: Any, what: str) -> tuple[Hinge, ...]:
     ArtifactError
         If they are no lists.
     """
+    if not isinstance(document, (list, tuple)):
+        msg = f"{what}: malformed hinges, not a list of [knot, change]: {show(document)}"
+        raise ArtifactError(msg)
     try:
         # JSON does not tell 80 from 80.0.
         return tuple(
@@ -177,5 +186,5 @@ def read_hinges(document: Any, what: str) -> tuple[Hinge, ...]:
             for hinge in document
         )
     except (TypeError, OverflowError) as error:
-        msg = f"{what}: malformed hinges ({error}): {document!r}"
+        msg = f"{what}: malformed hinges ({error}): {show(document)}"
         raise ArtifactError(msg) from error

@@ -22,8 +22,19 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx._show import show
+from anb_onnx import _json
+from anb_onnx._show import MAX_NAME, is_name, show
 from anb_onnx.errors import ArchitectureError
+
+#: Most blocks and genes of a space. Tables grow with the square of the blocks, and messages list
+#: genes; spaces of the literature have some 20 blocks and up to 100 genes.
+MAX_BLOCKS = 64
+MAX_GENES = 1024
+
+#: Most choices of a gene: a code is stored in one byte.
+MAX_CHOICES = 256
+
+_NAME = f"is a string of 1 to {MAX_NAME} printable characters"
 
 Choice: TypeAlias = int | bool | str
 Kind: TypeAlias = Literal["int", "bool", "str"]
@@ -56,11 +67,17 @@ class Gene:
     kind: Kind = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            msg = f"a gene's name is a non-empty string, not {show(self.name)}"
+        if not is_name(self.name):
+            msg = f"a gene's name {_NAME}, not {show(self.name)}"
             raise ArchitectureError(msg)
         if not isinstance(self.choices, (tuple, list)):
             msg = f"gene {self.name!r}: the choices are a tuple, not {show(self.choices)}"
+            raise ArchitectureError(msg)
+        if len(self.choices) > MAX_CHOICES:
+            msg = (
+                f"gene {self.name!r}: needs 1 to {MAX_CHOICES} distinct choices, "
+                f"not {len(self.choices)}"
+            )
             raise ArchitectureError(msg)
         kinds = {type(choice) for choice in self.choices}
         if len(kinds) != 1 or not kinds <= {int, bool, str}:
@@ -69,10 +86,19 @@ class Gene:
                 f"not {show(self.choices)}"
             )
             raise ArchitectureError(msg)
-        # A code is stored in one byte.
-        if len(set(self.choices)) != len(self.choices) or len(self.choices) > 256:
-            msg = f"gene {self.name!r}: needs 1 to 256 distinct choices, not {show(self.choices)}"
+        if len(set(self.choices)) != len(self.choices):
+            msg = (
+                f"gene {self.name!r}: needs 1 to {MAX_CHOICES} distinct choices, "
+                f"not {show(self.choices)}"
+            )
             raise ArchitectureError(msg)
+        for choice in self.choices:
+            if isinstance(choice, str) and choice and not is_name(choice):
+                msg = f"gene {self.name!r}: a choice {_NAME}, not {show(choice)}"
+                raise ArchitectureError(msg)
+            if isinstance(choice, int) and not -(2**63) <= choice < 2**63:
+                msg = f"gene {self.name!r}: the choice {show(choice)} is no 64-bit integer"
+                raise ArchitectureError(msg)
         object.__setattr__(self, "choices", tuple(self.choices))
         object.__setattr__(self, "kind", kinds.pop().__name__)
 
@@ -125,20 +151,22 @@ class Block:
     genes: tuple[Gene, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            msg = f"a block's name is a non-empty string, not {show(self.name)}"
+        if not is_name(self.name):
+            msg = f"a block's name {_NAME}, not {show(self.name)}"
             raise ArchitectureError(msg)
         genes = self.genes
         if not isinstance(genes, (tuple, list)) or not all(isinstance(g, Gene) for g in genes):
             msg = f"block {self.name!r}: the genes are a tuple of Gene, not {show(genes)}"
             raise ArchitectureError(msg)
-        if not genes:
-            msg = f"block {self.name!r} has no genes"
+        if not 0 < len(genes) <= MAX_GENES:
+            msg = (
+                f"block {self.name!r} has {len(genes) or 'no'} genes; 1 to {MAX_GENES} are allowed"
+            )
             raise ArchitectureError(msg)
         object.__setattr__(self, "genes", tuple(genes))
         # Symbols are at most 32 bits wide; a table over more of them would not fit memory anyway.
         if self.size > 2**32:
-            msg = f"block {self.name!r} has {self.size} symbols; at most 2**32 are supported"
+            msg = f"block {self.name!r} has {show(self.size)} symbols; at most 2**32 are supported"
             raise ArchitectureError(msg)
 
     @property
@@ -163,20 +191,28 @@ class SearchSpace:
     blocks: tuple[Block, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            msg = f"a search space's name is a non-empty string, not {show(self.name)}"
+        if not is_name(self.name):
+            msg = f"a search space's name {_NAME}, not {show(self.name)}"
             raise ArchitectureError(msg)
         blocks = self.blocks
         if not isinstance(blocks, (tuple, list)) or not all(isinstance(b, Block) for b in blocks):
             msg = f"search space {self.name!r}: the blocks are a tuple of Block, not {show(blocks)}"
             raise ArchitectureError(msg)
-        if not blocks:
-            msg = f"search space {self.name!r} has no blocks"
-            raise ArchitectureError(msg)
+        n_genes = sum(len(block.genes) for block in blocks)
+        for what, found, most in (
+            ("blocks", len(blocks), MAX_BLOCKS),
+            ("genes", n_genes, MAX_GENES),
+        ):
+            if not 0 < found <= most:
+                msg = (
+                    f"search space {self.name!r} has {found or 'no'} {what}; "
+                    f"1 to {most} are allowed"
+                )
+                raise ArchitectureError(msg)
         object.__setattr__(self, "blocks", tuple(blocks))
         for names in ([b.name for b in blocks], list(self.gene_names)):
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
                 msg = f"search space {self.name!r}: the name {twice!r} is used twice"
                 raise ArchitectureError(msg)
 
@@ -276,8 +312,14 @@ class SearchSpace:
         """
         try:
             blocks = tuple(
-                Block(b["name"], tuple(Gene(g["name"], tuple(g["choices"])) for g in b["genes"]))
-                for b in data["blocks"]
+                Block(
+                    b["name"],
+                    tuple(
+                        Gene(g["name"], _items(g, "choices", MAX_CHOICES))
+                        for g in _items(b, "genes", MAX_GENES)
+                    ),
+                )
+                for b in _items(data, "blocks", MAX_BLOCKS)
             )
             space = cls(data["name"], blocks)
             size = data.get("size", space.size)
@@ -297,8 +339,8 @@ class SearchSpace:
     def from_json(cls, text: str | bytes) -> SearchSpace:
         """Return the space that `to_json` wrote; the errors are those of `from_dict`."""
         try:
-            data = json.loads(text)
-        except (ValueError, TypeError, RecursionError) as error:
+            data = _json.loads(text)
+        except (_json.JsonError, TypeError, AttributeError) as error:
             msg = f"this is not the JSON of a search space: {error}"
             raise ArchitectureError(msg) from error
         return cls.from_dict(data)
@@ -307,6 +349,18 @@ class SearchSpace:
         # Without the cached properties: they are cheap to compute and read-only arrays would
         # come back writable.
         return {"name": self.name, "blocks": self.blocks}
+
+
+def _items(data: Mapping[str, Any], key: str, most: int) -> tuple[Any, ...]:
+    """Return a list of a description, once it is one and not longer than `most`."""
+    items = data[key]
+    if not isinstance(items, (list, tuple)):
+        msg = f"{key!r} is a list, not {show(items)}"
+        raise TypeError(msg)
+    if len(items) > most:
+        msg = f"this does not describe a search space: it has {len(items)} {key}, at most {most}"
+        raise ArchitectureError(msg + " are allowed")
+    return tuple(items)
 
 
 def _place_values(sizes: Any) -> tuple[int, ...]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx._show import show
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog import Target
 from anb_onnx.encoding import Architectures, check_codes, encode, indices_to_codes, is_single
+from anb_onnx.engines._shelter import import_sheltered
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
 from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError
 from anb_onnx.prediction import Prediction
@@ -84,7 +84,8 @@ class Surrogate:
         self._checks_bounds = engine.checks_bounds
         self._origin = origin
         self._ensemble = ensemble
-        self._bound: Any = None
+        self._bound: NativeTargetEngine | None = None
+        self._closed = False
 
     @property
     def n_members(self) -> int:
@@ -181,7 +182,9 @@ class Surrogate:
             Whether to return each member's prediction too.
         out : Outputs, optional
             Arrays to write into, ``Outputs(mean, std, members)``: float32 [N], [N] and [N, M] or
-            None, C-contiguous. With them a call allocates nothing that grows with N.
+            None, C-contiguous and writeable, no two sharing memory. With them a call allocates
+            nothing that grows with N. Where it raises, also after Ctrl-C, some rows may have been
+            written; nothing is written any more once it has raised.
 
         Returns
         -------
@@ -193,17 +196,11 @@ class Surrogate:
         ArchitectureError
             If `codes` is no such array or a code is out of range; names row, gene and value.
         EngineError
-            If `out` does not fit.
+            If `out` does not fit, or the surrogate is closed.
         """
-        try:
-            if not self._checks_bounds:
-                check_codes(codes, self.space)
-            return self._engine.predict(codes, members=members, out=out)
-        except (AttributeError, TypeError):
-            if isinstance(codes, np.ndarray):
-                raise
-            msg = f"codes must be a uint8 array [N, {self.space.n_genes}], not {show(codes)}"
-            raise ArchitectureError(msg) from None
+        if not self._checks_bounds:
+            check_codes(codes, self.space)
+        return self._engine.predict(codes, members=members, out=out)
 
     def bind(self, codes: npt.NDArray[np.uint8], out: Outputs) -> Callable[[], None]:
         """Return a function that predicts whatever stands in `codes`, into `out`.
@@ -221,13 +218,17 @@ class Surrogate:
 
         Raises
         ------
+        ArchitectureError
+            If `codes` is no such array, or, from the function, out of range.
         EngineError
-            If an array does not fit, or the native engine cannot be used here.
+            If an array does not fit, the native engine cannot be used here, or the surrogate is
+            closed; from the function, too.
         """
-        if self._bound is None:
-            self._bound = open_native(self._ensemble, self.target.name, self.threads)
-        function: Callable[[], None] = self._bound.bind(codes, out)
-        return function
+        bound = self._bound or open_native(self._ensemble, self.target.name, self.threads)
+        self._bound = bound
+        if self._closed:  # looked at last: `close` finds the engine, or it is found closed here
+            bound.close()
+        return bound.bind(codes, out)
 
     def _query_array(self, batch: npt.NDArray[Any], members: bool) -> Outputs:
         n = len(batch)
@@ -256,7 +257,12 @@ class Surrogate:
         return out
 
     def close(self) -> None:
-        """Release the engine's memory and threads; a later query is an `EngineError`."""
+        """Release the engine's memory and threads; a later query is an `EngineError`.
+
+        So is a call of a function that `bind` returned. Queries that other threads have on their
+        way finish, or end with that error; their memory lives until then.
+        """
+        self._closed = True
         self._engine.close()
         if self._bound is not None:
             self._bound.close()
@@ -298,8 +304,9 @@ def open_native(
         msg = f"the native engine runs artifacts in table form; that of {name!r} is not"
         raise EngineError(msg)
     try:
-        from anb_onnx.engines.native import NativeTargetEngine
+        native = import_sheltered("anb_onnx.engines.native")
     except ImportError as error:
         msg = f"the native engine needs llvmlite ({error}); mend it with: pip install llvmlite"
         raise EngineError(msg) from error
-    return NativeTargetEngine(ensemble, threads=threads)
+    engine: NativeTargetEngine = native.NativeTargetEngine(ensemble, threads=threads)
+    return engine

@@ -22,14 +22,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._graph import read_graph
+from anb_onnx._manifest import MAX_MEMBERS
+from anb_onnx._show import show
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
+from anb_onnx.regimes import LARGEST
 from anb_onnx.space import SearchSpace
+
+#: Sizes that a scale may have; with totals of int32 and a shift of up to `_MOST_SHIFT`, every
+#: step of a link then stays inside float64 (the eighth power of 2^127 does).
+_SCALES = (2.0**-500, 2.0**95)
+_MOST_SHIFT = 2.0**126
+
+_INT32 = np.iinfo(np.int32)
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -64,18 +75,27 @@ class TableEnsemble:
     link: Link
 
     def __post_init__(self) -> None:
+        if self.space.n_blocks < 2:
+            msg = f"tables are of pairs of blocks; search space {self.space.name!r} has one block"
+            raise ArtifactError(msg)
         expected = pair_offsets(self.space)[-1]
         if self.entries.dtype != np.int32 or self.entries.ndim != 2:
             msg = f"tables must be int32 [n, M], found {self.entries.dtype} {self.entries.shape}"
             raise ArtifactError(msg)
-        if len(self.entries) != expected or self.entries.shape[1] < 1:
+        if len(self.entries) != expected or not 1 <= self.entries.shape[1] <= MAX_MEMBERS:
             msg = (
-                f"tables of search space {self.space.name!r} have {expected} entries, "
-                f"found {len(self.entries)}"
+                f"tables of search space {self.space.name!r} have {expected} entries, found "
+                f"{len(self.entries)}, of 1 to {MAX_MEMBERS} members, found {self.entries.shape[1]}"
             )
             raise ArtifactError(msg)
         if not (np.isfinite(self.scale) and np.isfinite(self.shift)):
             msg = f"scale and shift must be finite, found {self.scale!r} and {self.shift!r}"
+            raise ArtifactError(msg)
+        if not _SCALES[0] <= abs(self.scale) <= _SCALES[1]:
+            msg = f"scale must be from 2^-500 to 2^95 in size, found {self.scale!r}"
+            raise ArtifactError(msg)
+        if abs(self.shift) > _MOST_SHIFT:
+            msg = f"shift must be at most 2^126 in size, found {self.shift!r}"
             raise ArtifactError(msg)
         if self.link.regime is not None:
             self.link.regime.check(self.space)
@@ -85,6 +105,9 @@ class TableEnsemble:
         cls, model: bytes, card: Mapping[str, Any], space: SearchSpace, source: str
     ) -> TableEnsemble:
         """Read the tables out of a table-form ONNX file.
+
+        What the file's card says of them is compared with what the file's graph computes, so that
+        every engine gives the same predictions or none.
 
         Parameters
         ----------
@@ -100,31 +123,82 @@ class TableEnsemble:
         Raises
         ------
         ArtifactError
-            If a key is missing, of the wrong kind, or points outside the file.
+            If a key is missing, of the wrong kind or out of range; if a value is not that of the
+            graph; if some sum could leave int32, or some prediction float32.
         """
-        entry = card.get("tables")
-        if not isinstance(entry, Mapping) or not isinstance(card.get("link"), Mapping):
-            msg = f"{source}: its card needs the keys 'tables' and 'link' of the table form"
+        stated, link = _stated(card, source)
+        count = pair_offsets(space)[-1]
+        if stated["entries"] != count:
+            msg = (
+                f"{source}: key 'tables.entries' is {stated['entries']}; tables of search space "
+                f"{space.name!r} have {count} entries"
+            )
             raise ArtifactError(msg)
-        for key, kind in (
-            ("offset", int),
-            ("entries", int),
-            ("members", int),
-            ("scale", float),
-            ("shift", float),
-        ):
-            value = entry.get(key)
-            if type(value) is not kind or (kind is int and value < 0):
-                msg = f"{source}: key 'tables.{key}' must be {kind.__name__}, found {value!r}"
-                raise ArtifactError(msg)
-        count = entry["entries"] * entry["members"]
-        if entry["offset"] + 4 * count > len(model):
+        if stated["offset"] + 4 * count * stated["members"] > len(model):
             msg = f"{source}: the tables would end behind the file's {len(model)} bytes"
             raise ArtifactError(msg)
-        flat = np.frombuffer(model, dtype="<i4", count=count, offset=entry["offset"])
-        entries = flat.astype(np.int32).reshape(entry["entries"], entry["members"])
-        link = Link.from_dict(card["link"])
-        return cls(space, entries, entry["scale"], entry["shift"], link)
+        graph = read_graph(model, space, source)
+        for key, value in stated.items():
+            if value != getattr(graph, key):
+                _differs(source, f"tables.{key}", value, getattr(graph, key))
+        found, wanted = link.to_dict(), graph.link.to_dict()
+        for key in found.keys() | wanted.keys():
+            if found.get(key) != wanted.get(key):
+                _differs(source, f"link.{key}", found.get(key), wanted.get(key))
+        flat = np.frombuffer(
+            model, dtype="<i4", count=count * stated["members"], offset=stated["offset"]
+        )
+        entries = flat.astype(np.int32).reshape(count, stated["members"])
+        try:
+            ensemble = cls(space, entries, stated["scale"], stated["shift"], link)
+            _ = ensemble.bounds
+        except ArtifactError as error:
+            msg = f"{source}: {error}"
+            raise ArtifactError(msg) from error
+        return ensemble
+
+    @cached_property
+    def bounds(self) -> tuple[float, float] | None:
+        """Bounds of all predictions, float64 in the target's unit, from those of each table.
+
+        None where they do not follow from the least and the largest entry of each table, because
+        the sum of the least is outside the link's domain.
+
+        Raises
+        ------
+        ArtifactError
+            If a sum could leave int32, in whatever order engines add; if no architecture is inside
+            the link's domain; if a prediction could leave float32.
+        """
+        starts = np.array(pair_offsets(self.space)[:-1])
+        most = np.maximum.reduceat(self.entries, starts, axis=0).astype(np.int64)
+        least = np.minimum.reduceat(self.entries, starts, axis=0).astype(np.int64)
+        # Engines add in various orders, some of them only a part first: all of one sign.
+        highest, lowest = np.maximum(most, 0).sum(axis=0), np.minimum(least, 0).sum(axis=0)
+        if highest.max() > _INT32.max or lowest.min() < _INT32.min:
+            msg = (
+                f"the entries of a member can add up to {lowest.min()} or {highest.max()}; sums "
+                f"must stay from {_INT32.min} to {_INT32.max}"
+            )
+            raise ArtifactError(msg)
+        totals = np.array([least.sum(axis=0).min(), most.sum(axis=0).max()], dtype=np.float64)
+        u = np.sort(totals * self.scale + self.shift)
+        if self.link.needs_positive and u[1] <= 0:
+            msg = (
+                f"link {self.link.name} needs positive values; what the tables add up to, scaled "
+                f"and shifted, is {float(u[1])!r} at most"
+            )
+            raise ArtifactError(msg)
+        bounded = not self.link.needs_positive or u[0] > 0
+        u = u if bounded else u[1:]
+        with np.errstate(all="ignore"):
+            # The link is monotone, inside its regime and outside.
+            y = np.concatenate([self.link.invert(u, np.full(len(u), b)) for b in (False, True)])
+        for value in y.tolist():
+            if not abs(value) <= LARGEST:
+                msg = f"a prediction could be {value!r}; float32 holds {LARGEST:.4g} at most"
+                raise ArtifactError(msg)
+        return (float(y.min()), float(y.max())) if bounded else None
 
     @property
     def n_members(self) -> int:
@@ -180,3 +254,41 @@ def summarise(members: NDArray[np.float64]) -> Arrays:
         squares += deviation * deviation
     std = np.sqrt(squares / count)
     return mean.astype(np.float32), std.astype(np.float32), members.astype(np.float32)
+
+
+def _stated(card: Mapping[str, Any], source: str) -> tuple[dict[str, Any], Link]:
+    """Return what a card says of its tables, and the link; each of the right kind."""
+    entry = card.get("tables")
+    if not isinstance(entry, Mapping) or not isinstance(card.get("link"), Mapping):
+        msg = f"{source}: its card needs the keys 'tables' and 'link' of the table form"
+        raise ArtifactError(msg)
+    stated = {}
+    for key, kind in (
+        ("offset", int),
+        ("entries", int),
+        ("members", int),
+        ("scale", float),
+        ("shift", float),
+    ):
+        value = entry.get(key)
+        if kind is float and type(value) is int and abs(value) < 2**53:
+            value = float(value)  # JSON does not tell 80 from 80.0
+        if type(value) is not kind or (kind is int and value < 0):
+            msg = f"{source}: key 'tables.{key}' must be {kind.__name__}, found {show(value)}"
+            raise ArtifactError(msg)
+        stated[key] = value
+    if not 1 <= stated["members"] <= MAX_MEMBERS:
+        msg = (
+            f"{source}: key 'tables.members' must be from 1 to {MAX_MEMBERS}, "
+            f"found {show(stated['members'])}"
+        )
+        raise ArtifactError(msg)
+    return stated, Link.from_dict(card["link"])
+
+
+def _differs(source: str, key: str, stated: object, found: object) -> NoReturn:
+    msg = (
+        f"{source}: key {key!r} is {show(stated)} in its card, but {show(found)} in the graph that "
+        "the file holds"
+    )
+    raise ArtifactError(msg)

@@ -115,9 +115,10 @@ def open_subject(members: Path, dataset: Path | None, work: Path) -> Subject:
         subprocess.run([sys.executable, "-m", "anb_export.cli", *command], check=True)
     training = read_training(members)
     ensemble = compile_training(training)
-    model = build_table_model(ensemble, describe(training, form="tables", versions={}))
-    card = {**describe(training, form="tables", versions={}), "tables": model.tables}
+    card = describe(training, form="tables", versions={})
     card["link"] = ensemble.link.to_dict()
+    model = build_table_model(ensemble, card)
+    card["tables"] = model.tables
     path = work / f"{training.target}.onnx"
     write_artifact(path, model.content, training.target, card)
     subject = Subject(training, ensemble, path)

@@ -101,14 +101,21 @@ def test_through_json(offset: float | None) -> None:
         ({"spread": -1.0}, r"spread must be >= 0, found -1\.0"),
         ({"spread": math.nan}, "spread must be >= 0, found nan"),
         ({"noise": math.inf}, "noise must be >= 0, found inf"),
-        ({"noise": "much"}, "calibration: malformed"),
+        ({"noise": "much"}, "noise must be >= 0, found 'much'"),
         ({"noise": 10**400}, "calibration: malformed"),
         ({"noise_power": 3}, r"noise_power must be one of \(0, 1, 2\), found 3"),
         ({"noise_power": 1.5}, "noise_power must be one of"),
         ({"noise_power": True}, "noise_power must be one of"),
         ({"noise_power": math.inf}, "noise_power must be one of"),
         ({"offset": math.nan}, "offset must be finite or None, found nan"),
-        ({"offset": []}, "calibration: malformed"),
+        ({"offset": []}, "offset must be finite or None, found"),
+        ({"noise": "0.5"}, "noise must be >= 0, found '0.5'"),
+        ({"spread": True}, "spread must be >= 0, found True"),
+        ({"spread": 1e39}, "at most 3.403e.38 is allowed"),
+        ({"offset": -1e300}, "offset must be finite or None, found -1e.300; at most"),
+        ({"levels": ["0", *LEVELS[1:]]}, "levels must be two or more"),
+        ({"levels": [0.0] * 1025}, "a list of at most 1024 numbers"),
+        ({"quantiles": [0.0, 1, 2, 3, 4, 5, 1e39]}, "quantiles must be"),
         ({"levels": []}, "levels must be two or more"),
         ({"levels": [0.0]}, "levels must be two or more"),
         ({"levels": [0.1, *LEVELS[1:]]}, "levels must be .* increase from 0"),
@@ -134,3 +141,19 @@ def test_missing_keys(key: str) -> None:
     del document[key]
     with pytest.raises(ArtifactError, match=f"calibration: malformed.*{key}"):
         Calibration.from_dict(document)
+
+
+def test_intervals_stay_inside_float32() -> None:
+    NORMAL.check_range(-1e30, 1e30)
+    for spread, noise, power, high in (
+        (1e30, 0.0, 0, 1e10),
+        (0.0, 1e38, 0, 1.0),
+        (0.0, 1.0, 2, 1e20),
+        (0.0, 1.0, 2, 1e30),
+    ):
+        wide = Calibration(spread, noise, power, None, (0.0, 0.9), (0.0, 4.0))
+        with pytest.raises(ArtifactError, match="the largest float32"):
+            wide.check_range(0.0, high)
+        mean, std = np.float32([0.0, high]), np.float32([high / 2, 0.0])
+        with np.errstate(over="ignore"):
+            assert not np.isfinite(wide.interval(mean, std, 0.9)).all()

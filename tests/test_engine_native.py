@@ -16,7 +16,6 @@ import pytest
 from anb_onnx.encoding import codes_to_indices, codes_to_symbols, indices_to_codes
 from anb_onnx.engines import _kernels, _llvm
 from anb_onnx.engines._kernels import Spec, assembly, kernel_table
-from anb_onnx.engines._pool import WorkerPool
 from anb_onnx.engines._symbols import BLOCK_ROWS
 from anb_onnx.engines.base import Outputs
 from anb_onnx.engines.native import NativeEngine, NativeTargetEngine
@@ -369,11 +368,11 @@ def test_bad_arrays_are_refused() -> None:
     native = engine(8, 3)
     codes = make_codes(4)
     for bad in (codes.astype(np.int64), codes[0], codes[:, :27], codes.astype(">u2")):
-        with pytest.raises(EngineError, match=r"codes must be an array of uint8 \[N, 28\]"):
+        with pytest.raises(ArchitectureError, match=r"codes must be a uint8 array \[N, 28\]"):
             native.predict(bad)
-    with pytest.raises(EngineError, match="indices must be"):
+    with pytest.raises(ArchitectureError, match="indices must be"):
         native.predict_indices(np.zeros(3, np.int32))
-    with pytest.raises(EngineError, match="symbols must be"):
+    with pytest.raises(ArchitectureError, match="symbols must be"):
         native.predict_symbols(np.zeros((3, 7), np.int64))
 
 
@@ -389,7 +388,7 @@ def test_bad_outputs_are_refused() -> None:
                 native.predict(codes, out=[out])
     with pytest.raises(EngineError, match="read-only"):
         native.predict(codes, out=[(good, read_only, None)])
-    with pytest.raises(EngineError, match="found list"):
+    with pytest.raises(EngineError, match=r"found \[0\.0"):
         native.predict(codes, out=[([0.0] * 4, good, None)])  # type: ignore[list-item]
     for members in (np.empty((4, 7), f32), np.empty((8, 4), f32).T, np.empty(32, f32)):
         with pytest.raises(EngineError, match=r"out\[0\]\.members must be"):
@@ -565,26 +564,6 @@ def test_no_compiler_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(_llvm.llvm, "check_jit_execution", refuse)
     with pytest.raises(EngineError, match=r"native engine cannot compile here.*onnxruntime"):
         _llvm.Compiled("")
-
-
-def test_a_pool_hands_on_errors_and_goes_on() -> None:
-    pool = WorkerPool(3)
-
-    def work(part: int) -> None:
-        done.append(part)
-        if part == 5:
-            raise KeyError(part)
-
-    done: list[int] = []
-    with pytest.raises(KeyError):
-        pool.run(work, range(100_000), 3)
-    assert len(done) < 100_000
-    done.clear()
-    pool.run(work, range(5), 3)
-    assert sorted(done) == list(range(5))
-    pool.close()
-    pool.run(work, range(5), 1)
-    assert pool.closed
 
 
 def test_a_row_mended_in_time_is_still_refused() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,26 +84,129 @@ def test_same_bits_sees_one_bit(golden: Golden) -> None:
     assert not same_bits(outputs._replace(members=None), outputs)
 
 
+@pytest.fixture
+def copied(tmp_path: Path) -> dict[str, Any]:
+    """Manifest of a folder, `tmp_path`, with the bundled golden vectors."""
+    manifest: dict[str, Any] = json.loads((CATALOG.folder / "manifest.json").read_text())
+    shutil.copy(CATALOG.folder / manifest["golden"]["file"], tmp_path)
+    return manifest
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"sha256": "0" * 64}, "damaged"),
+        ({"sha256": 7}, "non-empty string"),
         ({"file": "../golden.bin"}, "plain file name"),
+        ({"file": "http:host"}, "plain file name"),
+        ({"file": "golden.bin\0"}, "printable"),
+        ({"file": "."}, "plain file name"),
         ({"file": "missing.bin"}, "cannot be read"),
         ({"arrays": None}, "list 'arrays'"),
         ({"arrays": [{"target": "accuracy", "name": "mean"}]}, "malformed array"),
-        ({"arrays": []}, "architectures"),
+        ({"arrays": []}, "'architectures', .* is missing"),
+        ({"n": 4095}, "key 'n' must be 4096, not 4095"),
+        ({"bytes": 1}, "key 'bytes' must be 1851392, not 1"),
+        ({"byte_order": "big"}, "key 'byte_order' must be 'little', not 'big'"),
     ],
 )
 def test_malformed_entries_are_refused(
-    tmp_path: Path, change: dict[str, object], message: str
+    copied: dict[str, Any], tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    manifest = json.loads((CATALOG.folder / "manifest.json").read_text())
-    content = (CATALOG.folder / manifest["golden"]["file"]).read_bytes()
-    (tmp_path / "golden.bin").write_bytes(content)
-    manifest["golden"] |= change
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    copied["golden"] |= change
+    (tmp_path / "manifest.json").write_text(json.dumps(copied))
     with pytest.raises(ArtifactError, match=message):
+        read_golden(tmp_path)
+
+
+@pytest.mark.parametrize("which", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("offset", 1),
+        ("offset", -1),
+        ("offset", 2**70),
+        ("offset", 1e308),
+        ("offset", "0"),
+        ("offset", None),
+        ("offset", True),
+        ("target", []),
+        ("target", {}),
+        ("target", ""),
+        ("target", 7),
+        ("target", "\x1b[2J"),
+        ("target", "macs"),
+        ("name", []),
+        ("name", "other"),
+        ("name", "std"),
+        ("name", None),
+        ("dtype", "float64"),
+        ("dtype", "<f4"),
+        ("dtype", []),
+        ("dtype", None),
+        ("shape", []),
+        ("shape", 4096),
+        ("shape", "ab"),
+        ("shape", [2**40, 2**40]),
+        ("shape", [4096, -8]),
+        ("shape", [4096.0, 8]),
+        ("shape", [1, 2, 3]),
+        ("shape", [0]),
+        ("shape", [True]),
+        ("shape", [10**4000]),
+    ],
+)
+def test_hostile_arrays_are_refused(
+    copied: dict[str, Any], tmp_path: Path, which: int, key: str, value: object
+) -> None:
+    copied["golden"]["arrays"][which][key] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(copied))
+    with pytest.raises(ArtifactError, match=r"manifest\.json: golden: ") as caught:
+        read_golden(tmp_path)
+    assert len(str(caught.value)) < 600
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999", "9" * 5000])
+def test_numbers_that_are_none_are_refused(
+    copied: dict[str, Any], tmp_path: Path, value: str
+) -> None:
+    copied["golden"]["arrays"][0]["offset"] = "here"
+    text = json.dumps(copied).replace('"here"', value)
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ArtifactError, match="is not valid JSON"):
+        read_golden(tmp_path)
+
+
+def test_arrays_fill_the_file_once(copied: dict[str, Any], tmp_path: Path) -> None:
+    arrays = copied["golden"]["arrays"]
+    for change, message in (
+        ([*arrays, arrays[0]], "it must begin at byte 1851392"),
+        (arrays[:-3], "the arrays take 1802240 bytes, the file has 1851392"),
+        (arrays[:-1], "target 'params' needs mean and std"),
+        ([*arrays, {**arrays[1], "shape": [0], "offset": 1851392}], "stands twice"),
+        ([arrays[1], arrays[0], *arrays[2:]], "it must begin at byte 0"),
+        (["x"], "malformed array 'x'"),
+        ([None], "malformed array None"),
+    ):
+        copied["golden"]["arrays"] = change
+        (tmp_path / "manifest.json").write_text(json.dumps(copied))
+        with pytest.raises(ArtifactError, match=message):
+            read_golden(tmp_path)
+
+
+def test_the_file_of_golden_vectors_is_a_regular_one_of_a_bounded_size(
+    copied: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(copied))
+    monkeypatch.setenv("ANB_ONNX_MAX_GOLDEN_BYTES", "1851391")
+    with pytest.raises(ArtifactError, match="at most 1851391 are allowed"):
+        read_golden(tmp_path)
+    monkeypatch.setenv("ANB_ONNX_MAX_GOLDEN_BYTES", "1851392")
+    assert read_golden(tmp_path) is not None
+    (tmp_path / "golden.bin").unlink()
+    (tmp_path / "golden.bin").mkdir()
+    with pytest.raises(ArtifactError, match="it is a folder"):
         read_golden(tmp_path)
 
 

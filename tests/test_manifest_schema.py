@@ -168,6 +168,18 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a regime without steps": lambda m: (_regime(m), _first(m)["link"].update(inverse=[])),
     "tables in the form of trees": lambda m: _first(m).update(form="trees", tables={}),
     "a scale that is text": lambda m: _first(m).update(form="tables", tables={"scale": "1"}),
+    "a scale of 0": lambda m: _first(m)["tables"].update(scale=0),
+    "a scale beyond float32": lambda m: _first(m)["tables"].update(scale=1e308),
+    "an offset beyond float32": lambda m: _first(m)["link"].update(offset=-1e39),
+    "noise beyond float32": lambda m: _first(m)["calibration"].update(noise=1e39),
+    "too many members": lambda m: _first(m).update(members=1025),
+    "too many blocks": lambda m: m["search_space"].update(
+        blocks=m["search_space"]["blocks"][:1] * 65
+    ),
+    "an escape sequence": lambda m: _first(m).update(unit="\x1b[2J"),
+    "a line break": lambda m: m["search_space"].update(name="a\nb"),
+    "a name that turns around": lambda m: _first(m).update(metric="\u202eabc"),
+    "a long name": lambda m: _first(m).update(unit="x" * 256),
     "no quality on the test split": lambda m: _first(m).update(quality={}),
 }
 

@@ -168,3 +168,76 @@ def test_a_boolean_gene_matches_by_type(value: object, code: int) -> None:
 def test_every_error_is_an_anb_error_and_a_value_error() -> None:
     assert issubclass(ArchitectureError, AnbError)
     assert issubclass(AnbError, ValueError)
+
+
+def described(blocks: int, genes: int, choices: int) -> dict[str, object]:
+    """Return a space of so many blocks, genes per block and choices per gene, without its size."""
+    gene = {"choices": list(range(choices))}
+    return {
+        "name": "x",
+        "blocks": [
+            {"name": f"b{b}", "genes": [{**gene, "name": f"b{b}g{g}"} for g in range(genes)]}
+            for b in range(blocks)
+        ],
+    }
+
+
+@pytest.mark.parametrize("shape", [(64, 1, 2), (1, 1024, 1), (64, 16, 4), (22, 1, 9), (2, 1, 256)])
+def test_large_spaces_are_allowed(shape: tuple[int, int, int]) -> None:
+    space = SearchSpace.from_dict(described(*shape))
+    assert SearchSpace.from_json(space.to_json()) == space
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((65, 1, 2), "it has 65 blocks, at most 64 are allowed"),
+        ((20_000, 1, 1), "it has 20000 blocks"),
+        ((1, 1025, 1), "it has 1025 genes, at most 1024"),
+        ((1, 60_000, 1), "it has 60000 genes"),
+        ((2, 1, 257), "it has 257 choices, at most 256"),
+        ((2, 513, 1), "search space 'x' has 1026 genes; 1 to 1024 are allowed"),
+        ((2, 33, 2), r"has 8589934592 symbols; at most 2\*\*32"),
+    ],
+)
+def test_spaces_that_are_too_large_are_refused(shape: tuple[int, int, int], message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        SearchSpace.from_dict(described(*shape))
+
+
+def test_spaces_made_directly_have_the_same_bounds() -> None:
+    gene = Gene("g", (1, 2))
+    with pytest.raises(ArchitectureError, match="'x' has 65 blocks; 1 to 64 are allowed"):
+        SearchSpace("x", tuple(Block(f"b{k}", (Gene(f"g{k}", (1,)),)) for k in range(65)))
+    with pytest.raises(ArchitectureError, match="'b' has 1025 genes; 1 to 1024 are allowed"):
+        Block("b", (gene,) * 1025)
+    with pytest.raises(ArchitectureError, match="'b' has no genes"):
+        Block("b", ())
+    with pytest.raises(ArchitectureError, match="'x' has no blocks"):
+        SearchSpace("x", ())
+
+
+UNFIT = ["", "\x1b[2J", "a\nb", "a\0", "\u202eabc", "\u2028", "\ud800", "x" * 256]
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_names_and_choices_are_fit_to_be_shown(name: str) -> None:
+    """They reach terminals: no control characters, nothing that turns the text around."""
+    gene = Gene("g", (1, 2))
+    for make in (
+        lambda: Gene(name, (1, 2)),
+        lambda: Block(name, (gene,)),
+        lambda: SearchSpace(name, (Block("b", (gene,)),)),
+        *([lambda: Gene("g", (name, "other"))] if name else []),
+    ):
+        with pytest.raises(ArchitectureError, match="1 to 255 printable characters") as caught:
+            make()
+        assert str(caught.value).isprintable()
+    assert Gene("größe", ("3 × 3", "µ", "")).choices[0] == "3 × 3"
+
+
+def test_integer_choices_have_64_bits() -> None:
+    assert len(Gene("g", (-(2**63), 2**63 - 1))) == 2
+    for choice in (2**63, -(2**63) - 1, 10**4000):
+        with pytest.raises(ArchitectureError, match="no 64-bit integer"):
+            Gene("g", (0, choice))

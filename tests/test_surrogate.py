@@ -244,12 +244,21 @@ def test_metadata_is_checked(tmp_path: Path, change: dict[str, str | None], part
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("members", [4, None, "3"])
-def test_card_and_graph_must_agree(tmp_path: Path, members: Any) -> None:
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (4, "'members' states 4, the ONNX graph has 3"),
+        (None, "'members' must be from 1 to 1024, not None"),
+        ("3", "'members' must be from 1 to 1024, not '3'"),
+        (3.0, "'members' must be from 1 to 1024, not 3.0"),
+        (200_000, "'members' must be from 1 to 1024, not 200000"),
+    ],
+)
+def test_card_and_graph_must_agree(tmp_path: Path, members: Any, message: str) -> None:
     entry = {**card("accuracy", None, "%", "max"), "members": members}
     path = tmp_path / "mine.onnx"
     path.write_bytes(onnx_bytes(metadata_of(entry)))
-    with pytest.raises(ArtifactError, match=r"'members' states .*, the ONNX graph has 3"):
+    with pytest.raises(ArtifactError, match=message):
         load(path=path)
 
 

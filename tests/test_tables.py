@@ -168,6 +168,10 @@ def test_one_member_has_no_spread() -> None:
         ({"entries": entries(2)[:, 0]}, r"int32 \[n, M\], found int32 \(26,\)"),
         ({"entries": entries(2)[:-1]}, "'small' have 26 entries, found 25"),
         ({"entries": np.zeros((26, 0), np.int32)}, "26 entries"),
+        ({"entries": np.zeros((26, 1025), np.int32)}, "1 to 1024 members, found 1025"),
+        ({"scale": 0.0}, r"scale must be from 2\^-500 to 2\^95 in size, found 0.0"),
+        ({"scale": 1e308}, "scale must be from"),
+        ({"shift": -1e39}, r"shift must be at most 2\^126 in size, found -1e\+39"),
         ({"scale": math.inf}, "scale and shift must be finite, found inf"),
         ({"shift": math.nan}, "scale and shift must be finite.*nan"),
     ],
@@ -176,3 +180,44 @@ def test_refusals(change: dict[str, object], message: str) -> None:
     facts = {"space": SPACE, "entries": entries(2), "scale": 1.0, "shift": 0.0, "link": Link()}
     with pytest.raises(ArtifactError, match=message):
         TableEnsemble(**{**facts, **change})  # type: ignore[arg-type]
+
+
+def test_one_block_has_no_tables() -> None:
+    space = SearchSpace("one", (Block("b", (Gene("g", (1, 2)),)),))
+    with pytest.raises(ArtifactError, match="'one' has one block"):
+        TableEnsemble(space, np.zeros((0, 1), np.int32), 1.0, 0.0, Link())
+
+
+@pytest.mark.parametrize(
+    ("link", "scale", "shift", "message"),
+    [
+        (Link("-1"), 1e-60, 1e-40, r"a prediction could be \S+e\+39; float32 holds 3.403e\+38"),
+        (Link("1/8"), 1.0, 2.0**126, "a prediction could be"),
+        (Link("1", None, ((0.0, 3e38),)), 1.0, 1e10, "a prediction could be"),
+        (
+            Link("-1/2"),
+            -1.0,
+            0.0,
+            "needs positive values; .* is -?[0-9.]+ at most",
+        ),
+    ],
+)
+def test_predictions_that_leave_float32(
+    link: Link, scale: float, shift: float, message: str
+) -> None:
+    plain = ensemble(2)
+    extreme = TableEnsemble(SPACE, np.abs(plain.entries), scale, shift, link)
+    with pytest.raises(ArtifactError, match=message):
+        extreme.bounds  # noqa: B018 - computed when it is asked for
+
+
+@pytest.mark.parametrize("link", [Link("-1", 80.0), Link(), Link("1", None, ((79.0, 0.5),))])
+def test_bounds_hold_every_prediction(link: Link) -> None:
+    found = ensemble(3, link)
+    assert found.bounds is not None
+    low, high = found.bounds
+    _, _, members = found.predict(ALL)
+    assert low <= members.min()
+    assert members.max() <= high
+    # Where the least sum leaves the domain, nothing follows from it.
+    assert TableEnsemble(SPACE, found.entries, 1.0, 0.0, Link("-1")).bounds is None

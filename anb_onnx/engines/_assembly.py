@@ -5,6 +5,7 @@ Addresses are byte pointers; every distance is in bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ WIDTH = 8
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 F32, F64 = ir.FloatType(), ir.DoubleType()
 BYTES = I8.as_pointer()
+
+_ONCE = "once"
 
 
 def vector(kind: Any, n: int) -> Any:
@@ -66,6 +69,22 @@ class Assembler:
         """Return the value of a type at some distance from an address."""
         address = self.build.gep(base, [I64(distance)])
         return self.build.load(self.build.bitcast(address, kind.as_pointer()), align=align)
+
+    def load_once(self, kind: Any, base: Any, distance: int = 0) -> Any:
+        """Return a value of memory that others may be writing, read exactly once.
+
+        LLVM takes it for granted that memory does not change under it, and may read a value anew
+        where it is used twice. What is checked here must be what is used: a volatile load is never
+        repeated, nor left out.
+        """
+        address = self.build.gep(base, [I64(distance)])
+        pointer = self.build.bitcast(address, kind.as_pointer())
+        return self.build.load(pointer, name=_ONCE, align=1)
+
+    def text(self) -> str:
+        """Return the module in LLVM assembly."""
+        # llvmlite has no volatile loads; those that need to be are known by their names.
+        return re.sub(rf'(%"{_ONCE}[^"]*" = load) ', r"\1 volatile ", str(self.module))
 
     def store(self, value: Any, base: Any, distance: int = 0, align: int = 4) -> None:
         """Store a value at some distance from an address."""

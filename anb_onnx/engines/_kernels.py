@@ -18,7 +18,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import prod
 from typing import Any, TypeAlias
 
@@ -77,7 +77,9 @@ class Spec:
     regime_block: int | None = None
 
 
-@cache
+# A kernel takes about 1.2 MB, and every link with hinges of its own has one; those that fall out
+# live on with whoever uses them. Twice the bundled targets, as codes and as indices.
+@lru_cache(maxsize=48)
 def kernel(spec: Spec) -> Kernel:
     """Compile a kernel, or return the one compiled before.
 
@@ -196,7 +198,7 @@ class _Writer:
                 with build.if_then(wanted), outputs[2].open(row, left) as target:
                     self._store_members(y, target)
         build.ret(I64(-1))
-        return str(asm.module)
+        return asm.text()
 
     def _lookup(self, table: Any, group: Any, row: int) -> list[Any]:
         """Return the sums over all pairs of one row of a group, all (padded) members."""

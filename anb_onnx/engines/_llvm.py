@@ -8,13 +8,31 @@ llvmlite, the binding to LLVM that numba is built on, is all that is used of it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from anb_onnx.engines._shelter import sheltered
 from anb_onnx.errors import EngineError
+
+# Held while LLVM is at work, and by whoever forks: a child whose parent was compiling at that
+# moment would find llvmlite's own lock taken, by a thread that it does not have.
+_at_work = threading.RLock()
+_unused: list[Any] = []
+
+
+def _let_go() -> None:
+    with contextlib.suppress(RuntimeError):  # a signal handler raised before it was taken
+        _at_work.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_at_work.acquire, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class Compiled:
@@ -32,13 +50,8 @@ class Compiled:
     """
 
     def __init__(self, assembly: str) -> None:
-        try:
-            llvm.check_jit_execution()
-            self._engine = llvm.create_mcjit_compiler(_parse(assembly), _target_machine())
-            self._engine.finalize_object()
-        except (OSError, RuntimeError) as error:
-            msg = f"the native engine cannot compile here: {error}; use engine='onnxruntime'"
-            raise EngineError(msg) from error
+        # Out of reach of Ctrl-C, which would leave llvmlite's lock taken or a module half built.
+        self._engine: Any = sheltered(lambda: _compile(assembly))
 
     def function(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
         """Return a function of the module; a call releases the GIL.
@@ -55,10 +68,30 @@ class Compiled:
         function.owner = self  # the code must outlive every reference to the function
         return function
 
+    def __del__(self) -> None:
+        # On any thread at any time, also while another is in LLVM: the next to compile frees it.
+        if "_engine" in self.__dict__:
+            _unused.append(self._engine)
+
+
+def _compile(assembly: str) -> Any:
+    with _at_work:
+        while _unused:
+            _unused.pop().close()
+        try:
+            llvm.check_jit_execution()
+            engine = llvm.create_mcjit_compiler(_parse(assembly), _target_machine())
+            engine.finalize_object()
+        except (OSError, RuntimeError) as error:
+            msg = f"the native engine cannot compile here: {error}; use engine='onnxruntime'"
+            raise EngineError(msg) from error
+        return engine
+
 
 def machine_assembly(assembly: str) -> str:
     """Return what a module becomes on this machine, for people and tests."""
-    return str(_target_machine().emit_assembly(_parse(assembly)))
+    with _at_work:
+        return str(_target_machine().emit_assembly(_parse(assembly)))
 
 
 def process_triple() -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from anb_onnx.engines._shelter import Gate
 
 T = TypeVar("T")
+
+_Tasks: TypeAlias = "SimpleQueue[Callable[[], None] | None]"
+_END: Any = object()
 
 
 class WorkerPool:
     """Runs the parts of a batch on the calling thread and on helpers.
 
     The helpers start with the first batch that needs them. Any number of threads may use a pool
-    at once, and a forked child starts helpers of its own.
+    at once, and a forked child starts helpers of its own. Where no thread can be started, the
+    calling thread does it all.
 
     Parameters
     ----------
@@ -26,22 +33,21 @@ class WorkerPool:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._helpers: tuple[int, ThreadPoolExecutor] | None = None
-        self._left_behind: list[ThreadPoolExecutor] = []
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
+        self._crew: _Crew | None = None
+        self._left_behind: list[_Crew] = []
+        self.closed = False
 
     def run(self, work: Callable[[T], None], parts: Iterable[T], threads: int) -> None:
-        """Call ``work`` for every part; return when all are done.
+        """Call ``work`` for every part; return, or raise, when no thread is at work any more.
+
+        Whatever ends it - an error, Ctrl-C, a signal handler that raises - the helpers finish the
+        parts they are at, and begin no other. Until then they keep ``work``, and with it all the
+        arrays that it uses.
 
         Parameters
         ----------
         work : callable
-            Takes a part. Should release the GIL.
+            Takes a part. Should release the GIL, and be quick.
         parts : iterable
             Drawn from in order, by whichever thread is free.
         threads : int
@@ -52,71 +58,116 @@ class WorkerPool:
         Exception
             One that ``work`` raised; then some parts are not done.
         """
-        shared = _Shared(parts)
-        futures: list[Future[None]] = []
         n_helpers = min(threads, self._threads) - 1
-        if n_helpers > 0:
-            # A pool that close() or the end of the interpreter shut down takes no more work; the
-            # calling thread then does it all.
-            with contextlib.suppress(RuntimeError):
-                helpers = self._executor()
-                for _ in range(n_helpers):
-                    futures.append(helpers.submit(_drain, work, shared))
+        if n_helpers < 1:
+            for part in parts:
+                work(part)
+            return
+        batch = _Batch(work, parts)
         try:
-            _drain(work, shared)
+            crew = self._crew_here()
+            for _ in range(n_helpers):
+                crew.call(batch.help)
+            batch.drain()
         finally:
-            # After Ctrl-C the helpers find no further part; when this returns, none of them
-            # writes into the caller's memory any more.
-            shared.stop()
-            failures = [f.exception() for f in futures if not f.cancel()]
-        for failure in failures:
-            if failure is not None:
+            # In this order, with no other call before: see `_shelter`.
+            batch.stopped = True
+            batch.gate.shut()
+        batch.gate.retire()
+        failure = batch.failure
+        if failure is not None:
+            try:
                 raise failure
+            finally:
+                del failure, batch  # which refer to each other through this frame
 
     def close(self) -> None:
-        """Let the helpers end."""
-        self._closed = True
-        helpers, self._helpers = self._helpers, None
-        if helpers is not None and helpers[0] == os.getpid():
-            helpers[1].shutdown()
+        """Let the helpers end, each after the part it is at; the calling threads do the rest."""
+        self.closed = True
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.dismiss()
 
-    def _executor(self) -> ThreadPoolExecutor:
-        helpers = self._helpers
-        if helpers is not None and helpers[0] == os.getpid():
-            return helpers[1]
-        if helpers is not None:
-            # A fork of the pool's process. Its executor is not freed here: one of its locks may
-            # have been held at the moment of the fork.
-            self._left_behind.append(helpers[1])
-        executor = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="anb_onnx")
-        # Of two threads that arrive together one drops its executor, whose threads then end.
-        self._helpers = (os.getpid(), executor)
-        return executor
-
-
-def _drain(work: Callable[[T], None], parts: _Shared[T]) -> None:
-    try:
-        for part in parts:
-            work(part)
-    except BaseException:
-        parts.stop()  # the other threads need not finish a batch that has failed
-        raise
+    def _crew_here(self) -> _Crew:
+        crew = self._crew
+        if crew is not None:
+            if crew.pid == os.getpid():
+                return crew
+            # A fork of the pool's process. Its queue is not freed here: its lock may have been
+            # held at the moment of the fork.
+            self._left_behind.append(crew)
+        # Of two threads that arrive together, one replaces the other's crew; that ends then.
+        crew = _Crew(0 if self.closed else self._threads - 1)
+        if not self.closed:
+            self._crew = crew
+        return crew
 
 
-class _Shared(Generic[T]):
-    """An iterator that several threads may draw from."""
+class _Crew:
+    """Helpers of one process, which start as they are called, and end when it is dropped."""
 
-    def __init__(self, items: Iterable[T]) -> None:
-        self._items = iter(items)
+    _started = 0
+
+    def __init__(self, size: int) -> None:
+        self.pid = os.getpid()
+        self._tasks: _Tasks = SimpleQueue()
+        self._to_start = size
+
+    def call(self, task: Callable[[], None]) -> None:
+        """Have a helper call `task`, which must not raise, as soon as one is free."""
+        if self._to_start > 0:
+            # Without the `threading` module: its `start` waits, and a signal in between would
+            # leave a thread that nobody knows.
+            with contextlib.suppress(RuntimeError, MemoryError):
+                _thread.start_new_thread(_serve, (self._tasks,))
+                self._to_start -= 1
+                self._started += 1
+        if self._started:
+            self._tasks.put(task)
+
+    def dismiss(self) -> None:
+        """Let the helpers end, once they have done what they were called for."""
+        if self._started and self.pid == os.getpid():
+            self._tasks.put(None)
+
+    def __del__(self) -> None:
+        self.dismiss()
+
+
+def _serve(tasks: _Tasks) -> None:
+    while (task := tasks.get()) is not None:
+        task()
+        del task  # or its arrays would live until the next one
+    tasks.put(None)  # for the next helper
+
+
+class _Batch(Generic[T]):
+    """The parts of a batch, and who is at work on them."""
+
+    def __init__(self, work: Callable[[T], None], parts: Iterable[T]) -> None:
+        self._work, self._parts = work, iter(parts)
         self._lock = threading.Lock()
+        self.gate = Gate()
+        self.stopped = False
+        self.failure: BaseException | None = None
 
-    def __iter__(self) -> Iterator[T]:
-        return self
+    def drain(self) -> None:
+        """Do parts until there is none left, or the batch has failed or was stopped."""
+        while not self.stopped:
+            with self._lock:
+                part = next(self._parts, _END)
+            if part is _END:
+                return
+            self._work(part)
 
-    def __next__(self) -> T:
-        with self._lock:
-            return next(self._items)
-
-    def stop(self) -> None:
-        with self._lock:
-            self._items = iter(())
+    def help(self) -> None:
+        """Do parts on a helper."""
+        if not self.gate.enter():
+            return  # the batch is over
+        try:
+            self.drain()
+        except BaseException as error:
+            self.stopped = True  # the other threads need not finish a batch that has failed
+            self.failure = error
+        finally:
+            self.gate.leave()

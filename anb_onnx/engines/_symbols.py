@@ -159,7 +159,7 @@ class SymbolWriter:
                 sum(prod(sizes[j + 1 :]) << 8 * (n - 1 - j) for j in range(n)) for sizes in genes
             ]
             lifts = [sum((128 - size) << 8 * j for j, size in enumerate(s)) for s in genes]
-            words = asm.load(vector(word, _LANES), base, _LANES * n * number)
+            words = asm.load_once(vector(word, _LANES), base, _LANES * n * number)
             product = build.mul(words, constant(word, factors))
             symbol = build.lshr(product, _same(product.type, 8 * (n - 1)))
             # A code of 128 or more carries into the next when lifted, but is itself seen.
@@ -176,7 +176,7 @@ class SymbolWriter:
         bad, symbols = constant(ir.IntType(1), [0] * _LANES), []
         for number, blocks in self._lanes():
             last = constant(word, [prod(self._sizes[block]) - 1 for block in blocks])
-            words = asm.load(vector(word, _LANES), base, _LANES * n * number)
+            words = asm.load_once(vector(word, _LANES), base, _LANES * n * number)
             bad = build.or_(bad, build.icmp_unsigned(">", words, last))
             symbols.append((4 * _LANES * number, self._to_32(words)))
         return asm.any(bad), symbols
@@ -188,7 +188,7 @@ class SymbolWriter:
         roundings can move it, so that rounding down gives the integer quotient.
         """
         asm, build = self._asm, self._asm.build
-        indices = asm.load(vector(I64, WIDTH), base)
+        indices = asm.load_once(vector(I64, WIDTH), base)
         bad = build.icmp_unsigned(">", indices, _same(indices.type, self._last_index()))
         rest = build.uitofp(indices, vector(F64, WIDTH))
         symbols = []
@@ -205,7 +205,7 @@ class SymbolWriter:
     def _read_index(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
         """Read one row of indices of any size."""
         build = self._asm.build
-        rest = self._asm.load(I64, base)
+        rest = self._asm.load_once(I64, base)
         bad = build.icmp_unsigned(">", rest, I64(self._last_index()))
         symbols = []
         for block in reversed(range(len(self._sizes))):
@@ -223,7 +223,7 @@ class SymbolWriter:
         for block, genes in enumerate(self._sizes):
             symbol = I32(0)
             for size in genes:
-                code = build.zext(self._asm.load(I8, base, position), I32)
+                code = build.zext(self._asm.load_once(I8, base, position), I32)
                 bad = build.or_(bad, build.icmp_unsigned(">=", code, I32(size)))
                 symbol = build.add(build.mul(symbol, I32(size)), code)
                 position += 1

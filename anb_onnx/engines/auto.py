@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import SupportsIndex
+from typing import NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.encoding import check_codes, indices_to_codes
-from anb_onnx.engines.base import Codes, Engine, Outputs, resolve_threads
+from anb_onnx.encoding import indices_to_codes
+from anb_onnx.engines._shelter import sheltered
+from anb_onnx.engines.base import Codes, Engine, Outputs, check_shape, resolve_threads
 from anb_onnx.engines.reference import ReferenceEngine
 from anb_onnx.errors import EngineError
 from anb_onnx.tables import TableEnsemble
@@ -86,14 +87,13 @@ class AutoEngine:
         self, codes: Codes, *, members: bool = False, out: Outputs | None = None
     ) -> Outputs:
         """Predict for codes, checking them; see `Engine.predict`."""
+        check_shape(codes, self.n_genes)
         fast = self._fast or self._load_if_worth(len(codes))
         if fast is None:
             began = time.perf_counter()
             out = self._reference.predict(codes, members=members, out=out)
             _Spent.seconds += time.perf_counter() - began
             return out
-        if not fast.checks_bounds:
-            check_codes(codes, self._ensemble.space)
         return fast.predict(codes, members=members, out=out)
 
     def predict_indices(
@@ -109,24 +109,39 @@ class AutoEngine:
     def close(self) -> None:
         """Release threads and memory; another `predict` is an `EngineError`."""
         self._closed = True
-        if self._fast is not None:
-            self._fast.close()
-            self._fast = None
+        self._reference.close()
+        fast, self._fast = self._fast, None
+        if fast is not None:
+            fast.close()
 
     def _load_if_worth(self, n_rows: int) -> Engine | None:
         """Load the fast engine if that pays for `n_rows` more, and return it."""
         if self._closed:
-            msg = "the surrogate is closed"
-            raise EngineError(msg)
+            _refuse_closed()
         if _Spent.seconds + n_rows / _NUMPY_RATE < _NATIVE_SECONDS:
             return None
+        fast = sheltered(self._load)  # an import that Ctrl-C cuts in half may not work again
+        self._fast = fast
+        # Looked at after the engine was put in place: either this finds that `close` was called
+        # meanwhile, or `close` finds the engine.
+        if self._closed:
+            self._fast = None
+            fast.close()
+            _refuse_closed()
+        return fast
+
+    def _load(self) -> Engine:
         try:
             from anb_onnx.engines.native import NativeTargetEngine
 
-            fast: Engine = NativeTargetEngine(self._ensemble, threads=self._threads)
+            fast = NativeTargetEngine(self._ensemble, threads=self._threads)
             fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to
         except (ImportError, EngineError):
             # No llvmlite for this Python, or no executable memory for this process.
-            fast = self._open_onnxruntime()
-        self._fast = fast
+            return self._open_onnxruntime()
         return fast
+
+
+def _refuse_closed() -> NoReturn:
+    msg = "the surrogate is closed; load it again"
+    raise EngineError(msg)

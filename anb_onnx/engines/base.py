@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import os
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, SupportsIndex
+from typing import Any, NamedTuple, NoReturn, Protocol, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx.errors import EngineError
+from anb_onnx._show import show
+from anb_onnx.errors import ArchitectureError, EngineError
 
 Codes = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -92,11 +94,117 @@ class Engine(Protocol):
         members : bool
             Whether to return the prediction of each member too.
         out : Outputs, optional
-            Arrays to write into (`out.members` decides about members then).
+            Arrays to write into, as `check_out` takes them (`out.members` decides about members
+            then). Where the call raises, some rows of them may have been written.
+
+        Raises
+        ------
+        ArchitectureError
+            If `codes` is no such array, or out of range where the engine checks that.
+        EngineError
+            If `out` does not fit, or the engine is closed, also where that happens meanwhile.
         """
 
     def close(self) -> None:
-        """Release threads and memory; another `predict` is an `EngineError`."""
+        """Release threads and memory; another `predict` is an `EngineError`.
+
+        Calls that are on their way finish, or end with that error; what they use lives until then.
+        """
+
+
+_UINT8, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.float32)
+
+
+def is_array(value: object) -> bool:
+    """Whether a value is an array of NumPy's of which every element counts: none that is masked."""
+    if type(value) is np.ndarray:
+        return True
+    return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
+
+
+def check_shape(codes: Codes, n_genes: int) -> None:
+    """Refuse anything but an array uint8 [N, n_genes], whatever its values.
+
+    Raises
+    ------
+    ArchitectureError
+    """
+    if not (
+        is_array(codes) and codes.dtype == _UINT8 and codes.ndim == 2 and codes.shape[1] == n_genes
+    ):
+        refuse_input("codes", f"a uint8 array [N, {n_genes}]", codes)
+
+
+def refuse_input(name: str, wanted: str, found: object) -> NoReturn:
+    """Raise the error for an input that is not the array an engine takes."""
+    masked = ", masked" if isinstance(found, np.ma.MaskedArray) else ""
+    msg = f"{name} must be {wanted}, not {show(found)}{masked}"
+    raise ArchitectureError(msg)
+
+
+def check_out(
+    out: Outputs, n: int, n_members: int, name: str = "out"
+) -> tuple[int, int, int | None]:
+    """Refuse arrays that cannot take the outputs of `n` architectures; return where they begin.
+
+    They are float32 [N], [N] and, unless None, [N, M], C-contiguous, writeable, and no two of them
+    share memory.
+
+    Raises
+    ------
+    EngineError
+        Naming the array, as part of `name`, what it should be and what it is.
+    """
+    try:
+        mean, std, members = out
+    except (TypeError, ValueError):
+        msg = f"{name} must be Outputs(mean, std, members), not {show(out)}"
+        raise EngineError(msg) from None
+    size, shape = 4 * n, (n,)
+    a = _address_to_fill(mean, shape, name, "mean")
+    b = _address_to_fill(std, shape, name, "std")
+    if a < b + size and b < a + size:
+        _refuse_overlap(name, "mean", "std")
+    if members is None:
+        return a, b, None
+    c = _address_to_fill(members, (n, n_members), name, "members")
+    for address, other in ((a, "mean"), (b, "std")):
+        if address < c + size * n_members and c < address + size:
+            _refuse_overlap(name, other, "members")
+    return a, b, c
+
+
+_from_buffer: Any = (ctypes.c_char * 0).from_buffer
+
+
+def _address_to_fill(array: Any, shape: tuple[int, ...], name: str, part: str) -> int:
+    """Return where an array begins; refuse anything but float32 of a shape, fit to write to."""
+    try:
+        if (
+            (type(array) is np.ndarray or is_array(array))
+            and (array.dtype is _FLOAT32 or array.dtype == _FLOAT32)
+            and array.shape == shape
+        ):
+            return ctypes.addressof(_from_buffer(array))  # a fifth of the time of other ways
+    except (TypeError, BufferError, ValueError):  # read-only or not C-contiguous
+        pass
+    found = show(array)
+    if isinstance(array, np.ndarray):
+        flags = array.flags
+        found = f"{array.dtype} {list(array.shape)}"
+        found += ", masked" if isinstance(array, np.ma.MaskedArray) else ""
+        found += "" if flags.c_contiguous else ", not C-contiguous"
+        found += "" if flags.writeable else ", read-only"
+    msg = (
+        f"{name}.{part} must be a writeable, C-contiguous float32 array {list(shape)}, "
+        f"found {found}"
+    )
+    raise EngineError(msg)
+
+
+def _refuse_overlap(name: str, first: str, second: str) -> NoReturn:
+    msg = f"{name}.{first} and {name}.{second} share memory; give an array of its own to each"
+    raise EngineError(msg)
 
 
 def resolve_threads(threads: SupportsIndex | None) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.encoding import check_codes, indices_to_codes
+from anb_onnx._matrix import in_range, refuse_codes
+from anb_onnx.encoding import refuse_indices
 from anb_onnx.engines._kernels import (
     Kernel,
     Parameters,
@@ -22,7 +23,16 @@ from anb_onnx.engines._kernels import (
 )
 from anb_onnx.engines._pool import WorkerPool
 from anb_onnx.engines._symbols import BLOCK_ROWS, Source
-from anb_onnx.engines.base import Codes, FloatArray, Outputs, resolve_threads
+from anb_onnx.engines.base import (
+    Codes,
+    FloatArray,
+    Outputs,
+    check_out,
+    check_shape,
+    is_array,
+    refuse_input,
+    resolve_threads,
+)
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
@@ -39,7 +49,7 @@ _Call: TypeAlias = tuple[partial[int], int, int, int | None]
 _PART_ROWS = 32_768
 _ROWS_PER_THREAD = 16_384
 
-_UINT8, _INT64, _FLOAT32 = np.dtype(np.uint8), np.dtype(np.int64), np.dtype(np.float32)
+_UINT8, _INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 _from_buffer: Any = (ctypes.c_char * 0).from_buffer
 
 
@@ -48,12 +58,14 @@ class _Target:
     """One ensemble as kernels want it."""
 
     ensemble: TableEnsemble
+    n_members: int
+    name: str  # of its outputs, in errors
     regime_block: int | None
     arrays: tuple[NDArray[np.int32], NDArray[np.int32]]  # whose addresses `parameters` holds
     parameters: Parameters
 
     @classmethod
-    def of(cls, ensemble: TableEnsemble) -> _Target:
+    def of(cls, number: int, ensemble: TableEnsemble) -> _Target:
         link, block, inside = ensemble.link, None, np.zeros(0, dtype=np.bool_)
         if link.regime is not None:
             block, inside = link.regime.symbols(ensemble.space)
@@ -61,7 +73,7 @@ class _Target:
         offset = 0.0 if link.offset is None else link.offset
         addresses = (array.ctypes.data for array in arrays)
         parameters = Parameters(*addresses, ensemble.scale, ensemble.shift, offset)
-        return cls(ensemble, block, arrays, parameters)
+        return cls(ensemble, ensemble.n_members, f"out[{number}]", block, arrays, parameters)
 
     def kernel(self, source: Source) -> partial[int]:
         """Return the kernel for a kind of input, with its first argument bound."""
@@ -77,6 +89,36 @@ class _Target:
         )
         compiled: Kernel = kernel(spec)
         return partial(compiled, ctypes.addressof(self.parameters))
+
+
+@dataclass(frozen=True)
+class _Open:
+    """All that calls need of an engine that is open.
+
+    Calls and bound functions hold on to it while they use the addresses in it, so that closing the
+    engine takes no memory from under a kernel.
+    """
+
+    targets: tuple[_Target, ...]
+    pool: WorkerPool
+    kernels: dict[Source, tuple[partial[int], ...]] = field(default_factory=dict)
+
+    def kernels_for(self, source: Source) -> tuple[partial[int], ...]:
+        found = self.kernels.get(source)
+        if found is None:
+            found = self.kernels[source] = tuple(target.kernel(source) for target in self.targets)
+        return found
+
+    def calls(self, source: Source, n: int, out: Sequence[Out]) -> list[_Call]:
+        """Return each kernel with the addresses of its outputs, which are checked."""
+        kernels = self.kernels_for(source)
+        if len(out) != len(kernels):
+            msg = f"out has {len(out)} entries, the engine {len(kernels)} ensembles"
+            raise EngineError(msg)
+        return [
+            (kernels[k], *check_out(arrays, n, self.targets[k].n_members, self.targets[k].name))  # type: ignore[arg-type]
+            for k, arrays in enumerate(out)
+        ]
 
 
 class NativeEngine:
@@ -126,9 +168,8 @@ class NativeEngine:
                 raise EngineError(msg)
         self._space, self._ensembles = space, ensembles
         self._threads = resolve_threads(threads)
-        self._targets = tuple(map(_Target.of, ensembles))
-        self._pool = WorkerPool(self._threads)
-        self._kernels: dict[Source, tuple[partial[int], ...]] = {}
+        targets = tuple(_Target.of(k, ensemble) for k, ensemble in enumerate(ensembles))
+        self._open: _Open | None = _Open(targets, WorkerPool(self._threads))
         self._n_genes = space.n_genes
 
     @property
@@ -179,18 +220,18 @@ class NativeEngine:
         EngineError
             If `codes` or `out` are not such arrays, or the engine is closed.
         """
-        if (codes.dtype is not _UINT8 and codes.dtype != _UINT8) or (
-            codes.ndim != 2 or codes.shape[1] != self._n_genes
+        if type(codes) is not np.ndarray or not (
+            codes.dtype is _UINT8 and codes.ndim == 2 and codes.shape[1] == self._n_genes
         ):
-            _refuse_input("codes", f"uint8 [N, {self._n_genes}]", codes)
+            check_shape(codes, self._n_genes)
         return self._predict("codes", codes, members, out)
 
     def predict_indices(
         self, indices: NDArray[np.int64], *, members: bool = False, out: Sequence[Out] | None = None
     ) -> list[Outputs]:
         """Predict all targets for indices, int64 [N], as `predict` does for codes."""
-        if indices.dtype != _INT64 or indices.ndim != 1:
-            _refuse_input("indices", "int64 [N]", indices)
+        if not is_array(indices) or indices.dtype != _INT64 or indices.ndim != 1:
+            refuse_input("indices", "an int64 array [N]", indices)
         return self._predict("indices", indices, members, out)
 
     def predict_symbols(
@@ -201,8 +242,13 @@ class NativeEngine:
         Their type is the space's `symbol_dtype`, as `codes_to_symbols` returns them.
         """
         dtype, n_blocks = self._space.symbol_dtype, self._space.n_blocks
-        if symbols.dtype != dtype or symbols.ndim != 2 or symbols.shape[1] != n_blocks:
-            _refuse_input("symbols", f"{dtype} [N, {n_blocks}]", symbols)
+        if not (
+            is_array(symbols)
+            and symbols.dtype == dtype
+            and symbols.ndim == 2
+            and symbols.shape[1] == n_blocks
+        ):
+            refuse_input("symbols", f"an array of {dtype} [N, {n_blocks}]", symbols)
         return self._predict("symbols", symbols, members, out)
 
     def bind(self, codes: Codes, out: Sequence[Out]) -> Callable[[], None]:
@@ -218,42 +264,50 @@ class NativeEngine:
         out : sequence of Outputs or of tuples (mean, std, members or None)
             As for `predict`.
         """
-        if codes.dtype != _UINT8 or codes.ndim != 2 or codes.shape[1] != self._n_genes:
-            _refuse_input("codes", f"uint8 [N, {self._n_genes}]", codes)
+        check_shape(codes, self._n_genes)
         if not codes.flags.c_contiguous:
             msg = "codes that are bound to a function must be C-contiguous"
             raise EngineError(msg)
-        n, source = len(codes), _address(codes)
-        out = tuple(out)
+        state = self._open or _closed()
+        n, source, out = len(codes), _address(codes), tuple(out)
+        # In parts, so that Ctrl-C never waits for more than one.
         calls = [
-            partial(call, source, *addresses, 0, n)
-            for call, *addresses in self._calls(self._kernels_for("codes"), n, out)
+            partial(call, source, *addresses, start, min(start + _PART_ROWS, n))
+            for call, *addresses in state.calls("codes", n, out)
+            for start in range(0, n, _PART_ROWS)
         ]
+        pool = state.pool
 
         def run() -> None:
+            if pool.closed:
+                _closed()
             for call in calls:
                 row = call()
                 if row >= 0:
                     self._refuse("codes", codes, row)
 
-        # The addresses are good as long as the arrays live.
-        run.arrays = (codes, out, self._targets)  # type: ignore[attr-defined]
+        # The addresses are good as long as these live.
+        run.keep = (codes, out, state)  # type: ignore[attr-defined]
         return run
 
     def close(self) -> None:
-        """Release threads and memory; another `predict` is an `EngineError`."""
-        self._pool.close()
-        self._kernels.clear()
-        self._targets = ()
+        """Release threads and memory; another `predict` is an `EngineError`.
+
+        Calls that are on their way finish, and keep what they use until then; functions that
+        `bind` returned keep theirs, but compute no more.
+        """
+        state, self._open = self._open, None
+        if state is not None:
+            state.pool.close()
 
     def _predict(
         self, source: Source, rows: NDArray[Any], members: bool, out: Sequence[Out] | None
     ) -> list[Outputs]:
-        kernels = self._kernels.get(source) or self._kernels_for(source)
+        state = self._open or _closed()
         n = len(rows)
         if out is None:
             out = [Outputs.empty(n, e.n_members, members=members) for e in self._ensembles]
-        calls = self._calls(kernels, n, out)
+        calls = state.calls(source, n, out)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
             # The plain road of small batches: nothing but the kernels.
             base = _address(rows)
@@ -262,14 +316,16 @@ class NativeEngine:
                 if row >= 0:
                     self._refuse(source, rows, row)
         else:
-            self._predict_parts(source, rows, calls)
+            self._predict_parts(state, source, rows, calls, out)
         return [given if type(given) is Outputs else Outputs(*given) for given in out]
 
     def _predict_parts(
         self,
+        state: _Open,
         source: Source,
         rows: NDArray[Any],
         calls: Sequence[_Call],
+        out: Sequence[Out],
     ) -> None:
         n = len(rows)
         threads = max(1, min(self._threads, n // _ROWS_PER_THREAD))
@@ -277,7 +333,8 @@ class NativeEngine:
         size = min(_PART_ROWS, -(-n // threads // BLOCK_ROWS) * BLOCK_ROWS)
         base = _address(rows) if rows.flags.c_contiguous else None
 
-        def work(part: tuple[int, int]) -> None:
+        # A helper that runs `work` holds on to whatever its addresses are of.
+        def work(part: tuple[int, int], _keep: object = (state, rows, out)) -> None:
             number, start = part
             stop = min(start + size, n)
             call, *addresses = calls[number]
@@ -293,60 +350,35 @@ class NativeEngine:
         # One target after the other, so that the table of one stays in the cache.
         parts = ((number, start) for number in range(len(calls)) for start in range(0, n, size))
         try:
-            self._pool.run(work, parts, threads)
+            state.pool.run(work, parts, threads)
         except _BadRow as error:
             self._refuse(source, rows, error.row)
 
-    def _kernels_for(self, source: Source) -> tuple[partial[int], ...]:
-        if self._pool.closed:
-            msg = "the native engine is closed"
-            raise EngineError(msg)
-        kernels = tuple(target.kernel(source) for target in self._targets)
-        self._kernels[source] = kernels
-        return kernels
-
-    def _calls(self, kernels: tuple[partial[int], ...], n: int, out: Sequence[Out]) -> list[_Call]:
-        """Return each kernel with the addresses of its outputs, which are checked."""
-        if len(out) != len(kernels):
-            msg = f"out has {len(out)} entries, the engine {len(kernels)} ensembles"
-            raise EngineError(msg)
-        calls = []
-        for number, (mean, std, members) in enumerate(out):
-            shape = (n,)
-            calls.append(
-                (
-                    kernels[number],
-                    _out_address(mean, shape, number, "mean"),
-                    _out_address(std, shape, number, "std"),
-                    None
-                    if members is None
-                    else _out_address(
-                        members, (n, self._ensembles[number].n_members), number, "members"
-                    ),
-                )
-            )
-        return calls
-
     def _refuse(self, source: Source, rows: NDArray[Any], row: int) -> NoReturn:
         """Raise the error of the first bad row, which is in the block of `row` or before it."""
-        suspects = rows[: row + BLOCK_ROWS]
-        if source == "codes":
-            check_codes(suspects, self._space)
-        elif source == "indices":
-            indices_to_codes(suspects, self._space)
-        else:
-            sizes = np.array(self._space.block_sizes)
-            bad = suspects >= sizes
-            if bad.any():
-                first, block = np.unravel_index(int(bad.argmax()), bad.shape)
-                msg = (
-                    f"row {first}, block {self._space.blocks[block].name!r}: symbol "
-                    f"{suspects[first, block]} is out of range; allowed are 0 to "
-                    f"{sizes[block] - 1}"
-                )
-                raise ArchitectureError(msg)
+        for start in range(0, min(row + BLOCK_ROWS, len(rows)), _PART_ROWS):
+            # A copy, since what is checked and what is reported must be the same.
+            suspects = rows[start : min(start + _PART_ROWS, row + BLOCK_ROWS)].copy()
+            if source == "codes":
+                if not in_range(suspects, self._space):
+                    refuse_codes(suspects, self._space, first_row=start)
+            elif source == "indices":
+                refuse_indices(suspects, self._space, first_row=start)
+            else:
+                self._refuse_symbols(suspects, start)
         msg = f"row {row} or one close behind it was out of range, but has changed since"
         raise ArchitectureError(msg)
+
+    def _refuse_symbols(self, symbols: NDArray[Any], first_row: int) -> None:
+        sizes = np.array(self._space.block_sizes)
+        bad = symbols >= sizes
+        if bad.any():
+            row, block = np.unravel_index(int(bad.argmax()), bad.shape)
+            msg = (
+                f"row {first_row + row}, block {self._space.blocks[block].name!r}: symbol "
+                f"{symbols[row, block]} is out of range; allowed are 0 to {sizes[block] - 1}"
+            )
+            raise ArchitectureError(msg)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"ensembles": self._ensembles, "threads": self._threads}
@@ -433,26 +465,6 @@ def _address(array: NDArray[Any]) -> int:
         return int(array.ctypes.data)
 
 
-def _out_address(array: NDArray[Any], shape: tuple[int, ...], number: int, name: str) -> int:
-    """Return where an array begins; refuse anything but float32 of a shape, fit to write to."""
-    try:
-        if (array.dtype is _FLOAT32 or array.dtype == _FLOAT32) and array.shape == shape:
-            return ctypes.addressof(_from_buffer(array))
-    except (AttributeError, TypeError):  # no array; read-only or not C-contiguous
-        pass
-    found = type(array).__name__
-    if isinstance(array, np.ndarray):
-        flags = array.flags
-        found = f"{array.dtype} {list(array.shape)}"
-        found += "" if flags.c_contiguous else ", not C-contiguous"
-        found += "" if flags.writeable else ", read-only"
-    msg = (
-        f"out[{number}].{name} must be a writeable, C-contiguous float32 array {list(shape)}, "
-        f"found {found}"
-    )
-    raise EngineError(msg)
-
-
-def _refuse_input(what: str, wanted: str, found: NDArray[Any]) -> NoReturn:
-    msg = f"{what} must be an array of {wanted}, not {found.dtype} {list(found.shape)}"
+def _closed() -> NoReturn:
+    msg = "the native engine is closed; load the surrogate again"
     raise EngineError(msg)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-import numpy as np
-import onnxruntime
-
+from anb_onnx._matrix import in_range, refuse_codes
 from anb_onnx._metadata import read_metadata
-from anb_onnx.engines.base import Codes, Outputs, resolve_threads
+from anb_onnx._operators import check_operators
+from anb_onnx.engines._ort import onnxruntime
+from anb_onnx.engines._pool import WorkerPool
+from anb_onnx.engines.base import Codes, Outputs, check_out, check_shape, resolve_threads
 from anb_onnx.errors import ArtifactError, EngineError
+from anb_onnx.space import SearchSpace
 
 # Rows per call of the session. Intermediates of 4,096 rows stay in cache and make each call worth
 # its overhead: 3.9, 5.9, 6.8 and 5.1 million rows/s at 512, 2,048, 4,096 and 16,384 rows.
@@ -34,7 +33,6 @@ class _Process:
 
     pid: int
     session: Any
-    pool: ThreadPoolExecutor | None
 
 
 class OnnxRuntimeEngine:
@@ -52,6 +50,8 @@ class OnnxRuntimeEngine:
         Where the bytes come from, for error messages.
     threads : int or None
         Most threads per call; None for all CPUs this process may use.
+    space : SearchSpace, optional
+        Codes are checked against it; without it they have to be in range.
 
     Raises
     ------
@@ -63,23 +63,34 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
-    checks_bounds = False
     predict_indices = None
 
     def __init__(
-        self, model: bytes, *, source: str = "model", threads: SupportsIndex | None = None
+        self,
+        model: bytes,
+        *,
+        source: str = "model",
+        threads: SupportsIndex | None = None,
+        space: SearchSpace | None = None,
     ) -> None:
         self._model = model
         self._source = source
+        self._space = space
         self._threads = resolve_threads(threads)
+        self._pool = WorkerPool(self._threads)
         self._left_behind: list[_Process] = []
         # First, as an onnxruntime that is too old may open the file and compute wrongly.
-        _check_required(read_metadata(model), source)
+        self._metadata = read_metadata(model, source)
+        _check_required(self._metadata, source)
+        check_operators(model, source)
         self._process: _Process | None = self._open()
         session = self._process.session
         self._n_genes, self._n_members = _check_interface(session, source)
-        meta = session.get_modelmeta()
-        self._metadata: dict[str, str] = dict(meta.custom_metadata_map)
+
+    @property
+    def checks_bounds(self) -> bool:
+        """Whether codes are checked: where a search space was given."""
+        return self._space is not None
 
     @property
     def n_genes(self) -> int:
@@ -108,27 +119,38 @@ class OnnxRuntimeEngine:
 
         Memory beyond input and output does not grow with N.
         """
-        process = self._here()
-        if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != self._n_genes:
-            msg = (
-                f"codes must be a uint8 array [N, {self._n_genes}], "
-                f"not {codes.dtype} {list(codes.shape)}"
-            )
-            raise EngineError(msg)
-        n = len(codes)
+        session = self._here().session
+        check_shape(codes, self._n_genes)
+        n, space = len(codes), self._space
         if out is None:
             out = Outputs.empty(n, self._n_members, members=members)
-        elif len(out.mean) != n:
-            msg = f"out holds {len(out.mean)} rows, the batch has {n}"
-            raise EngineError(msg)
-        _run_chunks(process, codes, out, min(self._threads, -(-n // CHUNK_ROWS)))
+        else:
+            check_out(out, n, self._n_members)
+            out = out if type(out) is Outputs else Outputs(*out)
+        names = ["mean", "std"] if out.members is None else ["mean", "std", "members"]
+        outputs = out
+
+        # A thread that runs `work` holds on to the session and to all arrays.
+        def work(start: int) -> None:
+            stop = min(start + CHUNK_ROWS, n)
+            # A copy, since what is checked must be what is looked up, whoever writes meanwhile.
+            chunk = codes[start:stop].copy()
+            if space is not None and not in_range(chunk, space):
+                refuse_codes(chunk, space, first_row=start)
+            rows = outputs.rows(start, stop)
+            for target, result in zip(
+                rows, _run(session, names, chunk, self._source), strict=False
+            ):
+                if target is not None:
+                    target[...] = result
+
+        self._pool.run(work, range(0, n, CHUNK_ROWS), -(-n // CHUNK_ROWS))
         return out
 
     def close(self) -> None:
-        """Release the session and its threads."""
-        process, self._process = self._process, None
-        if process is not None and process.pool is not None and process.pid == os.getpid():
-            process.pool.shutdown()
+        """Release the session and its threads; calls on their way finish first."""
+        self._process = None
+        self._pool.close()
 
     def _open(self) -> _Process:
         options = onnxruntime.SessionOptions()
@@ -145,10 +167,7 @@ class OnnxRuntimeEngine:
                 f"{_one_line(error)}"
             )
             raise ArtifactError(msg) from error
-        # The calling thread works too, so the pool holds one thread less.
-        helpers = self._threads - 1
-        pool = ThreadPoolExecutor(helpers, thread_name_prefix="anb_onnx") if helpers else None
-        return _Process(os.getpid(), session, pool)
+        return _Process(os.getpid(), session)
 
     def _here(self) -> _Process:
         """State of this process, re-opened where the engine came here through a fork."""
@@ -165,68 +184,22 @@ class OnnxRuntimeEngine:
         return process
 
 
-def _run_chunks(process: _Process, codes: Codes, out: Outputs, workers: int) -> None:
-    """Fill `out` chunk by chunk, with `workers - 1` helpers beside the calling thread."""
-    names = ["mean", "std"] if out.members is None else ["mean", "std", "members"]
-    starts = iter(range(0, len(codes), CHUNK_ROWS))
-    if workers <= 1 or process.pool is None:
-        _work(process.session, names, codes, out, starts)
-        return
-    shared = _Shared(starts)
-    futures = []
-    # A pool that another thread's close() or the end of the interpreter shut down takes no more
-    # work; the calling thread then does it all.
-    with contextlib.suppress(RuntimeError):
-        for _ in range(workers - 1):
-            futures.append(process.pool.submit(_work, process.session, names, codes, out, shared))
+def _run(session: Any, names: list[str], chunk: Codes, source: str) -> list[Any]:
+    """Run a session on one chunk of rows; refuse what it answers where that cannot be right."""
     try:
-        _work(process.session, names, codes, out, shared)
-    finally:
-        # After Ctrl-C the helpers find no further chunk; then none of them still writes into
-        # `out` once the caller has it back.
-        shared.stop()
-        failures = [f.exception() for f in futures if not f.cancel()]
-    for failure in failures:
-        if failure is not None:
-            raise failure
-
-
-def _work(
-    session: Any, names: list[str], codes: Codes, out: Outputs, starts: Iterator[int]
-) -> None:
-    try:
-        for start in starts:
-            stop = min(start + CHUNK_ROWS, len(codes))
-            chunk = np.ascontiguousarray(codes[start:stop])
-            results = session.run(names, {_INPUT: chunk})
-            rows = out.rows(start, stop)
-            rows.mean[...] = results[0]
-            rows.std[...] = results[1]
-            if rows.members is not None:
-                rows.members[...] = results[2]
-    except BaseException:
-        if isinstance(starts, _Shared):
-            starts.stop()  # the other threads need not finish a batch that has failed
-        raise
-
-
-class _Shared:
-    """An iterator that several threads may draw from."""
-
-    def __init__(self, items: Iterator[int]) -> None:
-        self._items = items
-        self._lock = threading.Lock()
-
-    def __iter__(self) -> Iterator[int]:
-        return self
-
-    def __next__(self) -> int:
-        with self._lock:
-            return next(self._items)
-
-    def stop(self) -> None:
-        with self._lock:
-            self._items = iter(())
+        results = session.run(names, {_INPUT: chunk})
+    except Exception as error:  # onnxruntime's exceptions share no base class but this
+        msg = f"{source} cannot be run by onnxruntime {onnxruntime.__version__}: {_one_line(error)}"
+        raise ArtifactError(msg) from error
+    for name, result in zip(names, results, strict=True):
+        # NumPy would spread one row over all rows of the chunk.
+        if len(result) != len(chunk):
+            msg = (
+                f"{source} is not an anb_onnx artifact: for {len(chunk)} architectures its output "
+                f"{name!r} has {len(result)} rows"
+            )
+            raise ArtifactError(msg)
+    return list(results)
 
 
 def _check_required(metadata: Mapping[str, str], source: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.encoding import check_codes, codes_to_symbols, indices_to_codes
-from anb_onnx.engines.base import Codes, Outputs
+from anb_onnx._matrix import in_range, refuse_codes
+from anb_onnx.encoding import codes_to_symbols, indices_to_codes
+from anb_onnx.engines.base import Codes, Outputs, check_out, check_shape, is_array, refuse_input
+from anb_onnx.errors import EngineError
 from anb_onnx.tables import TableEnsemble
 
 #: Rows at a time, so that memory stays bounded and intermediates in the cache.
@@ -27,6 +29,7 @@ class ReferenceEngine:
 
     def __init__(self, ensemble: TableEnsemble) -> None:
         self._ensemble = ensemble
+        self._closed = False
 
     @property
     def n_genes(self) -> int:
@@ -42,13 +45,24 @@ class ReferenceEngine:
         self, codes: Codes, *, members: bool = False, out: Outputs | None = None
     ) -> Outputs:
         """Predict for codes, checking them; see `Engine.predict`."""
+        if self._closed:
+            msg = "the numpy engine is closed; load the surrogate again"
+            raise EngineError(msg)
         space = self._ensemble.space
-        check_codes(codes, space)
+        check_shape(codes, space.n_genes)
+        n = len(codes)
         if out is None:
-            out = Outputs.empty(len(codes), self.n_members, members=members)
-        for start in range(0, len(codes), _CHUNK_ROWS):
+            out = Outputs.empty(n, self.n_members, members=members)
+        else:
+            check_out(out, n, self.n_members)
+            out = out if type(out) is Outputs else Outputs(*out)
+        for start in range(0, n, _CHUNK_ROWS):
             rows = out.rows(start, start + _CHUNK_ROWS)
-            symbols = codes_to_symbols(codes[start : start + _CHUNK_ROWS], space)
+            # A copy, since what is checked must be what is looked up, whoever writes meanwhile.
+            chunk = codes[start : start + _CHUNK_ROWS].copy()
+            if not in_range(chunk, space):
+                refuse_codes(chunk, space, first_row=start)
+            symbols = codes_to_symbols(chunk, space)
             rows.mean[...], rows.std[...], found = self._ensemble.predict(symbols)
             if rows.members is not None:
                 rows.members[...] = found
@@ -58,8 +72,11 @@ class ReferenceEngine:
         self, indices: NDArray[np.int64], *, members: bool = False, out: Outputs | None = None
     ) -> Outputs:
         """Predict for indices, int64 [N], checking them."""
+        if not is_array(indices):
+            refuse_input("indices", "an int64 array [N]", indices)
         codes = indices_to_codes(indices, self._ensemble.space)
         return self.predict(codes, members=members, out=out)
 
     def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Let another `predict` be an `EngineError`; there is nothing to release."""
+        self._closed = True

@@ -10,10 +10,19 @@ from typing import Any
 
 from anb_export.files import sha256, to_json, write_atomically
 from anb_export.training import Training
-from anb_onnx._manifest import MANIFEST, SCHEMA, read_manifest, read_space
+from anb_onnx._json import loads
+from anb_onnx._manifest import (
+    MANIFEST,
+    SCHEMA,
+    check_card,
+    read_bytes,
+    read_manifest,
+    read_space,
+)
 from anb_onnx.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.tables import TableEnsemble
 
 #: Licence of the Accel-NASBench measurements, and of the artifacts made from them.
 LICENSE = "Apache-2.0"
@@ -72,42 +81,50 @@ def write_artifact(
     name : str
         The target; an entry of this name is replaced.
     card : mapping
-        As `describe` returns it.
+        As `describe` returns it: what the model's metadata holds, with ``tables`` if it has some.
     space : SearchSpace
         Space of the model's input.
 
     Raises
     ------
     AnbError
-        If a file cannot be written, or the manifest there is malformed, of another space, or lists
-        the file for another target.
+        If a file cannot be written, the manifest there is malformed or of another space, or `card`
+        says anything else than the model itself, so that `anb_onnx.load` would refuse it.
     """
     facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
     stand_in = path.with_name(f"{path.stem}.anb-export-new{path.suffix}")
     with _locked(path.parent):
         manifest = _read(path.parent, space)  # refuse before anything is written
-        targets = manifest["targets"]
-        for other, entry in targets.items():
-            if other != name and entry["file"] in (path.name, stand_in.name):
-                msg = (
-                    f"cannot write {path}: {MANIFEST} lists {entry['file']} for {other!r}; give "
-                    "another file name or folder"
-                )
-                raise ArtifactError(msg)
-        before = targets.get(name, facts)
-        if before["sha256"] != facts["sha256"]:
+        before = manifest["targets"]
+        # A file has one target: another one that it had goes with its content.
+        ours = (path.name, stand_in.name)
+        kept = {key: entry for key, entry in before.items() if entry["file"] not in ours}
+        manifest["targets"] = {**kept, name: {**card, **facts}}
+        manifest = loads(to_json(manifest))  # as it will be read: tuples become lists
+        _check(path, model, name, manifest)
+        after = {key: entry["sha256"] for key, entry in manifest["targets"].items()}
+        if any(after.get(key) != entry["sha256"] for key, entry in before.items()):
             # The folder's golden vectors hold the bits of the file that is replaced. A build
             # writes new ones at its end.
             manifest.pop("golden", None)
-            if before["file"] == path.name:
-                write_atomically(stand_in, model)
-                targets[name] = {**card, **facts, "file": stand_in.name}
-                _write(path.parent, manifest)
+        listed = {entry["sha256"] for entry in before.values() if entry["file"] == path.name}
+        if listed - {facts["sha256"]}:
+            write_atomically(stand_in, model)
+            entry = {**manifest["targets"][name], "file": stand_in.name}
+            _write(path.parent, {**manifest, "targets": {**manifest["targets"], name: entry}})
         write_atomically(path, model)
-        targets[name] = {**card, **facts}
         _write(path.parent, manifest)
         with contextlib.suppress(OSError):
             stand_in.unlink()
+
+
+def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> None:
+    """Refuse to list a model that the runtime would refuse to load."""
+    listed = {a.target.name: a for a in Catalog.of(path.parent, manifest).artifacts}[name]
+    source = f"{path.parent / MANIFEST}: target {name!r}"
+    check_card(model, listed.card, listed.space, source, str(path))
+    if "tables" in listed.card:
+        TableEnsemble.from_artifact(model, listed.card, listed.space, str(path))
 
 
 def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
@@ -189,7 +206,8 @@ def find_entry(path: Path) -> tuple[str, dict[str, Any]]:
 def _name_of(path: Path, manifest: Mapping[str, Any]) -> str:
     for name, entry in manifest["targets"].items():
         if entry.get("file") == path.name:
-            if entry.get("sha256") != sha256(path.read_bytes()):
+            model = read_bytes(path, mend="run `anb-export convert`")
+            if entry.get("sha256") != sha256(model):
                 msg = f"{path} is not the file that {MANIFEST} lists; run `anb-export convert`"
                 raise ArtifactError(msg)
             return str(name)

@@ -15,6 +15,7 @@ from anb_export.golden import golden_vectors
 from anb_export.manifest import describe, find_entry, update_entry, write_artifact
 from anb_export.table_form import build_table_model
 from anb_export.training import Training
+from small_artifact import metadata_of, onnx_bytes
 
 from anb_onnx.catalog import Catalog
 from anb_onnx.errors import ArtifactError
@@ -24,80 +25,94 @@ from anb_onnx.tables import TableEnsemble, pair_offsets
 
 
 @pytest.fixture
-def card(training: Training) -> dict[str, object]:
+def card(training: Training) -> dict[str, Any]:
     return describe(training, form="trees", versions={"onnx": "1"})
 
 
-def test_written_manifest_is_the_runtime_s(card: dict[str, object], tmp_path: Path) -> None:
-    write_artifact(tmp_path / "b.onnx", b"model b", "throughput_tpuv2", card)
-    write_artifact(tmp_path / "a.onnx", b"model a", "accuracy", card)
+def model_of(card: dict[str, Any], seed: int = 0) -> bytes:
+    """Return an ONNX file with this card; another one for each seed."""
+    return onnx_bytes(metadata_of(card), seed=seed)
+
+
+def of_target(card: dict[str, Any], target: str) -> dict[str, Any]:
+    """Return the card as that of another target."""
+    metric, _, device = target.partition("_")
+    return {**card, "metric": metric, "device": device or None}
+
+
+def test_written_manifest_is_the_runtime_s(card: dict[str, Any], tmp_path: Path) -> None:
+    other = of_target(card, "throughput_tpuv2")
+    write_artifact(tmp_path / "b.onnx", model_of(other), "throughput_tpuv2", other)
+    card = of_target(card, "accuracy")
+    write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card)
     catalog = Catalog.read(tmp_path)
     assert [artifact.target.name for artifact in catalog.artifacts] == [
         "accuracy",
         "throughput_tpuv2",
     ]
-    assert catalog.artifacts[0].read() == b"model a"
+    assert catalog.artifacts[0].read() == model_of(card)
     assert catalog.artifacts[0].space == MNASNET
-    assert catalog.artifacts[0].card["bytes"] == 7
+    assert catalog.artifacts[0].card["bytes"] == len(model_of(card))
     text = (tmp_path / "manifest.json").read_text()
     assert text == json.dumps(json.loads(text), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx", "manifest.json"]
 
 
-def test_rewriting_replaces_the_entry(card: dict[str, object], tmp_path: Path) -> None:
+def test_rewriting_replaces_the_entry(card: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
-    write_artifact(path, b"model", "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card)
     before = (tmp_path / "manifest.json").read_bytes()
     update_entry(path, lambda entry: {**entry, "verification": {"n": 1}})
     assert find_entry(path)[1]["verification"] == {"n": 1}
-    write_artifact(path, b"model", "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card)
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
 def test_golden_vectors_of_a_replaced_file_are_dropped(
-    card: dict[str, object], tmp_path: Path
+    card: dict[str, Any], tmp_path: Path
 ) -> None:
     """They would blame the engine for what is another model."""
     path = tmp_path / "a.onnx"
-    write_artifact(path, b"model", "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card)
     manifest.set_golden(tmp_path, lambda: {"file": "golden.bin"})
-    write_artifact(path, b"model", "accuracy", card)
-    write_artifact(tmp_path / "b.onnx", b"b", "train_time", card)
+    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(tmp_path / "b.onnx", model_of(card, 2), "train_time", card)
     assert "golden" in json.loads((tmp_path / "manifest.json").read_text())
-    write_artifact(path, b"other", "accuracy", card)
+    write_artifact(path, model_of(card, 1), "accuracy", card)
     assert "golden" not in json.loads((tmp_path / "manifest.json").read_text())
 
 
 def test_at_every_moment_the_folder_is_the_old_one_or_the_new(
-    card: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    card: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is killed between two files leaves one of the states seen here."""
-    path = tmp_path / "a.onnx"
-    write_artifact(path, b"old", "accuracy", card)
-    write_artifact(tmp_path / "b.onnx", b"other", "train_time", card)
+    path, other = tmp_path / "a.onnx", of_target(card, "macs")
+    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(tmp_path / "b.onnx", model_of(other), "macs", other)
     seen: list[bytes] = []
 
     def write(file: Path, content: bytes) -> None:
         write_atomically(file, content)
         first, second = Catalog.read(tmp_path).artifacts
-        assert second.read() == b"other"
+        assert second.read() == model_of(other)
         seen.append(first.read())
 
     monkeypatch.setattr(manifest, "write_atomically", write)
-    write_artifact(path, b"new", "accuracy", card)
-    assert seen == [b"old", b"new", b"new", b"new"]
+    new = model_of(card, 1)
+    write_artifact(path, new, "accuracy", card)
+    assert seen == [model_of(card), new, new, new]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.onnx", "b.onnx", "manifest.json"]
     assert find_entry(path)[1]["file"] == "a.onnx"
 
 
 @pytest.mark.parametrize("writes", range(5))
-@pytest.mark.parametrize("then", [b"new", b"another", b"old"])
+@pytest.mark.parametrize("then", [1, 2, 0], ids=["the same", "another", "the old one"])
 def test_running_again_brings_the_same_bytes(
-    card: dict[str, object],
+    card: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     writes: int,
-    then: bytes,
+    then: int,
 ) -> None:
     class Killed(Exception):
         pass
@@ -111,13 +126,13 @@ def test_running_again_brings_the_same_bytes(
         write_atomically(file, content)
 
     for folder in (tmp_path / "killed", tmp_path / "whole"):
-        write_artifact(folder / "a.onnx", b"old", "accuracy", card)
+        write_artifact(folder / "a.onnx", model_of(card), "accuracy", card)
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
         patch.setattr(manifest, "write_atomically", write)
         patch.setattr(Path, "unlink", lambda *_, **__: None)  # nor is this done
-        write_artifact(tmp_path / "killed/a.onnx", b"new", "accuracy", card)
+        write_artifact(tmp_path / "killed/a.onnx", model_of(card, 1), "accuracy", card)
     for folder in (tmp_path / "killed", tmp_path / "whole"):
-        write_artifact(folder / "a.onnx", then, "accuracy", card)
+        write_artifact(folder / "a.onnx", model_of(card, then), "accuracy", card)
     killed, whole = (
         {file.name: file.read_bytes() for file in folder.iterdir()}
         for folder in (tmp_path / "killed", tmp_path / "whole")
@@ -125,19 +140,22 @@ def test_running_again_brings_the_same_bytes(
     assert killed == whole
 
 
-def test_a_file_of_another_target_is_not_replaced(card: dict[str, object], tmp_path: Path) -> None:
-    path = tmp_path / "a.onnx"
-    write_artifact(path, b"model", "accuracy", card)
-    with pytest.raises(ArtifactError, match=r"lists a\.onnx for 'accuracy'; give another file"):
-        write_artifact(path, b"other", "train_time", card)
-    assert Catalog.read(tmp_path).artifacts[0].read() == b"model"
+def test_a_file_that_gets_another_target_loses_the_former(
+    card: dict[str, Any], tmp_path: Path
+) -> None:
+    path, other = tmp_path / "a.onnx", of_target(card, "macs")
+    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(path, model_of(other), "macs", other)
+    (found,) = Catalog.read(tmp_path).artifacts
+    assert (found.target.name, found.read()) == ("macs", model_of(other))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.onnx", "manifest.json"]
 
 
-def test_only_the_listed_file_is_updated(card: dict[str, object], tmp_path: Path) -> None:
+def test_only_the_listed_file_is_updated(card: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         find_entry(path)
-    write_artifact(path, b"model", "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card)
     with pytest.raises(ArtifactError, match=r"does not list b\.onnx"):
         find_entry(tmp_path / "b.onnx")
     path.write_bytes(b"changed")
@@ -149,23 +167,23 @@ def test_only_the_listed_file_is_updated(card: dict[str, object], tmp_path: Path
     "text", ["", "[]", '{"schema": 2}', '{"schema": 1, "search_space": {}, "targets": {}}']
 )
 def test_damaged_manifests_are_not_overwritten(
-    card: dict[str, object], tmp_path: Path, text: str
+    card: dict[str, Any], tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
-        write_artifact(tmp_path / "a.onnx", b"model", "accuracy", card)
+        write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card)
     assert (tmp_path / "manifest.json").read_text() == text
     assert not (tmp_path / "a.onnx").exists()
 
 
-def test_one_search_space_per_folder(card: dict[str, object], tmp_path: Path) -> None:
-    write_artifact(tmp_path / "a.onnx", b"model", "accuracy", card)
+def test_one_search_space_per_folder(card: dict[str, Any], tmp_path: Path) -> None:
+    write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card)
     other = SearchSpace("tiny", (Block("b", (Gene("g", (1, 2)),)),))
     with pytest.raises(ArtifactError, match="of the space 'mnasnet', not of 'tiny'"):
-        write_artifact(tmp_path / "t.onnx", b"model", "macs", card, space=other)
+        write_artifact(tmp_path / "t.onnx", model_of(card), "macs", card, space=other)
 
 
-def tables(card: dict[str, object], target: str) -> tuple[bytes, dict[str, Any]]:
+def tables(card: dict[str, Any], target: str) -> tuple[bytes, dict[str, Any]]:
     """Return a file with arbitrary tables, and its card."""
     rng = np.random.default_rng(len(target))
     shape = (pair_offsets(MNASNET)[-1], 1)
@@ -189,7 +207,7 @@ def check_golden(folder: Path, targets: set[str]) -> None:
 
 @pytest.mark.parametrize("locked", [True, False])
 def test_a_build_that_comes_in_between_is_not_lost(
-    card: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: bool
+    card: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: bool
 ) -> None:
     """Between another build's reading of the manifest and its writing of the golden vectors."""
     pytest.importorskip("fcntl", reason="there is no lock on Windows")
@@ -223,7 +241,7 @@ def test_a_build_that_comes_in_between_is_not_lost(
             check_golden(tmp_path, {"macs", "params"})
 
 
-def test_builds_at_once(card: dict[str, object], tmp_path: Path) -> None:
+def test_builds_at_once(card: dict[str, Any], tmp_path: Path) -> None:
     targets = ("accuracy", "train_time", "macs", "params")
     pytest.importorskip("fcntl", reason="there is no lock on Windows")
     files = {target: tables(card, target) for target in targets}

@@ -1,0 +1,286 @@
+"""Threads that share out a batch: whatever ends it, nobody is at work on it any more."""
+
+import gc
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anb_onnx.engines import _pool
+from anb_onnx.engines._pool import WorkerPool
+from anb_onnx.engines._shelter import Gate, sheltered
+
+
+def test_a_pool_hands_on_errors_and_goes_on() -> None:
+    pool = WorkerPool(3)
+
+    def work(part: int) -> None:
+        done.append(part)
+        if part == 5:
+            raise KeyError(part)
+
+    done: list[int] = []
+    with pytest.raises(KeyError):
+        pool.run(work, range(100_000), 3)
+    assert len(done) < 100_000
+    done.clear()
+    pool.run(work, range(5), 3)
+    assert sorted(done) == list(range(5))
+    pool.close()
+    pool.run(work, range(5), 3)
+    assert pool.closed
+
+
+def test_an_error_of_a_helper_reaches_the_caller() -> None:
+    caller = threading.get_ident()
+    met = threading.Event()
+
+    def work(part: int) -> None:
+        if threading.get_ident() == caller:
+            assert met.wait(30)  # until a helper has failed
+        else:
+            met.set()
+            raise KeyError(part)
+
+    with pytest.raises(KeyError):
+        WorkerPool(2).run(work, range(2), 2)
+
+
+def test_an_error_in_the_parts_reaches_the_caller() -> None:
+    def parts() -> Iterator[int]:
+        yield from range(3)
+        raise LookupError
+
+    done: list[int] = []
+    with pytest.raises(LookupError):
+        WorkerPool(3).run(done.append, parts(), 3)
+    assert sorted(done) == [0, 1, 2]
+
+
+def test_parts_are_shared_by_all_threads() -> None:
+    barrier = threading.Barrier(4)
+    found: list[int] = []
+
+    def work(part: int) -> None:
+        found.append(threading.get_ident())
+        barrier.wait(30)  # goes on only once four threads are at a part each
+
+    WorkerPool(4).run(work, range(4), 4)
+    assert len(set(found)) == 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_without_threads_the_caller_does_it_all(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(_pool._thread, "start_new_thread", refuse)
+    pool = WorkerPool(4)
+    for _ in range(3):
+        done: list[int] = []
+        pool.run(done.append, range(100), 4)
+        assert sorted(done) == list(range(100))
+        assert sheltered(lambda: 7) == 7
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="counts threads through /proc/self/task"
+)
+@pytest.mark.parametrize("end", ["pool.close()", "del pool", "pool._crew = None"])
+def test_helpers_end_with_their_pool(end: str) -> None:
+    # In a process of its own, where no thread of another test is about to end.
+    code = f"""
+import os, threading
+from anb_onnx.engines._pool import WorkerPool
+def count():
+    return len(os.listdir("/proc/self/task"))
+before, barrier, pool = count(), threading.Barrier(5), WorkerPool(5)
+pool.run(lambda part: barrier.wait(30), range(5), 5)
+assert count() == before + 4, (before, count())
+{end}
+while count() > before:
+    threading.Event().wait(0.001)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_batch_keeps_nothing_once_it_is_done() -> None:
+    pool = WorkerPool(3)
+    array = np.zeros(10)
+    known = weakref.ref(array)
+
+    def work(part: int, array: Any = array) -> None:
+        array[part] = part
+
+    pool.run(work, range(10), 3)
+    # The helpers may still be about to find that there is nothing left to do.
+    barrier = threading.Barrier(3)
+    pool.run(lambda part: barrier.wait(30), range(3), 3)
+    del array, work
+    gc.collect()
+    assert known() is None
+
+
+def test_a_gate_is_shut_for_ever_and_only_once_all_have_left() -> None:
+    gate = Gate()
+    assert gate.enter()
+    assert gate.enter()
+    order: list[str] = []
+
+    def shut() -> None:
+        gate.shut()
+        order.append("shut")
+
+    thread = threading.Thread(target=shut)
+    thread.start()
+    gate.leave()
+    order.append("one left")
+    gate.leave()
+    thread.join(30)
+    assert order == ["one left", "shut"]
+    assert not gate.enter()
+    assert not gate.enter()
+
+
+def test_sheltered_hands_on_results_and_errors() -> None:
+    assert sheltered(threading.get_ident) != threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        sheltered(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    found: list[int] = []
+
+    def elsewhere() -> None:
+        found.append(threading.get_ident() - sheltered(threading.get_ident))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(30)
+    assert found == [0]  # signals do not reach it anyway
+
+
+class Interrupted(Exception):
+    """What the signal handler of these tests raises."""
+
+
+needs_signals = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="this system has no interval timers"
+)
+# A signal that comes while Python runs a callback of a weak reference is reported, not raised.
+in_callbacks = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+class Interrupts:
+    """An interval timer whose signals raise `Interrupted`, as Ctrl-C raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.armed = False
+        self._old = signal.signal(signal.SIGALRM, self._handle)
+
+    def set(self, first: float, again: float = 0.0) -> None:
+        self.armed = True
+        signal.setitimer(signal.ITIMER_REAL, first, again)
+
+    def end(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._old)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.armed:  # a signal may be late: it may have gone to another thread
+            raise Interrupted
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    timer = Interrupts()
+    yield timer
+    timer.end()
+
+
+class Watch:
+    """Work that notices who is still at it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.at_work = 0
+        self.over = self.late = False
+
+    def work(self, part: int) -> None:
+        with self.lock:
+            self.at_work += 1
+        sum(range(20))
+        with self.lock:
+            self.at_work -= 1
+            self.late = self.late or self.over
+
+
+@needs_signals
+@in_callbacks
+@pytest.mark.parametrize("again", [0.0, 2e-5], ids=["once", "again and again"])
+def test_no_helper_works_on_after_an_interrupt(interrupts: Interrupts, again: float) -> None:
+    pool = WorkerPool(4)
+    interrupted = 0
+    for k in range(1_000):
+        watch = Watch()
+        try:
+            try:
+                # From the first microsecond on, and again while the first is handled.
+                interrupts.set(1e-6 * (1 + k % 400), again)
+                pool.run(watch.work, range(60), 4)
+            finally:
+                watch.over = True
+                interrupts.armed = False
+        except Interrupted:
+            interrupted += 1
+        # The caller's own part may have been interrupted, and count for ever.
+        assert watch.at_work <= 1
+        assert not watch.late
+    assert interrupted > 50
+    interrupts.end()
+    done: list[int] = []
+    pool.run(done.append, range(1000), 4)
+    assert sorted(done) == list(range(1000))
+
+
+@needs_signals
+@in_callbacks
+def test_what_is_sheltered_is_done_or_not_begun(interrupts: Interrupts) -> None:
+    begun, ended = [0], [0]
+
+    def function() -> None:
+        begun[0] += 1
+        sum(range(1000))
+        ended[0] += 1
+
+    interrupted = 0
+    for k in range(1_000):
+        try:
+            try:
+                interrupts.set(1e-6 * (1 + k % 300))
+                sheltered(function)
+            finally:
+                interrupts.armed = False
+        except Interrupted:
+            interrupted += 1
+        assert begun == ended
+    assert interrupted > 50
+
+
+def test_a_process_ends_although_helpers_wait() -> None:
+    code = (
+        "from anb_onnx.engines._pool import WorkerPool\n"
+        "pool = WorkerPool(8)\n"
+        "pool.run(lambda part: None, range(1000), 8)\n"
+        "print('done')"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (run.stdout, run.stderr) == ("done\n", "")
