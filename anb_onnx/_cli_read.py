@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import ast
-import csv
+import errno
 import io
-import json
-import sys
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from anb_onnx._cli_tables import from_csv, from_parquet
+from anb_onnx._files import FileError
+from anb_onnx._input import check_rows, read_text
+from anb_onnx._json import JsonError, loads
+from anb_onnx._lists import LISTS
 from anb_onnx._show import show
 from anb_onnx.architecture import Architecture, efficientnet_b0
-from anb_onnx.encoding import from_table
 from anb_onnx.errors import AnbError, ArchitectureError
-from anb_onnx.space import Gene, SearchSpace
+from anb_onnx.space import SearchSpace
 
 Codes = npt.NDArray[np.uint8]
 
@@ -28,8 +31,7 @@ NAMED: dict[str, Callable[[], Architecture]] = {"efficientnet-b0": efficientnet_
 FORMATS = ("json", "csv", "parquet")
 
 _SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
-_LISTS = ("expansion", "kernel", "layers", "se")
-_BOOLEANS = {"true": True, "false": False}
+_WORDS = {None: "null", True: "true", False: "false"}
 
 
 def parse_architecture(text: str, space: SearchSpace) -> Codes:
@@ -40,17 +42,42 @@ def parse_architecture(text: str, space: SearchSpace) -> Codes:
     """
     stripped = text.strip()
     try:
-        value = _loads(stripped)
-    except ValueError:
-        try:
-            value = ast.literal_eval(stripped)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = loads(stripped)
+    except JsonError as error:
+        value = _python(stripped)
+        if value is None:
+            if stripped.startswith(("{", "[")):
+                msg = f"{show(stripped)} is no architecture ({error})"
+                raise ArchitectureError(msg) from error
             value = stripped
     return _rows([_from_json(value, space)], space)
 
 
+def _python(text: str) -> Any:
+    """Return the value of a list, tuple or dict as Python writes it; None for anything else."""
+    if not text.startswith(("[", "(", "{")):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd literals, on standard error
+            tree = ast.parse(text, mode="eval")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                keys = [key and ast.dump(key) for key in node.keys]
+                if len(set(keys)) < len(keys):
+                    return None  # Python takes the last of two equal keys
+        return ast.literal_eval(tree)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
 def read_architectures(
-    path: str, space: SearchSpace, *, file_format: str | None = None, ignore_extra: bool = False
+    path: str,
+    space: SearchSpace,
+    *,
+    file_format: str | None = None,
+    ignore_extra: bool = False,
+    index_column: str | None = None,
 ) -> Codes:
     """Codes [N, genes] of the architectures in a file, "-" for standard input.
 
@@ -69,27 +96,37 @@ def read_architectures(
         file_format = _SUFFIXES[suffix]
     try:
         if file_format == "parquet":
-            return _from_parquet(path, space, ignore_extra)
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+            return from_parquet(path, space, ignore_extra, index_column)
+        raw = read_text(path)
         text = raw.decode("utf-8-sig")
         if file_format is None:
             file_format = "json" if _looks_like_json(text) else "csv"
         if file_format == "json":
             return _from_json_text(text, space)
-        return _from_csv(text, space, ignore_extra)
+        del text  # CSV is decoded line by line
+        return from_csv(raw, space, ignore_extra, index_column)
     except OSError as error:
-        msg = f"{source} cannot be read ({error.strerror or error})"
+        reason = "it is closed" if error.errno == errno.EBADF else error.strerror or error
+        msg = f"{source} cannot be read ({reason})"
         raise ArchitectureError(msg) from error
     except UnicodeDecodeError as error:
         msg = f"{source} is not UTF-8 text ({error.reason} at byte {error.start})"
         raise ArchitectureError(msg) from error
+    except FileError:
+        raise  # names the file itself
     except AnbError as error:
         msg = f"{source}: {error}"
+        raise ArchitectureError(msg) from error
+    except ValueError as error:  # NUL in the path, which Python refuses so
+        msg = f"{show(path)} cannot be read ({error})"
         raise ArchitectureError(msg) from error
 
 
 def _rows(architectures: Iterable[Architecture], space: SearchSpace) -> Codes:
-    data = b"".join(bytes(a.codes) for a in architectures)
+    data = bytearray()
+    for number, architecture in enumerate(architectures, start=1):
+        check_rows(number)
+        data += bytes(architecture.codes)
     return np.frombuffer(data, np.uint8).reshape(-1, space.n_genes)
 
 
@@ -100,15 +137,16 @@ def _from_json(value: Any, space: SearchSpace) -> Architecture:
     if isinstance(value, int) and not isinstance(value, bool):
         return Architecture.from_index(value, space=space)
     if isinstance(value, dict):
-        if value.keys() == set(_LISTS):
+        if value.keys() == LISTS.keys():
             return Architecture(**value, space=space)
         return Architecture.from_values(value, space=space)
     if _is_four_lists(value):
         return Architecture(*value, space=space)
+    shown = _WORDS[value] if value is None or isinstance(value, bool) else show(value)
     msg = (
-        f"{show(value)} is no architecture; give {', '.join(NAMED)}, an index from 0 to "
+        f"{shown} is no architecture; give {', '.join(NAMED)}, an index from 0 to "
         f"{space.size - 1}, a JSON object of the {space.n_genes} genes, or four lists "
-        f"[{', '.join(_LISTS)}]"
+        f"[{', '.join(LISTS)}]"
     )
     raise ArchitectureError(msg)
 
@@ -116,39 +154,26 @@ def _from_json(value: Any, space: SearchSpace) -> Architecture:
 def _is_four_lists(value: Any) -> bool:
     return (
         isinstance(value, (list, tuple))
-        and len(value) == len(_LISTS)
+        and len(value) == len(LISTS)
         and all(isinstance(v, (list, tuple)) for v in value)
         and not any(isinstance(item, (list, tuple, dict)) for v in value for item in v)
     )
 
 
-def _loads(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
-    except RecursionError as error:
-        msg = "nested too deeply"
-        raise ValueError(msg) from error
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        msg = f"the key {show(twice)} occurs twice in a JSON object"
-        raise ArchitectureError(msg)
-    return found
-
-
 def _looks_like_json(text: str) -> bool:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if first.lstrip()[:1] in ("{", "["):
+    first = next((line for line in _lines(text) if line.strip()), "").strip()
+    if first[:1] in ("{", "["):
         return True
     try:
-        json.loads(first)
-    except ValueError:
+        loads(first)
+    except JsonError:
         return False
     return True
+
+
+def _lines(text: str) -> Iterable[str]:
+    """Lines that end in LF, CR LF or CR; `str.splitlines` knows further ends."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8", newline=None)
 
 
 def _from_json_text(text: str, space: SearchSpace) -> Codes:
@@ -156,137 +181,36 @@ def _from_json_text(text: str, space: SearchSpace) -> Codes:
     if not text.strip():
         msg = "no JSON in it"
         raise ArchitectureError(msg)
-    where = "item"
     try:
-        value = _loads(text)
-        single = not isinstance(value, list) or _is_four_lists(value)
-        items = [value] if single else value
-    except AnbError:
-        raise
-    except ValueError as whole:
-        where = "line"
-        lines = text.splitlines()
-        try:
-            items = [_loads(line) if line.strip() else None for line in lines]
-        except AnbError:
-            raise
-        except ValueError:
-            # More than one line starts a document: then it is the first error that tells.
-            msg = f"not valid JSON, neither whole nor line by line ({whole})"
-            raise ArchitectureError(msg) from whole
-    architectures = []
-    for number, item in enumerate(items, start=1):
-        if item is None and where == "line":
+        value = loads(text)
+    except JsonError as whole:
+        return _rows(_from_json_lines(text, space, whole), space)
+    single = not isinstance(value, list) or _is_four_lists(value)
+    items = enumerate([value] if single else value, start=1)
+    return _rows((_placed(f"item {number}", item, space) for number, item in items), space)
+
+
+def _from_json_lines(text: str, space: SearchSpace, whole: JsonError) -> Iterable[Architecture]:
+    first = True
+    for number, line in enumerate(_lines(text), start=1):
+        if not line.strip():
             continue
         try:
-            architectures.append(_from_json(item, space))
-        except ArchitectureError as error:
-            msg = f"{where} {number}: {error}"
+            value = loads(line)
+        except JsonError as error:
+            # The first line of a document that goes on is no value: then it is the error of the
+            # whole that tells.
+            msg = f"line {number}: not valid JSON ({error})"
+            if first:
+                msg = f"not valid JSON, neither whole nor line by line ({whole})"
             raise ArchitectureError(msg) from error
-    return _rows(architectures, space)
+        first = False
+        yield _placed(f"line {number}", value, space)
 
 
-def _columns(names: Sequence[str], space: SearchSpace, ignore_extra: bool) -> list[str]:
-    """Columns to read: those of the genes, or that of the index."""
-    wanted = list(space.gene_names)
-    if not set(wanted) & set(names) and "index" in names:
-        wanted = ["index"]
-    missing = [name for name in wanted if name not in names]
-    twice = [name for name in wanted if list(names).count(name) > 1]
-    extra = [name for name in names if name not in wanted]
-    if missing:
-        msg = (
-            f"column {missing[0]!r} is missing; needed are the {space.n_genes} genes "
-            f"({space.gene_names[0]} ... {space.gene_names[-1]}) or one column 'index'"
-        )
-    elif twice:
-        msg = f"column {twice[0]!r} occurs twice"
-    elif extra and not ignore_extra:
-        msg = f"unknown column {show(extra[0])}; --ignore-extra passes over such columns"
-    else:
-        return wanted
-    raise ArchitectureError(msg)
-
-
-def _from_csv(text: str, space: SearchSpace, ignore_extra: bool) -> Codes:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _placed(where: str, value: Any, space: SearchSpace) -> Architecture:
     try:
-        header = [name.strip() for name in next(reader, [])]
-        wanted = _columns(header, space, ignore_extra)
-        places = [header.index(name) for name in wanted]
-        # Remembering each spelling that occurred makes a cell one look-up.
-        known: list[dict[str, int]] = [{} for _ in wanted]
-        codes = bytearray()
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(header):
-                msg = f"line {reader.line_num}: {len(row)} cells, the header has {len(header)}"
-                raise ArchitectureError(msg)
-            try:
-                if wanted == ["index"]:
-                    codes += bytes(
-                        Architecture.from_index(_index(row[places[0]]), space=space).codes
-                    )
-                    continue
-                for gene, place, cells in zip(space.genes, places, known, strict=True):
-                    code = cells.get(row[place])
-                    if code is None:
-                        code = cells[row[place]] = _code(gene, row[place])
-                    codes.append(code)
-            except ArchitectureError as error:
-                msg = f"line {reader.line_num}: {error}"
-                raise ArchitectureError(msg) from error
-    except csv.Error as error:
-        msg = f"line {reader.line_num}: not valid CSV ({error})"
+        return _from_json(value, space)
+    except ArchitectureError as error:
+        msg = f"{where}: {error}"
         raise ArchitectureError(msg) from error
-    return np.frombuffer(bytes(codes), np.uint8).reshape(-1, space.n_genes)
-
-
-def _index(cell: str) -> int:
-    try:
-        return int(cell)
-    except ValueError:
-        msg = f"column 'index': {show(cell)} is not an integer"
-        raise ArchitectureError(msg) from None
-
-
-def _code(gene: Gene, cell: str) -> int:
-    """Code of a cell's text: 6 and 6.0 (pandas writes either), True and true."""
-    text = cell.strip()
-    value: object = text
-    if gene.kind == "bool":
-        value = _BOOLEANS.get(text.lower(), text)
-    elif gene.kind == "int":
-        try:
-            value = float(text)
-        except ValueError:
-            value = text
-    code = gene.find(value)
-    if code < 0:
-        msg = f"gene {gene.name!r}: {show(cell)} is not allowed; choose from {gene.allowed}"
-        raise ArchitectureError(msg)
-    return code
-
-
-def _from_parquet(path: str, space: SearchSpace, ignore_extra: bool) -> Codes:
-    if path == "-":
-        msg = "Parquet is read from files only; save it and give its path"
-        raise ArchitectureError(msg)
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        msg = "reading Parquet needs pyarrow: pip install 'anb-onnx[parquet]'"
-        raise ArchitectureError(msg) from error
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        wanted = _columns(file.schema_arrow.names, space, ignore_extra)
-        table = file.read(columns=wanted)
-    except pyarrow.ArrowException as error:
-        msg = f"not readable as Parquet ({' '.join(str(error).split())})"
-        raise ArchitectureError(msg) from error
-    if wanted != ["index"]:
-        return from_table(table, space)
-    cells = table.column("index").to_pylist()
-    return _rows((_from_json(cell, space) for cell in cells), space)

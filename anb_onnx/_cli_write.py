@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from anb_onnx._cli_read import NAMED
 from anb_onnx._output import open_output
+from anb_onnx._show import printable
 from anb_onnx.architecture import Architecture
 from anb_onnx.encoding import codes_to_indices
 from anb_onnx.prediction import Prediction
@@ -22,6 +24,9 @@ from anb_onnx.space import SearchSpace
 
 Codes = npt.NDArray[np.uint8]
 Predictions = Mapping[str, Prediction[Any]]
+
+#: Returns, each time anew, blocks of codes and what the targets are for them; at least one block.
+Answers = Callable[[], Iterator[tuple[Codes, Predictions]]]
 
 
 @contextlib.contextmanager
@@ -36,81 +41,87 @@ def open_text(path: str | None) -> Iterator[TextIO]:
         stream.detach()  # flushes; `file` is closed by who opened it
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> str:
-    """Align columns by spaces, those named in `numbers` to the right."""
-    lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    text = []
-    for line in lines:
+def write_aligned(
+    stream: TextIO,
+    header: Sequence[str],
+    rows: Callable[[], Iterable[Sequence[str]]],
+    numbers: Sequence[str],
+) -> None:
+    """Write columns aligned by spaces, those named in `numbers` to the right.
+
+    `rows` is called twice, for the widths and for the text: the rows are never all in memory.
+    """
+    widths = [len(printable(name)) for name in header]
+    for line in rows():
+        widths = [max(w, len(printable(c))) for w, c in zip(widths, line, strict=True)]
+    for line in itertools.chain([header], rows()):
         cells = (
-            cell.rjust(width) if name in numbers else cell.ljust(width)
+            printable(cell).rjust(width) if name in numbers else printable(cell).ljust(width)
             for cell, width, name in zip(line, widths, header, strict=True)
         )
-        text.append("  ".join(cells).rstrip() + "\n")
-    return "".join(text)
+        stream.write("  ".join(cells).rstrip() + "\n")
 
 
-def write_table(stream: TextIO, codes: Codes, results: Predictions, space: SearchSpace) -> None:
+def write_table(stream: TextIO, answers: Answers, space: SearchSpace) -> None:
     """Write one line per architecture and target."""
-    n_members = max((len(m[0]) for m in _members(results).values() if len(m)), default=0)
+    _, first = next(answers())
+    n_members = max((m.shape[1] for m in _members(first).values()), default=0)
     extra = [f"member_{i}" for i in range(n_members)]
+
+    def rows() -> Iterator[Sequence[str]]:
+        for codes, results in answers():
+            columns = {name: (_text(p.mean), _text(p.std)) for name, p in results.items()}
+            members = {name: _text(m) for name, m in _members(results).items()}
+            for row, label in enumerate(_labels(codes, space)):
+                for name, (mean, std) in columns.items():
+                    cells = list(members[name][row]) if name in members else []
+                    cells += [""] * (len(extra) - len(cells))
+                    yield [label, name, mean[row], std[row], results[name].unit, *cells]
+
     header = ["architecture", "target", "mean", "std", "unit", *extra]
-    columns = {name: (_text(p.mean), _text(p.std)) for name, p in results.items()}
-    members = {name: _text(m) for name, m in _members(results).items()}
-    rows = []
-    for row, label in enumerate(_labels(codes, space)):
-        for name, (mean, std) in columns.items():
-            cells = list(members[name][row]) if name in members else []
-            cells += [""] * (len(extra) - len(cells))
-            rows.append([label, name, mean[row], std[row], results[name].unit, *cells])
-    stream.write(table(header, rows, ["mean", "std", *extra]))
+    write_aligned(stream, header, rows, ["mean", "std", *extra])
 
 
-def write_csv(stream: TextIO, codes: Codes, results: Predictions, space: SearchSpace) -> None:
+def write_csv(stream: TextIO, answers: Answers, space: SearchSpace) -> None:
     """Write one line per architecture: index, then mean, std and members of each target."""
-    header = ["index"]
-    columns: list[Sequence[str]] = [codes_to_indices(codes, space).astype(str).tolist()]
-    members = _members(results)
-    for name, prediction in results.items():
-        header += [f"{name}_mean", f"{name}_std"]
-        columns += [_text(prediction.mean), _text(prediction.std)]
-        if name in members:
-            header += [f"{name}_member_{i}" for i in range(members[name].shape[1])]
-            columns += _text(members[name].T)
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(zip(*columns, strict=True))
+    for number, (codes, results) in enumerate(answers()):
+        header = ["index"]
+        columns: list[Sequence[str]] = [codes_to_indices(codes, space).astype(str).tolist()]
+        members = _members(results)
+        for name, prediction in results.items():
+            title = printable(name)
+            header += [f"{title}_mean", f"{title}_std"]
+            columns += [_text(prediction.mean), _text(prediction.std)]
+            if name in members:
+                header += [f"{title}_member_{i}" for i in range(members[name].shape[1])]
+                columns += _text(members[name].T)
+        if number == 0:
+            writer.writerow(header)
+        writer.writerows(zip(*columns, strict=True))
 
 
-def write_json(stream: TextIO, codes: Codes, results: Predictions, space: SearchSpace) -> None:
+def write_json(stream: TextIO, answers: Answers, space: SearchSpace) -> None:
     """Write an array with one object per architecture."""
+    write_array(stream, (item for block in answers() for item in _objects(*block, space)))
+
+
+def _objects(codes: Codes, results: Predictions, space: SearchSpace) -> Iterator[dict[str, Any]]:
     columns = {name: (_text(p.mean), _text(p.std)) for name, p in results.items()}
     members = {name: _text(m) for name, m in _members(results).items()}
-    write_array(
-        stream,
-        (
-            {
-                "index": int(index),
-                "architecture": Architecture.from_codes(row, space=space).to_values(),
-                "predictions": {
-                    name: {
-                        "mean": float(mean[i]),
-                        "std": float(std[i]),
-                        "unit": results[name].unit,
-                        **(
-                            {"members": [float(m) for m in members[name][i]]}
-                            if name in members
-                            else {}
-                        ),
-                    }
-                    for name, (mean, std) in columns.items()
-                },
-            }
-            for i, (index, row) in enumerate(
-                zip(codes_to_indices(codes, space), codes.tolist(), strict=True)
-            )
-        ),
-    )
+    indices = codes_to_indices(codes, space).tolist()
+    for i, (index, row) in enumerate(zip(indices, codes.tolist(), strict=True)):
+        predictions: dict[str, dict[str, Any]] = {
+            name: {"mean": float(mean[i]), "std": float(std[i]), "unit": results[name].unit}
+            for name, (mean, std) in columns.items()
+        }
+        for name, found in members.items():
+            predictions[name]["members"] = [float(m) for m in found[i]]
+        yield {
+            "index": index,
+            "architecture": Architecture.from_codes(row, space=space).to_values(),
+            "predictions": predictions,
+        }
 
 
 def write_array(stream: TextIO, items: Iterator[Any]) -> None:
@@ -124,9 +135,9 @@ def write_array(stream: TextIO, items: Iterator[Any]) -> None:
 
 def write_card(stream: TextIO, name: str, card: Mapping[str, Any]) -> None:
     """Write a model card, one line per fact."""
-    lines = list(_flat(card))
+    lines = [(printable(key), printable(value)) for key, value in _flat(card)]
     width = max((len(key) for key, _ in lines), default=0)
-    stream.write(f"{name}\n")
+    stream.write(f"{printable(name)}\n")
     stream.writelines(f"  {key.ljust(width)}  {value}\n" for key, value in lines)
 
 

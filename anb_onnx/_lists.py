@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from anb_onnx._json import JsonError, loads
 from anb_onnx._show import show
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.space import SearchSpace
@@ -18,11 +18,12 @@ LISTS = {"expansion": "e", "kernel": "k", "layers": "l", "se": "se"}
 
 def values_of_json(text: str | bytes, space: SearchSpace) -> dict[str, Any]:
     """Return the values of the genes from a JSON object of these, or of the four lists."""
+    if not isinstance(text, (str, bytes, bytearray)):
+        msg = f"the JSON of an architecture is a str or bytes, not {show(text)}"
+        raise ArchitectureError(msg)
     try:
-        data = json.loads(text, object_pairs_hook=_unique)
-    except ArchitectureError:
-        raise
-    except (ValueError, TypeError, RecursionError) as error:
+        data = loads(text if isinstance(text, str) else bytes(text))
+    except JsonError as error:
         msg = f"this is not the JSON of an architecture: {error}"
         raise ArchitectureError(msg) from error
     if not isinstance(data, dict):
@@ -33,17 +34,6 @@ def values_of_json(text: str | bytes, space: SearchSpace) -> dict[str, Any]:
             msg = f"expected the keys {', '.join(LISTS)}; got {', '.join(map(show, data))}"
             raise ArchitectureError(msg)
         return values_of_lists(data, space)
-    return data
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a dict; refuse a key that occurs twice."""
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        msg = f"the key {show(twice)} occurs twice in the JSON of an architecture"
-        raise ArchitectureError(msg)
     return data
 
 

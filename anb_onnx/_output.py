@@ -15,7 +15,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -76,7 +75,7 @@ def open_output(
     """
     _check_name(path)
     try:
-        where = _follow(Path(path))
+        where = follow(Path(path))
         if isinstance(where, int):
             if not through:
                 raise OSError(errno.EINVAL, "it is no file, but an open descriptor")
@@ -158,7 +157,7 @@ def remove_abandoned(target: Path) -> None:
 
 def temporary_of(target: Path) -> Path:
     """Return a new name for a temporary file of `target`, beside it."""
-    return target.with_name(f".{_stem(target)}.{secrets.token_hex(4)}.tmp")
+    return target.with_name(f".{_stem(target)}.{os.urandom(4).hex()}.tmp")
 
 
 def _check_name(path: str | os.PathLike[str]) -> None:
@@ -169,6 +168,9 @@ def _check_name(path: str | os.PathLike[str]) -> None:
         # NUL, half a surrogate pair, no path at all.
         msg = f"cannot write {show(path)} ({error})"
         raise OutputError(msg) from error
+    if os.fsdecode(path).endswith(("/", os.sep)):  # which pathlib drops
+        msg = f"cannot write {path} (it is the name of a folder)"
+        raise OutputError(msg)
 
 
 def _stem(target: Path) -> str:
@@ -176,7 +178,7 @@ def _stem(target: Path) -> str:
     return target.name if len(name) <= _MAX_STEM else hashlib.sha256(name).hexdigest()
 
 
-def _follow(path: Path) -> Path | int:
+def follow(path: Path) -> Path | int:
     """Return the file that links lead to, there or not; or a descriptor of this process.
 
     What stands in /proc/self/fd looks like a link with a path, but following it would replace the
@@ -184,11 +186,10 @@ def _follow(path: Path) -> Path | int:
     """
     for _ in range(_MAX_LINKS):
         folder = Path(os.path.realpath(path.parent))
-        if _DESCRIPTORS.fullmatch(str(folder)) and path.name.isdecimal():
+        if _DESCRIPTORS.fullmatch(str(folder)) and re.fullmatch("[0-9]{1,9}", path.name):
             if str(folder).startswith(("/dev/", f"/proc/{os.getpid()}/")):
                 return int(path.name)
             raise OSError(errno.EINVAL, "it is a descriptor of another process")
-        path = folder / path.name if path.name not in ("", "..") else path
         if not path.is_symlink():
             return path
         path = folder / path.readlink()

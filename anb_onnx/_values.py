@@ -130,6 +130,11 @@ def from_table(table: Any, space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
         If it is no such table, a column is missing or occurs twice, a cell is null or holds
         something that is not one of its gene's choices.
     """
+    return table_codes(table, space)
+
+
+def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArray[np.uint8]:
+    """Return the codes of a table, or of a part of one that begins at some row."""
     names, read = _reader(table)
     if missing := [name for name in space.gene_names if name not in names]:
         msg = f"the table has no column {missing[0]!r}{_and_more(missing)}"
@@ -150,7 +155,7 @@ def from_table(table: Any, space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
         codes[:, position] = found
     if offence:
         row, gene, shown = offence
-        raise value_error(gene, shown, f"row {row}, ")
+        raise value_error(gene, shown, f"row {first_row + row}, ")
     return codes
 
 
@@ -168,6 +173,17 @@ def _read_column(read: _Read, gene: Gene) -> tuple[NDArray[Any], NDArray[np.bool
         msg = f"column {gene.name!r} does not hold plain values ({problem})"
         raise ArchitectureError(msg)
     return column, null
+
+
+def _dictionary_cells(column: Any) -> NDArray[Any]:
+    """Return the cells of a pyarrow column of dictionaries, each value in memory once."""
+    parts = [np.empty(0, dtype=object)]
+    for chunk in getattr(column, "chunks", [column]):
+        values = np.empty(len(chunk.dictionary) + 1, dtype=object)  # the last one: null
+        values[:-1] = chunk.dictionary.to_pylist()
+        places = chunk.indices.fill_null(len(values) - 1)
+        parts.append(values[places.to_numpy(zero_copy_only=False)])
+    return np.concatenate(parts)
 
 
 def _reader(table: Any) -> tuple[list[Any], _Read]:
@@ -194,6 +210,8 @@ def _reader(table: Any) -> tuple[list[Any], _Read]:
         def read(name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
             column = table.column(name)
             null = column.is_null().to_numpy(zero_copy_only=False)
+            if hasattr(column.type, "index_type"):
+                return _dictionary_cells(column), null
             return column.to_numpy(zero_copy_only=False), null
 
         return list(table.schema.names), read

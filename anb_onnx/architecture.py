@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError
 from functools import total_ordering
@@ -313,9 +314,15 @@ def sample(n: int, *, seed: Seed = None, space: SearchSpace = MNASNET) -> NDArra
     Raises
     ------
     ArchitectureError
-        If `n` or `seed` is not as above.
+        If `n` or `seed` is not as above, or `n` beyond any array's size.
+    MemoryError
+        If `n` rows of `n_genes` bytes do not fit into memory.
     """
     n = _count("n", n, 0)
+    most = sys.maxsize // space.n_genes
+    if n > most:
+        msg = f"n is at most {most}, the rows that an array can have, not {show(n)}"
+        raise ArchitectureError(msg)
     # One row of bounds, broadcast: the draws run along the rows, hence the prefix property.
     high = np.array(space.gene_sizes, dtype=np.int64)
     return _generator(seed).integers(0, high, size=(n, space.n_genes), dtype=np.uint8)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +15,18 @@ from anb_onnx import __version__
 from anb_onnx._cli_read import FORMATS, parse_architecture, read_architectures
 from anb_onnx._cli_write import (
     Codes,
+    Predictions,
     open_text,
-    table,
+    write_aligned,
     write_array,
     write_card,
     write_csv,
     write_json,
     write_table,
 )
+from anb_onnx._input import check_rows
+from anb_onnx._program import OK, UNVERIFIED, Parser, complain, run
+from anb_onnx._show import printable
 from anb_onnx.architecture import Architecture, sample
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import codes_to_indices
@@ -33,7 +36,7 @@ from anb_onnx.loading import ENGINES, load
 from anb_onnx.space import MNASNET
 from anb_onnx.surrogate import Surrogate
 
-OK, UNVERIFIED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+_BLOCK_ROWS = 2**16
 
 _WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
 
@@ -50,27 +53,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 where all went well, 1 where `verify` found a damaged artifact, 2 after an error of
-        the user (one line on standard error), 130 after Ctrl-C, 141 where whoever read the
-        output stopped.
+        the user or with full or closed streams (one line on standard error), 130 after Ctrl-C,
+        141 where whoever read the output stopped.
     """
-    try:
-        args = _parser().parse_args(argv)
-        code: int = args.run(args)
-        sys.stdout.flush()
-    except AnbError as error:
-        sys.stderr.write(f"anb-onnx: error: {' '.join(str(error).split())}\n")
-        return USER_ERROR
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # What is still buffered must not raise again when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    return code
+    return run("anb-onnx", lambda: _main(argv))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports errors on one line, as all others, and lets options stand between arguments."""
+def _main(argv: Sequence[str] | None) -> int:
+    args = _parser().parse_args(argv)
+    return int(args.run(args))
+
+
+class _Parser(Parser):
+    """Lets options stand between arguments."""
 
     _mixing = False
 
@@ -84,10 +79,6 @@ class _Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixing = False
-
-    def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"anb-onnx: error: {message} (see {self.prog} --help)\n")
-        sys.exit(USER_ERROR)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,6 +111,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     query.add_argument("--format", choices=FORMATS, help="format of the files")
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
+    query.add_argument(
+        "--index-column",
+        metavar="NAME",
+        help="column of indices of architectures (default: 'index', unless of row numbers)",
+    )
     query.add_argument(
         "--target",
         action="append",
@@ -205,7 +201,7 @@ def _targets(args: argparse.Namespace) -> int:
         ]
         for a in artifacts
     ]
-    sys.stdout.write(table(header, cells, ["members"]))
+    write_aligned(sys.stdout, header, lambda: cells, ["members"])
     return OK
 
 
@@ -225,14 +221,27 @@ def _query(args: argparse.Namespace) -> int:
             raise AnbError(msg)
     parts = [parse_architecture(text, space) for text in args.architectures]
     parts += [
-        read_architectures(path, space, file_format=args.format, ignore_extra=args.ignore_extra)
+        read_architectures(
+            path,
+            space,
+            file_format=args.format,
+            ignore_extra=args.ignore_extra,
+            index_column=args.index_column,
+        )
         for path in args.file
     ]
-    codes: Codes = np.concatenate(parts)
-    results = {s.target.name: s.query(codes, members=args.members) for s in surrogates}
+    check_rows(sum(map(len, parts)))
+    codes: Codes = np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def answers() -> Iterator[tuple[Codes, Predictions]]:
+        # As text, a million answers take more memory than the architectures.
+        for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
+            block = codes[start : start + _BLOCK_ROWS]
+            yield block, {s.target.name: s.query(block, members=args.members) for s in surrogates}
+
     shape = args.shape or _shape_of(args.out)
     with open_text(args.out) as stream:
-        _WRITERS[shape](stream, codes, results, space)
+        _WRITERS[shape](stream, answers, space)
     return OK
 
 
@@ -259,10 +268,13 @@ def _shape_of(out: str | None) -> str:
 
 
 def _sample(args: argparse.Namespace) -> int:
+    check_rows(args.n)
     codes = sample(args.n, seed=args.seed)
     with open_text(args.out) as stream:
         if args.format == "index":
-            stream.writelines(f"{index}\n" for index in codes_to_indices(codes).tolist())
+            for start in range(0, len(codes), _BLOCK_ROWS):
+                indices = codes_to_indices(codes[start : start + _BLOCK_ROWS])
+                stream.writelines(f"{index}\n" for index in indices.tolist())
         elif args.format == "json":
             write_array(stream, (a.to_values() for a in _architectures(codes)))
         else:
@@ -273,7 +285,7 @@ def _sample(args: argparse.Namespace) -> int:
 
 
 def _architectures(codes: Codes) -> Iterator[Architecture]:
-    return (Architecture.from_codes(row) for row in codes.tolist())
+    return (Architecture.from_codes(row) for row in codes)
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -289,15 +301,15 @@ def _verify(args: argparse.Namespace) -> int:
     try:
         catalog = Catalog.bundled()
     except ArtifactError as error:
-        return _unverified(sys.stderr, str(error))
+        return _unverified(str(error))
     code = OK
     for artifact in catalog.artifacts:
         try:
             artifact.read()
         except ArtifactError as error:
-            code = _unverified(sys.stderr, str(error))
+            code = _unverified(str(error))
         else:
-            sys.stdout.write(f"ok  {artifact.sha256}  {artifact.path.name}\n")
+            sys.stdout.write(f"ok  {artifact.sha256}  {printable(artifact.path.name)}\n")
     return code if code else _verify_golden(catalog, args.engine)
 
 
@@ -306,7 +318,7 @@ def _verify_golden(catalog: Catalog, engine: str) -> int:
     try:
         golden = read_golden(catalog.folder)
     except ArtifactError as error:
-        return _unverified(sys.stderr, str(error))
+        return _unverified(str(error))
     if golden is None:
         return OK
     code, n = OK, len(golden.codes)
@@ -314,15 +326,17 @@ def _verify_golden(catalog: Catalog, engine: str) -> int:
         with load(target, engine=engine) as surrogate:
             found = surrogate.query_codes(golden.codes, members=True)
         if same_bits(found, outputs):
-            sys.stdout.write(f"ok  {n} golden architectures, {engine} engine  {target}\n")
+            sys.stdout.write(
+                f"ok  {n} golden architectures, {engine} engine  {printable(target)}\n"
+            )
         else:
             message = f"{target}: the {engine} engine differs from the golden vectors"
-            code = _unverified(sys.stderr, message)
+            code = _unverified(message)
     return code
 
 
-def _unverified(stream: TextIO, message: str) -> int:
-    stream.write(f"anb-onnx: error: {' '.join(message.split())}\n")
+def _unverified(message: str) -> int:
+    complain("anb-onnx", message)
     return UNVERIFIED
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anb_onnx._show import show
 from anb_onnx.architecture import Architecture, efficientnet_b0, sample
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import Architectures, is_single
@@ -103,7 +104,7 @@ class EfficientNetSS:
         if not isinstance(sample_config, Sequence) or len(sample_config) != 4:
             msg = (
                 "manual_sample takes four lists [expansion, kernel, layers, se], "
-                f"not {sample_config!r}"
+                f"not {show(sample_config)}"
             )
             raise ArchitectureError(msg)
         return Configuration(Architecture(*sample_config))
@@ -233,12 +234,12 @@ class ANBEnsemble:
         subdir: str | None = None,
     ) -> None:
         if model not in _MODELS:
-            msg = f"model {model!r} is not bundled; bundled models: {', '.join(_MODELS)}"
+            msg = f"model {show(model)} is not bundled; bundled models: {', '.join(_MODELS)}"
             raise TargetError(msg)
         if subdir is not None:
             msg = (
-                f"subdir={subdir!r}: pickled models are not loaded; convert them with anb-export "
-                "and use anb_onnx.load(path='FILE.onnx')"
+                f"subdir={show(subdir)}: pickled models are not loaded; convert them with "
+                "anb-export and use anb_onnx.load(path='FILE.onnx')"
             )
             raise TargetError(msg)
         self.model = model
@@ -264,6 +265,10 @@ class ANBEnsemble:
 
 def _find(device: str | None, metric: str | None) -> str:
     """Name of the target; the original takes device and metric in any case of letters."""
+    for name, value in (("device", device), ("metric", metric)):
+        if value is not None and not isinstance(value, str):
+            msg = f"{name} is a string or None, not {show(value)}"
+            raise TargetError(msg)
     catalog = Catalog.bundled()
     if metric is None and device is not None:
         at_device = [t for t in catalog.targets if t.device == device.lower()]
@@ -284,7 +289,7 @@ def _generator(seed: int | None) -> np.random.Generator:
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
-        msg = f"seed must be a non-negative integer or None, not {seed!r}"
+        msg = f"seed must be a non-negative integer or None, not {show(seed)}"
         raise AnbError(msg) from error
 
 

@@ -229,6 +229,9 @@ def test_a_closed_descriptor_is_an_error(tmp_path: Path) -> None:
         pytest.skip("needs /dev/fd")
     with pytest.raises(OutputError, match="Bad file descriptor"):
         write("/dev/fd/987")
+    for name in ("9" * 30, "١"):
+        with pytest.raises(OutputError):
+            write(f"/dev/fd/{name}")
     if Path("/proc/self/fd").is_dir():
         with pytest.raises(OutputError, match="a descriptor of another process"):
             write(f"/proc/{os.getppid()}/fd/1")
@@ -244,7 +247,8 @@ def test_folders_sockets_and_loops_are_refused_by_name(
         server.bind("socket")
         for name, reason in [
             ("folder", "it is a folder"),
-            ("folder/", "it is a folder"),
+            ("folder/", "it is the name of a folder"),
+            ("none/", "it is the name of a folder"),
             ("", "it is a folder"),
             ("folder/..", "it is a folder"),
             ("socket", "it is a socket"),

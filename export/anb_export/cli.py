@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import pkgutil
 import sys
@@ -10,12 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from anb_export import commands
-from anb_onnx.errors import AnbError
-
-#: Exit code for what the user can mend: arguments, input files, data.
-USER_ERROR = 2
-#: Exit code after Ctrl-C, as shells expect it: 128 + SIGINT.
-INTERRUPTED = 130
+from anb_onnx._program import Parser, run
 
 
 def command_names() -> list[str]:
@@ -29,13 +23,27 @@ def _module_names() -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 for errors of the user, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(
+    """Run one command and return its exit code, as `anb_onnx._program.run` tells them."""
+    return run("anb-export", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parsed = parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except KeyboardInterrupt:
+        sys.stderr.write("anb-export: interrupted\n")
+        raise
+
+
+def parser() -> Parser:
+    """Return the parser of all commands."""
+    found = Parser(
         prog="anb-export",
         description="Train surrogate ensembles and compile them into ONNX artifacts.",
     )
-    parser.add_argument("--version", action="version", version=version("anb-onnx-export"))
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    found.add_argument("--version", action="version", version=version("anb-onnx-export"))
+    subparsers = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in _module_names():
         module = importlib.import_module(f"{commands.__name__}.{name}")
         subparser = subparsers.add_parser(
@@ -43,15 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
-    parsed = parser.parse_args(arguments)
-    try:
-        return int(parsed.run(parsed))
-    except AnbError as error:
-        sys.stderr.write(f"anb-export: error: {' '.join(str(error).split())}\n")
-        return USER_ERROR
-    except KeyboardInterrupt:
-        sys.stderr.write("anb-export: interrupted\n")
-        return INTERRUPTED
+    return found
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal, Protocol, TypeAlias
 
 from anb_onnx._output import remove_abandoned
@@ -18,6 +21,7 @@ State: TypeAlias = Literal["running", "done", "reused"]
 OnProgress: TypeAlias = Callable[[int, int, State], None]
 
 _REPORT_SECONDS = 0.1
+_HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 class Task(Protocol):
@@ -94,7 +98,8 @@ def _run_processes(tasks: list[Task], jobs: int, report: OnProgress) -> None:
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=_child, args=(task, sender), daemon=True)
                 running[receiver] = task, process
-                process.start()
+                with _undisturbed():
+                    process.start()
                 sender.close()
             ready = set(wait(list(running)))
             for receiver in [receiver for receiver in running if receiver in ready]:
@@ -108,6 +113,27 @@ def _run_processes(tasks: list[Task], jobs: int, report: OnProgress) -> None:
         for receiver, (task, process) in running.items():
             _end(task, process)
             receiver.close()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait: half started, a child can neither be ended nor read what it is to do."""
+    came: list[tuple[int, FrameType | None]] = []
+    main = threading.current_thread() is threading.main_thread()
+    before = {
+        number: signal.signal(number, lambda *signalled: came.append(signalled))
+        for number in (signal.SIGINT, signal.SIGTERM, *_HANGUP)
+        if main and callable(signal.getsignal(number))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, frame in came:
+        handler = before[number]
+        if callable(handler):
+            handler(number, frame)
 
 
 def _receive(receiver: Connection, task: Task, process: SpawnProcess, report: OnProgress) -> bool:

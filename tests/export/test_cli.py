@@ -103,7 +103,23 @@ def test_wrong_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: anb-export" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("anb-export: error: ")
+    assert error.endswith(" --help)\n")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams in a POSIX shell")
+def test_results_need_standard_output_and_no_other_stream(study: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "anb_export.cli", "split", "--out", str(tmp_path), "--dataset"]
+    command += [str(study / "anb_dataset_jsons.tar.gz")]
+    for redirection, code in ((">&-", 2), ("2>&- <&-", 0)):
+        script = f'exec "$@" {redirection}'
+        done = subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True)
+        assert done.returncode == code
+        assert done.stdout.count("\n") == (0 if code else 3)
+        assert done.stderr.count("anb-export: error: standard output cannot be") == (code == 2)
+        assert "Traceback" not in done.stderr
 
 
 def test_missing_members(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
 from anb_export import workers
 
+from anb_onnx import _program as program
 from anb_onnx._output import temporary_of
 from anb_onnx.errors import AnbError
 
@@ -72,3 +75,32 @@ def test_failures_name_the_member(tmp_path: Path, fails: str, message: str) -> N
 def test_jobs_must_be_positive(tmp_path: Path) -> None:
     with pytest.raises(AnbError, match="at least 1, found 0"):
         workers.run(tasks(tmp_path), jobs=0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_process_starts_leaves_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    number: signal.Signals,
+) -> None:
+    start = SpawnProcess.start
+
+    def interrupted(process: SpawnProcess) -> None:
+        os.kill(os.getpid(), number)
+        start(process)
+        started.append(process)
+
+    started: list[SpawnProcess] = []
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+
+    def command() -> int:
+        workers.run(tasks(tmp_path), jobs=2)
+        return 0
+
+    assert program.run("program", command) == 128 + number
+    assert len(started) == 1
+    assert not started[0].is_alive()
+    assert "Traceback" not in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from anb_onnx._show import printable
+
 if TYPE_CHECKING:
     from anb_export.workers import OnProgress, State
 
 
 def say(text: str) -> None:
-    """Print a line of the result."""
-    sys.stdout.write(f"{text}\n")
+    """Print a line of the result, or lines; whatever else would steer a terminal is escaped."""
+    sys.stdout.write(printable(text, keep="\n") + "\n")
 
 
 def note(text: str) -> None:
     """Print a line about what happens."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(printable(text, keep="\n") + "\n")
 
 
 @contextmanager

@@ -1,0 +1,320 @@
+"""Full, closed and broken standard streams, under every command of both programs."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anb_export.cli import parser as export_parser
+from small_artifact import write_catalog
+from test_output import make_node
+
+from anb_onnx import MNASNET, cli
+from anb_onnx._cli_write import write_card, write_csv, write_json, write_table
+from anb_onnx._program import BROKEN_PIPE, USER_ERROR
+from anb_onnx._show import one_line, printable
+from anb_onnx.catalog import FOLDER_VARIABLE
+from anb_onnx.prediction import Prediction
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
+
+
+def commands(parser: argparse.ArgumentParser) -> list[list[str]]:
+    """Return the arguments that print the help of the program and of each of its commands."""
+    [actions] = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    return [["--help"], ["--version"], *([name, "--help"] for name in actions.choices)]
+
+
+HELP = [("anb_onnx.cli", argv) for argv in commands(cli._parser())]
+HELP += [("anb_export.cli", argv) for argv in commands(export_parser())]
+
+#: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
+WORK = {
+    "targets": ["targets"],
+    "query": ["query", "5", "--target", "accuracy"],
+    "sample": ["sample", "5"],
+    "info": ["info", "accuracy"],
+    "verify": ["verify"],
+}
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        write_catalog(Path(name) / "artifacts")
+        yield Path(name)
+
+
+def shell(
+    room: Path, module: str, argv: list[str], redirection: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program with a redirection of a shell, in which {full} is a device that is full."""
+    if "{full}" in redirection and not (room / "full").exists():
+        make_node(room / "full", 7)
+    script = f'exec "$@" {redirection.format(full=room / "full")}'
+    return subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, "-m", module, *argv],
+        capture_output=True,
+        text=True,
+        env={**os.environ, FOLDER_VARIABLE: str(room / "artifacts")},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def is_one_line(text: str, program: str) -> bool:
+    return text.startswith(f"{program}: error: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "argv"),
+    HELP,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_help_that_cannot_be_written_is_an_error(room: Path, module: str, argv: list[str]) -> None:
+    done = shell(room, module, argv, ">{full}")
+    program = module.removesuffix(".cli").replace("_", "-")
+    assert done.returncode == USER_ERROR
+    assert is_one_line(done.stderr, program)
+    assert "standard output cannot be written (No space left on device)" in done.stderr
+
+
+def test_every_command_is_tried() -> None:
+    assert {argv[0] for module, argv in HELP if module == "anb_onnx.cli" and len(argv) > 1} == set(
+        WORK
+    )
+
+
+@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("redirection", [">{full}", ">&-", "<&- >&-"])
+def test_results_that_cannot_be_written_are_an_error(
+    room: Path, name: str, redirection: str
+) -> None:
+    done = shell(room, "anb_onnx.cli", WORK[name], redirection)
+    assert done.returncode == USER_ERROR
+    assert is_one_line(done.stderr, "anb-onnx")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["query", "verify"])
+@pytest.mark.parametrize("redirection", ["2>&-", "2>{full}", "<&- 2>&-"])
+def test_results_do_not_need_the_other_streams(room: Path, name: str, redirection: str) -> None:
+    done = shell(room, "anb_onnx.cli", WORK[name], redirection)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == shell(room, "anb_onnx.cli", WORK[name], "").stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "redirection", "code"),
+    [
+        (["query", "x"], "2>&-", USER_ERROR),
+        (["query", "x"], "2>{full}", USER_ERROR),
+        (["query", "--none"], "2>&-", USER_ERROR),
+        (["query", "--none"], "<&- >&- 2>&-", USER_ERROR),
+        (["targets"], "<&- >&- 2>&-", USER_ERROR),
+        (["targets"], ">{full} 2>{full}", USER_ERROR),
+        (["targets"], ">/dev/null 2>&-", 0),
+    ],
+)
+def test_an_error_without_a_place_to_tell_it(
+    room: Path, argv: list[str], redirection: str, code: int
+) -> None:
+    done = shell(room, "anb_onnx.cli", argv, redirection)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_closed_standard_input_is_an_error(room: Path) -> None:
+    done = shell(room, "anb_onnx.cli", ["query", "--file", "-"], "<&-")
+    assert done.returncode == USER_ERROR
+    assert is_one_line(done.stderr, "anb-onnx")
+    assert "standard input cannot be read" in done.stderr
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(room: Path) -> None:
+    # The next file that is opened gets the lowest number: what is printed must not end up in it.
+    out = room / "out.json"
+    done = shell(room, "anb_onnx.cli", ["query", "5", "--out", str(out)], "<&- >&- 2>&-")
+    assert done.returncode == 0
+    assert out.read_text().startswith("[\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("argv", [*WORK.values(), ["query", "--help"]])
+def test_nobody_reads(room: Path, argv: list[str], unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {FOLDER_VARIABLE: str(room / "artifacts"), "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "anb_onnx.cli", *argv]
+    done = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, env={**os.environ, **environment}
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
+
+
+def test_nobody_reads_a_pipe_any_more(room: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    command = [sys.executable, "-m", "anb_onnx.cli", "sample", "100000", "--out"]
+    with subprocess.Popen([*command, str(tmp_path / "pipe")], stderr=subprocess.PIPE) as process:
+        select.select([reader], [], [])
+        os.close(reader)
+        assert process.stderr is not None
+        error = process.stderr.read().decode()
+    assert process.returncode == BROKEN_PIPE
+    assert is_one_line(error, "anb-onnx")
+    assert "whoever read an output has gone (Broken pipe)" in error
+
+
+def test_a_stream_that_would_wait_is_waited_for(room: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    command = [sys.executable, "-m", "anb_onnx.cli", "sample", "50000", "--seed", "1"]
+    with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as stream:
+            assert stream.read().count(b"\n") == 50000
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_what_an_encoding_lacks_is_escaped(room: Path) -> None:
+    code = (
+        "import sys; from anb_onnx._program import run\n"
+        "sys.exit(run('p', lambda: sys.stdout.write('1 \\u00b5s \\udcff\\n') * 0))"
+    )
+    for encoding, shown in (("ascii", rb"1 \xb5s \udcff"), ("utf-8", "1 µs \\udcff".encode())):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, shown + b"\n", b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "x").write_text("old")
+    code = (
+        "import signal, sys; from anb_onnx import cli\n"
+        "def write(stream, *_):\n"
+        "    stream.write('half'); stream.flush()\n"
+        "    print('writing', flush=True); signal.pause()\n"
+        "cli._WRITERS['table'] = write\n"
+        "sys.exit(cli.main(['query', '5', '--target', 'accuracy', '--out', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "x")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        assert len(list(tmp_path.iterdir())) == 2
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("MemoryError()", "not enough memory (for this input)"),
+        ("MemoryError('4 TiB')", "not enough memory (4 TiB)"),
+        ("RecursionError()", "nested too deeply"),
+        ("OSError(5, 'Input/output error', 'x')", "[Errno 5] Input/output error: 'x'"),
+        ("AnbError('a\\nb\\x1b[31mc')", r"a b\x1b[31mc"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(
+    error: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from anb_onnx._program import run
+    from anb_onnx.errors import AnbError
+
+    def fail() -> int:
+        raise eval(error, {"AnbError": AnbError})
+
+    assert run("program", fail) == USER_ERROR
+    captured = capsys.readouterr()
+    assert is_one_line(captured.err, "program")
+    assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain µ – 日本 \u00a0", "plain µ – 日本 \u00a0"),
+        ("\x1b[31m\x07\x00\x7f\x9b", r"\x1b[31m\x07\x00\x7f\x9b"),
+        ("a\nb\tc\r", r"a\nb\tc\r"),
+        ("\u202eturned\u2066", r"\u202eturned\u2066"),
+        ("\u2028\udcff\U000e0001", r"\u2028\udcff\U000e0001"),
+    ],
+)
+def test_text_from_outside_is_printable(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert "\n" not in one_line(text)
+    assert len(one_line("x " * 100_000)) < 5000
+
+
+def test_names_and_cards_from_files_do_not_steer_the_terminal() -> None:
+    evil, shown = "\x1b]0;title\x07\n\u202e", r"\x1b]0;title\x07\n\u202e"
+    values = np.ones(1, np.float32)
+    found = Prediction(values, values, values[:, None], evil, evil, None)
+    codes = np.zeros((1, 28), np.uint8)
+    for write in (write_table, write_csv, write_json):
+        stream = io.StringIO()
+        write(stream, lambda: iter([(codes, {evil: found})]), MNASNET)
+        text = stream.getvalue().replace("\n", "")
+        assert text.isprintable()
+        assert shown in text or r"\u001b]0;title\u0007\n\u202e" in text
+    stream = io.StringIO()
+    write_card(stream, evil, {evil: {evil: evil, "list": [evil]}})
+    assert stream.getvalue().count("\n") == 3
+    assert stream.getvalue().replace("\n", "").isprintable()
+    assert stream.getvalue().count(shown) == 5
+
+
+@pytest.mark.parametrize("text", ["\udcff\udc80", "a\nb\x1b[31m", "\ud800", "x" * 5000, "a\0b", ""])
+def test_odd_arguments_end_in_one_line(
+    text: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--target", "--file", "--threads", "--engine", "--format"]
+    if not {"\0", "\ud800"} & set(text):  # of which the tests of `load` know more
+        options.append("--model")
+    for argv in (
+        *([["query", "5", option, text] for option in options]),
+        ["query", "5", "--index-column", text, "--file", f"{text}.csv"],
+        ["query", "5", "--file", f"{text}.parquet"],
+        ["query", text],
+        ["info", text],
+        ["verify", "--engine", text],
+        ["sample", text],
+        ["sample", "5", "--seed", text],
+        ["sample", "5", "--out", f"none/{text}"],
+        [text],
+        ["targets", text],
+        ["targets", f"--{text}"],
+    ):
+        if argv[:2] == ["targets", "--"]:
+            continue
+        try:
+            code = cli.main(argv)
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        captured = capsys.readouterr()
+        assert (code, captured.out) == (USER_ERROR, ""), argv
+        assert is_one_line(captured.err, "anb-onnx"), argv
+        assert captured.err[:-1].isprintable(), argv
+        assert len(captured.err) < 6000, argv
+    assert list(tmp_path.iterdir()) == []
