@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel artifacts bench clean
+.PHONY: test lint wheel check-wheel check-oldest kill-points artifacts bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -26,10 +26,24 @@ lint: $(VENV)/.ready
 wheel: $(VENV)/.ready
 	rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -c "import hatchling.build; hatchling.build.build_sdist('dist')"
 
-# The runtime as a user gets it: the wheel alone, in a fresh environment outside the checkout.
+# The runtime as a user gets it: the wheel, and what pip builds of the sdist, each alone in a fresh
+# environment outside the checkout.
 check-wheel: wheel
 	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.whl
+	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.tar.gz
+
+# The tests of the runtime on the oldest versions it states (Python 3.11), without the exporter.
+check-oldest:
+	$(PYTHON) -m venv --clear $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --editable ".[test]" --constraint constraints/oldest.txt
+	$(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py \
+		--ignore=tests/test_cpp.py --ignore=tests/test_js.py --ignore=tests/test_web.py
+
+# Ends train, import, convert, compile and build at every point at which they touch a file.
+kill-points: $(VENV)/.ready
+	$(BIN)/python tests/kill_points.py
 
 artifacts: $(VENV)/.ready
 	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts
@@ -39,4 +53,4 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks --members $(MEMBERS) --dataset $(DATASET) --out benchmarks/results
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(VENV)-oldest build dist

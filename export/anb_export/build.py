@@ -25,7 +25,7 @@ from anb_export.compile import FRACTION_BITS, compile_tables
 from anb_export.dataset import Dataset
 from anb_export.files import sha256, write_atomically
 from anb_export.golden import golden_vectors
-from anb_export.manifest import LICENSE, describe, set_golden, write_artifact
+from anb_export.manifest import LICENSE, describe, forget_golden, set_golden, write_artifact
 from anb_export.metrics import evaluate
 from anb_export.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
 from anb_export.recipe import Standardised
@@ -152,8 +152,9 @@ def _golden_file(folder: Path) -> dict[str, Any]:
             model, card, space = listed[name].read(), listed[name].card, listed[name].space
             ensembles[name] = TableEnsemble.from_artifact(model, card, space, name)
     golden, entry = golden_vectors(ensembles)
-    write_atomically(folder / GOLDEN_FILE, golden)
     facts = {"file": GOLDEN_FILE, "sha256": sha256(golden), "bytes": len(golden)}
+    forget_golden(folder, sha256(golden))
+    write_atomically(folder / GOLDEN_FILE, golden)
     return {**facts, **entry}
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.dataset import Dataset
+from anb_export.json_file import read_json
 from anb_export.recipe import Recipe, RecipeError, Standardised
 from anb_export.targets import get_target
 from anb_onnx.errors import ArtifactError
@@ -256,7 +257,10 @@ def load_recipes(path: Path | None = None) -> dict[str, CompactRecipe]:
     """
     source = RECIPES if path is None else path
     try:
-        document = json.loads(source.read_text(encoding="utf-8"))
+        if path is None:
+            document = json.loads(RECIPES.read_text(encoding="utf-8"))
+        else:
+            document = read_json(path)
         return {name: CompactRecipe.from_dict(e["recipe"]) for name, e in document.items()}
     except FileNotFoundError:
         msg = f"no compact recipes at {source}; make them with `anb-export tune`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from anb_export.build import N_MEMBERS, Report, train_compact
 from anb_export.compact import CompactRecipe
 from anb_export.dataset import Dataset
 from anb_export.files import to_json, write_atomically
+from anb_export.json_file import read_json
 from anb_export.markdown import number, table
 from anb_export.metrics import evaluate
 from anb_export.recipe import upstream_recipe
@@ -171,7 +171,7 @@ def read_comparison(
         If the file is missing, malformed, or about other data or another split.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError:
         msg = f"no comparison at {path}; make it with `anb-export compare --out {path}`"
         raise ComparisonError(msg) from None

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anb_export.download import FetchError, OnBytes, Source, discard, download, state_of
+from anb_export.download import FetchError, OnBytes, Patience, Source, discard, download, state_of
 from anb_export.files import to_json, write_atomically
+from anb_export.json_file import read_json
 
-__all__ = ["DATA", "MODELS", "FetchError", "Fetched", "Source", "cache_folder", "fetch"]
+__all__ = ["DATA", "MODELS", "FetchError", "Fetched", "Patience", "Source", "cache_folder", "fetch"]
 
 #: Environment variable that names the cache folder.
 CACHE_VARIABLE = "ANB_ONNX_CACHE"
@@ -79,9 +80,7 @@ def fetch(
     sha256: str | None = None,
     offline: bool = False,
     on_bytes: OnBytes = lambda done, total: None,
-    attempts: int = 5,
-    timeout: float = 30.0,
-    pause: float = 1.0,
+    patience: Patience | None = None,
 ) -> Fetched:
     """Return a published file from the cache, downloaded if it is not there.
 
@@ -96,16 +95,14 @@ def fetch(
         Whether the network must not be used.
     on_bytes : callable, optional
         Called as ``on_bytes(bytes so far, bytes in all or None)``.
-    attempts : int
-        How often in a row a broken connection is taken up again without getting anywhere.
-    timeout, pause : float
-        Seconds to wait for the server, and between attempts (doubled each time).
+    patience : Patience, optional
+        How often and how long the server is asked.
 
     Raises
     ------
     FetchError
-        If the file is not cached and `offline` is set, the server does not deliver, or what it
-        delivers is too large or has another digest. No file is then under the source's name,
+        If the file is not cached and `offline` is set, the server does not deliver in time, or what
+        it delivers is too large or has another digest. No file is then under the source's name,
         unless one with the right digest was before.
     """
     folder = cache_folder() if folder is None else Path(folder)
@@ -128,13 +125,16 @@ def fetch(
         msg = f"{source.name} is not in the cache {folder}; run again without --offline"
         raise FetchError(msg)
     part = path.with_name(f"{path.name}.part")
+    patience = patience or Patience()
+    deadline = time.monotonic() + patience.total
+    known = replace(source, sha256=wanted)
     with _claimed(part):
-        resumed = download(source, part, on_bytes, attempts, timeout, pause)
+        resumed = download(known, part, on_bytes, patience, deadline)
         found = _digest(part)
         if wanted not in (None, found) and resumed:
             # Perhaps the beginning was of an older file: once more, from the start.
             discard(part)
-            download(source, part, on_bytes, attempts, timeout, pause)
+            download(known, part, on_bytes, patience, deadline)
             found = _digest(part)
         if wanted not in (None, found):
             discard(part)
@@ -159,10 +159,10 @@ def _wanted(given: str | None, path: Path) -> str | None:
         return given
     record = path.with_name(path.name + _RECORD)
     try:
-        found = str(json.loads(record.read_bytes())["sha256"])
+        found = str(read_json(record)["sha256"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         msg = f"cannot read the recorded digest {record} ({error}); remove it to record a new one"
         raise FetchError(msg) from error
     return _wanted(found, path)
@@ -195,6 +195,10 @@ def _finish(part: Path, path: Path) -> None:
 def _claimed(part: Path) -> Iterator[None]:
     """Keep two processes from writing one file."""
     lock = part.with_name(f"{part.name}.lock")
+    for file in (part, lock):
+        if file.exists() and not file.is_file():
+            msg = f"{file} is not a regular file; remove it"
+            raise FetchError(msg)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("wb")

@@ -67,6 +67,11 @@ def write_artifact(
 ) -> None:
     """Write an ONNX file, and list it in the manifest beside it.
 
+    Two files cannot be replaced at once, and a process may be killed between any two steps. So
+    where the manifest lists another content of the file, the new one is first written and listed
+    under another name: at every moment the manifest lists files that are there, whole, either the
+    old ones or the new. Running the same command again brings what was left to the same bytes.
+
     Parameters
     ----------
     path : Path
@@ -87,21 +92,30 @@ def write_artifact(
         says anything else than the model itself, so that `anb_onnx.load` would refuse it.
     """
     facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
+    stand_in = path.with_name(f"{path.stem}.anb-export-new{path.suffix}")
     with _locked(path.parent):
         manifest = _read(path.parent, space)  # refuse before anything is written
         before = manifest["targets"]
         # A file has one target: another one that it had goes with its content.
-        kept = {key: entry for key, entry in before.items() if entry["file"] != path.name}
+        ours = (path.name, stand_in.name)
+        kept = {key: entry for key, entry in before.items() if entry["file"] not in ours}
         manifest["targets"] = {**kept, name: {**card, **facts}}
         manifest = loads(to_json(manifest))  # as it will be read: tuples become lists
         _check(path, model, name, manifest)
-        write_atomically(path, model)
         after = {key: entry["sha256"] for key, entry in manifest["targets"].items()}
         if any(after.get(key) != entry["sha256"] for key, entry in before.items()):
             # The folder's golden vectors hold the bits of the file that is replaced. A build
             # writes new ones at its end.
             manifest.pop("golden", None)
+        listed = {entry["sha256"] for entry in before.values() if entry["file"] == path.name}
+        if listed - {facts["sha256"]}:
+            write_atomically(stand_in, model)
+            entry = {**manifest["targets"][name], "file": stand_in.name}
+            _write(path.parent, {**manifest, "targets": {**manifest["targets"], name: entry}})
+        write_atomically(path, model)
         _write(path.parent, manifest)
+        with contextlib.suppress(OSError):
+            stand_in.unlink()
 
 
 def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> None:
@@ -123,7 +137,7 @@ def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
     make : callable
         Writes the golden file of what the manifest lists, and returns the entry. No other process
         writes to the folder meanwhile, so that none can list an artifact which the file misses. It
-        must not write to the manifest itself: that would wait for ever.
+        must not write to the manifest itself, but by `forget_golden`: that would wait for ever.
 
     Raises
     ------
@@ -133,6 +147,24 @@ def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
     with _locked(folder):
         manifest = _read(folder, None)
         manifest["golden"] = dict(make())
+        _write(folder, manifest)
+
+
+def forget_golden(folder: Path, sha256: str) -> None:
+    """Within `set_golden`, before the file is replaced: list no golden vectors but these.
+
+    Killed in between, the process leaves a folder without golden vectors, not with wrong ones.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the manifest.
+    sha256 : str
+        Digest of the vectors that are about to be written.
+    """
+    manifest = _read(folder, None)
+    if manifest.get("golden", {}).get("sha256", sha256) != sha256:
+        del manifest["golden"]
         _write(folder, manifest)
 
 

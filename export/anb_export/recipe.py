@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.json_file import read_json
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 
@@ -282,7 +282,7 @@ def read_hyperparameters(path: Path, section: str, target: str) -> dict[str, Any
         If the file is missing or malformed, or has nothing for family and target.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         msg = f"no hyper-parameters at {path}; give the file with --hyperparameters"
         raise RecipeError(msg) from None

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from anb_export.dataset import Dataset
 from anb_export.files import write_atomically
+from anb_export.json_file import read_json
+from anb_onnx._show import show
 from anb_onnx.errors import AnbError
 
 PARTS = ("train", "val", "test")
@@ -153,10 +155,10 @@ def _from_folder(dataset: Dataset, folder: Path) -> Split:
         names = _read_names(file)
         for name in names:
             if name not in row_of:
-                msg = f"{file}: {name!r} is not in the data set"
+                msg = f"{file}: {show(name)} is not in the data set"
                 raise SplitError(msg)
             if name in part_of:
-                msg = f"{file}: {name!r} is already in the {part_of[name]} part"
+                msg = f"{file}: {show(name)} is already in the {part_of[name]} part"
                 raise SplitError(msg)
             part_of[name] = part
         rows.append(np.array([row_of[name] for name in names], dtype=np.int64))
@@ -165,7 +167,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Split:
 
 def _read_names(file: Path) -> list[str]:
     try:
-        paths = json.loads(file.read_text(encoding="utf-8"))
+        paths = read_json(file)
     except FileNotFoundError:
         msg = f"no split file {file}; a split is a folder with {', '.join(PARTS)}_paths.json"
         raise SplitError(msg) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from anb_export.files import sha256
 from anb_export.forest import Forest
 from anb_export.formats import FAMILIES
+from anb_export.json_file import read_json
 from anb_export.recipe import LabelTransform, transform_from_dict
 from anb_export.targets import TARGETS, TargetSpec
+from anb_onnx._files import FileError, read_regular
 from anb_onnx.errors import AnbError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _NAME = "training.json"
 #: Names of members: boosters of xgboost and LightGBM, and arrays of the other families.
 _MEMBER = r"[\w.-]+\.(ubj|txt|npz)"
+#: Most bytes of a member; the largest of the reference's have 80 MB.
+_MEMBER_BYTES = 1 << 30
 
 
 class TrainingError(AnbError):
@@ -130,7 +133,7 @@ def open_training(folder: str | Path) -> Training:
     """
     path = Path(folder) / _NAME
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError:
         msg = f"no {_NAME} in {folder}: the training is not finished; run `anb-export train` again"
         raise TrainingError(msg) from None
@@ -185,9 +188,9 @@ def _check(document: Any, path: Path) -> None:
 
 def _read_member(path: Path, digest: str) -> bytes:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        msg = f"cannot read the member {path}: {error.strerror}; run `anb-export train` again"
+        content = read_regular(path, _MEMBER_BYTES)
+    except FileError as error:
+        msg = f"cannot read the member {path}: {error}; run `anb-export train` again"
         raise TrainingError(msg) from error
     found = sha256(content)
     if found != digest:

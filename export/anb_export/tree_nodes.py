@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,20 +33,18 @@ def tree_ensemble(forest: Forest) -> list[AttributeProto]:
         If that fails (there is always such a rotation, as each of these trees has three leaves and
         rules one rotation out).
     """
+    forest = _with_branches(forest)
     reached = forest.reached()
     is_leaf = forest.left < 0
-    branches = np.flatnonzero(~is_leaf & reached)
-    # Only branches can be roots: a tree that is one leaf becomes a branch with it on both sides.
-    single = forest.roots[is_leaf[forest.roots]]
     leaves = np.flatnonzero(is_leaf & reached)
     number = np.zeros(forest.n_nodes, dtype=np.int64)
     number[leaves] = np.arange(len(leaves))
-    tests = np.sort(np.concatenate([branches, single]))
+    tests = np.flatnonzero(~is_leaf & reached)
     position = np.zeros(forest.n_nodes, dtype=np.int64)
     position[tests] = np.arange(len(tests))
 
     def child(column: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        node = np.where(is_leaf[tests], tests, column[tests])
+        node = column[tests]
         return np.where(is_leaf[node], number[node], position[node]), is_leaf[node]
 
     roots = position[forest.roots]
@@ -74,6 +73,40 @@ def tree_ensemble(forest: Forest) -> list[AttributeProto]:
         _int("aggregate_function", _SUM),
         _int("post_transform", 0),
     ]
+
+
+def _with_branches(forest: Forest) -> Forest:
+    """Give each tree that is one leaf a branch as its root, with two leaves of the same value.
+
+    Only branches can be roots. One leaf on both sides would do, but onnxruntime before 1.30 leaves
+    some of these out of the sum.
+    """
+    single = np.flatnonzero(forest.left[forest.roots] < 0)
+    if not len(single):
+        return forest
+    roots = forest.roots[single].astype(np.int64)
+    after = np.repeat(roots + 1, 2)
+    # Where each node is once two leaves follow each of these roots.
+    place = np.arange(forest.n_nodes) + 2 * np.searchsorted(roots, np.arange(forest.n_nodes))
+
+    def moved(column: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.where(column < 0, -1, place[column]).astype(np.int32)
+
+    left, right = (np.insert(moved(side), after, -1) for side in (forest.left, forest.right))
+    value: NDArray[Any] = np.insert(forest.value, after, np.repeat(forest.value[roots], 2))
+    feature = np.insert(forest.feature, after, -1)
+    left[place[roots]], right[place[roots]] = place[roots] + 1, place[roots] + 2
+    value[place[roots]], feature[place[roots]] = 0, 0
+    return replace(
+        forest,
+        feature=feature,
+        threshold=np.insert(forest.threshold, after, 0),
+        left=left,
+        right=right,
+        value=value,
+        default_left=np.insert(forest.default_left, after, False),
+        roots=place[forest.roots].astype(np.int32),
+    )
 
 
 def tree_ensemble_regressor(forest: Forest) -> list[AttributeProto]:

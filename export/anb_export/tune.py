@@ -7,7 +7,6 @@ ensemble forgives more variance than a single member does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from anb_export.compact import CompactRecipe, load_recipes
 from anb_export.dataset import Dataset
 from anb_export.files import to_json, write_atomically
 from anb_export.hpo import check_writable, open_study
+from anb_export.json_file import read_json
 from anb_export.metrics import evaluate
 from anb_export.recalibrate import cross_fitted
 from anb_export.recipe import Recipe, RecipeError
@@ -376,7 +376,7 @@ def read_entry(path: Path, target: str) -> dict[str, Any]:
     if target not in load_recipes(path):
         msg = f"{path} has no recipe for {target!r}; make one with `anb-export tune`"
         raise RecipeError(msg)
-    entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[target]
+    entry: dict[str, Any] = read_json(path)[target]
     return entry
 
 
@@ -410,7 +410,7 @@ def _stored(path: Path) -> dict[str, Any]:
         return {}
     try:
         load_recipes(path)  # refuse before anything is written
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = read_json(path)
         to_json(document)  # NaN can be read, but not be written
     except ValueError as error:
         reason = str(error)

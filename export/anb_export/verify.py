@@ -153,9 +153,15 @@ def run_model(model: bytes, codes: NDArray[np.uint8]) -> dict[str, NDArray[np.fl
     ------
     VerifyError
         If onnxruntime refuses the model.
+    EngineError
+        If the model's card asks for a newer onnxruntime than is installed: some older ones do not
+        refuse it, but compute it wrongly.
     """
-    import onnxruntime as ort
+    from anb_onnx._metadata import read_metadata
+    from anb_onnx.engines._ort import onnxruntime as ort
+    from anb_onnx.engines.onnxruntime import _check_required
 
+    _check_required(read_metadata(model), "the model")
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -168,7 +174,8 @@ def run_model(model: bytes, codes: NDArray[np.uint8]) -> dict[str, NDArray[np.fl
             for start in range(0, len(codes), _ROWS)
         ]
     except Exception as error:  # onnxruntime raises several unrelated types
-        msg = f"onnxruntime cannot run the model: {str(error).splitlines()[0]}"
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"onnxruntime {ort.__version__} cannot run the model: {reason}"
         raise VerifyError(msg) from error
     return {
         name: np.concatenate(column)

@@ -5,18 +5,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from anb_export import download
 from anb_export.cli import main
-from anb_export.fetch import DATA, MODELS, Fetched, FetchError, Source, cache_folder, fetch
+from anb_export.fetch import (
+    DATA,
+    MODELS,
+    Fetched,
+    FetchError,
+    Patience,
+    Source,
+    cache_folder,
+    fetch,
+)
 
 CONTENT = np.random.default_rng(3).bytes(3_000_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -120,7 +133,10 @@ def chunked(handler: Any, state: Server) -> None:
 def get(server: Server, folder: Path, **options: Any) -> Fetched:
     known = options.pop("known", DIGEST)
     source = Source("file.bin", server.url, known, options.pop("max_bytes", 1 << 23))
-    return fetch(source, folder, **{"pause": 0.0, "timeout": 5.0, "attempts": 3, **options})
+    patience = Patience(
+        attempts=3, pause=0.0, stall=options.pop("stall", 5.0), total=options.pop("total", 60.0)
+    )
+    return fetch(source, folder, patience=patience, **options)
 
 
 def names(folder: Path) -> set[str]:
@@ -368,7 +384,7 @@ def test_a_validator_that_no_header_can_hold(server: Server, tmp_path: Path) -> 
 def test_nobody_answers(tmp_path: Path) -> None:
     source = Source("file.bin", "http://127.0.0.1:9/x", DIGEST, 100)
     with pytest.raises(FetchError, match="2 attempts"):
-        fetch(source, tmp_path, attempts=2, pause=0.0, timeout=1.0)
+        fetch(source, tmp_path, patience=Patience(attempts=2, pause=0.0, stall=1.0))
     assert names(tmp_path) == set()
 
 
@@ -466,6 +482,265 @@ def test_the_commands(server: Server, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "from the cache" in capsys.readouterr().err
     assert main(["fetch-data", *arguments, "--offline"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@contextlib.contextmanager
+def raw_server(*parts: bytes, drip: bool = False) -> Iterator[int]:
+    """A server that sends what it is told to every connection, the last part for ever if `drip`.
+
+    Otherwise it sends all and then nothing, without closing. Yields its port.
+    """
+    leave = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            for part in parts[:-1] if drip else parts:
+                connection.sendall(part)
+            # Each wait is far below the time-out of the client's socket.
+            while drip and not leave.wait(0.02):
+                connection.sendall(parts[-1])
+            leave.wait(30)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            leave.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+HEAD = b'HTTP/1.1 200 OK\r\nETag: "one"\r\n'
+LONG = HEAD + b"Content-Length: 3000000\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+#: What is sent, whether the last part is sent for ever, byte by byte, and what is said of it.
+SLOW: dict[str, tuple[str, tuple[bytes, ...], bool, str]] = {
+    "nothing": ("http", (b"",), False, "no answer within 0.4 seconds|timed out"),
+    "status, byte by byte": ("http", (b"HTTP/1.1 200 ", b"a"), True, "no answer within 0.4 sec"),
+    "headers for ever": ("http", (HEAD, b"A: b"), True, "no answer within 0.4 seconds"),
+    "continue for ever": (
+        "http",
+        (b"HTTP/1.1 100 Continue\r\n\r\n",),
+        True,
+        "no answer within 0.4 seconds",
+    ),
+    "TLS handshake": ("https", (b"\x16\x03\x03\x40\x00", b"\x02"), True, "no answer within 0.4"),
+    "no content": ("http", (LONG,), False, "timed out|sent only 0 bytes in 0.4 seconds"),
+    "content, byte by byte": ("http", (LONG, b"x"), True, r"sent only \d+ bytes in 0.4 seconds"),
+    "without a length": ("http", (HEAD + b"\r\n", b"x"), True, r"sent only \d+ bytes in 0.4"),
+    "chunks of a byte": ("http", (CHUNKED, b"1\r\nx\r\n"), True, r"sent only \d+ bytes in 0.4"),
+    "trailers for ever": ("http", (CHUNKED, b"0\r\n", b"A: b\r\n"), True, "sent only 0 bytes"),
+    "an extension for ever": ("http", (CHUNKED, b"5;", b"a"), True, "sent only 0 bytes in 0.4"),
+    "a redirect with content": (
+        "http",
+        (b"HTTP/1.1 302 Found\r\nLocation: file:///x\r\n\r\n", b"x"),
+        True,
+        "HTTP 302",
+    ),
+    "a refusal with content": ("http", (b"HTTP/1.1 404 No\r\n\r\n", b"x"), True, "HTTP 404 No"),
+}
+
+
+@pytest.mark.parametrize(("scheme", "parts", "drip", "message"), SLOW.values(), ids=SLOW)
+def test_no_server_holds_the_command(
+    tmp_path: Path, scheme: str, parts: tuple[bytes, ...], drip: bool, message: str
+) -> None:
+    with raw_server(*parts, drip=drip) as port:
+        source = Source("file.bin", f"{scheme}://127.0.0.1:{port}/x", DIGEST, 1 << 23)
+        patience = Patience(attempts=2, pause=0.0, stall=0.4)
+        with pytest.raises(FetchError, match=message):
+            fetch(source, tmp_path, patience=patience)
+    assert "file.bin" not in names(tmp_path)
+
+
+def test_all_attempts_together_have_a_limit(tmp_path: Path) -> None:
+    with raw_server(LONG, b"x" * 1000, drip=True) as port:  # fast enough never to stall
+        source = Source("file.bin", f"http://127.0.0.1:{port}/x", DIGEST, 1 << 23)
+        patience = Patience(attempts=10**9, stall=20.0, total=0.3)
+        with pytest.raises(FetchError, match=r"\(not within 0\.3 seconds\); .* run again"):
+            fetch(source, tmp_path, patience=patience)
+    assert names(tmp_path) == {"file.bin.part", "file.bin.part.json"}
+
+
+def test_pauses_count_as_well(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = time.monotonic()
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: start + sum(pauses), sleep=pauses.append)
+    monkeypatch.setattr(download, "time", clock)
+    server.answers = [status(503)]
+    source = Source("file.bin", server.url, DIGEST, 1 << 23)
+    with pytest.raises(FetchError, match=r"HTTP 503 .*\(not within 100 seconds\)"):
+        fetch(source, tmp_path, patience=Patience(attempts=10**9, pause=1.0, total=100.0))
+    assert pauses == [1, 2, 4, 8, 16, 32]  # another 64 would be too many
+    assert len(server.asked) == 7
+
+
+@pytest.mark.parametrize("option", ["--stall", "--max-time"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e9", "soon"])
+def test_times_are_checked(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fetch-data", f"{option}={value}"])
+    assert "positive number of seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("values", [{"stall": 0.0}, {"total": float("nan")}, {"pause": -1.0}])
+def test_patience_is_checked(values: dict[str, float]) -> None:
+    with pytest.raises(FetchError, match="number of seconds"):
+        Patience(**values)
+
+
+ESCAPES = "\x1b]0;title\x07\x1b[2J\x9b31m\r"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"HTTP/1.1 404 {ESCAPES}",
+        f"HTTP/1.1 503 {ESCAPES}",
+        f"HTTP/1.1 200{ESCAPES} OK",
+        f"{ESCAPES}",
+        f"HTTP/1.1 302 {ESCAPES}\r\nLocation: ftp://{ESCAPES}",
+        f"HTTP/1.1 302 {ESCAPES}\r\nLocation: http://h{ESCAPES}/x",
+        f"HTTP/1.1 302 Found\r\nLocation: http://[{ESCAPES}",
+        f"HTTP/1.1 200 OK\r\nContent-Length: {ESCAPES}",
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {ESCAPES}",
+        f"HTTP/1.1 206 {ESCAPES}\r\nContent-Length: 3",
+    ],
+)
+def test_what_a_server_says_does_nothing_to_the_terminal(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+) -> None:
+    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    with raw_server(answer.encode("latin-1") + b"\r\n\r\n") as port:
+        url = f"http://127.0.0.1:{port}/x"
+        assert main(["fetch-data", "--cache", str(tmp_path), "--url", url, "--stall", "5"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("anb-export: error: ")
+    assert printed.endswith("\n")
+    assert printed[:-1].isprintable()
+    assert len(printed) < 1200
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"-5\r\nabcde\r\n0\r\n\r\n", "chunk of a size that is none"),
+        (b"-ffffffffffffffffffff\r\nabcde", "chunk of a size that is none"),
+        (b"xyz\r\nabc\r\n0\r\n\r\n", "attempts"),
+        (b"3\r\nabcdefgh\r\n0\r\n\r\n", "attempts"),
+        (b"f" * 5000 + b"\r\nabc", "attempts"),
+        (b"\r\n\r\n", "attempts"),
+        (b"3" * 100_000, "attempts"),
+    ],
+    ids=["negative", "very negative", "no number", "short", "5,000 digits", "empty", "long line"],
+)
+@pytest.mark.parametrize("known", [DIGEST, None])
+def test_garbage_instead_of_chunks(
+    tmp_path: Path, body: bytes, message: str, known: str | None
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        connection.recv(65536)
+                        connection.sendall(CHUNKED + body)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        source = Source("f", f"http://127.0.0.1:{listener.getsockname()[1]}/x", known, 1 << 20)
+        with pytest.raises(FetchError, match=message):
+            fetch(source, tmp_path, patience=Patience(attempts=2, pause=0.0, stall=5.0))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert "f" not in names(tmp_path)
+
+
+def headed(*headers: tuple[str, str], code: int = 200, content: bytes = CONTENT) -> Answer:
+    def answer(handler: Any, state: Server) -> None:
+        handler.send_response(code)
+        for name, value in headers:
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "lengths", [["-5"], ["3e6"], ["+3"], ["0x10"], ["3000000", "3"], ["\xb2"], [""]]
+)
+def test_lengths_that_are_none(server: Server, tmp_path: Path, lengths: list[str]) -> None:
+    server.answers = [headed(*(("Content-Length", length) for length in lengths))]
+    with pytest.raises(FetchError, match=r"states the length '.*', which is none"):
+        get(server, tmp_path, known=None)
+    assert names(tmp_path) == set()
+
+
+def test_content_that_is_packed_once_more(server: Server, tmp_path: Path) -> None:
+    """Some servers state gzip of every .gz, so a known digest decides; else it is refused."""
+    server.answers = [headed(("Content-Encoding", "gzip"))]
+    with pytest.raises(FetchError, match="in the encoding 'gzip', though none was asked for"):
+        get(server, tmp_path, known=None)
+    assert names(tmp_path) == set()
+    assert get(server, tmp_path).path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("code", [201, 204, 206, 226])
+def test_a_part_that_nobody_asked_for(server: Server, tmp_path: Path, code: int) -> None:
+    server.answers = [headed(("Content-Range", "bytes 5-9/10"), code=code, content=b"abcde")]
+    with pytest.raises(FetchError, match=f"HTTP {code} .*though the whole file was asked for"):
+        get(server, tmp_path, known=None)
+    assert "file.bin" not in names(tmp_path)
+
+
+def test_circles_of_redirects(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(302, Location="/file")]
+    with pytest.raises(FetchError, match="infinite loop"):
+        get(server, tmp_path)
+    assert len(server.asked) < 20
+    assert names(tmp_path) == set()
+
+
+def test_the_content_of_a_redirect_is_not_read(server: Server, tmp_path: Path) -> None:
+    def redirect(handler: Any, state: Server) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/other")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not done.is_set():
+                handler.wfile.write(bytes(1 << 16))
+
+    done = threading.Event()
+    server.answers = [redirect, send()]
+    try:
+        assert get(server, tmp_path).path.read_bytes() == CONTENT
+    finally:
+        done.set()
+
+
+def test_a_part_or_lock_that_is_a_pipe(server: Server, tmp_path: Path) -> None:
+    for name in ("file.bin.part", "file.bin.part.lock"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(FetchError, match=f"{name} is not a regular file; remove it"):
+            get(server, tmp_path)
+        (tmp_path / name).unlink()
+    assert server.asked == []
 
 
 def test_the_published_archive_is_the_one_expected(published_data: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from anb_export import build, manifest
 from anb_export.build import write_golden
-from anb_export.files import sha256
+from anb_export.files import sha256, write_atomically
 from anb_export.golden import golden_vectors
 from anb_export.manifest import describe, find_entry, update_entry, write_artifact
 from anb_export.table_form import build_table_model
@@ -80,6 +80,75 @@ def test_golden_vectors_of_a_replaced_file_are_dropped(
     assert "golden" in json.loads((tmp_path / "manifest.json").read_text())
     write_artifact(path, model_of(card, 1), "accuracy", card)
     assert "golden" not in json.loads((tmp_path / "manifest.json").read_text())
+
+
+def test_at_every_moment_the_folder_is_the_old_one_or_the_new(
+    card: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed between two files leaves one of the states seen here."""
+    path, other = tmp_path / "a.onnx", of_target(card, "macs")
+    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(tmp_path / "b.onnx", model_of(other), "macs", other)
+    seen: list[bytes] = []
+
+    def write(file: Path, content: bytes) -> None:
+        write_atomically(file, content)
+        first, second = Catalog.read(tmp_path).artifacts
+        assert second.read() == model_of(other)
+        seen.append(first.read())
+
+    monkeypatch.setattr(manifest, "write_atomically", write)
+    new = model_of(card, 1)
+    write_artifact(path, new, "accuracy", card)
+    assert seen == [model_of(card), new, new, new]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.onnx", "b.onnx", "manifest.json"]
+    assert find_entry(path)[1]["file"] == "a.onnx"
+
+
+@pytest.mark.parametrize("writes", range(5))
+@pytest.mark.parametrize("then", [1, 2, 0], ids=["the same", "another", "the old one"])
+def test_running_again_brings_the_same_bytes(
+    card: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    writes: int,
+    then: int,
+) -> None:
+    class Killed(Exception):
+        pass
+
+    left = [writes]
+
+    def write(file: Path, content: bytes) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        write_atomically(file, content)
+
+    for folder in (tmp_path / "killed", tmp_path / "whole"):
+        write_artifact(folder / "a.onnx", model_of(card), "accuracy", card)
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(manifest, "write_atomically", write)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # nor is this done
+        write_artifact(tmp_path / "killed/a.onnx", model_of(card, 1), "accuracy", card)
+    for folder in (tmp_path / "killed", tmp_path / "whole"):
+        write_artifact(folder / "a.onnx", model_of(card, then), "accuracy", card)
+    killed, whole = (
+        {file.name: file.read_bytes() for file in folder.iterdir()}
+        for folder in (tmp_path / "killed", tmp_path / "whole")
+    )
+    assert killed == whole
+
+
+def test_a_file_that_gets_another_target_loses_the_former(
+    card: dict[str, Any], tmp_path: Path
+) -> None:
+    path, other = tmp_path / "a.onnx", of_target(card, "macs")
+    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(path, model_of(other), "macs", other)
+    (found,) = Catalog.read(tmp_path).artifacts
+    assert (found.target.name, found.read()) == ("macs", model_of(other))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.onnx", "manifest.json"]
 
 
 def test_only_the_listed_file_is_updated(card: dict[str, Any], tmp_path: Path) -> None:

@@ -162,6 +162,20 @@ def test_no_root_has_a_leaf_and_a_branch_of_one_number(shapes: list[tuple[bool, 
     assert found.tolist() == [exact_sum(forest, row) for row in codes.tolist()]
 
 
+def test_no_leaf_is_on_both_sides_of_a_branch() -> None:
+    """onnxruntime 1.24 to 1.29 leave some trees that are such a branch out of the sum."""
+    trees = [one_leaf(1.5), stump(4, 8), one_leaf(-0.25), lopsided(True, 3), one_leaf(8.0)]
+    forest = Forest.from_trees(trees, base_score=0.0, n_features=28, objective="x")
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in tree_ensemble(forest)}
+    sides = ("nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs")
+    for true, true_leaf, false, false_leaf in zip(*(attributes[k] for k in sides), strict=True):
+        assert (true, true_leaf) != (false, false_leaf)
+    assert len(attributes["tree_roots"]) == 5
+    codes = sample(20, seed=1)
+    found = members(build_tree64([forest], CARD), codes)[:, 0]
+    assert found.tolist() == [exact_sum(forest, row) for row in codes.tolist()]
+
+
 def test_without_care_roots_would_clash() -> None:
     # Leaves and branches numbered in order of appearance: the first tree's root has the children
     # leaf 0 and branch 1, then leaf 2 and branch 2 meet. The rotation is what prevents it.

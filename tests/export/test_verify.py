@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import onnx
 import pytest
 from anb_export.convert import convert
 from anb_export.training import Training
-from anb_export.verify import Difference, VerifyError, verify
+from anb_export.verify import Difference, VerifyError, run_model, verify
+
+from anb_onnx.engines._ort import onnxruntime
+from anb_onnx.errors import EngineError
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +47,23 @@ def test_nan_is_not_the_smallest_difference() -> None:
 
 
 def test_refusals(model: bytes, training: Training) -> None:
-    with pytest.raises(VerifyError, match="onnxruntime cannot run the model"):
+    message = f"onnxruntime {onnxruntime.__version__} cannot run the model"
+    with pytest.raises(VerifyError, match=message):
         verify(b"no model", training, n=10, seed=0)
     with pytest.raises(VerifyError, match="n must be at least 1"):
         verify(model, training, n=0, seed=0)
     document = {**training.document, "members": training.document["members"][:2]}
     with pytest.raises(VerifyError, match="the model has 3 members, the training 2"):
         verify(model, Training(training.folder, document), n=10, seed=0)
+
+
+def test_an_onnxruntime_that_is_too_old_is_named(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some versions before 1.24 do not refuse such a model, but compute it wrongly."""
+    model = convert(training, form="tree64")[0]
+    codes = np.zeros((1, 28), np.uint8)
+    assert run_model(model, codes)["mean"].shape == (1,)
+    monkeypatch.setattr(onnxruntime, "__version__", "1.23.2")
+    with pytest.raises(EngineError, match=r"needs onnxruntime >=1\.24, installed is 1\.23\.2"):
+        run_model(model, codes)

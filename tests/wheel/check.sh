@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a built runtime wheel, and nothing else of ours, into a new environment outside the
+# Installs a built wheel or sdist of the runtime, and nothing else of ours, into a new environment outside the
 # checkout, and queries it there as a user would.
 set -euo pipefail
 wheel=$(realpath "$1")

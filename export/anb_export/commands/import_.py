@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from anb_export.commands import _arguments
@@ -192,15 +191,16 @@ def _check_out(jobs: Sequence[_Job]) -> None:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
+    from anb_export.scratch import scratch_folder
     from anb_onnx.errors import AnbError
 
-    try:
-        folder = TemporaryDirectory(prefix="anb-export-")
-    except OSError as error:
-        msg = f"no folder for temporary files: {error.strerror}; TMPDIR names another"
-        raise AnbError(msg) from error
-    with folder as name:
-        yield Path(name)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder())
+        except OSError as error:
+            msg = f"no folder for temporary files: {error.strerror}; TMPDIR names another"
+            raise AnbError(msg) from error
+        yield folder
 
 
 def _outcome(card: dict[str, Any]) -> str:
