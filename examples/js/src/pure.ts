@@ -13,7 +13,8 @@ export * from "./errors.js";
 export { type Hinge, Link, type Regime, type Step } from "./link.js";
 export * from "./space.js";
 export * from "./surrogate.js";
-export { type Outputs, TableEngine } from "./tables.js";
+export type { Outputs } from "./outputs.js";
+export { TableEngine } from "./tables.js";
 
 export interface SourceOptions extends ReadOptions {
   /** Device of the metric, for example "a100". */
@@ -28,11 +29,15 @@ export class PureSurrogate extends Surrogate {
 
   /** As `query`, without a promise. */
   querySync(batch: Batch, options: QueryOptions = {}): Prediction {
-    return this.wrap(this.computes.predict(encode(batch, this.space), options.members ?? false));
+    this.checkOpen();
+    const codes = encode(batch, this.space);
+    const members = options.members ?? false;
+    return this.wrap(this.computes.predict(codes, members), codes.length / this.space.nGenes, members);
   }
 
   /** The engine, for loops over preallocated arrays. */
   get tables(): TableEngine {
+    this.checkOpen();
     return this.computes;
   }
 }

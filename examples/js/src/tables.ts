@@ -1,6 +1,9 @@
-import { ArtifactError, show } from "./errors.js";
+import { outOfRange } from "./architecture.js";
+import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
 import { Link, type Regime } from "./link.js";
+import { makeOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";
+import { isBytes } from "./views.js";
 
 /** Where the manifest says the tables lie in the ONNX file, and how sums become predictions. */
 export interface TablesDocument {
@@ -9,13 +12,6 @@ export interface TablesDocument {
   members: number;
   scale: number;
   shift: number;
-}
-
-/** Predictions of N architectures: float32 [N], [N] and, where asked for, [N, M]. */
-export interface Outputs {
-  mean: Float32Array;
-  std: Float32Array;
-  members: Float32Array | null;
 }
 
 // Rows at a time: sums and float64 members of a block stay in the L1 cache.
@@ -37,7 +33,8 @@ const BLOCK = 256;
 export class TableEngine {
   readonly name = "pure";
   readonly nMembers: number;
-  readonly #entries: Int32Array;
+  #entries: Int32Array;
+  #disposed = false;
   readonly #link: Link;
   readonly #scale: number;
   readonly #shift: number;
@@ -50,6 +47,8 @@ export class TableEngine {
   readonly #first: Int32Array;
   readonly #symbols: Int32Array;
   readonly #values: Float64Array;
+  /** The block with the gene of the link's regime, and whether each symbol of it is inside. */
+  readonly #bent: { readonly block: number; readonly inside: Uint8Array } | null;
   /** Per row: whether it is inside the link's regime. */
   readonly #inside = new Uint8Array(BLOCK);
 
@@ -74,6 +73,7 @@ export class TableEngine {
       this.#first[p] = offset;
       return offset + space.blockSizes[a] * space.blockSizes[b];
     }, 0);
+    this.#bent = link.regime && insideSymbols(link.regime, space);
     this.#symbols = new Int32Array(space.nBlocks);
     this.#values = new Float64Array(BLOCK * nMembers);
   }
@@ -118,32 +118,54 @@ export class TableEngine {
     return new TableEngine(space, entries, t.members, t.scale, t.shift, link);
   }
 
-  /** Predict checked codes, N rows; see `Outputs`. */
+  /** Predict N rows of codes; see `Outputs`. */
   predict(codes: Uint8Array, members = false): Outputs {
-    const n = codes.length / this.space.nGenes;
-    const out: Outputs = {
-      mean: new Float32Array(n),
-      std: new Float32Array(n),
-      members: members ? new Float32Array(n * this.nMembers) : null,
-    };
+    const n = this.#countRows(codes);
+    const out = makeOutputs(n, members ? this.nMembers : 0);
     this.predictInto(codes, 0, n, out);
     return out;
   }
 
-  /** Predict rows start to stop of checked codes, into the same rows of `out`. */
+  /**
+   * Predict rows start to stop of codes, into the same rows of `out`.
+   *
+   * Each code is checked as it is read, so that an `ArchitectureError` may leave the rows before
+   * the wrong one predicted.
+   */
   predictInto(codes: Uint8Array, start: number, stop: number, out: Outputs): void {
+    const n = this.#countRows(codes);
+    const whole = Number.isSafeInteger(start) && Number.isSafeInteger(stop);
+    if (!whole || start < 0 || stop < start || stop > n) {
+      throw new ArchitectureError(`rows ${show(start)} to ${show(stop)}: there are ${n} rows of codes`);
+    }
+    const { mean, std, members } = out;
+    if (Math.min(mean.length, std.length, (members?.length ?? Infinity) / this.nMembers) < stop) {
+      throw new AnbError(`the output arrays are too short for the predictions of ${stop} rows`);
+    }
     for (let from = start; from < stop; from += BLOCK) {
       const rows = Math.min(BLOCK, stop - from);
       if (this.nMembers === 8) this.#scaledSums8(codes, from, rows);
       else this.#scaledSums(codes, from, rows);
-      if (this.#link.regime) this.#readInside(this.#link.regime, codes, from, rows);
       this.#link.invert(this.#values, rows, this.nMembers, this.#inside);
-      out.members?.set(this.#values.subarray(0, rows * this.nMembers), from * this.nMembers);
+      members?.set(this.#values.subarray(0, rows * this.nMembers), from * this.nMembers);
       this.#summarise(from, rows, out);
     }
   }
 
-  #readSymbols(codes: Uint8Array, row: number): void {
+  #countRows(codes: Uint8Array): number {
+    if (this.#disposed) throw new EngineError("this engine is disposed of");
+    const n = this.space.nGenes;
+    if (!isBytes(codes) || codes.length % n !== 0) {
+      throw new ArchitectureError(`codes are a Uint8Array of ${n} bytes per row, not ${show(codes)}`);
+    }
+    return codes.length / n;
+  }
+
+  /**
+   * Read the symbols of a row, and whether it is inside the regime. Every code is read once: what
+   * is checked is what is used, also while another thread writes to shared memory.
+   */
+  #readSymbols(codes: Uint8Array, row: number, place: number): void {
     const starts = this.#starts;
     const sizes = this.#sizes;
     const symbols = this.#symbols;
@@ -151,18 +173,14 @@ export class TableEngine {
     for (let block = 0; block < symbols.length; block++) {
       let symbol = 0;
       for (let g = starts[block]; g < starts[block + 1]; g++) {
-        symbol = symbol * sizes[g] + codes[base + g];
+        const code = codes[base + g];
+        if (code >= sizes[g]) throw outOfRange(code, this.space.genes[g], `row ${row}, `);
+        symbol = symbol * sizes[g] + code;
       }
       symbols[block] = symbol;
     }
-  }
-
-  #readInside(regime: Regime, codes: Uint8Array, from: number, rows: number): void {
-    const genes = this.#sizes.length;
-    for (let row = 0; row < rows; row++) {
-      const code = codes[(from + row) * genes + regime.position];
-      this.#inside[row] = regime.inside[code] ? 1 : 0;
-    }
+    const bent = this.#bent;
+    if (bent) this.#inside[place] = bent.inside[symbols[bent.block]];
   }
 
   /** Any number of members. */
@@ -174,7 +192,7 @@ export class TableEngine {
     const count = this.nMembers;
     const places = new Int32Array(this.#first.length);
     for (let row = 0; row < rows; row++) {
-      this.#readSymbols(codes, from + row);
+      this.#readSymbols(codes, from + row, row);
       for (let a = 0, p = 0; a < symbols.length; a++) {
         for (let b = a + 1; b < symbols.length; b++, p++) {
           places[p] = (this.#first[p] + symbols[a] * blocks[b] + symbols[b]) * count;
@@ -199,7 +217,7 @@ export class TableEngine {
     const scale = this.#scale;
     const shift = this.#shift;
     for (let row = 0; row < rows; row++) {
-      this.#readSymbols(codes, from + row);
+      this.#readSymbols(codes, from + row, row);
       let t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0;
       for (let a = 0, p = 0; a < last; a++) {
         const symbol = symbols[a];
@@ -245,6 +263,19 @@ export class TableEngine {
     }
   }
 
-  /** Nothing to release. */
-  dispose(): void {}
+  /** Let the tables go; a later prediction is an `EngineError`. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#entries = new Int32Array(0);
+  }
+}
+
+/** The block of a regime's gene and, for each symbol of the block, whether it is inside. */
+function insideSymbols({ position, inside }: Regime, space: SearchSpace) {
+  const block = space.blockStarts.findLastIndex((start) => start <= position);
+  let place = 1; // of the gene's code in the symbol
+  for (let g = position + 1; g < space.blockStarts[block + 1]; g++) place *= space.geneSizes[g];
+  const code = (symbol: number) => Math.floor(symbol / place) % space.geneSizes[position];
+  const ofSymbol = Array.from({ length: space.blockSizes[block] }, (_, s) => Number(inside[code(s)]));
+  return { block, inside: Uint8Array.from(ofSymbol) };
 }
