@@ -19,17 +19,11 @@ const { geneSizes, nGenes } = artifacts.space;
 const surrogate = await load(target, { engine, artifacts });
 
 const golden = await artifacts.readGolden();
-const array = (of, name) => {
-  const listed = artifacts.manifest.golden?.arrays.find((a) => a.target === of && a.name === name);
-  if (!listed) throw new Error(`the artifacts have no golden vectors of ${target}`);
-  const { offset, shape, dtype } = listed;
-  const size = dtype === "uint8" ? 1 : 4;
-  return golden.slice(offset, offset + size * shape.reduce((a, b) => a * b, 1));
-};
-const found = await surrogate.query(array(null, "architectures"), { members: true });
+if (!golden) throw new Error("the artifacts have no golden vectors");
+const found = await surrogate.query(golden.codes, { members: true });
 for (const name of ["mean", "std", "members"]) {
   const { buffer, byteOffset, byteLength } = found[name];
-  if (Buffer.compare(Buffer.from(buffer, byteOffset, byteLength), array(target, name))) {
+  if (Buffer.compare(Buffer.from(buffer, byteOffset, byteLength), golden.bytes(target, name))) {
     throw new Error(`${engine} does not give the golden bits of ${target}: ${name}`);
   }
 }

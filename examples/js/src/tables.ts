@@ -1,6 +1,7 @@
 import { outOfRange } from "./architecture.js";
+import { MAX_MEMBERS } from "./catalog.js";
 import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
-import { Link, type Regime } from "./link.js";
+import { inRange, LARGEST, Link, type Regime } from "./link.js";
 import { makeOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";
 import { isBytes } from "./views.js";
@@ -13,6 +14,11 @@ export interface TablesDocument {
   scale: number;
   shift: number;
 }
+
+// Sizes that a scale may have; with totals of int32 and a shift of up to the largest, every step of
+// a link then stays inside float64 (the eighth power of 2^127 does).
+const SCALES = [2 ** -500, 2 ** 95] as const;
+const LARGEST_SHIFT = 2 ** 126;
 
 // Rows at a time: sums and float64 members of a block stay in the L1 cache.
 const BLOCK = 256;
@@ -99,8 +105,12 @@ export class TableEngine {
       t.entries === expected &&
       whole(t.members) &&
       t.members >= 1 &&
-      Number.isFinite(t.scale) &&
-      Number.isFinite(t.shift) &&
+      t.members <= MAX_MEMBERS &&
+      typeof t.scale === "number" &&
+      typeof t.shift === "number" &&
+      Math.abs(t.scale) >= SCALES[0] &&
+      Math.abs(t.scale) <= SCALES[1] &&
+      Math.abs(t.shift) <= LARGEST_SHIFT &&
       t.offset + 4 * t.entries * t.members <= file.length;
     if (!sound) {
       const facts = `${expected} entries within ${file.length} bytes expected`;
@@ -115,6 +125,7 @@ export class TableEngine {
       for (let i = 0; i < count; i++) entries[i] = view.getInt32(4 * i, true);
     }
     const link = Link.fromDocument(entry.link, source, space);
+    checkRange(entries, t, link, space, source);
     return new TableEngine(space, entries, t.members, t.scale, t.shift, link);
   }
 
@@ -278,4 +289,50 @@ function insideSymbols({ position, inside }: Regime, space: SearchSpace) {
   const code = (symbol: number) => Math.floor(symbol / place) % space.geneSizes[position];
   const ofSymbol = Array.from({ length: space.blockSizes[block] }, (_, s) => Number(inside[code(s)]));
   return { block, inside: Uint8Array.from(ofSymbol) };
+}
+
+/** Refuse tables whose sums could leave int32, in whatever order, or whose predictions float32. */
+function checkRange(
+  entries: Int32Array,
+  { members, scale, shift }: TablesDocument,
+  link: Link,
+  space: SearchSpace,
+  source: string,
+): void {
+  let [low, high] = [Infinity, -Infinity];
+  for (let m = 0; m < members; m++) {
+    // Engines add in various orders, some of them only a part first: all of one sign.
+    let [least, most, negative, positive] = [0, 0, 0, 0];
+    let at = m;
+    for (const [a, b] of space.pairs) {
+      let [smallest, largest] = [entries[at], entries[at]];
+      for (let k = space.blockSizes[a] * space.blockSizes[b]; k > 0; k--, at += members) {
+        if (entries[at] < smallest) smallest = entries[at];
+        else if (entries[at] > largest) largest = entries[at];
+      }
+      least += smallest;
+      most += largest;
+      negative += Math.min(smallest, 0);
+      positive += Math.max(largest, 0);
+    }
+    if (positive > 2 ** 31 - 1 || negative < -(2 ** 31)) {
+      const facts = `member ${m} can add up to ${negative} or ${positive}`;
+      throw new ArtifactError(`${source}: the entries of ${facts}, which int32 does not hold`);
+    }
+    low = Math.min(low, least);
+    high = Math.max(high, most);
+  }
+  const [u0, u1] = [low * scale + shift, high * scale + shift].sort((a, b) => a - b);
+  const needsPositive = ["square", "sqrt", "reciprocal"].some((s) => link.steps.includes(s as never));
+  if (needsPositive && u1 <= 0) {
+    throw new ArtifactError(`${source}: no prediction is inside the domain of the link ${show(link.name)}`);
+  }
+  // The link is monotone, inside its regime and outside.
+  const from = needsPositive && u0 <= 0 ? u1 : u0;
+  const values = Float64Array.of(from, u1, from, u1);
+  link.invert(values, 4, 1, Uint8Array.of(0, 0, 1, 1));
+  if (!values.every(inRange)) {
+    const facts = `a prediction could be ${values.find((y) => !inRange(y))}`;
+    throw new ArtifactError(`${source}: ${facts}; float32 holds ${LARGEST.toPrecision(4)} at most`);
+  }
 }
