@@ -179,8 +179,8 @@ function readTargets(entries: Record<string, unknown>, source: string): Target[]
 
 function readTarget(name: string, card: unknown, source: string): Target {
   const where = `${source}: target ${show(name)}`;
-  // Objects of this name cannot be had by it.
-  if (!isName(name) || name === "__proto__") throw new ArtifactError(`${where}: its name must be ${NAME}`);
+  // Objects have properties of some names already.
+  if (!isName(name) || name in {}) throw new ArtifactError(`${where}: its name must be ${NAME}`);
   if (!isObject(card)) throw new ArtifactError(`${where} must be an object, not ${show(card)}`);
   for (const key of ["metric", "unit", "direction"]) {
     if (!isName(card[key])) {
