@@ -349,6 +349,7 @@ async function verify(engine: "pure" | "ort-web"): Promise<void> {
 /** Say what has gone wrong, at the top of the page. */
 function showFailure(what: string): void {
   const failure = find("failure");
+  if (!failure.hidden) return; // what went wrong first is what the rest follows from
   failure.hidden = false;
   failure.textContent = what;
 }

@@ -15,7 +15,10 @@ export class Client {
       if ("error" in data) call?.reject(new Error(data.error));
       else call?.resolve(data.result);
     };
-    this.#worker.onerror = (error) => this.#fail(error.message || "its script cannot be loaded");
+    this.#worker.onerror = (error) => {
+      error.preventDefault(); // told by the calls that fail
+      this.#fail(error.message || "its script cannot be loaded");
+    };
     this.#worker.onmessageerror = () => this.#fail("a message of it cannot be read");
   }
 
