@@ -6,14 +6,13 @@
 // the process). Before any of them counts the engine has to give the golden bits of the target.
 
 import { Catalog, load } from "../dist/index.js";
+import { count, failInOneLine } from "./tool.mjs";
 
-process.on("uncaughtException", (error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+failInOneLine();
 
 const [target, engine, rows, repeats] = process.argv.slice(2);
-const n = Number(rows);
+const n = count(rows, "ROWS");
+const passes = count(repeats, "REPEATS");
 const artifacts = await Catalog.open();
 const { geneSizes, nGenes } = artifacts.space;
 const surrogate = await load(target, { engine, artifacts });
@@ -41,7 +40,7 @@ const cpus = [];
 const warm = performance.now() + 200; // until the compiler has seen what it needs
 do await surrogate.query(codes);
 while (performance.now() < warm);
-for (let pass = 0; pass < Number(repeats); pass++) {
+for (let pass = 0; pass < passes; pass++) {
   const before = process.cpuUsage();
   const start = performance.now();
   await surrogate.query(codes);
