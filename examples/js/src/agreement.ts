@@ -6,8 +6,9 @@
 
 import type { Card } from "./catalog.js";
 import { ArtifactError, show } from "./errors.js";
+import { readGraph } from "./graph.js";
 import { isObject, parseObject } from "./json.js";
-import { readGraph, readMetadata } from "./onnx.js";
+import { readMetadata } from "./onnx.js";
 import { type SpaceDocument, SearchSpace } from "./space.js";
 
 // Keys of a manifest's entry that are not in the card inside the file: they are about the file, or
@@ -66,20 +67,19 @@ function plain({ name, blocks }: SearchSpace): SpaceDocument {
 
 /** Compare what the manifest says of tables and link with what the graph computes. */
 function compareTables(stated: Stated): void {
-  const { card, file, name } = stated;
-  const graph = readGraph(file, name);
+  const { card, space, file, name } = stated;
+  const graph = readGraph(file, space, name);
   const tables = card.tables as Record<string, unknown>;
   const where = `in the graph that ${name} holds`;
   for (const key of ["offset", "entries", "members", "scale", "shift"] as const) {
     compare(own(tables, key), graph[key], `tables.${key}`, stated, where);
   }
   const link = isObject(card.link) ? card.link : {};
-  const regime = isObject(link.regime) ? link.regime : {};
   for (const [key, value, found] of [
     ["link.inverse", link.inverse, graph.inverse],
-    ["link.offset", link.offset, graph.link_offset],
+    ["link.offset", link.offset, graph.reflect],
     ["link.hinges", link.hinges ?? [], graph.hinges],
-    ["link.regime.hinges", regime.hinges ?? [], graph.regime_hinges],
+    ["link.regime", link.regime ?? null, graph.regime],
   ] as const) {
     compare(value, found, key, stated, where);
   }

@@ -2,15 +2,13 @@ import { checkAgreement } from "./agreement.js";
 import { ArtifactError, EngineError, show, TargetError } from "./errors.js";
 import { type Folder, type FolderOptions, type Limit, openFolder } from "./files.js";
 import { Golden } from "./golden.js";
-import { isName, isObject, NAME, parseObject } from "./json.js";
+import { isName, isObject, MAX_MEMBERS, NAME, parseObject } from "./json.js";
 import { SearchSpace } from "./space.js";
 
 /** Version of `manifest.json` that this package reads. */
 export const SCHEMA = 1;
 
-/** Most targets of a manifest, and most members of an ensemble. */
 const MAX_TARGETS = 4096;
-export const MAX_MEMBERS = 1024;
 
 /** A quantity that a surrogate predicts. */
 export interface Target {
@@ -112,6 +110,13 @@ export class Catalog {
     const name = this.folder + card.file;
     const source = `${this.folder}manifest.json: target ${show(target.name)}`;
     checkAgreement({ card, space: this.space, file, source, name });
+    if (card.bytes !== file.length) {
+      throw new ArtifactError(`${source}: key "bytes" must be ${file.length}, the size of ${name}, not ${show(card.bytes)}`);
+    }
+    const called = card.device ? `${card.metric}_${card.device}` : card.metric;
+    if (target.name !== called) {
+      throw new ArtifactError(`${source} must be called ${show(called)}, after its metric and device`);
+    }
     return file;
   }
 

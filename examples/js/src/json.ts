@@ -3,6 +3,9 @@ import { ArtifactError, escaped, messageOf, show } from "./errors.js";
 /** Most characters of a name: of a target, unit, gene, choice or file. */
 const MAX_NAME = 255;
 
+/** Most members of an ensemble. */
+export const MAX_MEMBERS = 1024;
+
 // Far more than a manifest nests.
 const MAX_DEPTH = 64;
 

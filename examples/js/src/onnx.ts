@@ -1,19 +1,17 @@
 /**
  * Reads ONNX files without a runtime: the metadata, which onnxruntime's JavaScript does not show,
- * and what the graph of a table-form file computes. An ONNX file is a protocol buffer message:
- * fields of a number and a value (onnx/onnx.proto). Nothing in it is believed: every length is
- * checked, and the number of parts is bounded.
+ * and the parts of the graph. An ONNX file is a protocol buffer message: fields of a number and a
+ * value (onnx/onnx.proto). Nothing in it is believed: every length is checked, and the number of
+ * parts is bounded.
  */
 
 import { ArtifactError, escaped, show } from "./errors.js";
-import type { Hinge, Step } from "./link.js";
 
 const GRAPH = 7, METADATA = 14, FUNCTIONS = 25; // of a model
 const NODE = 1, INITIALIZER = 5; // of a graph
-const INT32 = 6, DOUBLE = 11; // types of tensors
 
 // Far more than 64 blocks, 1,024 members and 128 hinges need.
-const MAX_PARTS = 50_000;
+export const MAX_PARTS = 50_000;
 
 /** A value that a field holds: bytes, or an integer. */
 interface Field {
@@ -24,30 +22,19 @@ interface Field {
   readonly value: number;
 }
 
-interface Tensor {
+/** An initializer: its type by ONNX's number, its shape, and where in the file its bytes lie. */
+export interface Tensor {
   readonly type: number;
   readonly dims: readonly number[];
   readonly start: number;
   readonly stop: number;
 }
 
-interface Node {
+/** What computes a value: an operator, its attributes (integers, or lists of them) and inputs. */
+export interface Node {
   readonly operator: string;
+  readonly attributes: readonly (readonly [name: string, value: number | readonly number[]])[];
   readonly inputs: readonly string[];
-}
-
-/** What the graph of a table-form file says about its tables, and about what follows their sum. */
-export interface TableGraph {
-  readonly offset: number;
-  readonly entries: number;
-  readonly members: number;
-  readonly scale: number;
-  readonly shift: number;
-  readonly inverse: readonly Step[];
-  /** Of the step reflect. */
-  readonly link_offset: number | null;
-  readonly hinges: readonly Hinge[];
-  readonly regime_hinges: readonly Hinge[];
 }
 
 /** The `metadata_props` of an ONNX file. */
@@ -68,21 +55,8 @@ export function readMetadata(file: Uint8Array, source: string): Map<string, stri
   });
 }
 
-/** Read a table-form file's graph, from its output `members` back to the sum of the tables. */
-export function readGraph(file: Uint8Array, source: string): TableGraph {
-  return refusing(source, "its graph is not that of tables", () => {
-    const { tensors, nodes } = parseGraph(file);
-    const tables = tensors.get("tables");
-    const [entries, members] = tables?.dims ?? [];
-    const size = tables ? tables.stop - tables.start : 0;
-    if (tables?.type !== INT32 || tables.dims.length !== 2 || size !== 4 * entries * members) {
-      throw new Error(`its tables have the shape [${tables?.dims ?? ""}] and ${size} bytes`);
-    }
-    return { offset: tables.start, entries, members, ...new Unwinder(file, tensors, nodes).read() };
-  });
-}
-
-function refusing<T>(source: string, what: string, read: () => T): T {
+/** Return what `read` finds; an `ArtifactError` that says what the file is not, where it fails. */
+export function refusing<T>(source: string, what: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -90,7 +64,8 @@ function refusing<T>(source: string, what: string, read: () => T): T {
   }
 }
 
-function parseGraph(file: Uint8Array) {
+/** The initializers of a model's graph, and its nodes by the values they compute, in their order. */
+export function parseGraph(file: Uint8Array) {
   const graphs: Field[] = [];
   for (const field of fields(file, 0, file.length)) {
     if (field.number === FUNCTIONS) throw new Error("it defines functions");
@@ -126,110 +101,33 @@ function addTensor(file: Uint8Array, { start, stop }: Field, to: Map<string, Ten
 function addNode(file: Uint8Array, { start, stop }: Field, to: Map<string, Node>): void {
   const inputs: string[] = [];
   const outputs: string[] = [];
+  const attributes: Node["attributes"][number][] = [];
   let operator = "";
   for (const part of fields(file, start, stop)) {
     if (part.number === 1) inputs.push(text(file, part));
     else if (part.number === 2) outputs.push(text(file, part));
     else if (part.number === 4) operator = text(file, part);
+    else if (part.number === 5) attributes.push(attribute(file, part));
     else if (part.number === 7 && part.stop > part.start) throw new Error("it has operators of other domains");
-    if (inputs.length + outputs.length > 64) throw new Error("an operator has more than 64 inputs");
+    const parts = inputs.length + outputs.length + attributes.length;
+    if (parts > 64) throw new Error("an operator has more than 64 inputs and attributes");
   }
   if (outputs.length !== 1) throw new Error(`an operator has ${outputs.length} outputs`);
   if (to.has(outputs[0])) throw new Error(`the name ${show(outputs[0])} is given twice`);
-  to.set(outputs[0], { operator, inputs });
+  to.set(outputs[0], { operator, attributes, inputs });
 }
 
-interface Unwound {
-  readonly step: Step;
-  readonly numbers: readonly number[];
-  readonly before: string;
-}
-
-/** Walks from the members back to what they are computed from. */
-class Unwinder {
-  constructor(
-    private readonly file: Uint8Array,
-    private readonly tensors: ReadonlyMap<string, Tensor>,
-    private readonly nodes: ReadonlyMap<string, Node>,
-  ) {}
-
-  read(): Omit<TableGraph, "offset" | "entries" | "members"> {
-    const steps: Unwound[] = [];
-    let [value] = this.#inputs("members", "Cast", 1);
-    for (let found = this.#lastStep(value); found; found = this.#lastStep(value)) {
-      if (steps.push(found) > MAX_PARTS) throw new Error("its link goes round in circles");
-      value = found.before;
-    }
-    steps.reverse();
-    const [scaled, shift] = this.#withConstant(value, "Add");
-    const [total, scale] = this.#withConstant(scaled, "Mul");
-    this.#inputs(total, "Cast", 1);
-    const of = (step: Step) => steps.filter((found) => found.step === step).map((found) => found.numbers);
-    return {
-      scale,
-      shift,
-      inverse: steps.map((found) => found.step),
-      link_offset: of("reflect")[0]?.[0] ?? null,
-      hinges: of("hinge") as unknown as Hinge[],
-      regime_hinges: of("regime") as unknown as Hinge[],
-    };
+function attribute(file: Uint8Array, { start, stop }: Field): Node["attributes"][number] {
+  let name = "";
+  let value = 0;
+  const many: number[] = [];
+  for (const part of fields(file, start, stop)) {
+    if (part.number === 1) name = text(file, part);
+    else if (part.number === 3 && part.value >= 0) value = part.value;
+    else if (part.number === 8 && part.value >= 0 && many.length < 64) many.push(part.value);
+    else if (part.number !== 20) throw new Error(`attribute ${show(name)} is not an integer`);
   }
-
-  /** The step of a link that gives a value, with its numbers; null where the link begins. */
-  #lastStep(name: string): Unwound | null {
-    const { operator, inputs } = this.#node(name);
-    const [a, b, c] = inputs;
-    const first = this.#scalar(a);
-    if (operator === "Sqrt") return { step: "sqrt", numbers: [], before: a };
-    if (operator === "Mul" && a === b) return { step: "square", numbers: [], before: a };
-    if (operator === "Div" && first === 1) return { step: "reciprocal", numbers: [], before: b };
-    if (operator === "Sub" && first !== null) return { step: "reflect", numbers: [first], before: b };
-    if (operator === "Where") {
-      const bent = this.#node(b).operator === "Add" ? this.#lastStep(b) : null;
-      if (bent?.step !== "hinge" || bent.before !== c) throw new Error("its regime chooses between other values");
-      return { step: "regime", numbers: bent.numbers, before: c };
-    }
-    if (operator === "Add" && this.#scalar(b) === null) return this.#hinge(a, b);
-    return null;
-  }
-
-  /** What is added to a value above the knot of a hinge. */
-  #hinge(value: string, more: string): Unwound {
-    const [above, change] = this.#withConstant(more, "Mul");
-    const [over, zero] = this.#withConstant(above, "Max");
-    const [below, knot] = this.#withConstant(over, "Sub");
-    if (below !== value || zero !== 0) throw new Error("a hinge bends another value than it adds to");
-    return { step: "hinge", numbers: [knot, change], before: value };
-  }
-
-  #node(name: string): Node {
-    const node = this.nodes.get(name);
-    if (!node) throw new Error(`nothing computes ${show(name)}`);
-    return node;
-  }
-
-  #inputs(name: string, operator: string, count: number): readonly string[] {
-    const node = this.#node(name);
-    if (node.operator !== operator || node.inputs.length !== count) {
-      throw new Error(`${show(node.operator)} stands where ${operator} should`);
-    }
-    return node.inputs;
-  }
-
-  #withConstant(name: string, operator: string): [string, number] {
-    const [value, second] = this.#inputs(name, operator, 2);
-    const constant = this.#scalar(second);
-    if (constant === null) throw new Error(`the second input of ${operator} is no constant`);
-    return [value, constant];
-  }
-
-  /** A float64 constant without dimensions; null where a value is none. */
-  #scalar(name: string | undefined): number | null {
-    const tensor = this.tensors.get(name ?? "");
-    if (tensor?.type !== DOUBLE || tensor.dims.length || tensor.stop - tensor.start !== 8) return null;
-    const { buffer, byteOffset } = this.file;
-    return new DataView(buffer, byteOffset + tensor.start, 8).getFloat64(0, true);
-  }
+  return [name, many.length ? many : value];
 }
 
 function text(file: Uint8Array, { start, stop, value }: Field): string {

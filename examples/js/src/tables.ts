@@ -1,6 +1,6 @@
 import { outOfRange } from "./architecture.js";
-import { MAX_MEMBERS } from "./catalog.js";
 import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
+import { MAX_MEMBERS } from "./json.js";
 import { inRange, LARGEST, Link, type Regime } from "./link.js";
 import { makeOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";

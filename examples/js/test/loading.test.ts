@@ -298,6 +298,7 @@ describe("a manifest and the file that it lists", () => {
     ["another metric", (c) => (c.metric = "loss"), '"metric"'],
     ["another device", (c) => (c.device = "a100"), '"device" is "a100", but null'],
     ["the other direction", (c) => (c.direction = "min"), '"direction" is "min", but "max"'],
+    ["another size", (c) => c.bytes++, '"bytes" must be 969637, the size of'],
     ["exactness", (c) => (c.exact = true), '"exact" is true, but false'],
     ["another form", (c) => (c.form = "projected"), '"form"'],
     ["a narrower interval", (c) => (c.calibration.quantiles[22] = 3), '"calibration.quantiles[22]"'],
@@ -327,6 +328,12 @@ describe("a manifest and the file that it lists", () => {
       m.comment = [1, { a: null }];
     });
     expect((await loadPure("accuracy", { artifacts: await written(own) })).nMembers).toBe(8);
+  });
+
+  it("must agree on the name of the target", async () => {
+    const own = await written(changed((m) => (m.targets = { precision: m.targets.accuracy })));
+    const opened = await Catalog.open(own);
+    await expect(opened.read(opened.find("precision"))).rejects.toThrow('must be called "accuracy", after its metric');
   });
 
   it("must both be there: a file without a card, or with two, is refused", async () => {
