@@ -153,7 +153,7 @@ async function readBody(
   limit: number,
   tooLarge: (size: number) => Error,
 ): Promise<Uint8Array> {
-  const stated = Number(response.headers.get("content-length") ?? 0);
+  const stated = Number(response.headers.get("content-length")) || 0;
   const reader = response.body?.getReader();
   const parts: Uint8Array[] = [];
   let size = 0;

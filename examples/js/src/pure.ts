@@ -34,7 +34,7 @@ export class PureSurrogate extends Surrogate {
   querySync(batch: Batch, options: QueryOptions = {}): Prediction {
     this.checkOpen();
     const codes = encode(batch, this.space);
-    const members = options.members ?? false;
+    const members = options?.members ?? false;
     return this.wrap(this.computes.predict(codes, members), codes.length / this.space.nGenes, members);
   }
 

@@ -104,7 +104,7 @@ export class Surrogate {
    */
   async query(batch: Batch, options: QueryOptions = {}): Promise<Prediction> {
     this.checkOpen();
-    return this.#predict(encode(batch, this.space), options.members ?? false);
+    return this.#predict(encode(batch, this.space), options?.members ?? false);
   }
 
   /** Predict the target for one architecture. */

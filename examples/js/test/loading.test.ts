@@ -164,6 +164,21 @@ describe("files that are none, or too large", () => {
     expect((await refusal(`${url}stated/`)).message).toContain("has 10737418240 bytes or more");
   });
 
+  it("are bounded where a server states no length that is one", async () => {
+    const fetched = globalThis.fetch;
+    onTestFinished(() => void (globalThis.fetch = fetched));
+    let pulled = 0;
+    globalThis.fetch = async () => {
+      const pull = (controller: ReadableStreamDefaultController) => {
+        pulled++;
+        controller.enqueue(new Uint8Array(1 << 20).fill(32));
+      };
+      return new Response(new ReadableStream({ pull }), { headers: { "content-length": "many" } });
+    };
+    expect((await refusal("http://host/")).message).toContain("at most 16777216 are allowed");
+    expect(pulled).toBeLessThan(32);
+  });
+
   it("end with the caller's signal where a server sends nothing", async () => {
     const url = await serve(() => {});
     const ends = new AbortController();

@@ -108,6 +108,7 @@ describe.each(engines)("a query of %s", (_, open) => {
     for (const batch of [flat, shared, resizable, foreign]) {
       expect([...(await surrogate.query(batch)).mean]).toEqual(wanted);
     }
+    expect([...(await surrogate.query(ROWS, null as never)).mean]).toEqual(wanted);
     expect((await surrogate.queryOne(Buffer.from(ROWS[1]))).mean).toBe(wanted[1]);
     const signed = BigInt64Array.from(INDICES, BigInt);
     const unsigned = BigUint64Array.from(INDICES, BigInt);

@@ -1,22 +1,22 @@
 /** Runs in the browser: see engines.test.ts. */
 
 import * as ort from "onnxruntime-web/wasm";
-import { encode, load, type OrtModule, toCodes } from "../../js/src/index";
-
-ort.env.wasm.wasmPaths = "/node_modules/onnxruntime-web/dist/";
-ort.env.wasm.numThreads = 1;
+import { Catalog, encode, loadPure, toCodes } from "../src/anb";
+import { loadOrt } from "../src/worker/ort";
 
 /** Query two surrogates with one buffer, and say what has become of it and of the predictions. */
 async function run(proxy: boolean) {
   ort.env.wasm.proxy = proxy; // before the first session
-  const options = { artifacts: "/artifacts/", engine: "ort-web", ort: ort as unknown as OrtModule } as const;
+  const catalog = await Catalog.open("/artifacts/");
   const rows = 5000; // several calls of the runtime
   const codes = encode(Float64Array.from({ length: rows }, (_, k) => k * 20_897_110));
   const before = codes.slice();
   const found: Record<string, unknown>[] = [];
   for (const target of ["accuracy", "throughput_a100"]) {
-    const expected = await (await load(target, { artifacts: "/artifacts/" })).query(codes, { members: true });
-    const surrogate = await load(target, options);
+    const pure = await loadPure(target, { artifacts: catalog });
+    const expected = pure.querySync(codes, { members: true });
+    const wanted = [...pure.querySync([0, 1, 2]).mean];
+    const surrogate = await loadOrt(catalog, target);
     const prediction = await surrogate.query(codes, { members: true });
     const pending = [0, 1, 2].map((index) => {
       const buffer = toCodes(index);
@@ -33,7 +33,6 @@ async function run(proxy: boolean) {
       const [a, b] = [prediction[name]!, expected[name]!].map((array) => new Uint32Array(array.buffer));
       return a.length === b.length && a.every((bits, i) => bits === b[i]);
     });
-    const wanted = [...(await (await load(target, { artifacts: "/artifacts/" })).query([0, 1, 2])).mean];
     found.push({ rows: prediction.mean.length, same, reused, wanted, last, late });
   }
   const intact = codes.length === before.length && codes.every((code, i) => code === before[i]);
