@@ -22,7 +22,8 @@ export async function serveCards(
     const { file, bytes, sha256: _, tables, ...card } = entry;
     const original = new Uint8Array(await readFile(join(folder, file)));
     const model = withCard(original, { ...card, search_space: manifest.search_space });
-    targets[name] = { ...entry, bytes: model.length, sha256: await sha256(model) };
+    const called = card.device ? `${card.metric}_${card.device}` : card.metric;
+    targets[called] = { ...entry, bytes: model.length, sha256: await sha256(model) };
     await page.route(`**/artifacts/${file}`, (route) => route.fulfill({ body: Buffer.from(model) }));
   }
   const body = JSON.stringify({ ...manifest, targets, golden: undefined });
