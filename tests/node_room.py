@@ -50,7 +50,7 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=1800,  # ends what hangs; a busy machine takes its time
         check=False,
     )
     assert finished.returncode == 0, f"{' '.join(command)}\n{finished.stdout[-8000:]}"

@@ -3,9 +3,12 @@
 //     npm run bench [-- TARGET [N]]
 
 import { load, MNASNET } from "../dist/index.js";
+import { count, failInOneLine } from "./tool.mjs";
+
+failInOneLine();
 
 const target = process.argv[2] ?? "accuracy";
-const n = Number(process.argv[3] ?? 262_144);
+const n = count(process.argv[3] ?? 262_144, "N");
 
 // Any fixed stream of uniform codes will do: a small linear congruential generator.
 let state = 1;

@@ -6,30 +6,23 @@
 // the process). Before any of them counts the engine has to give the golden bits of the target.
 
 import { Catalog, load } from "../dist/index.js";
+import { count, failInOneLine } from "./tool.mjs";
 
-process.on("uncaughtException", (error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+failInOneLine();
 
 const [target, engine, rows, repeats] = process.argv.slice(2);
-const n = Number(rows);
+const n = count(rows, "ROWS");
+const passes = count(repeats, "REPEATS");
 const artifacts = await Catalog.open();
 const { geneSizes, nGenes } = artifacts.space;
 const surrogate = await load(target, { engine, artifacts });
 
 const golden = await artifacts.readGolden();
-const array = (of, name) => {
-  const listed = artifacts.manifest.golden?.arrays.find((a) => a.target === of && a.name === name);
-  if (!listed) throw new Error(`the artifacts have no golden vectors of ${target}`);
-  const { offset, shape, dtype } = listed;
-  const size = dtype === "uint8" ? 1 : 4;
-  return golden.slice(offset, offset + size * shape.reduce((a, b) => a * b, 1));
-};
-const found = await surrogate.query(array(null, "architectures"), { members: true });
+if (!golden) throw new Error("the artifacts have no golden vectors");
+const found = await surrogate.query(golden.codes, { members: true });
 for (const name of ["mean", "std", "members"]) {
   const { buffer, byteOffset, byteLength } = found[name];
-  if (Buffer.compare(Buffer.from(buffer, byteOffset, byteLength), array(target, name))) {
+  if (Buffer.compare(Buffer.from(buffer, byteOffset, byteLength), golden.bytes(target, name))) {
     throw new Error(`${engine} does not give the golden bits of ${target}: ${name}`);
   }
 }
@@ -47,7 +40,7 @@ const cpus = [];
 const warm = performance.now() + 200; // until the compiler has seen what it needs
 do await surrogate.query(codes);
 while (performance.now() < warm);
-for (let pass = 0; pass < Number(repeats); pass++) {
+for (let pass = 0; pass < passes; pass++) {
   const before = process.cpuUsage();
   const start = performance.now();
   await surrogate.query(codes);

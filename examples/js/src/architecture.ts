@@ -1,5 +1,6 @@
 import { ArchitectureError, show } from "./errors.js";
 import { type Choice, type Gene, MNASNET, type SearchSpace } from "./space.js";
+import { isBytes, ownCopy } from "./views.js";
 
 /** Every gene by name. */
 export type Values = Record<string, Choice>;
@@ -26,7 +27,7 @@ export const EFFICIENTNET_B0: Lists = {
 };
 
 /**
- * Return the codes, one byte per gene, of one architecture.
+ * Return the codes, one byte per gene, of one architecture, in an array of their own.
  *
  * Throws `ArchitectureError` naming the gene, the value and what is allowed.
  */
@@ -38,18 +39,24 @@ export function toCodes(
   if (typeof architecture === "number" || typeof architecture === "bigint") {
     return indexToCodes(architecture, space, where);
   }
-  if (architecture instanceof Uint8Array) {
-    if (architecture.length !== space.nGenes) {
-      const found = `got ${architecture.length} bytes`;
+  if (isBytes(architecture)) {
+    const codes = ownCopy(architecture, where);
+    if (codes.length !== space.nGenes) {
+      const found = `got ${codes.length} bytes`;
       throw new ArchitectureError(`${where}codes are ${space.nGenes} bytes, one per gene; ${found}`);
     }
-    checkCodes(architecture, space, where);
-    return architecture;
+    checkCodes(codes, space, where);
+    return codes;
   }
-  if (typeof architecture !== "object" || architecture === null || Array.isArray(architecture)) {
+  if (!isRecord(architecture)) {
     throw new ArchitectureError(`${where}${show(architecture)} is not an architecture; ${ACCEPTED}`);
   }
   return valuesToCodes(isLists(architecture) ? listsToValues(architecture, space, where) : architecture, space, where);
+}
+
+function isRecord(value: unknown): value is object {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject && !ArrayBuffer.isView(value) && !(value instanceof ArrayBuffer);
 }
 
 export const ACCEPTED =
@@ -57,14 +64,14 @@ export const ACCEPTED =
   "or codes as a Uint8Array";
 
 function isLists(value: object): value is Lists {
-  return Object.keys(LISTS).some((key) => key in value);
+  return Object.keys(LISTS).some((key) => Object.hasOwn(value, key));
 }
 
 function listsToValues(lists: Lists, space: SearchSpace, where: string): Values {
   const keys = Object.keys(LISTS) as (keyof Lists)[];
   const given = Object.keys(lists);
   if (given.length !== keys.length || !keys.every((key) => given.includes(key))) {
-    throw new ArchitectureError(`${where}expected the keys ${keys.join(", ")}; got ${given.join(", ")}`);
+    throw new ArchitectureError(`${where}expected the keys ${keys.join(", ")}; got ${listed(given)}`);
   }
   const values: Values = {};
   for (const key of keys) {
@@ -79,6 +86,12 @@ function listsToValues(lists: Lists, space: SearchSpace, where: string): Values 
   return values;
 }
 
+/** Some keys, for a message. */
+function listed(keys: readonly string[]): string {
+  const more = keys.length > 8 ? ` (and ${keys.length - 8} more)` : "";
+  return keys.slice(0, 8).map((key) => (/^\w{1,40}$/.test(key) ? key : show(key))).join(", ") + more;
+}
+
 function valuesToCodes(values: object, space: SearchSpace, where: string): Uint8Array {
   const given = values as Values;
   const unknown = Object.keys(given).filter((key) => !space.positions.has(key));
@@ -86,7 +99,7 @@ function valuesToCodes(values: object, space: SearchSpace, where: string): Uint8
   if (unknown.length || missing.length) {
     const more = (n: number) => (n > 1 ? ` (and ${n - 1} more)` : "");
     const parts: string[] = [];
-    if (unknown.length) parts.push(`unknown gene "${unknown[0]}"${more(unknown.length)}`);
+    if (unknown.length) parts.push(`unknown gene ${show(unknown[0])}${more(unknown.length)}`);
     if (missing.length) parts.push(`missing gene "${missing[0].name}"${more(missing.length)}`);
     const genes = `${space.genes[0].name} ... ${space.genes.at(-1)!.name}`;
     throw new ArchitectureError(`${where}${parts.join(" and ")}; the ${space.nGenes} genes are ${genes}`);
@@ -115,18 +128,45 @@ function valueToCode(gene: Gene, value: unknown, where: string): number {
 export function checkCodes(codes: Uint8Array, space: SearchSpace = MNASNET, where = ""): void {
   const n = space.nGenes;
   const sizes = Uint16Array.from(space.geneSizes);
+  if (allInRange(codes, sizes)) return;
   for (let start = 0; start < codes.length; start += n) {
     for (let g = 0; g < n; g++) {
-      if (codes[start + g] >= sizes[g]) {
-        const { name, choices } = space.genes[g];
-        const row = codes.length > n ? `row ${start / n}, ` : where;
-        const allowed = `allowed are 0 to ${choices.length - 1}, which stand for ${choices.join(", ")}`;
-        throw new ArchitectureError(
-          `${row}gene "${name}": code ${codes[start + g]} is out of range; ${allowed}`,
-        );
+      const code = codes[start + g];
+      if (code >= sizes[g]) {
+        throw outOfRange(code, space.genes[g], codes.length > n ? `row ${start / n}, ` : where);
       }
     }
   }
+}
+
+/**
+ * Whether all codes are in range, four at a time; false where it cannot be told this way.
+ *
+ * In a word of four bytes, (code + 128 - size) sets the highest bit of a byte if code >= size; no
+ * byte carries into the next unless it is above 127, which shows by itself. The sizes repeat after
+ * as many words as there are genes, whether or not four divides that.
+ */
+function allInRange(codes: Uint8Array, sizes: Uint16Array): boolean {
+  const n = sizes.length;
+  if (codes.byteOffset % 4 !== 0 || sizes.some((size) => size > 128)) return false;
+  const words = new Int32Array(codes.buffer, codes.byteOffset, codes.length >> 2);
+  const lifts = new Int32Array(Uint8Array.from({ length: 4 * n }, (_, k) => 128 - sizes[k % n]).buffer);
+  let seen = 0;
+  for (let from = 0; from < words.length; from += n) {
+    const stop = Math.min(n, words.length - from);
+    for (let k = 0; k < stop; k++) {
+      const word = words[from + k];
+      seen |= word | (word + lifts[k]);
+    }
+  }
+  for (let k = 4 * words.length; k < codes.length; k++) if (codes[k] >= sizes[k % n]) return false;
+  return (seen & 0x80808080) === 0;
+}
+
+/** The error of a code that its gene has no choice for. */
+export function outOfRange(code: number, { name, choices }: Gene, where: string): ArchitectureError {
+  const allowed = `allowed are 0 to ${choices.length - 1}, which stand for ${choices.join(", ")}`;
+  return new ArchitectureError(`${where}gene "${name}": code ${code} is out of range; ${allowed}`);
 }
 
 /** Return the codes of an index: a bigint, or a number that is a safe integer. */
@@ -166,6 +206,10 @@ export function codesToIndex(codes: Uint8Array, space: SearchSpace = MNASNET): b
 /** Return the index of every row of codes. */
 export function codesToIndices(codes: Uint8Array, space: SearchSpace = MNASNET): bigint[] {
   const n = space.nGenes;
+  if (!isBytes(codes) || codes.length % n !== 0) {
+    throw new ArchitectureError(`codes are a Uint8Array of ${n} bytes per architecture, not ${show(codes)}`);
+  }
+  checkCodes(codes, space);
   const small = space.size <= BigInt(Number.MAX_SAFE_INTEGER);
   const indices: bigint[] = [];
   for (let start = 0; start < codes.length; start += n) {

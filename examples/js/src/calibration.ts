@@ -1,4 +1,7 @@
 import { ArtifactError, LevelError, show } from "./errors.js";
+import { inRange } from "./link.js";
+
+const MAX_LEVELS = 1024;
 
 /**
  * The calibrated predictive scale: how far a new measurement lies from the ensemble's mean.
@@ -23,16 +26,17 @@ export class Calibration {
     const increases = (v: unknown): v is number[] =>
       Array.isArray(v) &&
       v.length >= 2 &&
+      v.length <= MAX_LEVELS &&
       v[0] === 0 &&
-      v.every((x, i) => Number.isFinite(x) && (i === 0 || x >= v[i - 1]));
-    const scale = (v: unknown) => Number.isFinite(v) && (v as number) >= 0;
+      v.every((x, i) => inRange(x) && (i === 0 || x >= v[i - 1]));
+    const scale = (v: unknown) => inRange(v) && v >= 0;
     const sound =
       typeof d === "object" &&
       d !== null &&
       scale(d.spread) &&
       scale(d.noise) &&
       [0, 1, 2].includes(d.noise_power as number) &&
-      (d.offset === null || Number.isFinite(d.offset)) &&
+      (d.offset === null || inRange(d.offset)) &&
       increases(d.levels) &&
       d.levels.at(-1)! < 1 &&
       new Set(d.levels).size === d.levels.length &&

@@ -1,8 +1,14 @@
+import { checkAgreement } from "./agreement.js";
 import { ArtifactError, EngineError, show, TargetError } from "./errors.js";
+import { type Folder, type FolderOptions, type Limit, openFolder } from "./files.js";
+import { Golden } from "./golden.js";
+import { isName, isObject, MAX_MEMBERS, NAME, parseObject } from "./json.js";
 import { SearchSpace } from "./space.js";
 
 /** Version of `manifest.json` that this package reads. */
 export const SCHEMA = 1;
+
+const MAX_TARGETS = 4096;
 
 /** A quantity that a surrogate predicts. */
 export interface Target {
@@ -30,8 +36,6 @@ export interface ReadOptions {
   checkSha256?: boolean;
 }
 
-type ReadBytes = (name: string) => Promise<Uint8Array>;
-
 /** The artifacts of one folder, as its `manifest.json` lists them. */
 export class Catalog {
   private constructor(
@@ -42,7 +46,7 @@ export class Catalog {
     readonly cards: Readonly<Record<string, Card>>,
     /** The whole manifest. */
     readonly manifest: Readonly<Record<string, unknown>>,
-    private readonly readBytes: ReadBytes,
+    private readonly files: Folder,
   ) {}
 
   /**
@@ -50,34 +54,27 @@ export class Catalog {
    *
    * @param folder In a browser an URL, relative to the page (default `artifacts/`). In Node a path
    *   or an http(s) or file URL (default `$ANB_ARTIFACTS`, else the checkout's `artifacts`).
+   * @param options Bounds on the sizes of files, and a signal that ends requests.
    */
-  static async open(folder?: string | URL): Promise<Catalog> {
-    const { label, readBytes } = reader(folder);
-    const source = `${label}manifest.json`;
-    let manifest: Record<string, unknown>;
-    const text = new TextDecoder().decode(await readBytes("manifest.json"));
-    try {
-      manifest = JSON.parse(text) as Record<string, unknown>;
-    } catch (error) {
-      throw new ArtifactError(`${source} is not valid JSON (${(error as Error).message})`);
-    }
-    if (typeof manifest !== "object" || manifest === null || manifest.schema !== SCHEMA) {
-      const found = show(manifest?.schema);
-      throw new ArtifactError(`${source}: key "schema" must be ${SCHEMA}, not ${found}`);
+  static async open(folder?: string | URL, options: FolderOptions = {}): Promise<Catalog> {
+    const files = openFolder(folder, options);
+    const source = `${files.label}manifest.json`;
+    const manifest = parseObject(await files.read("manifest.json", "maxManifestBytes"), source);
+    if (manifest.schema !== SCHEMA) {
+      throw new ArtifactError(`${source}: key "schema" must be ${SCHEMA}, not ${show(manifest.schema)}`);
     }
     const entries = manifest.targets;
-    if (typeof entries !== "object" || entries === null || Array.isArray(entries)) {
+    if (!isObject(entries)) {
       throw new ArtifactError(`${source}: key "targets" must be an object, not ${show(entries)}`);
     }
-    const cards = entries as Record<string, Card>;
-    const targets = Object.entries(cards).map(([name, card]) => readTarget(name, card, source));
     let space: SearchSpace;
     try {
       space = SearchSpace.fromDocument(manifest.search_space);
     } catch (error) {
       throw new ArtifactError(`${source}: key "search_space": ${(error as Error).message}`);
     }
-    return new Catalog(label, space, targets, cards, manifest, readBytes);
+    const targets = readTargets(entries, source);
+    return new Catalog(files.label, space, targets, entries as Record<string, Card>, manifest, files);
   }
 
   /** Find a target by its name, or by metric and device. */
@@ -103,19 +100,41 @@ export class Catalog {
     throw new TargetError(`no ${metric} for device ${show(device)}; ${valid}`);
   }
 
-  /** Return the bytes of a target's ONNX file, once their SHA-256 is found to be the manifest's. */
-  read(target: Target, options: ReadOptions = {}): Promise<Uint8Array> {
-    return this.#readChecked(this.cards[target.name], options);
+  /**
+   * Return the bytes of a target's ONNX file, once they are those that the manifest lists: their
+   * SHA-256 must be the manifest's, and the card and the graph inside must say what the entry says.
+   */
+  async read(target: Target, options: ReadOptions = {}): Promise<Uint8Array> {
+    const card = this.cards[this.find(target.name).name];
+    const file = await this.#readChecked(card, "maxArtifactBytes", options);
+    const name = this.folder + card.file;
+    const source = `${this.folder}manifest.json: target ${show(target.name)}`;
+    checkAgreement({ card, space: this.space, file, source, name });
+    if (card.bytes !== file.length) {
+      throw new ArtifactError(`${source}: key "bytes" must be ${file.length}, the size of ${name}, not ${show(card.bytes)}`);
+    }
+    const called = card.device ? `${card.metric}_${card.device}` : card.metric;
+    if (target.name !== called) {
+      throw new ArtifactError(`${source} must be called ${show(called)}, after its metric and device`);
+    }
+    return file;
   }
 
-  /** Return the golden vectors' file, checked as `read` does, or null if there is none. */
-  async readGolden(options: ReadOptions = {}): Promise<Uint8Array | null> {
-    const golden = this.manifest.golden as Card | undefined;
-    return golden ? this.#readChecked(golden, options) : null;
+  /** Return the golden vectors, their file checked as `read` does, or null if there are none. */
+  async readGolden(options: ReadOptions = {}): Promise<Golden | null> {
+    const { golden } = this.manifest;
+    if (golden === undefined) return null;
+    const source = `${this.folder}manifest.json`;
+    const where = `${source}: key "golden"`;
+    if (!isObject(golden)) throw new ArtifactError(`${where} must be an object, not ${show(golden)}`);
+    checkFileFacts(golden, where);
+    const file = await this.#readChecked(golden as unknown as Card, "maxGoldenBytes", options);
+    const members = new Map(this.targets.map((t) => [t.name, this.cards[t.name].members]));
+    return new Golden(golden, file, this.space, members, source);
   }
 
-  async #readChecked(card: { file: string; sha256: string }, options: ReadOptions) {
-    const bytes = await this.readBytes(card.file);
+  async #readChecked(card: FileFacts, limit: Limit, options: ReadOptions) {
+    const bytes = await this.files.read(card.file, limit);
     if (options.checkSha256 ?? true) {
       const found = await sha256(bytes);
       if (found !== card.sha256) {
@@ -140,73 +159,62 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function readTarget(name: string, card: Card, source: string): Target {
-  const where = `${source}: target "${name}"`;
-  if (typeof card !== "object" || card === null) {
-    throw new ArtifactError(`${where} must be an object, not ${show(card)}`);
+interface FileFacts {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+function readTargets(entries: Record<string, unknown>, source: string): Target[] {
+  const listed = Object.entries(entries);
+  if (listed.length > MAX_TARGETS) {
+    throw new ArtifactError(`${source} lists ${listed.length} targets, at most ${MAX_TARGETS} are allowed`);
   }
-  for (const key of ["metric", "unit", "direction", "file", "sha256"]) {
-    if (typeof card[key] !== "string" || !card[key]) {
-      throw new ArtifactError(`${where}: key "${key}" must be a string, not ${show(card[key])}`);
+  const byFile = new Map<string, string>();
+  return listed.map(([name, card]) => {
+    const target = readTarget(name, card, source);
+    const { file } = card as Card;
+    const other = byFile.get(file);
+    if (other !== undefined) {
+      throw new ArtifactError(`${source}: targets "${other}" and "${name}" name the same file, ${show(file)}`);
+    }
+    byFile.set(file, name);
+    return target;
+  });
+}
+
+function readTarget(name: string, card: unknown, source: string): Target {
+  const where = `${source}: target ${show(name)}`;
+  // Objects have properties of some names already.
+  if (!isName(name) || name in {}) throw new ArtifactError(`${where}: its name must be ${NAME}`);
+  if (!isObject(card)) throw new ArtifactError(`${where} must be an object, not ${show(card)}`);
+  for (const key of ["metric", "unit", "direction"]) {
+    if (!isName(card[key])) {
+      throw new ArtifactError(`${where}: key "${key}" must be ${NAME}, not ${show(card[key])}`);
     }
   }
-  const { metric, unit, direction } = card as unknown as Target;
-  const device = card.device ?? null;
-  if (device !== null && typeof device !== "string") {
-    throw new ArtifactError(`${where}: key "device" must be a string or null`);
+  const { metric, unit, direction, members } = card as unknown as Target & Card;
+  const device = (card.device ?? null) as string | null;
+  if (device !== null && !isName(device)) {
+    throw new ArtifactError(`${where}: key "device" must be null or ${NAME}, not ${show(device)}`);
   }
   if (direction !== "max" && direction !== "min") {
     throw new ArtifactError(`${where}: key "direction" must be max or min, not ${show(direction)}`);
   }
-  if (/[/\\]/.test(card.file) || card.file.startsWith(".")) {
-    throw new ArtifactError(`${where}: key "file" must be a plain file name, not ${show(card.file)}`);
-  }
-  if (!/^[0-9a-f]{64}$/.test(card.sha256)) {
-    throw new ArtifactError(`${where}: key "sha256" must be 64 hexadecimal digits`);
-  }
-  if (!Number.isSafeInteger(card.members) || card.members < 1) {
-    throw new ArtifactError(`${where}: key "members" must be a number, not ${show(card.members)}`);
+  checkFileFacts(card, where);
+  if (!Number.isSafeInteger(members) || members < 1 || members > MAX_MEMBERS) {
+    const allowed = `a number from 1 to ${MAX_MEMBERS}`;
+    throw new ArtifactError(`${where}: key "members" must be ${allowed}, not ${show(members)}`);
   }
   return { name, metric, device, unit, direction };
 }
 
-/** Return how files of a folder are read here: by fetch, or from disk in Node. */
-function reader(folder: string | URL | undefined): { label: string; readBytes: ReadBytes } {
-  // Not an import, which bundlers for browsers would try to follow.
-  const node = typeof process === "undefined" ? undefined : process.getBuiltinModule;
-  const given = folder ?? (node ? defaultFolder() : "artifacts/");
-  const label = String(given).replace(/\/?$/, "/");
-  if (node && !/^https?:/.test(label)) {
-    const files = node("node:fs/promises");
-    const base = given instanceof URL || label.startsWith("file:") ? new URL(label) : label;
-    return {
-      label,
-      readBytes: (name) =>
-        files
-          .readFile(base instanceof URL ? new URL(name, base) : base + name)
-          .then((buffer) => new Uint8Array(buffer)) // a Buffer's slice() would be no copy
-          .catch((error: Error) => {
-            const mend = "pass the folder that holds manifest.json, or set ANB_ARTIFACTS";
-            throw new ArtifactError(`${label}${name} cannot be read (${error.message}); ${mend}`);
-          }),
-    };
+/** Refuse a file that is not surely one of the folder, on every system, and what is no hash. */
+function checkFileFacts({ file, sha256 }: Record<string, unknown>, where: string): void {
+  const plain = isName(file) && !/[/\\:*?"<>|]|^[. ]|[. ]$/.test(file);
+  if (!plain) {
+    throw new ArtifactError(`${where}: key "file" must be a plain file name, not ${show(file)}`);
   }
-  // Relative to the page; in a worker, to the worker's script.
-  const here = globalThis.document?.baseURI ?? globalThis.location?.href;
-  const base = new URL(label, here);
-  return {
-    label,
-    readBytes: async (name) => {
-      const url = new URL(name, base);
-      const response = await fetch(url).catch((error: Error) => {
-        throw new ArtifactError(`${url} cannot be fetched (${error.message})`);
-      });
-      if (!response.ok) throw new ArtifactError(`${url} cannot be fetched (${response.status})`);
-      return new Uint8Array(await response.arrayBuffer());
-    },
-  };
-}
-
-function defaultFolder(): string | URL {
-  return process.env.ANB_ARTIFACTS || new URL(/* @vite-ignore */ "../../../artifacts/", import.meta.url);
+  if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new ArtifactError(`${where}: key "sha256" must be 64 hexadecimal digits, not ${show(sha256)}`);
+  }
 }

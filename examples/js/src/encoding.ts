@@ -1,6 +1,7 @@
 import { ACCEPTED, type Architecture, checkCodes, toCodes } from "./architecture.js";
 import { ArchitectureError, show } from "./errors.js";
 import { MNASNET, type SearchSpace } from "./space.js";
+import { allocated, isBytes, kindOf, ownCopy } from "./views.js";
 
 /**
  * A batch of N architectures: codes as a Uint8Array of N times one byte per gene, row after row;
@@ -14,34 +15,40 @@ export type Batch =
   | Float64Array
   | readonly Architecture[];
 
+type Indices = BigInt64Array | BigUint64Array | Float64Array;
+
+const INDICES = ["BigInt64Array", "BigUint64Array", "Float64Array"];
+
 /**
- * Return the codes of a batch, row after row, checked. May be the given array itself.
+ * Return the codes of a batch, row after row, checked: an array of their own, whatever the form of
+ * the batch. This is the one place where a query reads its input, so nothing that happens to the
+ * batch afterwards matters, and nothing that is done with the codes reaches the batch.
  *
  * Throws `ArchitectureError` naming the first offending row, gene and value, and what is allowed.
  */
 export function encode(batch: Batch, space: SearchSpace = MNASNET): Uint8Array {
   const n = space.nGenes;
-  if (batch instanceof Uint8Array) {
-    if (batch.length % n !== 0) {
-      const found = `got ${batch.length} bytes`;
+  if (isBytes(batch)) {
+    const codes = ownCopy(batch);
+    if (codes.length % n !== 0) {
+      const found = `got ${codes.length} bytes`;
       throw new ArchitectureError(`codes are ${n} bytes per architecture, row after row; ${found}`);
     }
-    checkCodes(batch, space);
-    return batch;
+    checkCodes(codes, space);
+    return codes;
   }
-  const isIndices =
-    batch instanceof BigInt64Array ||
-    batch instanceof BigUint64Array ||
-    batch instanceof Float64Array;
+  const isIndices = INDICES.includes(kindOf(batch) ?? "");
   if (!isIndices && !Array.isArray(batch)) {
     throw new ArchitectureError(
       `${show(batch)} is not a batch: give an array of architectures, or use queryOne; ${ACCEPTED}`,
     );
   }
-  if (!isIndices) refuseOneRow(batch, space);
-  const codes = new Uint8Array(batch.length * n);
-  for (let row = 0; row < batch.length; row++) {
-    codes.set(toCodes(batch[row], space, `row ${row}, `), row * n);
+  const rows = isIndices ? ownCopy(batch as Indices) : (batch as readonly Architecture[]);
+  const { length } = rows; // once: an array may grow while its elements are read
+  if (!isIndices) refuseOneRow(rows as readonly unknown[], space);
+  const codes = allocated(() => new Uint8Array(length * n));
+  for (let row = 0; row < length; row++) {
+    codes.set(toCodes(rows[row], space, `row ${row}, `), row * n);
   }
   return codes;
 }

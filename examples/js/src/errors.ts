@@ -28,15 +28,41 @@ export class LevelError extends AnbError {
   override name = "LevelError";
 }
 
-/** A value as text for a message: short, and of one line. */
+/**
+ * A value as text for a message: short, of one line, and without characters that would act on a
+ * terminal or turn the text around.
+ */
 export function show(value: unknown): string {
-  if (typeof value === "bigint") return `${value}`;
   let text: string | undefined;
   try {
-    text = JSON.stringify(value, (_, v) => (typeof v === "bigint" ? `${v}` : v));
+    text = typeof value === "bigint" ? `${value}` : (summary(value) ?? JSON.stringify(value, plain));
+    text ??= String(value);
   } catch {
-    // A cycle, for one.
+    text = `(${typeof value})`; // a cycle, for one
   }
-  text ??= String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+  return escaped(text.length > 80 ? `${text.slice(0, 77)}...` : text);
+}
+
+/** What something that was thrown says, which need not be an `Error`. */
+export function messageOf(error: unknown): string {
+  return escaped(error instanceof Error ? error.message : show(error));
+}
+
+/** Text from outside as it may stand in a message: see `show`. */
+export function escaped(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => {
+    return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+const plain = (_: string, value: unknown) => (typeof value === "bigint" ? `${value}` : value);
+
+/** What is too long to be written out only to be cut off. */
+function summary(value: unknown): string | undefined {
+  if (typeof value === "string" && value.length > 80) return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "function") return `function ${value.name}`;
+  const isMemory = ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
+  if (isMemory) return `${Object.prototype.toString.call(value).slice(8, -1)} of ${value.byteLength} bytes`;
+  if (Array.isArray(value) && value.length > 80) return `${JSON.stringify(value.slice(0, 80), plain)}`;
+  return undefined;
 }

@@ -1,6 +1,16 @@
 import { ArtifactError, show } from "./errors.js";
 import type { SearchSpace } from "./space.js";
 
+/** Largest number in the target's unit, in size: predictions are float32. */
+export const LARGEST = 3.4028234663852886e38;
+
+/** Whether a value is a number that predictions in float32 can be computed with. */
+export function inRange(value: unknown): value is number {
+  return typeof value === "number" && Math.abs(value) <= LARGEST;
+}
+
+const MAX_HINGES = 64;
+
 export type Step = "square" | "sqrt" | "reciprocal" | "reflect" | "hinge" | "regime";
 
 /** Knot and change. */
@@ -48,7 +58,7 @@ export class Link {
       Array.isArray(d.inverse) &&
       d.inverse.length <= 256 &&
       d.inverse.every((step) => known.includes(step)) &&
-      (d.offset === null || Number.isFinite(d.offset)) &&
+      (d.offset === null || inRange(d.offset)) &&
       d.inverse.includes("reflect") === (d.offset !== null) &&
       soundHinges(hinges) &&
       count("hinge") === hinges.length &&
@@ -107,6 +117,7 @@ function readRegime(document: unknown, source: string, space: SearchSpace): Regi
 }
 
 function soundHinges(hinges: unknown): hinges is Hinge[] {
-  const pair = (h: unknown) => Array.isArray(h) && h.length === 2 && h.every(Number.isFinite);
-  return Array.isArray(hinges) && hinges.every(pair);
+  // A slope of 1 + change that is positive keeps the order of values.
+  const pair = (h: unknown) => Array.isArray(h) && h.length === 2 && h.every(inRange) && h[1] > -1;
+  return Array.isArray(hinges) && hinges.length <= MAX_HINGES && hinges.every(pair);
 }

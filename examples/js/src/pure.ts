@@ -2,6 +2,7 @@
 
 import { Catalog, type ReadOptions, type Target } from "./catalog.js";
 import { type Batch, encode } from "./encoding.js";
+import type { FolderOptions } from "./files.js";
 import { type Prediction, type QueryOptions, Surrogate } from "./surrogate.js";
 import { TableEngine } from "./tables.js";
 
@@ -10,12 +11,15 @@ export * from "./calibration.js";
 export * from "./catalog.js";
 export * from "./encoding.js";
 export * from "./errors.js";
+export type { FolderOptions, Limits } from "./files.js";
+export { Golden, type GoldenName } from "./golden.js";
 export { type Hinge, Link, type Regime, type Step } from "./link.js";
 export * from "./space.js";
 export * from "./surrogate.js";
-export { type Outputs, TableEngine } from "./tables.js";
+export type { Outputs } from "./outputs.js";
+export { TableEngine } from "./tables.js";
 
-export interface SourceOptions extends ReadOptions {
+export interface SourceOptions extends ReadOptions, FolderOptions {
   /** Device of the metric, for example "a100". */
   device?: string;
   /** Folder of the artifacts, as `Catalog.open` takes it, or an open catalog. */
@@ -28,11 +32,15 @@ export class PureSurrogate extends Surrogate {
 
   /** As `query`, without a promise. */
   querySync(batch: Batch, options: QueryOptions = {}): Prediction {
-    return this.wrap(this.computes.predict(encode(batch, this.space), options.members ?? false));
+    this.checkOpen();
+    const codes = encode(batch, this.space);
+    const members = options?.members ?? false;
+    return this.wrap(this.computes.predict(codes, members), codes.length / this.space.nGenes, members);
   }
 
   /** The engine, for loops over preallocated arrays. */
   get tables(): TableEngine {
+    this.checkOpen();
     return this.computes;
   }
 }
@@ -51,7 +59,7 @@ export async function openSource(
   options: SourceOptions,
 ): Promise<{ catalog: Catalog; found: Target; model: Uint8Array }> {
   const { artifacts } = options;
-  const catalog = artifacts instanceof Catalog ? artifacts : await Catalog.open(artifacts);
+  const catalog = artifacts instanceof Catalog ? artifacts : await Catalog.open(artifacts, options);
   const found = catalog.find(target, options.device);
   return { catalog, found, model: await catalog.read(found, options) };
 }

@@ -1,4 +1,5 @@
 import { ArchitectureError, show } from "./errors.js";
+import { isName } from "./json.js";
 
 export type Choice = number | boolean | string;
 
@@ -13,6 +14,12 @@ export interface Block {
   readonly name: string;
   readonly genes: readonly Gene[];
 }
+
+// Tables grow with the square of the blocks, and messages list genes; spaces of the literature have
+// some 20 blocks and up to 100 genes. A code is stored in one byte.
+const MAX_BLOCKS = 64;
+const MAX_GENES = 1024;
+const MAX_CHOICES = 256;
 
 /** The form in which manifests hold a search space. */
 export interface SpaceDocument {
@@ -74,20 +81,14 @@ export class SearchSpace {
   static fromDocument(document: unknown): SearchSpace {
     const d = document as SpaceDocument | null;
     const sound =
-      typeof d === "object" &&
-      d !== null &&
-      typeof d.name === "string" &&
-      Array.isArray(d.blocks) &&
-      d.blocks.length > 0 &&
-      d.blocks.every(
-        (b) =>
-          typeof b?.name === "string" &&
-          Array.isArray(b.genes) &&
-          b.genes.length > 0 &&
-          b.genes.every((g) => typeof g?.name === "string" && soundChoices(g.choices)),
-      );
+      typeof d === "object" && d !== null && isName(d.name) && isList(d.blocks, MAX_BLOCKS) && d.blocks.every(soundBlock);
     if (!sound) {
       throw new ArchitectureError(`this does not describe a search space: ${show(document)}`);
+    }
+    const nGenes = d.blocks.reduce((n, block) => n + block.genes.length, 0);
+    if (nGenes > MAX_GENES || new Set(d.blocks.map((block) => block.name)).size < d.blocks.length) {
+      const facts = `at most ${MAX_GENES} genes in blocks of different names are allowed`;
+      throw new ArchitectureError(`search space ${show(d.name)}: ${facts}`);
     }
     const space = new SearchSpace(d.name, d.blocks);
     if (d.size !== undefined && d.size !== Number(space.size)) {
@@ -98,10 +99,30 @@ export class SearchSpace {
   }
 }
 
+function isList(value: unknown, most: number): value is unknown[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= most;
+}
+
+function soundBlock(block: { name: unknown; genes: unknown }): boolean {
+  return (
+    isName(block?.name) &&
+    isList(block.genes, MAX_GENES) &&
+    block.genes.every((gene) => {
+      const { name, choices } = (gene ?? {}) as Record<string, unknown>;
+      return isName(name) && soundChoices(choices);
+    }) &&
+    // Symbols of 32 bits; tables over more would not fit the memory anyway.
+    block.genes.reduce<number>((size, gene) => size * (gene as Gene).choices.length, 1) <= 2 ** 32
+  );
+}
+
 function soundChoices(choices: unknown): boolean {
-  if (!Array.isArray(choices) || choices.length < 1 || choices.length > 256) return false;
+  if (!isList(choices, MAX_CHOICES)) return false;
   const kinds = new Set(choices.map((choice) => typeof choice));
-  const plain = ["number", "boolean", "string"].includes(typeof choices[0]);
+  const plain = choices.every(
+    (choice) =>
+      typeof choice === "boolean" || Number.isSafeInteger(choice) || choice === "" || isName(choice),
+  );
   return kinds.size === 1 && plain && new Set(choices).size === choices.length;
 }
 

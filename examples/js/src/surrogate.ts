@@ -4,13 +4,14 @@ import { Calibration } from "./calibration.js";
 import type { Card, Target } from "./catalog.js";
 import { type Batch, encode } from "./encoding.js";
 import { ArtifactError, EngineError } from "./errors.js";
+import { checkOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";
-import type { Outputs } from "./tables.js";
 
-/** What computes predictions from checked codes. */
+/** What computes predictions. */
 export interface Engine {
   readonly name: string;
   readonly nMembers: number;
+  /** Takes codes that are checked, and that nobody else holds. */
   predict(codes: Uint8Array, members: boolean): Outputs | Promise<Outputs>;
   dispose(): void | Promise<void>;
 }
@@ -96,34 +97,42 @@ export class Surrogate {
 
   /**
    * Predict the target for a batch. The bits do not depend on the engine, nor on how
-   * architectures are grouped into batches.
+   * architectures are grouped into batches. When this returns its promise, the batch has been
+   * read; it is neither changed nor detached.
    *
    * Throws `ArchitectureError` naming row, gene and value.
    */
   async query(batch: Batch, options: QueryOptions = {}): Promise<Prediction> {
-    const codes = encode(batch, this.space);
-    this.#checkOpen();
-    return this.wrap(await this.computes.predict(codes, options.members ?? false));
+    this.checkOpen();
+    return this.#predict(encode(batch, this.space), options?.members ?? false);
   }
 
   /** Predict the target for one architecture. */
   async queryOne(architecture: Architecture): Promise<Single> {
-    const codes = toCodes(architecture, this.space);
-    this.#checkOpen();
-    return single(this.wrap(await this.computes.predict(codes, false)));
+    this.checkOpen();
+    return single(await this.#predict(toCodes(architecture, this.space), false));
   }
 
-  /** Release the engine's memory; a later query is an `EngineError`. */
+  /**
+   * Release the engine's memory. Queries that have begun are still answered; a later one is an
+   * `EngineError`. Any number of calls is fine.
+   */
   async dispose(): Promise<void> {
     this.#disposed = true;
     await this.computes.dispose();
   }
 
-  #checkOpen(): void {
+  protected checkOpen(): void {
     if (this.#disposed) throw new EngineError(`the surrogate of ${this.target.name} is disposed of`);
   }
 
-  protected wrap(out: Outputs): Prediction {
+  async #predict(codes: Uint8Array, members: boolean): Promise<Prediction> {
+    const rows = codes.length / this.space.nGenes; // now: the engine may give the codes away
+    return this.wrap(await this.computes.predict(codes, members), rows, members);
+  }
+
+  protected wrap(out: Outputs, rows: number, members: boolean): Prediction {
+    checkOutputs({ ...out }, rows, members ? this.nMembers : 0, this.engine);
     const { unit, name } = this.target;
     return new Prediction(out.mean, out.std, out.members, unit, name, this.calibration);
   }

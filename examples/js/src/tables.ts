@@ -1,6 +1,10 @@
-import { ArtifactError, show } from "./errors.js";
-import { Link, type Regime } from "./link.js";
+import { outOfRange } from "./architecture.js";
+import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
+import { MAX_MEMBERS } from "./json.js";
+import { inRange, LARGEST, Link, type Regime } from "./link.js";
+import { makeOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";
+import { isBytes } from "./views.js";
 
 /** Where the manifest says the tables lie in the ONNX file, and how sums become predictions. */
 export interface TablesDocument {
@@ -11,12 +15,10 @@ export interface TablesDocument {
   shift: number;
 }
 
-/** Predictions of N architectures: float32 [N], [N] and, where asked for, [N, M]. */
-export interface Outputs {
-  mean: Float32Array;
-  std: Float32Array;
-  members: Float32Array | null;
-}
+// Sizes that a scale may have; with totals of int32 and a shift of up to the largest, every step of
+// a link then stays inside float64 (the eighth power of 2^127 does).
+const SCALES = [2 ** -500, 2 ** 95] as const;
+const LARGEST_SHIFT = 2 ** 126;
 
 // Rows at a time: sums and float64 members of a block stay in the L1 cache.
 const BLOCK = 256;
@@ -37,7 +39,8 @@ const BLOCK = 256;
 export class TableEngine {
   readonly name = "pure";
   readonly nMembers: number;
-  readonly #entries: Int32Array;
+  #entries: Int32Array;
+  #disposed = false;
   readonly #link: Link;
   readonly #scale: number;
   readonly #shift: number;
@@ -50,6 +53,8 @@ export class TableEngine {
   readonly #first: Int32Array;
   readonly #symbols: Int32Array;
   readonly #values: Float64Array;
+  /** The block with the gene of the link's regime, and whether each symbol of it is inside. */
+  readonly #bent: { readonly block: number; readonly inside: Uint8Array } | null;
   /** Per row: whether it is inside the link's regime. */
   readonly #inside = new Uint8Array(BLOCK);
 
@@ -74,6 +79,7 @@ export class TableEngine {
       this.#first[p] = offset;
       return offset + space.blockSizes[a] * space.blockSizes[b];
     }, 0);
+    this.#bent = link.regime && insideSymbols(link.regime, space);
     this.#symbols = new Int32Array(space.nBlocks);
     this.#values = new Float64Array(BLOCK * nMembers);
   }
@@ -99,8 +105,12 @@ export class TableEngine {
       t.entries === expected &&
       whole(t.members) &&
       t.members >= 1 &&
-      Number.isFinite(t.scale) &&
-      Number.isFinite(t.shift) &&
+      t.members <= MAX_MEMBERS &&
+      typeof t.scale === "number" &&
+      typeof t.shift === "number" &&
+      Math.abs(t.scale) >= SCALES[0] &&
+      Math.abs(t.scale) <= SCALES[1] &&
+      Math.abs(t.shift) <= LARGEST_SHIFT &&
       t.offset + 4 * t.entries * t.members <= file.length;
     if (!sound) {
       const facts = `${expected} entries within ${file.length} bytes expected`;
@@ -115,35 +125,58 @@ export class TableEngine {
       for (let i = 0; i < count; i++) entries[i] = view.getInt32(4 * i, true);
     }
     const link = Link.fromDocument(entry.link, source, space);
+    checkRange(entries, t, link, space, source);
     return new TableEngine(space, entries, t.members, t.scale, t.shift, link);
   }
 
-  /** Predict checked codes, N rows; see `Outputs`. */
+  /** Predict N rows of codes; see `Outputs`. */
   predict(codes: Uint8Array, members = false): Outputs {
-    const n = codes.length / this.space.nGenes;
-    const out: Outputs = {
-      mean: new Float32Array(n),
-      std: new Float32Array(n),
-      members: members ? new Float32Array(n * this.nMembers) : null,
-    };
+    const n = this.#countRows(codes);
+    const out = makeOutputs(n, members ? this.nMembers : 0);
     this.predictInto(codes, 0, n, out);
     return out;
   }
 
-  /** Predict rows start to stop of checked codes, into the same rows of `out`. */
+  /**
+   * Predict rows start to stop of codes, into the same rows of `out`.
+   *
+   * Each code is checked as it is read, so that an `ArchitectureError` may leave the rows before
+   * the wrong one predicted.
+   */
   predictInto(codes: Uint8Array, start: number, stop: number, out: Outputs): void {
+    const n = this.#countRows(codes);
+    const whole = Number.isSafeInteger(start) && Number.isSafeInteger(stop);
+    if (!whole || start < 0 || stop < start || stop > n) {
+      throw new ArchitectureError(`rows ${show(start)} to ${show(stop)}: there are ${n} rows of codes`);
+    }
+    const { mean, std, members } = out;
+    if (Math.min(mean.length, std.length, (members?.length ?? Infinity) / this.nMembers) < stop) {
+      throw new AnbError(`the output arrays are too short for the predictions of ${stop} rows`);
+    }
     for (let from = start; from < stop; from += BLOCK) {
       const rows = Math.min(BLOCK, stop - from);
       if (this.nMembers === 8) this.#scaledSums8(codes, from, rows);
       else this.#scaledSums(codes, from, rows);
-      if (this.#link.regime) this.#readInside(this.#link.regime, codes, from, rows);
       this.#link.invert(this.#values, rows, this.nMembers, this.#inside);
-      out.members?.set(this.#values.subarray(0, rows * this.nMembers), from * this.nMembers);
+      members?.set(this.#values.subarray(0, rows * this.nMembers), from * this.nMembers);
       this.#summarise(from, rows, out);
     }
   }
 
-  #readSymbols(codes: Uint8Array, row: number): void {
+  #countRows(codes: Uint8Array): number {
+    if (this.#disposed) throw new EngineError("this engine is disposed of");
+    const n = this.space.nGenes;
+    if (!isBytes(codes) || codes.length % n !== 0) {
+      throw new ArchitectureError(`codes are a Uint8Array of ${n} bytes per row, not ${show(codes)}`);
+    }
+    return codes.length / n;
+  }
+
+  /**
+   * Read the symbols of a row, and whether it is inside the regime. Every code is read once: what
+   * is checked is what is used, also while another thread writes to shared memory.
+   */
+  #readSymbols(codes: Uint8Array, row: number, place: number): void {
     const starts = this.#starts;
     const sizes = this.#sizes;
     const symbols = this.#symbols;
@@ -151,18 +184,14 @@ export class TableEngine {
     for (let block = 0; block < symbols.length; block++) {
       let symbol = 0;
       for (let g = starts[block]; g < starts[block + 1]; g++) {
-        symbol = symbol * sizes[g] + codes[base + g];
+        const code = codes[base + g];
+        if (code >= sizes[g]) throw outOfRange(code, this.space.genes[g], `row ${row}, `);
+        symbol = symbol * sizes[g] + code;
       }
       symbols[block] = symbol;
     }
-  }
-
-  #readInside(regime: Regime, codes: Uint8Array, from: number, rows: number): void {
-    const genes = this.#sizes.length;
-    for (let row = 0; row < rows; row++) {
-      const code = codes[(from + row) * genes + regime.position];
-      this.#inside[row] = regime.inside[code] ? 1 : 0;
-    }
+    const bent = this.#bent;
+    if (bent) this.#inside[place] = bent.inside[symbols[bent.block]];
   }
 
   /** Any number of members. */
@@ -174,7 +203,7 @@ export class TableEngine {
     const count = this.nMembers;
     const places = new Int32Array(this.#first.length);
     for (let row = 0; row < rows; row++) {
-      this.#readSymbols(codes, from + row);
+      this.#readSymbols(codes, from + row, row);
       for (let a = 0, p = 0; a < symbols.length; a++) {
         for (let b = a + 1; b < symbols.length; b++, p++) {
           places[p] = (this.#first[p] + symbols[a] * blocks[b] + symbols[b]) * count;
@@ -199,7 +228,7 @@ export class TableEngine {
     const scale = this.#scale;
     const shift = this.#shift;
     for (let row = 0; row < rows; row++) {
-      this.#readSymbols(codes, from + row);
+      this.#readSymbols(codes, from + row, row);
       let t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0;
       for (let a = 0, p = 0; a < last; a++) {
         const symbol = symbols[a];
@@ -245,6 +274,65 @@ export class TableEngine {
     }
   }
 
-  /** Nothing to release. */
-  dispose(): void {}
+  /** Let the tables go; a later prediction is an `EngineError`. */
+  dispose(): void {
+    this.#disposed = true;
+    this.#entries = new Int32Array(0);
+  }
+}
+
+/** The block of a regime's gene and, for each symbol of the block, whether it is inside. */
+function insideSymbols({ position, inside }: Regime, space: SearchSpace) {
+  const block = space.blockStarts.findLastIndex((start) => start <= position);
+  let place = 1; // of the gene's code in the symbol
+  for (let g = position + 1; g < space.blockStarts[block + 1]; g++) place *= space.geneSizes[g];
+  const code = (symbol: number) => Math.floor(symbol / place) % space.geneSizes[position];
+  const ofSymbol = Array.from({ length: space.blockSizes[block] }, (_, s) => Number(inside[code(s)]));
+  return { block, inside: Uint8Array.from(ofSymbol) };
+}
+
+/** Refuse tables whose sums could leave int32, in whatever order, or whose predictions float32. */
+function checkRange(
+  entries: Int32Array,
+  { members, scale, shift }: TablesDocument,
+  link: Link,
+  space: SearchSpace,
+  source: string,
+): void {
+  let [low, high] = [Infinity, -Infinity];
+  for (let m = 0; m < members; m++) {
+    // Engines add in various orders, some of them only a part first: all of one sign.
+    let [least, most, negative, positive] = [0, 0, 0, 0];
+    let at = m;
+    for (const [a, b] of space.pairs) {
+      let [smallest, largest] = [entries[at], entries[at]];
+      for (let k = space.blockSizes[a] * space.blockSizes[b]; k > 0; k--, at += members) {
+        if (entries[at] < smallest) smallest = entries[at];
+        else if (entries[at] > largest) largest = entries[at];
+      }
+      least += smallest;
+      most += largest;
+      negative += Math.min(smallest, 0);
+      positive += Math.max(largest, 0);
+    }
+    if (positive > 2 ** 31 - 1 || negative < -(2 ** 31)) {
+      const facts = `member ${m} can add up to ${negative} or ${positive}`;
+      throw new ArtifactError(`${source}: the entries of ${facts}, which int32 does not hold`);
+    }
+    low = Math.min(low, least);
+    high = Math.max(high, most);
+  }
+  const [u0, u1] = [low * scale + shift, high * scale + shift].sort((a, b) => a - b);
+  const needsPositive = ["square", "sqrt", "reciprocal"].some((s) => link.steps.includes(s as never));
+  if (needsPositive && u1 <= 0) {
+    throw new ArtifactError(`${source}: no prediction is inside the domain of the link ${show(link.name)}`);
+  }
+  // The link is monotone, inside its regime and outside.
+  const from = needsPositive && u0 <= 0 ? u1 : u0;
+  const values = Float64Array.of(from, u1, from, u1);
+  link.invert(values, 4, 1, Uint8Array.of(0, 0, 1, 1));
+  if (!values.every(inRange)) {
+    const facts = `a prediction could be ${values.find((y) => !inRange(y))}`;
+    throw new ArtifactError(`${source}: ${facts}; float32 holds ${LARGEST.toPrecision(4)} at most`);
+  }
 }

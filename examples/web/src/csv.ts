@@ -9,7 +9,8 @@ export interface Table {
 /** Architectures as CSV: index, the 28 genes, and every target to the digits of a float32. */
 export async function toCsv(table: Table, rows: ArrayLike<number>, space: SearchSpace): Promise<Blob> {
   const names = Object.keys(table.columns);
-  const parts = [`index,${space.genes.map((g) => g.name).join(",")},${names.join(",")}\n`];
+  const header = ["index", ...space.genes.map((gene) => gene.name), ...names];
+  const parts = [`${header.map(cell).join(",")}\n`];
   for (let start = 0; start < rows.length; start += 4096) {
     let text = "";
     for (let r = start; r < Math.min(start + 4096, rows.length); r++) {
@@ -17,12 +18,18 @@ export async function toCsv(table: Table, rows: ArrayLike<number>, space: Search
       const index = table.indices[row];
       const values = Object.values(codesToValues(toCodes(index, space), space));
       const means = names.map((name) => Number(table.columns[name][row].toPrecision(9)));
-      text += `${index},${values.join(",")},${means.join(",")}\n`;
+      text += `${[index, ...values.map(cell), ...means].join(",")}\n`;
     }
     parts.push(text);
     await new Promise((resolve) => setTimeout(resolve)); // keeps the page alive
   }
   return new Blob(parts, { type: "text/csv" });
+}
+
+/** A value as a cell: in quotation marks where it would be read as several. */
+function cell(value: unknown): string {
+  const text = String(value);
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 export function download(blob: Blob, name: string): void {

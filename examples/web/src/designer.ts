@@ -1,12 +1,13 @@
 import type { SearchSpace } from "./anb";
+import { make } from "./dom";
 import { blockGlyph, shapes } from "./glyph";
 
-const KINDS: Record<string, { label: string; short: string }> = {
-  e: { label: "Expansion", short: "exp" },
-  k: { label: "Kernel", short: "kernel" },
-  l: { label: "Layers", short: "layers" },
-  se: { label: "Squeeze-excite", short: "SE" },
-};
+const KINDS = new Map([
+  ["e", { label: "Expansion", short: "exp" }],
+  ["k", { label: "Kernel", short: "kernel" }],
+  ["l", { label: "Layers", short: "layers" }],
+  ["se", { label: "Squeeze-excite", short: "SE" }],
+]);
 
 /** The network as a row of blocks, each with a control per gene. */
 export class Designer {
@@ -38,12 +39,9 @@ export class Designer {
   }
 
   #rowLabels(): HTMLElement {
-    const labels = document.createElement("div");
-    labels.className = "row-labels";
-    labels.setAttribute("aria-hidden", "true");
-    const names = this.space.blocks[0].genes.map((gene) => kindOf(gene.name).label);
-    labels.innerHTML = `<span class="flow">input →</span>${names.map((n) => `<span>${n}</span>`).join("")}`;
-    return labels;
+    const names = this.space.blocks[0].genes.map((gene) => make("span", {}, kindOf(gene.name).label));
+    const flow = make("span", { class: "flow" }, "input →");
+    return make("div", { class: "row-labels", "aria-hidden": "true" }, flow, ...names);
   }
 
   #block(block: number): HTMLElement {
@@ -66,9 +64,9 @@ export class Designer {
   #control(block: number, position: number): HTMLElement {
     const gene = this.space.genes[position];
     const { label, short } = kindOf(gene.name);
-    const group = document.createElement("fieldset");
-    group.className = "segments";
-    group.innerHTML = `<legend><span class="unseen">Block ${block} ${label}</span><span class="short" aria-hidden="true">${short}</span></legend>`;
+    const spoken = make("span", { class: "unseen" }, `Block ${block} ${label}`);
+    const seen = make("span", { class: "short", "aria-hidden": "true" }, short);
+    const group = make("fieldset", { class: "segments" }, make("legend", {}, spoken, seen));
     gene.choices.forEach((choice, code) => {
       const option = document.createElement("label");
       const input = document.createElement("input");
@@ -98,5 +96,5 @@ export class Designer {
 
 function kindOf(gene: string): { label: string; short: string } {
   const suffix = gene.slice(gene.lastIndexOf("_") + 1);
-  return KINDS[suffix] ?? { label: gene, short: gene };
+  return KINDS.get(suffix) ?? { label: gene, short: gene };
 }

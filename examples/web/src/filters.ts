@@ -1,3 +1,4 @@
+import { make } from "./dom";
 import { longName, unitOf } from "./format";
 import { Y } from "./state";
 import type { Filters, Range, TargetInfo } from "./worker/protocol";
@@ -29,17 +30,19 @@ export class FilterFields {
   }
 
   #field(target: TargetInfo): HTMLElement {
-    const field = document.createElement("div");
-    field.className = "filter";
-    field.dataset.target = target.name;
     const name = longName(target);
-    field.innerHTML = `
-      <span>${name} <small>${unitOf(target)}</small></span>
-      <input type="number" step="any" placeholder="min" aria-label="${name}, smallest" />
-      <span aria-hidden="true">–</span>
-      <input type="number" step="any" placeholder="max" aria-label="${name}, largest" />
-      <button type="button" aria-label="Clear the filter on ${name}">×</button>`;
-    const [low, high] = field.querySelectorAll("input");
+    const number = (placeholder: string, end: string) =>
+      make("input", { type: "number", step: "any", placeholder, "aria-label": `${name}, ${end}` });
+    const [low, high] = [number("min", "smallest"), number("max", "largest")];
+    const field = make(
+      "div",
+      { class: "filter", "data-target": target.name },
+      make("span", {}, `${name} `, make("small", {}, unitOf(target))),
+      low,
+      make("span", { "aria-hidden": "true" }, "–"),
+      high,
+      make("button", { type: "button", "aria-label": `Clear the filter on ${name}` }, "×"),
+    );
     const read = (input: HTMLInputElement) => (input.value === "" ? null : input.valueAsNumber);
     field.addEventListener("input", () => this.onChange(target.name, [read(low), read(high)]));
     field.querySelector("button")!.addEventListener("click", () => {

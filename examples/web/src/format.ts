@@ -1,21 +1,22 @@
 import type { TargetInfo } from "./worker/protocol";
 
-const DEVICES: Record<string, string> = {
-  a100: "A100",
-  "3090": "RTX 3090",
-  tpuv2: "TPU v2",
-  tpuv3: "TPU v3",
-  zcu102: "ZCU102",
-  vck190: "VCK190",
-};
-const METRICS: Record<string, string> = {
-  accuracy: "Accuracy",
-  throughput: "throughput",
-  latency: "latency",
-  train_time: "Training time",
-  macs: "Multiply-adds",
-  params: "Parameters",
-};
+// Maps: an object has properties that nobody put there.
+const DEVICES = new Map([
+  ["a100", "A100"],
+  ["3090", "RTX 3090"],
+  ["tpuv2", "TPU v2"],
+  ["tpuv3", "TPU v3"],
+  ["zcu102", "ZCU102"],
+  ["vck190", "VCK190"],
+]);
+const METRICS = new Map([
+  ["accuracy", "Accuracy"],
+  ["throughput", "throughput"],
+  ["latency", "latency"],
+  ["train_time", "Training time"],
+  ["macs", "Multiply-adds"],
+  ["params", "Parameters"],
+]);
 
 /** Order and groups in which targets are listed. */
 const GROUPS: [string, (t: TargetInfo) => boolean][] = [
@@ -33,7 +34,7 @@ export function grouped(targets: readonly TargetInfo[]): { title: string; target
     const found = [...left].filter(fits);
     found.forEach((t) => left.delete(t));
     const place = (t: TargetInfo) =>
-      t.device ? DEVICE_ORDER.indexOf(t.device) : Object.keys(METRICS).indexOf(t.metric);
+      t.device ? DEVICE_ORDER.indexOf(t.device) : [...METRICS.keys()].indexOf(t.metric);
     return { title, targets: found.sort((a, b) => place(a) - place(b)) };
   });
   return groups.filter((group) => group.targets.length);
@@ -41,11 +42,11 @@ export function grouped(targets: readonly TargetInfo[]): { title: string; target
 
 /** The device, or the metric of what depends on none. */
 export function shortName(t: TargetInfo): string {
-  return t.device ? (DEVICES[t.device] ?? t.device) : (METRICS[t.metric] ?? t.metric);
+  return t.device ? (DEVICES.get(t.device) ?? t.device) : (METRICS.get(t.metric) ?? t.metric);
 }
 
 export function longName(t: TargetInfo): string {
-  return t.device ? `${shortName(t)} ${METRICS[t.metric] ?? t.metric}` : shortName(t);
+  return t.device ? `${shortName(t)} ${METRICS.get(t.metric) ?? t.metric}` : shortName(t);
 }
 
 export function unitOf(t: TargetInfo): string {

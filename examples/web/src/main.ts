@@ -2,6 +2,7 @@ import { codesToIndex, codesToValues, EFFICIENTNET_B0, SearchSpace, toCodes } fr
 import { download, toCsv } from "./csv";
 import { Data } from "./data";
 import { Designer } from "./designer";
+import { make } from "./dom";
 import { FilterFields } from "./filters";
 import { formatRate, grouped, longName } from "./format";
 import { miniGlyph } from "./glyph";
@@ -57,6 +58,10 @@ class Page {
   #found = "";
   #asked = 0;
   #previewed = 0;
+  /** The latest search; what an earlier one says is of another view. */
+  #search = 0;
+  /** Whether the whole sample has been predicted. */
+  #sampled = false;
 
   constructor(
     private readonly space: SearchSpace,
@@ -119,8 +124,7 @@ class Page {
       this.#hover(-1, 0, 0);
     }
     if (changed.has("x") || changed.has("filters")) {
-      this.#found = "";
-      this.#searching = null;
+      this.#endSearch();
       this.#filters.show(x, filters);
       this.#select(changed.has("x"));
     }
@@ -166,18 +170,17 @@ class Page {
     const { x, filters } = this.store.view;
     const first = [Y, x, ...Object.keys(filters)];
     find<HTMLSelectElement>("sample-size").value = String(n);
-    find<HTMLButtonElement>("improve").disabled = true;
-    this.#found = "";
-    try {
-      const facts = await client.call("sample", { n, seed: SEED, first: [...new Set(first)] });
-      find("figure-rate").textContent = formatRate(facts.rate);
-      find("figure-rate").dataset.value = String(Math.round(facts.rate));
-      const total = `${(facts.predictions / 1e6).toFixed(1)} M predictions`;
-      find("readout-note").textContent = `${total} in ${facts.seconds.toFixed(1)} s`;
-      find<HTMLButtonElement>("improve").disabled = false;
-    } catch (error) {
-      if ((error as Error).message !== "superseded") throw error;
-    }
+    this.#sampled = false;
+    this.#endSearch();
+    const args = { n, seed: SEED, first: [...new Set(first)] };
+    const facts = await client.call("sample", args).catch(passSuperseded);
+    if (!facts) return;
+    this.#sampled = true;
+    this.#setImprovable(true);
+    find("figure-rate").textContent = formatRate(facts.rate);
+    find("figure-rate").dataset.value = String(Math.round(facts.rate));
+    const total = `${(facts.predictions / 1e6).toFixed(1)} M predictions`;
+    find("readout-note").textContent = `${total} in ${facts.seconds.toFixed(1)} s`;
   }
 
   #onEvent(event: Event): void {
@@ -189,7 +192,7 @@ class Page {
       this.#readout.showDistribution(target, { quantiles, histogram });
       const { x, filters } = this.store.view;
       if ([x, Y, ...Object.keys(filters)].includes(target)) this.#select(true);
-    } else if (event.event === "searching" && event.target === this.store.view.x) {
+    } else if (event.event === "searching" && event.search === this.#search) {
       this.#searching = { x: event.x, y: event.y };
       find("counts").textContent =
         `searching: ${event.evaluated.toLocaleString("en")} architectures looked at, ${event.x.length} on the front`;
@@ -198,19 +201,30 @@ class Page {
   }
 
   async #improve(): Promise<void> {
-    const button = find<HTMLButtonElement>("improve");
-    button.disabled = true;
+    const search = this.#endSearch();
+    this.#setImprovable(false);
     const { x, filters } = this.store.view;
     const start = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
-    const found = await client.call("improve", { x, y: Y, filters, start });
-    this.#searching = null;
+    const found = await client.call("improve", { search, x, y: Y, filters, start }).catch(passSuperseded);
+    // The view or the sample may have become another one; what was found does not belong to it.
+    if (!found || search !== this.#search) return;
+    this.#endSearch();
     this.#data.setFound(found);
-    if (x === this.store.view.x && filters === this.store.view.filters) {
-      const looked = found.evaluated.toLocaleString("en");
-      this.#found = `, ${looked} more searched in ${found.seconds.toFixed(1)} s`;
-    }
+    const looked = found.evaluated.toLocaleString("en");
+    this.#found = `, ${looked} more searched in ${found.seconds.toFixed(1)} s`;
     this.#select(true);
-    button.disabled = false;
+  }
+
+  /** Let go of a search that may be going on; returns the number of the next one. */
+  #endSearch(): number {
+    this.#found = "";
+    this.#searching = null;
+    this.#setImprovable(this.#sampled);
+    return ++this.#search;
+  }
+
+  #setImprovable(may: boolean): void {
+    find<HTMLButtonElement>("improve").disabled = !may;
   }
 
   #hover(row: number, px: number, py: number): void {
@@ -225,7 +239,11 @@ class Page {
     const top = byKey ? this.#scatter.y.at(this.#data.columns[Y][row]) : py;
     const index = this.#data.indices[row];
     const what = this.#scatter.describe(row);
-    tip.innerHTML = `${miniGlyph(toCodes(index, this.space), this.space)}<p>${what.replace(", ", "<br>")}</p><p class="hint">${byKey ? "Enter" : "Click"} to load no. ${index.toLocaleString("en")}</p>`;
+    const picture = make("div");
+    picture.innerHTML = miniGlyph(toCodes(index, this.space), this.space); // numbers only
+    const words = make("p", {}, ...what.split(", ").flatMap((text, k) => (k ? [make("br"), text] : [text])));
+    const hint = `${byKey ? "Enter" : "Click"} to load no. ${index.toLocaleString("en")}`;
+    tip.replaceChildren(...picture.children, words, make("p", { class: "hint" }, hint));
     const width = find("plot").clientWidth;
     tip.classList.toggle("to-left", left > width / 2);
     tip.style.left = `${left}px`;
@@ -261,10 +279,10 @@ class Page {
     click("copy-json", (button) => copy(button, JSON.stringify(codesToValues(store.view.codes, space))));
     click("copy-link", (button) => copy(button, location.href));
     click("improve", () => this.#improve());
-    click("csv-front", (button) => this.#saveCsv(button, "front", this.#data.front));
-    click("csv-selection", (button) => this.#saveCsv(button, "selection", this.#data.selectedRows()));
-    click("verify-pure", (button) => verify(button, "pure"));
-    click("verify-ort", (button) => verify(button, "ort-web"));
+    click("csv-front", (button) => whileDisabled(button, this.#saveCsv("front", this.#data.front)));
+    click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
+    click("verify-pure", (button) => whileDisabled(button, verify("pure")));
+    click("verify-ort", (button) => whileDisabled(button, verify("ort-web")));
     const field = find<HTMLInputElement>("architecture");
     find("paste").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -279,12 +297,21 @@ class Page {
     field.addEventListener("input", () => (find("paste-error").textContent = ""));
   }
 
-  async #saveCsv(button: HTMLButtonElement, name: string, rows: ArrayLike<number>): Promise<void> {
-    button.disabled = true;
+  async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
     const table = { indices: this.#data.indices, columns: this.#data.columns };
     download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
-    button.disabled = false;
   }
+}
+
+/** Keep a button from being pressed again before what it has begun ends, well or badly. */
+async function whileDisabled(button: HTMLButtonElement, work: Promise<void>): Promise<void> {
+  button.disabled = true;
+  await work.finally(() => (button.disabled = false));
+}
+
+/** Undefined for what a newer call has ended; other errors go on. */
+function passSuperseded(error: Error): undefined {
+  if (error.message !== "superseded") throw error;
 }
 
 async function copy(button: HTMLButtonElement, text: string): Promise<void> {
@@ -299,9 +326,8 @@ async function copy(button: HTMLButtonElement, text: string): Promise<void> {
   setTimeout(() => (button.textContent = label), 1500);
 }
 
-async function verify(button: HTMLButtonElement, engine: "pure" | "ort-web"): Promise<void> {
+async function verify(engine: "pure" | "ort-web"): Promise<void> {
   const output = find("verdict");
-  button.disabled = true;
   output.textContent = "verifying …";
   output.className = "";
   try {
@@ -318,14 +344,21 @@ async function verify(button: HTMLButtonElement, engine: "pure" | "ort-web"): Pr
     output.className = "bad";
     output.textContent = `✗ ${(error as Error).message}`;
   }
-  button.disabled = false;
 }
 
-start().catch((error: Error) => {
+/** Say what has gone wrong, at the top of the page. */
+function showFailure(what: string): void {
   const failure = find("failure");
+  if (!failure.hidden) return; // what went wrong first is what the rest follows from
   failure.hidden = false;
-  failure.textContent = `The page cannot start: ${error.message}`;
-});
+  failure.textContent = what;
+}
+
+// Nothing fails in silence: an error of the worker, or of the page itself, is one to read.
+addEventListener("unhandledrejection", ({ reason }) => showFailure(`Something went wrong: ${reason?.message ?? reason}`));
+addEventListener("error", ({ message }) => showFailure(`Something went wrong: ${message}`));
+
+start().catch((error: Error) => showFailure(`The page cannot start: ${error.message}`));
 
 if (import.meta.env.PROD && "serviceWorker" in navigator && isSecureContext) {
   navigator.serviceWorker

@@ -1,4 +1,8 @@
-import { type Architecture, type SearchSpace, toCodes } from "./anb";
+import { parseObject } from "../../js/src/json";
+import { AnbError, type Architecture, type SearchSpace, toCodes } from "./anb";
+
+// Far more than any architecture takes.
+const MAX_LENGTH = 20_000;
 
 /**
  * Read an architecture that someone has pasted: an index, JSON or a Python dict of the 28 genes or
@@ -7,6 +11,9 @@ import { type Architecture, type SearchSpace, toCodes } from "./anb";
 export function parseArchitecture(text: string, space: SearchSpace): Uint8Array {
   const trimmed = text.trim();
   if (!trimmed) throw new Error("paste an index, a dict, JSON or a link");
+  if (trimmed.length > MAX_LENGTH) {
+    throw new Error(`this has ${trimmed.length.toLocaleString("en")} characters; one architecture, please`);
+  }
   const link = /[#?&]a=(\d+)/.exec(trimmed);
   if (link) return toCodes(BigInt(link[1]), space);
   const digits = trimmed.replaceAll(/[,_\s]/g, "");
@@ -23,9 +30,11 @@ export function parseArchitecture(text: string, space: SearchSpace): Uint8Array 
     .replaceAll(/,\s*([\]}])/g, "$1");
   let value: unknown;
   try {
-    value = JSON.parse(json);
-  } catch {
-    throw new Error("this is neither an index nor a dict of genes");
+    // In an object, so that lists are read as strictly.
+    ({ value } = parseObject(`{"value":${json}}`, "this"));
+  } catch (error) {
+    const twice = error instanceof AnbError && /key .* stands twice/.exec(error.message)?.[0];
+    throw new Error(twice ? `${twice}` : "this is neither an index nor a dict of genes");
   }
   if (Array.isArray(value)) {
     const whole = value.every((v) => Number.isInteger(v) && v >= 0 && v < 256);

@@ -1,3 +1,4 @@
+import { make } from "./dom";
 import { formatDelta, formatPlain, formatValue, grouped, longName, shortName, unitOf } from "./format";
 import type { Estimate, TargetInfo } from "./worker/protocol";
 
@@ -68,26 +69,22 @@ export class Readout {
   }
 
   #makeRow(target: TargetInfo, onChoose: (target: string) => void): HTMLElement {
-    const element = document.createElement("button");
-    element.type = "button";
-    element.className = "row";
-    element.dataset.target = target.name;
-    element.title = `${longName(target)}: show on the horizontal axis`;
-    element.innerHTML = `
-      <span class="name">${shortName(target)}<small>${unitOf(target)}</small></span>
-      <span class="value"></span><span class="half"></span>
-      <span class="strip"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true"><path class="hills"/><g class="marks"/></svg></span>
-      <span class="better"></span>`;
-    const find = (name: string) => element.querySelector<HTMLElement>(`.${name}`)!;
+    const cell = (name: string) => make("span", { class: name });
+    const [value, half, strip, better] = ["value", "half", "strip", "better"].map(cell);
+    strip.innerHTML = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true"><path class="hills"/><g class="marks"/></svg>`;
+    const name = make("span", { class: "name" }, shortName(target), make("small", {}, unitOf(target)));
+    const title = `${longName(target)}: show on the horizontal axis`;
+    const attributes = { type: "button", class: "row", title, "data-target": target.name };
+    const element = make("button", attributes, name, value, half, strip, better);
     if (target.metric === "accuracy") element.disabled = true;
     else element.addEventListener("click", () => onChoose(target.name));
     this.#rows.set(target.name, {
       target,
       element,
-      value: find("value"),
-      half: find("half"),
-      better: find("better"),
-      strip: find("strip"),
+      value,
+      half,
+      better,
+      strip,
       hills: element.querySelector(".hills")!,
       marks: element.querySelector(".marks")!,
     });

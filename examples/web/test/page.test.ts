@@ -6,6 +6,7 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { codesToValues, EFFICIENTNET_B0, loadPure, toCodes } from "../src/anb";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
+import { serveCards } from "./hostile";
 
 const B0 = "2169626640";
 const ARTIFACTS = process.env.ANB_ARTIFACTS || "../../artifacts";
@@ -298,6 +299,99 @@ describe("other ways to look at it", () => {
     await watched.page.route("**/artifacts/macs.onnx", (route) => route.fulfill({ body: "no tables" }));
     await watched.page.goto(site.url);
     await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*macs\.onnx is damaged/);
+    await watched.close();
+  });
+});
+
+describe("what a page must not believe", () => {
+  it("HTML in names and units is shown as it is written", async () => {
+    const html = '<img src=x onerror="document.title=1">';
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    await serveCards(page, ARTIFACTS, ["accuracy", "throughput_a100"], (name, card) => {
+      card.unit = `${html}&amp;${name}`;
+      if (card.device) card.device = `<b>${card.device}</b>`;
+      else card.metric = "accuracy";
+    });
+    await page.goto(`${site.url}#f=accuracy:60~`);
+    await ready(page);
+    expect(await text(page, "[data-target=accuracy] .name")).toContain(`${html}&amp;accuracy`);
+    expect(await text(page, "[data-target^=throughput] .name")).toContain("<b>a100</b>");
+    expect(await text(page, ".filter[data-target=accuracy]")).toContain(`${html}&amp;accuracy`);
+    await page.locator("#plot").focus();
+    await page.keyboard.press("End");
+    expect(await text(page, ".tip")).toContain("<b>a100</b> throughput");
+    expect(await page.locator("img, #app b").count()).toBe(0);
+    expect(await page.title()).toBe("Accel-NASBench in the browser");
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
+  it("a manifest that says something else than its file", async () => {
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    await page.route("**/artifacts/manifest.json", async (route) => {
+      const manifest = JSON.parse(await readFile(join(ARTIFACTS, "manifest.json"), "utf8"));
+      manifest.targets.accuracy.unit = "ppm";
+      await route.fulfill({ json: manifest });
+    });
+    await page.goto(site.url);
+    await expect.poll(() => text(page, "#failure")).toMatch(/cannot start: .*key "unit" is "ppm", but "%" in the card/);
+    await watched.close();
+  });
+
+  it.each([
+    ["null", "must hold a JSON object, not null"],
+    ["<html>", "is not valid JSON"],
+    ['{"schema": 1, "schema": 1}', "stands twice"],
+    ['{"schema": 1, "targets": {"a": null}, "search_space": null}', "this does not describe a search space"],
+  ])("a manifest that is %s", async (body, message) => {
+    const watched = await browse("about:blank");
+    await watched.page.route("**/artifacts/manifest.json", (route) => route.fulfill({ body }));
+    await watched.page.goto(site.url);
+    await expect.poll(() => text(watched.page, "#failure")).toContain(message);
+    await watched.close();
+  });
+});
+
+describe("a worker that stops", () => {
+  it.each([
+    ["cannot be loaded", { status: 404, body: "" }, "the worker has stopped"],
+    ["fails at once", { contentType: "text/javascript", body: "throw new Error('<b>no</b>')" }, "<b>no</b>"],
+  ])("is spoken of where it %s", async (_, answer, message) => {
+    const watched = await browse("about:blank");
+    await watched.page.route("**/assets/worker-*.js", (route) => route.fulfill(answer));
+    await watched.page.goto(site.url);
+    await expect.poll(() => text(watched.page, "#failure")).toContain("cannot start: the worker has stopped");
+    expect(await text(watched.page, "#failure")).toContain(message);
+    await watched.close();
+  });
+});
+
+describe("a search that another view interrupts", () => {
+  it.each([
+    ["another target", "#x=params"],
+    ["a filter", "#x=throughput_a100&f=macs:~400"],
+    ["another sample", "#x=throughput_a100&n=100000"],
+  ])("leaves nothing behind: %s", async (_, hash) => {
+    const fresh = await browse(site.url + hash);
+    await ready(fresh.page);
+    const expected = await counts(fresh.page);
+    await fresh.close();
+    const watched = await browse(`${site.url}#x=throughput_a100`);
+    const { page } = watched;
+    await ready(page);
+    await page.evaluate((other) => {
+      document.getElementById("figure-rate")!.removeAttribute("data-value");
+      document.getElementById("improve")!.click();
+      location.hash = other;
+    }, hash);
+    // When a search of the new view has been answered, the old one has been, too.
+    await expect.poll(() => page.locator("#improve").isEnabled()).toBe(true);
+    await expect.poll(() => counts(page)).toBe(expected);
+    await page.click("#improve");
+    await expect.poll(() => counts(page), { timeout: 60_000 }).toContain("more searched in");
+    expect(watched.problems).toEqual([]);
     await watched.close();
   });
 });

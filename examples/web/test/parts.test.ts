@@ -58,6 +58,38 @@ describe("pasted text", () => {
   ])("is understood: %s", (text) => {
     expect(parseArchitecture(text, MNASNET)).toEqual(b0);
   });
+  it("is refused where a gene stands twice, or where it is far too long", () => {
+    const twice = JSON.stringify(values).replace("{", '{"block0_e": 4, ');
+    expect(() => parseArchitecture(twice, MNASNET)).toThrow('key "block0_e" stands twice');
+    expect(() => parseArchitecture("1".repeat(1_000_000), MNASNET)).toThrow("has 1,000,000 characters");
+    expect(() => parseArchitecture(`#a=${"1".repeat(1_000_000)}`, MNASNET)).toThrow("characters");
+  });
+
+  it("of any kind is an architecture of the space, or an error", () => {
+    const pieces = [
+      ...["{", "}", "[", "]", "(", ")", ",", ":", "'", '"', "null", "True", "false", "1", "0x1", "1e999", " ", "\n"],
+      ...["block0_e", "se", "__proto__", "#a=5", "-", ".", "\u0000", "<b>", "dict(", JSON.stringify(values), `[${b0.join()}]`],
+    ];
+    let taken = 0;
+    for (let round = 0; round < 20_000; round++) {
+      let text = round % 2 ? JSON.stringify(values) : "";
+      for (let n = Math.floor(uniform() * 6); n > 0; n--) {
+        const at = Math.floor(uniform() * text.length);
+        text = text.slice(0, at) + pieces[Math.floor(uniform() * pieces.length)] + text.slice(at + Math.floor(uniform() * 3));
+      }
+      try {
+        const codes = parseArchitecture(text, MNASNET);
+        expect([...codes].every((code, g) => code < MNASNET.geneSizes[g]) && codes.length === 28, text).toBe(true);
+        taken++;
+      } catch (error) {
+        if (!/^(Anb|Architecture)?Error$/.test((error as Error).name)) throw error;
+        expect((error as Error).message).not.toMatch(/\p{Cc}/u);
+      }
+    }
+    console.log(`pasted texts: 20000 tried, ${taken} taken, ${20_000 - taken} refused, other errors: 0`);
+    expect(taken).toBeGreaterThan(100);
+  });
+
   it.each(["", "hello", "{", "[1, 2]", "[1.5]", "-1", "null", "104485552128"])("is refused: %s", (text) => {
     expect(() => parseArchitecture(text, MNASNET)).toThrow();
   });
@@ -73,6 +105,23 @@ describe("links", () => {
     } as const;
     const targets = ["accuracy", "params", "latency_zcu102", "macs"];
     expect(readHash(writeHash(view, MNASNET), MNASNET, targets)).toEqual(view);
+  });
+
+  it("of any kind give a view of the space and its targets", () => {
+    const targets = ["accuracy", "throughput_a100", "params"];
+    const pieces = ["a=", "x=", "f=", "n=", "&", "#", "accuracy", "params", ":", "~", ",", "5", "-1e9", "%00", "%", "NaN", "__proto__", "toString", "<b>"];
+    for (let round = 0; round < 5000; round++) {
+      const hash = Array.from({ length: 12 }, () => pieces[Math.floor(uniform() * pieces.length)]).join("");
+      const view = readHash(hash, MNASNET, targets);
+      expect(view.codes.length).toBe(28);
+      expect(["throughput_a100", "params"]).toContain(view.x);
+      expect([100_000, 200_000, 500_000, 1_000_000]).toContain(view.n);
+      for (const [name, range] of Object.entries(view.filters)) {
+        expect(targets).toContain(name);
+        expect(range.every((end) => end === null || Number.isFinite(end))).toBe(true);
+      }
+      expect(readHash(writeHash(view, MNASNET), MNASNET, targets)).toEqual(view);
+    }
   });
 });
 
@@ -153,6 +202,14 @@ describe("the plot", () => {
 });
 
 describe("CSV", () => {
+  it("keeps cells apart, whatever stands in them", async () => {
+    const name = 'a;b,"c"\nd';
+    const table = { indices: [0], columns: { [name]: Float32Array.of(1) } };
+    const [first, ...rest] = (await (await toCsv(table, [0], MNASNET)).text()).split('"a;b,""c""\nd"');
+    expect(first.split(",").length).toBe(30);
+    expect(rest.length).toBe(1);
+  });
+
   it("holds index, genes and targets, and float32 values without loss", async () => {
     const mean = Float32Array.of(65.73691558837891, 1 / 3);
     const table = { indices: [0, 2169626640], columns: { accuracy: mean } };

@@ -1,6 +1,6 @@
-import { ArtifactError, EngineError } from "../errors.js";
+import { ArtifactError, EngineError, messageOf } from "../errors.js";
+import { checkOutputs, makeOutputs, type Outputs } from "../outputs.js";
 import type { Engine } from "../surrogate.js";
-import type { Outputs } from "../tables.js";
 
 /** What is used of onnxruntime-node and onnxruntime-web, which share it. */
 export interface OrtModule {
@@ -32,6 +32,7 @@ const CHUNK = 2048;
 export class OrtEngine implements Engine {
   // A session runs one call at a time.
   #queue: Promise<unknown> = Promise.resolve();
+  #disposal: Promise<void> | null = null;
 
   private constructor(
     readonly name: string,
@@ -56,7 +57,7 @@ export class OrtEngine implements Engine {
         interOpNumThreads: 1,
       });
     } catch (error) {
-      throw new EngineError(`${name} cannot open ${facts.source}: ${(error as Error).message}`);
+      throw new EngineError(`${name} cannot open ${facts.source}: ${messageOf(error)}`);
     }
     const { inputNames, outputNames } = session;
     if (!inputNames.includes(INPUT) || !OUTPUTS.every((output) => outputNames.includes(output))) {
@@ -67,6 +68,7 @@ export class OrtEngine implements Engine {
   }
 
   predict(codes: Uint8Array, members: boolean): Promise<Outputs> {
+    if (this.#disposal) throw new EngineError(`this ${this.name} engine is disposed of`);
     const result = this.#queue.then(() => this.#run(codes, members));
     this.#queue = result.catch(() => undefined);
     return result;
@@ -74,26 +76,36 @@ export class OrtEngine implements Engine {
 
   async #run(codes: Uint8Array, members: boolean): Promise<Outputs> {
     const n = codes.length / this.nGenes;
-    const out: Outputs = {
-      mean: new Float32Array(n),
-      std: new Float32Array(n),
-      members: members ? new Float32Array(n * this.nMembers) : null,
-    };
+    const nMembers = members ? this.nMembers : 0;
+    const out = makeOutputs(n, nMembers);
     const wanted = members ? OUTPUTS : OUTPUTS.slice(0, 2);
     for (let start = 0; start < n; start += CHUNK) {
       const rows = Math.min(CHUNK, n - start);
-      const data = codes.subarray(start * this.nGenes, (start + rows) * this.nGenes);
-      const input = new this.ort.Tensor("uint8", data, [rows, this.nGenes]);
-      const found = await this.session.run({ [INPUT]: input }, wanted);
-      out.mean.set(found.mean.data as Float32Array, start);
-      out.std.set(found.std.data as Float32Array, start);
-      out.members?.set(found.members.data as Float32Array, start * this.nMembers);
+      // A copy: a runtime may transfer the whole buffer to its worker (`wasm.proxy`).
+      const data = codes.slice(start * this.nGenes, (start + rows) * this.nGenes);
+      const found = await this.#call(data, rows, wanted);
+      checkOutputs(found, rows, nMembers, this.name);
+      // Copied, because these may be views of memory that the runtime uses again.
+      out.mean.set(found.mean, start);
+      out.std.set(found.std, start);
+      out.members?.set(found.members, start * this.nMembers);
     }
     return out;
   }
 
-  async dispose(): Promise<void> {
-    await this.#queue;
-    await this.session.release();
+  /** Run the graph; returns the data of its outputs by their names. */
+  async #call(data: Uint8Array, rows: number, wanted: string[]): Promise<Record<string, unknown>> {
+    try {
+      const input = new this.ort.Tensor("uint8", data, [rows, this.nGenes]);
+      const found = await this.session.run({ [INPUT]: input }, wanted);
+      return Object.fromEntries(wanted.map((name) => [name, found[name]?.data]));
+    } catch (error) {
+      throw new EngineError(`${this.name} cannot run the graph: ${messageOf(error)}`);
+    }
+  }
+
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#queue.then(() => this.session.release());
+    return this.#disposal;
   }
 }

@@ -12,8 +12,6 @@ export interface TargetInfo {
   direction: "max" | "min";
   exact: boolean;
   members: number;
-  /** Kendall's tau and R2 on the test rows, where the manifest has them. */
-  tau: number | null;
 }
 
 /** Predictions of some architectures, per target: float32 [N] each. */
@@ -29,7 +27,8 @@ export interface Requests {
   predict: { args: { codes: Uint8Array }; result: Record<string, Estimate> };
   /** Answered when all is predicted; columns arrive as events before. */
   sample: { args: { n: number; seed: number; first: string[] }; result: SampleFacts };
-  improve: { args: { x: string; y: string; filters: Filters; start: Float64Array }; result: Found };
+  /** A later search ends an earlier one, whose answer is then the error "superseded". */
+  improve: { args: { search: number; x: string; y: string; filters: Filters; start: Float64Array }; result: Found };
   verify: { args: { engine: "pure" | "ort-web" }; result: Verdict };
 }
 
@@ -63,7 +62,7 @@ export type Event =
   | { event: "progress"; done: number; total: number }
   | { event: "indices"; indices: Float64Array }
   | { event: "column"; target: string; mean: Float32Array; quantiles: Float32Array; histogram: Float32Array }
-  | { event: "searching"; target: string; evaluated: number; x: Float32Array; y: Float32Array };
+  | { event: "searching"; search: number; evaluated: number; x: Float32Array; y: Float32Array };
 
 export type Call = { [K in keyof Requests]: { id: number; call: K; args: Requests[K]["args"] } }[keyof Requests];
 export type Reply = { id: number; result: unknown } | { id: number; error: string };

@@ -1,41 +1,37 @@
-import { type Catalog, loadPure, type Surrogate } from "../anb";
+import { type Catalog, type Golden, loadPure, type Surrogate } from "../anb";
 import type { Verdict } from "./protocol";
 
-interface GoldenArray {
-  target: string | null;
-  name: "architectures" | "mean" | "std" | "members";
-  shape: number[];
-  offset: number;
-}
+type Counts = Pick<Verdict, "values" | "differing" | "rate">;
 
 /** Compare every bit of every golden vector with what an engine computes in this browser. */
 export async function verify(catalog: Catalog, engine: "pure" | "ort-web"): Promise<Verdict> {
-  const golden = catalog.manifest.golden as { n: number; arrays: GoldenArray[] } | undefined;
-  const file = await catalog.readGolden();
-  if (!golden || !file) throw new Error("these artifacts come without golden vectors");
-  const count = (a: GoldenArray) => a.shape.reduce((n, size) => n * size, 1);
-  const inputs = golden.arrays.find((a) => a.name === "architectures")!;
-  const codes = file.slice(inputs.offset, inputs.offset + count(inputs));
+  const golden = await catalog.readGolden();
+  if (!golden) throw new Error("these artifacts come without golden vectors");
   const started = performance.now();
-  let values = 0;
-  let differing = 0;
-  let rate = 0;
+  const counts: Counts = { values: 0, differing: 0, rate: 0 };
   for (const target of catalog.targets) {
     const surrogate = await openEngine(catalog, target.name, engine);
-    const found = await surrogate.query(codes, { members: true });
-    for (const array of golden.arrays.filter((a) => a.target === target.name)) {
-      const expected = file.slice(array.offset, array.offset + 4 * count(array)).buffer;
-      const bits = new Uint32Array(expected);
-      const output = found[array.name as "mean" | "std" | "members"]!;
-      const own = new Uint32Array(output.buffer);
-      values += bits.length;
-      for (let i = 0; i < bits.length; i++) if (bits[i] !== own[i]) differing++;
+    try {
+      await compare(surrogate, golden, counts);
+    } finally {
+      await surrogate.dispose();
     }
-    if (!rate && surrogate.nMembers > 1) rate = await measure(surrogate, codes);
-    await surrogate.dispose();
   }
   const seconds = (performance.now() - started) / 1000;
-  return { targets: catalog.targets.length, vectors: golden.n, values, differing, seconds, rate };
+  return { targets: catalog.targets.length, vectors: golden.n, seconds, ...counts };
+}
+
+async function compare(surrogate: Surrogate, golden: Golden, counts: Counts): Promise<void> {
+  const { codes } = golden;
+  const found = await surrogate.query(codes, { members: true });
+  for (const name of ["mean", "std", "members"] as const) {
+    const expected = golden.bytes(surrogate.target.name, name);
+    const bits = new Uint32Array(expected.buffer, expected.byteOffset, expected.length / 4);
+    const own = new Uint32Array(found[name]!.buffer);
+    counts.values += bits.length;
+    for (let i = 0; i < bits.length; i++) if (bits[i] !== own[i]) counts.differing++;
+  }
+  if (!counts.rate && surrogate.nMembers > 1) counts.rate = await measure(surrogate, codes);
 }
 
 async function openEngine(

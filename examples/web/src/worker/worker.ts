@@ -13,6 +13,7 @@ const N_QUANTILES = 1001;
 const surrogates = new Map<string, PureSurrogate>();
 let catalog: Catalog;
 let latestSample = 0;
+let latestSearch = 0;
 
 function tell(event: Event, transfer: Transferable[] = []): void {
   self.postMessage(event, { transfer });
@@ -29,6 +30,9 @@ function breathe(): Promise<void> {
 
 async function open({ artifacts }: { artifacts: string }): Promise<Requests["open"]["result"]> {
   catalog = await Catalog.open(artifacts);
+  if (catalog.space.size > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new Error(`the page counts architectures up to 2^53, this space has ${catalog.space.size}`);
+  }
   const total = catalog.targets.length;
   let done = 0;
   tell({ event: "loading", done, total });
@@ -37,11 +41,8 @@ async function open({ artifacts }: { artifacts: string }): Promise<Requests["ope
       const surrogate = await loadPure(target.name, { artifacts: catalog });
       surrogates.set(target.name, surrogate);
       tell({ event: "loading", done: ++done, total });
-      const card = surrogate.metadata;
-      const quality = card.quality as { test?: { kendall_tau?: number } } | undefined;
-      const { nMembers: members } = surrogate;
-      const tau = quality?.test?.kendall_tau ?? null;
-      return { ...target, exact: card.exact === true, members, tau };
+      const { nMembers: members, metadata } = surrogate;
+      return { ...target, exact: metadata.exact === true, members };
     }),
   );
   return { space: catalog.manifest.search_space as object, targets };
@@ -116,7 +117,8 @@ function tellColumn(target: string, mean: Float32Array): void {
  * Push a Pareto front outwards: look at every one-gene change of every architecture on it, keep
  * what no other dominates, and go on until no change of any is better.
  */
-async function improve({ x, y, filters, start }: Requests["improve"]["args"]): Promise<Found> {
+async function improve({ search, x, y, filters, start }: Requests["improve"]["args"]): Promise<Found> {
+  latestSearch = search;
   const started = performance.now();
   const { space } = catalog;
   const n = space.nGenes;
@@ -154,12 +156,13 @@ async function improve({ x, y, filters, start }: Requests["improve"]["args"]): P
     front = Float64Array.from(rows, (row) => indices[row]);
     tell({
       event: "searching",
-      target: x,
+      search,
       evaluated,
       x: Float32Array.from(rows, (row) => xs[row]),
       y: Float32Array.from(rows, (row) => ys[row]),
     });
     await breathe();
+    if (search !== latestSearch) throw new Error("superseded");
   }
   const codes = new Uint8Array(front.length * n);
   front.forEach((index, row) => codes.set(toCodes(index, space), row * n));
@@ -182,6 +185,6 @@ self.onmessage = async ({ data }: MessageEvent<Call>) => {
   try {
     self.postMessage({ id, result: await calls[call](args as never) });
   } catch (error) {
-    self.postMessage({ id, error: (error as Error).message });
+    self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
 };

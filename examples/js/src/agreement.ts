@@ -1,0 +1,104 @@
+/**
+ * A manifest is a text that anybody may edit; the ONNX file, whose hash is checked, holds the same
+ * card, and says once more in operators where the tables lie and what follows their sum. The pure
+ * engine believes the one, onnxruntime runs the other: what differs is refused before either is.
+ */
+
+import type { Card } from "./catalog.js";
+import { ArtifactError, show } from "./errors.js";
+import { readGraph } from "./graph.js";
+import { isObject, parseObject } from "./json.js";
+import { readMetadata } from "./onnx.js";
+import { type SpaceDocument, SearchSpace } from "./space.js";
+
+// Keys of a manifest's entry that are not in the card inside the file: they are about the file, or
+// were found out once it was written.
+const OUTSIDE = ["file", "sha256", "bytes", "tables", "verification", "search_space"];
+
+// Keys that say what a prediction is: where the card in the file has none of them, the manifest
+// must not have it either. Other keys may be new ones.
+const MEANING = [
+  "form", "metric", "device", "unit", "direction", "members", "exact", "link", "calibration", "requires",
+];
+
+/** A manifest's entry, the space of the manifest, and the file that the entry lists. */
+export interface Stated {
+  readonly card: Card;
+  readonly space: SearchSpace;
+  readonly file: Uint8Array;
+  /** Names of the entry and of the file, for errors. */
+  readonly source: string;
+  readonly name: string;
+}
+
+/** Refuse a manifest's entry that says something else than the file. */
+export function checkAgreement(stated: Stated): void {
+  const { card, file, name } = stated;
+  const metadata = readMetadata(file, name);
+  const text = metadata.get("anb_onnx.card");
+  if (text === undefined || metadata.get("anb_onnx.schema") !== "1") {
+    const facts = 'its metadata lacks "anb_onnx.card", or "anb_onnx.schema" is not 1';
+    throw new ArtifactError(`${name} is not an anb_onnx artifact: ${facts}`);
+  }
+  const inside = parseObject(text, `${name}: metadata "anb_onnx.card"`);
+  const where = `in the card inside ${name}`;
+  compareSpaces(stated, inside.search_space, where);
+  const keys = new Set([...Object.keys(inside), ...MEANING.filter((key) => Object.hasOwn(card, key))]);
+  for (const key of keys) {
+    if (!OUTSIDE.includes(key)) compare(own(card, key), own(inside, key), key, stated, where);
+  }
+  if (card.tables !== undefined && card.tables !== null) compareTables(stated);
+}
+
+function compareSpaces(stated: Stated, found: unknown, where: string): void {
+  let inside: SearchSpace;
+  try {
+    inside = SearchSpace.fromDocument(found);
+  } catch (error) {
+    throw new ArtifactError(`${stated.name}: key "search_space": ${(error as Error).message}`);
+  }
+  compare(plain(stated.space), plain(inside), "search_space", stated, where);
+}
+
+/** What makes a space: its size follows from the blocks. */
+function plain({ name, blocks }: SearchSpace): SpaceDocument {
+  return { name, blocks } as SpaceDocument;
+}
+
+/** Compare what the manifest says of tables and link with what the graph computes. */
+function compareTables(stated: Stated): void {
+  const { card, space, file, name } = stated;
+  const graph = readGraph(file, space, name);
+  const tables = card.tables as Record<string, unknown>;
+  const where = `in the graph that ${name} holds`;
+  for (const key of ["offset", "entries", "members", "scale", "shift"] as const) {
+    compare(own(tables, key), graph[key], `tables.${key}`, stated, where);
+  }
+  const link = isObject(card.link) ? card.link : {};
+  for (const [key, value, found] of [
+    ["link.inverse", link.inverse, graph.inverse],
+    ["link.offset", link.offset, graph.reflect],
+    ["link.hinges", link.hinges ?? [], graph.hinges],
+    ["link.regime", link.regime ?? null, graph.regime],
+  ] as const) {
+    compare(value, found, key, stated, where);
+  }
+}
+
+function own(object: object, key: string): unknown {
+  return Object.hasOwn(object, key) ? (object as Record<string, unknown>)[key] : undefined;
+}
+
+/** Refuse the first difference between values of JSON; undefined is an absent one. */
+function compare(stated: unknown, found: unknown, key: string, of: Stated, where: string): void {
+  if (isObject(stated) && isObject(found)) {
+    for (const name of new Set([...Object.keys(stated), ...Object.keys(found)])) {
+      compare(own(stated, name), own(found, name), `${key}.${name}`, of, where);
+    }
+  } else if (Array.isArray(stated) && Array.isArray(found) && stated.length === found.length) {
+    stated.forEach((value, i) => compare(value, found[i], `${key}[${i}]`, of, where));
+  } else if (stated !== found) {
+    const [here, there] = [stated, found].map((v) => (v === undefined ? "absent" : show(v)));
+    throw new ArtifactError(`${of.source}: key ${show(key)} is ${here}, but ${there} ${where}`);
+  }
+}

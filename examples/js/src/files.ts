@@ -1,0 +1,200 @@
+import { AnbError, ArtifactError, escaped, messageOf, show } from "./errors.js";
+
+/** Most bytes that are read of a file; set others where yours are larger. */
+export interface Limits {
+  /** Of `manifest.json`; default 16 MiB. */
+  maxManifestBytes?: number;
+  /** Of an ONNX file; default 64 MiB. */
+  maxArtifactBytes?: number;
+  /** Of the golden vectors; default 256 MiB. */
+  maxGoldenBytes?: number;
+}
+
+export type Limit = keyof Limits;
+
+const DEFAULTS: Required<Limits> = {
+  maxManifestBytes: 16 * 2 ** 20,
+  maxArtifactBytes: 64 * 2 ** 20,
+  maxGoldenBytes: 256 * 2 ** 20,
+};
+
+/** A folder whose files can be read. */
+export interface Folder {
+  /** Its path or address, ending in "/", for messages. */
+  readonly label: string;
+  /** Read a file; never waits for a pipe, and never takes memory beyond the limit. */
+  read(name: string, limit: Limit): Promise<Uint8Array>;
+}
+
+export interface FolderOptions extends Limits {
+  /** Ends requests over http, for example `AbortSignal.timeout(30_000)`. */
+  signal?: AbortSignal;
+}
+
+type Read = (name: string, limit: number, setting: Limit) => Promise<Uint8Array>;
+type Promises = typeof import("node:fs/promises");
+
+/**
+ * Open a folder: by fetch, or from disk in Node.
+ *
+ * Throws `ArtifactError` where it is no path and no address of a folder.
+ */
+export function openFolder(given: unknown, options: FolderOptions = {}): Folder {
+  // Not an import, which bundlers for browsers would try to follow.
+  const node = typeof process === "undefined" ? undefined : process.getBuiltinModule;
+  const place = given ?? (node ? defaultFolder() : "artifacts/");
+  const isUrl = typeof place === "object" && typeof (place as URL).href === "string";
+  if ((typeof place !== "string" && !isUrl) || place === "") {
+    throw new ArtifactError(`artifacts must be a path or an URL of a folder, or a Catalog, not ${show(given)}`);
+  }
+  const text = String(place);
+  const onDisk = node && !/^https?:/i.test(text);
+  const isPath = onDisk && !isUrl && !/^file:/i.test(text);
+  const base = isPath ? text.replace(/\/?$/, "/") : folderUrl(text);
+  const label = escaped(String(isPath || !onDisk ? text.replace(/\/?$/, "/") : base));
+  const read = onDisk
+    ? fromDisk(node("node:fs/promises"), base, label)
+    : byFetch(base as URL, options.signal);
+  return {
+    label,
+    read(name, setting) {
+      const limit = options[setting] ?? DEFAULTS[setting];
+      if (!(limit >= 0)) throw new AnbError(`${setting} must be a number of bytes, not ${show(limit)}`);
+      return read(name, limit, setting);
+    },
+  };
+}
+
+/** The address of a folder, relative to the page; in a worker, to the worker's script. */
+function folderUrl(text: string): URL {
+  const here = globalThis.document?.baseURI ?? globalThis.location?.href;
+  let url: URL;
+  try {
+    url = new URL(text, here);
+  } catch (error) {
+    throw new ArtifactError(`artifacts: ${show(text)} is no address of a folder (${messageOf(error)})`);
+  }
+  if (url.search || url.hash) {
+    throw new ArtifactError(`artifacts: ${show(text)} must be the address of a folder, without ? and #`);
+  }
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
+  return url;
+}
+
+function fromDisk(fs: Promises, base: string | URL, label: string): Read {
+  return async (name, limit, setting) => {
+    const shown = label + name;
+    const mend = "pass the folder that holds manifest.json, or set ANB_ARTIFACTS";
+    try {
+      return await readRegular(fs, typeof base === "string" ? base + name : inFolder(base, name), {
+        limit,
+        tooLarge: (size) => tooLarge(shown, size, limit, setting),
+      });
+    } catch (error) {
+      if (error instanceof ArtifactError) throw error;
+      throw new ArtifactError(`${shown} cannot be read (${messageOf(error)}); ${mend}`);
+    }
+  };
+}
+
+/** Read a regular file, following links; an error at once for a pipe, device or folder. */
+async function readRegular(
+  fs: Promises,
+  path: string | URL,
+  { limit, tooLarge }: { limit: number; tooLarge: (size: number) => Error },
+): Promise<Uint8Array> {
+  const refuseOthers = (found: { isFile(): boolean }) => {
+    if (!found.isFile()) throw new Error("it is no regular file");
+  };
+  // Before it is opened, as opening some devices does something; and of what was opened, as the
+  // path may have become another file in between.
+  refuseOthers(await fs.stat(path));
+  const { O_RDONLY, O_NONBLOCK = 0 } = fs.constants; // Windows has no pipes to wait for
+  const file = await fs.open(path, O_RDONLY | O_NONBLOCK);
+  try {
+    const stat = await file.stat();
+    refuseOthers(stat);
+    if (stat.size > limit) throw tooLarge(stat.size);
+    const bytes = new Uint8Array(stat.size);
+    let at = 0;
+    while (at < bytes.length) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at, at);
+      if (!bytesRead) break;
+      at += bytesRead;
+    }
+    return at < bytes.length ? bytes.slice(0, at) : bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+function byFetch(base: URL, signal: AbortSignal | undefined): Read {
+  return async (name, limit, setting) => {
+    let shown = escaped(base + name);
+    try {
+      const url = inFolder(base, name);
+      shown = escaped(url.href);
+      const response = await fetch(url, signal ? { signal } : {});
+      if (!response.ok) {
+        await response.body?.cancel();
+        throw new ArtifactError(`${shown} cannot be fetched (${response.status})`);
+      }
+      return await readBody(response, limit, (size) => tooLarge(shown, size, limit, setting));
+    } catch (error) {
+      if (error instanceof ArtifactError) throw error;
+      throw new ArtifactError(`${shown} cannot be fetched (${messageOf(error)})`);
+    }
+  };
+}
+
+/** Read a response as it comes; what it states as its length is not believed. */
+async function readBody(
+  response: Response,
+  limit: number,
+  tooLarge: (size: number) => Error,
+): Promise<Uint8Array> {
+  const stated = Number(response.headers.get("content-length")) || 0;
+  const reader = response.body?.getReader();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for (;;) {
+    if (Math.max(stated, size) > limit) {
+      await reader?.cancel();
+      throw tooLarge(Math.max(stated, size));
+    }
+    const next = await reader?.read();
+    if (!next || next.done) break;
+    parts.push(next.value);
+    size += next.value.length;
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+function tooLarge(shown: string, size: number, limit: number, setting: Limit): ArtifactError {
+  return new ArtifactError(`${shown} has ${size} bytes or more, at most ${limit} are allowed (${setting} sets this limit)`);
+}
+
+function inFolder(base: URL, name: string): URL {
+  return new URL(encodeURIComponent(name), base);
+}
+
+/** In Node: what the environment names, or the folder of the checkout. */
+function defaultFolder(): string | URL {
+  const named = process.env.ANB_ARTIFACTS;
+  if (named) return named;
+  try {
+    return new URL(/* @vite-ignore */ "../../../artifacts/", import.meta.url);
+  } catch {
+    // Bundlers that write CommonJS leave no trace of where the package was.
+    throw new ArtifactError(
+      "this bundle does not know where the artifacts are: pass { artifacts: FOLDER } with the folder " +
+        "that holds manifest.json, or set ANB_ARTIFACTS",
+    );
+  }
+}

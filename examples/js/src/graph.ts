@@ -1,0 +1,289 @@
+/**
+ * What a table-form ONNX file computes, read from its graph without a runtime.
+ *
+ * From the members back to the sum of the tables, the graph says what the manifest says: link,
+ * scale and shift. That the sum is that of the tables over the space, and that mean and std are
+ * those of the members, is found by numbering values by what they compute - an operator with its
+ * attributes, of numbered inputs - so that neither names nor the order of nodes matter, and what a
+ * graph should compute can be written down, numbered alike, and compared.
+ */
+
+import { show } from "./errors.js";
+import { MAX_MEMBERS } from "./json.js";
+import type { Hinge, Step } from "./link.js";
+import { MAX_PARTS, type Node, parseGraph, refusing, type Tensor } from "./onnx.js";
+import type { SearchSpace } from "./space.js";
+
+const FLOAT = 1, INT32 = 6, INT64 = 7, BOOL = 9, DOUBLE = 11; // types of tensors
+
+// 64 blocks of 1,024 genes in all make a matrix of 256 KiB, the rest are numbers.
+const MAX_CONSTANTS = 2 ** 21;
+
+/** What the graph of a table-form file says about its tables, and about what follows their sum. */
+export interface TableGraph {
+  readonly offset: number;
+  readonly entries: number;
+  readonly members: number;
+  readonly scale: number;
+  readonly shift: number;
+  readonly inverse: readonly Step[];
+  /** The offset of the step reflect. */
+  readonly reflect: number | null;
+  readonly hinges: readonly Hinge[];
+  readonly regime: { readonly gene: string; readonly codes: readonly number[]; readonly hinges: readonly Hinge[] } | null;
+}
+
+/** Read a table-form file's graph; it must be one of tables over the space. */
+export function readGraph(file: Uint8Array, space: SearchSpace, source: string): TableGraph {
+  return refusing(source, "its graph is not that of tables of the search space", () => {
+    const { tensors, nodes } = parseGraph(file);
+    const tables = tensors.get("tables");
+    const [entries, members] = tables?.dims ?? [];
+    const size = tables ? tables.stop - tables.start : 0;
+    const sound = tables?.type === INT32 && tables.dims.length === 2 && size === 4 * entries * members;
+    if (!sound || members > MAX_MEMBERS) {
+      throw new Error(`its tables have the shape [${tables?.dims ?? ""}] and ${size} bytes`);
+    }
+    let constants = -size;
+    for (const { start, stop } of tensors.values()) constants += stop - start;
+    if (constants > MAX_CONSTANTS) throw new Error(`its constants have ${constants} bytes beside the tables`);
+    const found = new Unwinder(file, tensors, nodes).read();
+    const values = new Values(file, tensors, nodes);
+    values.checkSum(found, space);
+    values.checkSummary(found.members, members);
+    const of = (step: Step) => found.steps.filter((s) => s.step === step);
+    const hinges = (step: Step) => of(step).map((s) => s.numbers) as unknown as Hinge[];
+    const inside = of("regime").map((s) => s.inside!);
+    return {
+      offset: tables.start,
+      entries,
+      members,
+      scale: found.scale,
+      shift: found.shift,
+      inverse: found.steps.map((s) => s.step),
+      reflect: of("reflect")[0]?.numbers[0] ?? null,
+      hinges: hinges("hinge"),
+      regime: inside.length ? { ...values.readRegime(inside, space), hinges: hinges("regime") } : null,
+    };
+  });
+}
+
+interface Unwound {
+  readonly step: Step;
+  readonly numbers: readonly number[];
+  readonly before: string;
+  /** Of the step regime: what says which architectures are inside. */
+  readonly inside?: string;
+}
+
+/** Walks from the members back to what they are computed from. */
+class Unwinder {
+  constructor(
+    private readonly file: Uint8Array,
+    private readonly tensors: ReadonlyMap<string, Tensor>,
+    private readonly nodes: ReadonlyMap<string, Node>,
+  ) {}
+
+  /** The steps of the link in their order, what they start from, and what the members are. */
+  read() {
+    const steps: Unwound[] = [];
+    const [members] = this.#inputs("members", "Cast", 1);
+    let value = members;
+    for (let found = this.#lastStep(value); found; found = this.#lastStep(value)) {
+      if (steps.push(found) > MAX_PARTS) throw new Error("its link goes round in circles");
+      value = found.before;
+    }
+    const [scaled, shift] = this.#withConstant(value, "Add");
+    const [total, scale] = this.#withConstant(scaled, "Mul");
+    const [sum] = this.#inputs(total, "Cast", 1);
+    return { steps: steps.reverse(), members, total, sum, scale, shift };
+  }
+
+  /** The step of a link that gives a value, with its numbers; null where the link begins. */
+  #lastStep(name: string): Unwound | null {
+    const { operator, inputs } = this.#node(name);
+    const [a, b, c] = inputs;
+    const first = this.#scalar(a);
+    if (operator === "Sqrt") return { step: "sqrt", numbers: [], before: a };
+    if (operator === "Mul" && a === b) return { step: "square", numbers: [], before: a };
+    if (operator === "Div" && first === 1) return { step: "reciprocal", numbers: [], before: b };
+    if (operator === "Sub" && first !== null) return { step: "reflect", numbers: [first], before: b };
+    if (operator === "Where") {
+      const bent = this.#node(b).operator === "Add" ? this.#lastStep(b) : null;
+      if (bent?.step !== "hinge" || bent.before !== c) throw new Error("its regime chooses between other values");
+      return { step: "regime", numbers: bent.numbers, before: c, inside: a };
+    }
+    if (operator === "Add" && this.#scalar(b) === null) return this.#hinge(a, b);
+    return null;
+  }
+
+  /** What is added to a value above the knot of a hinge. */
+  #hinge(value: string, more: string): Unwound {
+    const [above, change] = this.#withConstant(more, "Mul");
+    const [over, zero] = this.#withConstant(above, "Max");
+    const [below, knot] = this.#withConstant(over, "Sub");
+    if (below !== value || zero !== 0) throw new Error("a hinge bends another value than it adds to");
+    return { step: "hinge", numbers: [knot, change], before: value };
+  }
+
+  #node(name: string): Node {
+    const node = this.nodes.get(name);
+    if (!node) throw new Error(`nothing computes ${show(name)}`);
+    return node;
+  }
+
+  #inputs(name: string, operator: string, count: number): readonly string[] {
+    const node = this.#node(name);
+    if (node.operator !== operator || node.inputs.length !== count) {
+      throw new Error(`${show(node.operator)} stands where ${operator} should`);
+    }
+    return node.inputs;
+  }
+
+  #withConstant(name: string, operator: string): [string, number] {
+    const [value, second] = this.#inputs(name, operator, 2);
+    const constant = this.#scalar(second);
+    if (constant === null) throw new Error(`the second input of ${operator} is no constant`);
+    return [value, constant];
+  }
+
+  /** A float64 constant without dimensions; null where a value is none. */
+  #scalar(name: string | undefined): number | null {
+    const tensor = this.tensors.get(name ?? "");
+    if (tensor?.type !== DOUBLE || tensor.dims.length || tensor.stop - tensor.start !== 8) return null;
+    const { buffer, byteOffset } = this.file;
+    return new DataView(buffer, byteOffset + tensor.start, 8).getFloat64(0, true);
+  }
+}
+
+/** Numbers of values by what they compute, the same for the same. */
+class Values {
+  readonly #numbers = new Map<string, number>();
+  readonly #keys: (readonly unknown[])[] = [];
+  readonly #names = new Map<string, number>();
+  readonly #input = this.#number("input");
+  readonly #tables = this.#number("tables");
+
+  constructor(file: Uint8Array, tensors: ReadonlyMap<string, Tensor>, nodes: ReadonlyMap<string, Node>) {
+    this.#name("architectures", this.#input);
+    for (const [name, { type, dims, start, stop }] of tensors) {
+      const constant = () => this.#constant(type, dims, file.subarray(start, stop));
+      this.#name(name, name === "tables" ? this.#tables : constant());
+    }
+    for (const [name, { operator, attributes, inputs }] of nodes) {
+      this.#name(name, this.#number(operator, ...attributes, ...inputs.map((input) => this.#of(input))));
+    }
+  }
+
+  /** Refuse a graph that adds other entries for an architecture than the space tells. */
+  checkSum({ total, sum }: { total: string; sum: string }, space: SearchSpace): void {
+    const expected = this.#cast(DOUBLE, this.#sumOfPairs(space));
+    if (this.#of(total) !== expected) throw new Error(`${show(sum)} adds other entries`);
+  }
+
+  /** Refuse outputs that are not members, mean and std of the members. */
+  checkSummary(members: string, count: number): void {
+    const y = this.#of(members);
+    const columns = Array.from({ length: count }, (_, m) => this.#gather(1, y, this.#int64([], m)));
+    const n = this.#constant(DOUBLE, [], bytesOf(8, [count], (view, at, v) => view.setFloat64(at, v, true)));
+    const mean = this.#number("Div", this.#sum(columns), n);
+    const off = columns.map((column) => this.#number("Sub", column, mean));
+    const squares = this.#sum(off.map((value) => this.#number("Mul", value, value)));
+    const std = this.#number("Sqrt", this.#number("Div", squares, n));
+    for (const [name, value] of [["members", y], ["mean", mean], ["std", std]] as const) {
+      if (this.#of(name) !== this.#cast(FLOAT, value)) throw new Error(`${name} is not that of its members`);
+    }
+  }
+
+  /** The gene and the codes that say which architectures are inside of a regime. */
+  readRegime(inside: readonly string[], space: SearchSpace): { gene: string; codes: number[] } {
+    const [operator, axis, table, code] = this.#keys[this.#of(inside[0])] as [string, unknown, number, number];
+    const position = space.geneSizes.findIndex(
+      (_, g) => this.#cast(INT32, this.#gather(1, this.#input, this.#int64([], g))) === code,
+    );
+    const [kind, type, dims, bytes] = this.#keys[table] ?? [];
+    const sound =
+      inside.every((name) => this.#of(name) === this.#of(inside[0])) &&
+      operator === "Gather" && String(axis) === "axis,0" && position >= 0 &&
+      kind === "constant" && type === BOOL && String(dims) === `${space.geneSizes[position]},1`;
+    if (!sound) throw new Error("its regime does not depend on one gene");
+    const codes = [...(bytes as string)].flatMap((byte, c) => (byte === "\0" ? [] : [c]));
+    return { gene: space.genes[position].name, codes };
+  }
+
+  #sumOfPairs(space: SearchSpace): number {
+    const { nBlocks, nGenes, geneSizes, blockStarts, blockSizes } = space;
+    const weights = new Array<number>(nBlocks * nGenes).fill(0);
+    for (let block = 0; block < nBlocks; block++) {
+      for (let g = blockStarts[block + 1] - 1, place = 1; g >= blockStarts[block]; place *= geneSizes[g--]) {
+        weights[block * nGenes + g] = place;
+      }
+    }
+    const matrix = bytesOf(4, weights, (view, at, v) => view.setFloat32(at, v, true));
+    const codes = this.#cast(FLOAT, this.#number("Transpose", ["perm", [1, 0]], this.#input));
+    const product = this.#number("MatMul", this.#constant(FLOAT, [nBlocks, nGenes], matrix), codes);
+    const symbols = this.#cast(INT32, product);
+    const symbol = blockSizes.map((_, block) => this.#gather(0, symbols, this.#int64([], block)));
+    let start = 0;
+    const entries = space.pairs.map(([a, b]) => {
+      const width = bytesOf(4, [blockSizes[b]], (view, at, v) => view.setInt32(at, v, true));
+      const row = this.#number("Mul", symbol[a], this.#constant(INT32, [], width));
+      const stop = start + blockSizes[a] * blockSizes[b];
+      const bounds = [start, stop, 0].map((v) => this.#int64([1], v));
+      start = stop;
+      return this.#gather(0, this.#number("Slice", this.#tables, ...bounds), this.#number("Add", row, symbol[b]));
+    });
+    return this.#sum(entries);
+  }
+
+  #sum(values: readonly number[]): number {
+    return values.reduce((total, value) => this.#number("Add", total, value));
+  }
+
+  #cast(type: number, value: number): number {
+    return this.#number("Cast", ["to", type], value);
+  }
+
+  #gather(axis: number, from: number, index: number): number {
+    return this.#number("Gather", ["axis", axis], from, index);
+  }
+
+  #int64(dims: readonly number[], value: number): number {
+    return this.#constant(INT64, dims, bytesOf(8, [value], (view, at, v) => view.setBigInt64(at, BigInt(v), true)));
+  }
+
+  #constant(type: number, dims: readonly number[], bytes: Uint8Array): number {
+    return this.#number("constant", type, dims, new TextDecoder("latin1").decode(bytes));
+  }
+
+  #number(...key: readonly unknown[]): number {
+    const text = JSON.stringify(key);
+    let found = this.#numbers.get(text);
+    if (found === undefined) {
+      found = this.#keys.push(key) - 1;
+      this.#numbers.set(text, found);
+    }
+    return found;
+  }
+
+  #name(name: string, value: number): void {
+    if (this.#names.has(name)) throw new Error(`the name ${show(name)} is given twice`);
+    this.#names.set(name, value);
+  }
+
+  #of(name: string): number {
+    const found = this.#names.get(name);
+    if (found === undefined) throw new Error(`${show(name)} is read before it is computed`);
+    return found;
+  }
+}
+
+function bytesOf(
+  size: number,
+  values: readonly number[],
+  set: (view: DataView, at: number, value: number) => void,
+): Uint8Array {
+  const bytes = new Uint8Array(size * values.length);
+  values.forEach((value, k) => set(new DataView(bytes.buffer), size * k, value));
+  return bytes;
+}
