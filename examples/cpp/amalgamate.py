@@ -13,6 +13,7 @@ PARTS = (
     "anb_encoder.hpp",
     "anb_json.hpp",
     "anb_files.hpp",
+    "anb_cards.hpp",
     "anb_manifest.hpp",
     "anb_arithmetic.hpp",
     "anb_unrolled.hpp",

@@ -319,118 +319,167 @@ inline Lists efficientnet_b0() {
 
 // A small, strict reader of JSON. No dependencies; C++17.
 //
-// It refuses what the standard refuses, a key that occurs twice, and deep nesting. Every value
-// knows its place in the document, so that an error can name it.
+// It refuses what the standard refuses, a key that occurs twice, and deep nesting, in time and
+// memory in proportion to the document. Every value knows its place in the document, so that an
+// error can name it.
 #ifndef ANB_JSON_HPP
 #define ANB_JSON_HPP
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <locale>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 
 namespace anb {
+namespace detail {
 
+// A decimal number that a float64 can hold, or nothing.
+inline std::optional<double> parse_double(std::string_view text) {
+  double value = 0;
+#if defined(__cpp_lib_to_chars)
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool good = code == std::errc() && end == text.data() + text.size();
+#else
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  const bool good = static_cast<bool>(stream >> value) && stream.eof();
+#endif
+  if (text.empty() || !good || !std::isfinite(value)) return {};
+  return value;
+}
+
+}  // namespace detail
+
+// A value of a document, which lives as long as any of its values.
 class Json {
  public:
-  enum class Kind { null, boolean, number, string, array, object };
+  enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+  // The bundled manifest has 3,000 values.
+  static constexpr std::size_t max_values = 1'000'000;
+  static constexpr int max_depth = 32;
 
   // Parses a document; `source` names it in all errors.
-  static Json parse(const std::string& text, const std::string& source);
+  static Json parse(std::string text, std::string source);
 
-  Kind kind() const { return kind_; }
-  bool is_null() const { return kind_ == Kind::null; }
+  Kind kind() const { return node().kind; }
+  bool is_null() const { return kind() == Kind::null; }
 
   // The place of the value, as in "manifest.json: key 'targets.accuracy.file'".
-  const std::string& where() const { return where_; }
+  std::string where() const;
 
-  const std::string& string() const { return require(Kind::string, "a string").text_; }
-  bool boolean() const { return require(Kind::boolean, "true or false").text_ == "true"; }
+  std::string string() const;
+  bool boolean() const { return require(Kind::boolean, "true or false").text() == "true"; }
 
   double number() const {
-    require(Kind::number, "a number");
-    double value = 0;
-#if defined(__cpp_lib_to_chars)
-    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    const bool good = code == std::errc() && end == text_.data() + text_.size();
-#else
-    std::istringstream stream(text_);
-    stream.imbue(std::locale::classic());
-    const bool good = static_cast<bool>(stream >> value) && stream.eof();
-#endif
-    if (!good || !std::isfinite(value)) fail("a number that a float64 can hold, not " + text_);
-    return value;
+    const std::string_view digits = require(Kind::number, "a number").text();
+    const std::optional<double> value = detail::parse_double(digits);
+    if (!value) fail("a number that a float64 can hold, not " + detail::excerpt(digits));
+    return *value;
   }
 
   // An integer from 0 to the given maximum.
   std::uint64_t integer(std::uint64_t maximum) const {
-    require(Kind::number, "an integer");
+    const std::string_view digits = require(Kind::number, "an integer").text();
     std::uint64_t value = 0;
-    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    if (code != std::errc() || end != text_.data() + text_.size() || value > maximum) {
-      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + text_);
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (code != std::errc() || end != digits.data() + digits.size() || value > maximum) {
+      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + detail::excerpt(digits));
     }
     return value;
   }
 
-  const std::vector<Json>& array() const { return require(Kind::array, "a list").items_; }
+  // The items of a list; if `most` is given, not more than that.
+  std::vector<Json> array(std::size_t most = max_values) const {
+    require(Kind::array, "a list");
+    if (node().count > most) {
+      fail("a list of at most " + std::to_string(most) + ", not " + std::to_string(node().count));
+    }
+    return children();
+  }
 
   // The members of an object in their order: names() beside items().
-  const std::vector<std::string>& names() const {
-    return require(Kind::object, "an object").names_;
-  }
-  const std::vector<Json>& items() const { return items_; }
+  std::vector<std::string> names() const;
+  std::vector<Json> items() const { return require(Kind::object, "an object").children(); }
 
-  const Json* find(const std::string& name) const {
-    require(Kind::object, "an object");
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_[i] == name) return &items_[i];
-    }
-    return nullptr;
-  }
+  std::optional<Json> find(std::string_view name) const;
 
-  const Json& at(const std::string& name) const {
-    const Json* found = find(name);
-    if (!found) throw Error(where_ + " lacks the key '" + name + "'");
+  Json at(std::string_view name) const {
+    const std::optional<Json> found = find(name);
+    if (!found) throw Error(where() + " lacks the key '" + std::string(name) + "'");
     return *found;
   }
 
   [[noreturn]] void fail(const std::string& wanted) const {
-    throw Error(where_ + " must be " + wanted);
+    throw Error(where() + " must be " + wanted);
   }
 
  private:
+  // Numbers and places rather than texts: a value takes 32 bytes, whatever its path.
+  struct Node {
+    Kind kind = Kind::null;
+    std::uint32_t parent = 0, next = 0;            // next: the sibling, 0 for the last
+    std::uint32_t count = 0;                       // of children, whose first follows the node
+    std::uint32_t name = 0, begin = 0, end = 0;  // in the text; of names and strings, the quotes
+  };
+
+  struct Document {
+    std::string text, source;
+    std::vector<Node> nodes;
+  };
+
   struct Parser;
 
+  Json(std::shared_ptr<const Document> document, std::uint32_t number)
+      : document_(std::move(document)), number_(number) {}
+
+  const Node& node() const { return document_->nodes[number_]; }
+
+  std::string_view text() const {
+    return std::string_view(document_->text).substr(node().begin, node().end - node().begin);
+  }
+
   const Json& require(Kind kind, const char* wanted) const {
-    if (kind_ != kind) fail(wanted);
+    if (node().kind != kind) fail(wanted);
     return *this;
   }
 
-  Kind kind_ = Kind::null;
-  std::string where_, text_;
-  std::vector<std::string> names_;
-  std::vector<Json> items_;
+  std::vector<Json> children() const {
+    std::vector<Json> found;
+    found.reserve(node().count);
+    std::uint32_t child = node().count > 0 ? number_ + 1 : 0;
+    for (; child != 0; child = document_->nodes[child].next) found.push_back({document_, child});
+    return found;
+  }
+
+  std::string name() const;
+
+  std::shared_ptr<const Document> document_;
+  std::uint32_t number_ = 0;
 };
 
 struct Json::Parser {
   const std::string& text;
   const std::string& source;
   std::size_t at = 0;
+  std::vector<Node> nodes = {};
 
-  static constexpr int max_depth = 32;
-
-  Json document() {
-    Json value = parse("", 0);
+  void document() {
+    if (text.size() > UINT32_MAX) fail("more than 4294967295 bytes");
+    if (text.compare(0, 3, "\xEF\xBB\xBF") == 0) at = 3;  // the mark that some editors write
+    parse(0, 0);
     skip_space();
     if (at != text.size()) fail("nothing more was expected");
-    return value;
   }
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -455,67 +504,89 @@ struct Json::Parser {
     if (!take(wanted)) fail(std::string("expected '") + wanted + "'");
   }
 
-  Json parse(const std::string& path, int depth) {
-    if (depth > max_depth) fail("nested too deeply");
+  // Appends a value and all that is in it; returns its number.
+  std::uint32_t parse(std::uint32_t parent, int depth) {
     skip_space();
     if (at >= text.size()) fail("unexpected end");
-    Json value;
-    value.where_ = path.empty() ? source : source + ": key '" + path + "'";
+    if (nodes.size() == max_values) fail("more than " + std::to_string(max_values) + " values");
+    const auto number = static_cast<std::uint32_t>(nodes.size());
+    nodes.emplace_back();
+    nodes[number].parent = parent;
+    nodes[number].begin = static_cast<std::uint32_t>(at);
     const char first = text[at];
-    if (first == '{') {
-      parse_object(value, path, depth);
-    } else if (first == '[') {
-      parse_array(value, path, depth);
+    if (first == '{' || first == '[') {
+      nodes[number].kind = first == '{' ? Kind::object : Kind::array;
+      parse_children(number, depth);
+      if (first == '{') refuse_twins(number);
     } else if (first == '"') {
-      value.kind_ = Kind::string;
-      value.text_ = parse_string();
+      nodes[number].kind = Kind::string;
+      parse_string(nullptr);
     } else if (first == '-' || (first >= '0' && first <= '9')) {
-      value.kind_ = Kind::number;
-      value.text_ = parse_number();
+      nodes[number].kind = Kind::number;
+      parse_number();
     } else {
-      value.text_ = parse_word();
-      value.kind_ = value.text_ == "null" ? Kind::null : Kind::boolean;
+      nodes[number].kind = parse_word() == 'n' ? Kind::null : Kind::boolean;
     }
-    return value;
+    nodes[number].end = static_cast<std::uint32_t>(at);
+    return number;
   }
 
-  void parse_object(Json& value, const std::string& path, int depth) {
-    value.kind_ = Kind::object;
+  void parse_children(std::uint32_t number, int depth) {
+    if (depth == max_depth) fail("nested too deeply");
+    const bool object = nodes[number].kind == Kind::object;
+    const char closing = object ? '}' : ']';
     ++at;
     skip_space();
-    if (take('}')) return;
+    if (take(closing)) return;
+    std::uint32_t last = 0;
     do {
       skip_space();
-      if (at >= text.size() || text[at] != '"') fail("expected a key");
-      std::string name = parse_string();
-      if (value.find(name)) fail("the key '" + name + "' occurs twice");
-      expect(':');
-      value.items_.push_back(parse(path.empty() ? name : path + "." + name, depth + 1));
-      value.names_.push_back(std::move(name));
+      const std::size_t name = at;
+      if (object) {
+        if (at >= text.size() || text[at] != '"') fail("expected a key");
+        parse_string(nullptr);
+        expect(':');
+      }
+      const std::uint32_t child = parse(number, depth + 1);
+      nodes[child].name = static_cast<std::uint32_t>(name);
+      if (last != 0) nodes[last].next = child;
+      last = child;
+      ++nodes[number].count;
       skip_space();
     } while (take(','));
-    expect('}');
+    expect(closing);
   }
 
-  void parse_array(Json& value, const std::string& path, int depth) {
-    value.kind_ = Kind::array;
-    ++at;
-    skip_space();
-    if (take(']')) return;
-    do {
-      const std::string place = "[" + std::to_string(value.items_.size()) + "]";
-      value.items_.push_back(parse(path + place, depth + 1));
-      skip_space();
-    } while (take(','));
-    expect(']');
+  // Sorted, because comparing each key with all before it takes minutes for a big document.
+  void refuse_twins(std::uint32_t number) {
+    if (nodes[number].count < 2) return;
+    std::vector<std::string> names;
+    names.reserve(nodes[number].count);
+    for (std::uint32_t child = number + 1; child != 0; child = nodes[child].next) {
+      names.push_back(decode(text, nodes[child].name));
+    }
+    std::sort(names.begin(), names.end());
+    const auto twin = std::adjacent_find(names.begin(), names.end());
+    if (twin != names.end()) {
+      fail("the key '" + excerpt(*twin) + "' occurs twice in the object that ends");
+    }
   }
 
-  std::string parse_word() {
-    for (const char* word : {"true", "false", "null"}) {
-      const std::string name = word;
-      if (text.compare(at, name.size(), name) == 0) {
-        at += name.size();
-        return name;
+  static std::string excerpt(const std::string& name) { return detail::excerpt(name); }
+
+  // The string whose opening quote is at a place, in a text that was parsed before.
+  static std::string decode(const std::string& text, std::size_t place) {
+    Parser parser{text, text, place};
+    std::string result;
+    parser.parse_string(&result);
+    return result;
+  }
+
+  char parse_word() {
+    for (const std::string_view word : {"true", "false", "null"}) {
+      if (text.compare(at, word.size(), word) == 0) {
+        at += word.size();
+        return word[0];
       }
     }
     fail("unexpected character");
@@ -527,8 +598,7 @@ struct Json::Parser {
     return at > start;
   }
 
-  std::string parse_number() {
-    const std::size_t start = at;
+  void parse_number() {
     take('-');
     if (!take('0') && !digits()) fail("malformed number");
     if (take('.') && !digits()) fail("malformed number");
@@ -536,7 +606,6 @@ struct Json::Parser {
       if (!take('+')) take('-');
       if (!digits()) fail("malformed number");
     }
-    return text.substr(start, at - start);
   }
 
   unsigned parse_hex() {
@@ -549,12 +618,12 @@ struct Json::Parser {
   }
 
   void append_escape(std::string& result) {
-    static const std::string names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+    constexpr std::string_view names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
     if (at >= text.size()) fail("unexpected end");
     const char name = text[at++];
     if (name != 'u') {
       const std::size_t place = names.find(name);
-      if (place == std::string::npos) fail("malformed escape");
+      if (place == std::string_view::npos) fail("malformed escape");
       result += meanings[place];
       return;
     }
@@ -569,32 +638,85 @@ struct Json::Parser {
     }
     // UTF-8: the first byte says how many follow.
     const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    static const unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
+    constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
     result += static_cast<char>(leads[more] | (point >> (6 * more)));
     for (int i = more - 1; i >= 0; --i) {
       result += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
     }
   }
 
-  std::string parse_string() {
-    std::string result;
+  // Passes over a string; appends its content to `result` unless that is null.
+  void parse_string(std::string* result) {
+    std::string escaped;
     ++at;
     while (true) {
       if (at >= text.size()) fail("unexpected end");
-      const char c = text[at++];
-      if (c == '"') return result;
+      const char c = text[at];
       if (static_cast<unsigned char>(c) < 0x20) fail("control character in a string");
+      const std::size_t length = detail::utf8_length(text, at);
+      if (length == 0) fail("not UTF-8");
+      at += length;
+      if (c == '"') return;
       if (c == '\\') {
-        append_escape(result);
-      } else {
-        result += c;
+        escaped.clear();
+        append_escape(escaped);
+        if (result) *result += escaped;
+      } else if (result) {
+        result->append(text, at - length, length);
       }
     }
   }
 };
 
-inline Json Json::parse(const std::string& text, const std::string& source) {
-  return Parser{text, source}.document();
+inline Json Json::parse(std::string text, std::string source) {
+  auto document = std::make_shared<Document>();
+  document->text = std::move(text);
+  document->source = std::move(source);
+  Parser parser{document->text, document->source};
+  parser.document();
+  document->nodes = std::move(parser.nodes);
+  return Json(document, 0);
+}
+
+inline std::string Json::string() const {
+  return Parser::decode(document_->text, require(Kind::string, "a string").node().begin);
+}
+
+inline std::string Json::name() const { return Parser::decode(document_->text, node().name); }
+
+inline std::vector<std::string> Json::names() const {
+  std::vector<std::string> found;
+  for (const Json& item : items()) found.push_back(item.name());
+  return found;
+}
+
+inline std::optional<Json> Json::find(std::string_view name) const {
+  require(Kind::object, "an object");
+  std::uint32_t child = node().count > 0 ? number_ + 1 : 0;
+  for (; child != 0; child = document_->nodes[child].next) {
+    const Json item(document_, child);
+    if (item.name() == name) return item;
+  }
+  return {};
+}
+
+inline std::string Json::where() const {
+  std::string path;
+  for (std::uint32_t child = number_; child != 0;) {
+    const std::uint32_t parent = document_->nodes[child].parent;
+    std::string step;
+    if (document_->nodes[parent].kind == Kind::object) {
+      step = detail::excerpt(Json(document_, child).name());
+      if (parent != 0) step.insert(0, ".");
+    } else {
+      std::size_t place = 0;
+      for (std::uint32_t i = parent + 1; i != child; i = document_->nodes[i].next) ++place;
+      step = "[" + std::to_string(place) + "]";
+    }
+    path.insert(0, step);
+    child = parent;
+  }
+  return document_->source + (path.empty() ? "" : ": key '" + path + "'");
 }
 
 }  // namespace anb
@@ -840,20 +962,22 @@ inline std::string sha256(const Bytes& content) {
 
 #endif  // ANB_FILES_HPP
 
-// manifest.json: which targets a folder of artifacts holds, and what a client must know of them.
-// No dependencies; C++17. The keys are described in docs/embedding.md.
-#ifndef ANB_MANIFEST_HPP
-#define ANB_MANIFEST_HPP
+// What a target's entry of manifest.json says, which the metadata of its ONNX file says again: unit,
+// link, calibration and so on. No dependencies; C++17. The keys are described in
+// docs/embedding.md.
+#ifndef ANB_CARDS_HPP
+#define ANB_CARDS_HPP
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -865,6 +989,10 @@ enum class Step { square, sqrt, reciprocal, reflect, hinge, regime };
 
 struct Hinge {
   double knot = 0, change = 0;
+
+  bool operator==(const Hinge& other) const {
+    return knot == other.knot && change == other.change;
+  }
 };
 
 // Further hinges, for the architectures with some choices of one gene only.
@@ -872,6 +1000,10 @@ struct Regime {
   std::size_t gene = 0;              // its number among all genes
   std::vector<std::uint8_t> inside;  // 1 or 0 for each code of it
   std::vector<Hinge> hinges;         // one for each Step::regime
+
+  bool operator==(const Regime& other) const {
+    return std::tie(gene, inside, hinges) == std::tie(other.gene, other.inside, other.hinges);
+  }
 };
 
 struct Link {
@@ -879,6 +1011,11 @@ struct Link {
   double offset = 0;           // of Step::reflect
   std::vector<Hinge> hinges;  // one for each Step::hinge
   std::optional<Regime> regime;
+
+  bool operator==(const Link& other) const {
+    return std::tie(inverse, offset, hinges, regime) ==
+           std::tie(other.inverse, other.offset, other.hinges, other.regime);
+  }
 };
 
 // Where the integer tables lie in the ONNX file, and how their sums are scaled.
@@ -904,16 +1041,26 @@ struct Calibration {
       message << "level must be above 0 and at most " << levels.back() << ", not " << level;
       throw Error(message.str());
     }
-    const double centre = mean;
-    const double t = offset ? *offset - centre : centre;
+    const double centre = mean, wide = scale(centre, static_cast<double>(std));
+    const double half = quantile(level) * wide;
+    return {static_cast<float>(wide), static_cast<float>(centre - half),
+            static_cast<float>(centre + half)};
+  }
+
+  // The predictive scale, before it is rounded.
+  double scale(double mean, double std) const {
+    const double t = offset ? *offset - mean : mean;
     double scale_of_noise = noise;
     for (int i = 0; i < noise_power; ++i) scale_of_noise *= t;
-    const double scale_of_spread = spread * static_cast<double>(std);
+    const double scale_of_spread = spread * std;
     const double a = scale_of_spread * scale_of_spread, b = scale_of_noise * scale_of_noise;
-    const double scale = std::sqrt(a + b);
-    const double half = quantile(level) * scale;
-    return {static_cast<float>(scale), static_cast<float>(centre - half),
-            static_cast<float>(centre + half)};
+    return std::sqrt(a + b);
+  }
+
+  bool operator==(const Calibration& other) const {
+    return std::tie(spread, noise, noise_power, offset, levels, quantiles) ==
+           std::tie(other.spread, other.noise, other.noise_power, other.offset, other.levels,
+                    other.quantiles);
   }
 
  private:
@@ -928,6 +1075,8 @@ struct Calibration {
 };
 
 struct Target {
+  static constexpr std::size_t max_members = 1024;
+
   std::string name, metric, device, unit, direction;  // device: "" where there is none
   std::string form;                                   // "tables", "trees" and others
   std::string file, sha256;
@@ -937,6 +1086,216 @@ struct Target {
   std::optional<Link> link;      // where there are tables
   std::optional<Calibration> calibration;
 };
+
+namespace detail {
+
+inline constexpr std::uint64_t schema = 1;             // of manifests, and of metadata
+inline constexpr std::size_t max_hinges = 64;          // of a link, and of a regime
+inline constexpr std::uint64_t max_stated = std::uint64_t{1} << 48;  // bytes or entries
+
+inline constexpr std::size_t max_name = 255;
+inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
+
+inline std::string check_name(const Json& place, std::string name) {
+  if (name.empty() || name.size() > 4 * max_name || name != printable(name)) {
+    place.fail("a string of 1 to 255 printable characters, not '" + excerpt(name) + "'");
+  }
+  return name;
+}
+
+inline std::string read_name(const Json& json, const char* key) {
+  const Json value = json.at(key);
+  return check_name(value, value.string());
+}
+
+// A number in a target's unit, or a factor of one.
+inline double read_number(const Json& json) {
+  const double value = json.number();
+  if (std::fabs(value) > largest) json.fail("a number that a float32 can hold");
+  return value;
+}
+
+inline Gene read_gene(const Json& json) {
+  Gene gene{read_name(json, "name"), {}, false};
+  const Json list = json.at("choices");
+  for (const Json& choice : list.array(256)) {
+    const bool boolean = choice.kind() == Json::Kind::boolean;
+    if (gene.choices.empty()) gene.boolean = boolean;
+    if (boolean != gene.boolean) list.fail("all booleans or all integers");
+    gene.choices.push_back(boolean ? choice.boolean()
+                                   : static_cast<int>(choice.integer(INT32_MAX)));
+  }
+  return gene;
+}
+
+inline SearchSpace read_space(const Json& json) {
+  std::vector<Block> blocks;
+  for (const Json& block : json.at("blocks").array(SearchSpace::max_blocks)) {
+    blocks.push_back({read_name(block, "name"), {}});
+    for (const Json& gene : block.at("genes").array(SearchSpace::max_genes)) {
+      blocks.back().genes.push_back(read_gene(gene));
+    }
+  }
+  SearchSpace space(read_name(json, "name"), std::move(blocks));
+  const Json size = json.at("size");
+  if (size.integer(UINT64_MAX) != space.size()) size.fail(std::to_string(space.size()));
+  return space;
+}
+
+// [knot, change] for each step of that name; an increasing function, as a change is above -1.
+inline std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
+                                      const std::string& step) {
+  std::vector<Hinge> hinges;
+  for (const Json& hinge : json.array(max_hinges)) {
+    const std::vector<Json> parts = hinge.array();
+    if (parts.size() != 2) json.fail("one [knot, change] for each step " + step);
+    hinges.push_back({read_number(parts[0]), read_number(parts[1])});
+    if (!(hinges.back().change > -1)) parts[1].fail("above -1");
+  }
+  if (hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
+  return hinges;
+}
+
+inline Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
+  Regime regime;
+  const std::string name = json.at("gene").string();
+  const std::vector<Gene>& genes = space.genes();
+  while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
+  if (regime.gene == genes.size()) {
+    json.at("gene").fail("a gene of search space " + space.name() + ", not '" + excerpt(name) +
+                         "'");
+  }
+  regime.inside.resize(genes[regime.gene].choices.size());
+  std::vector<std::uint64_t> codes;
+  for (const Json& code : json.at("codes").array()) {
+    codes.push_back(code.integer(regime.inside.size() - 1));
+  }
+  if (codes.empty() ||
+      std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
+    json.at("codes").fail("one or more, that increase");
+  }
+  for (const std::uint64_t code : codes) regime.inside[code] = 1;
+  regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
+  if (regime.hinges.empty()) json.at("hinges").fail("one or more");
+  return regime;
+}
+
+inline Step read_step(const Json& json) {
+  static const std::pair<const char*, Step> steps[] = {
+      {"square", Step::square},   {"sqrt", Step::sqrt},   {"reciprocal", Step::reciprocal},
+      {"reflect", Step::reflect}, {"hinge", Step::hinge}, {"regime", Step::regime}};
+  const std::string name = json.string();
+  for (const auto& [known, step] : steps) {
+    if (name == known) return step;
+  }
+  json.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + excerpt(name) + "'");
+}
+
+inline Link read_link(const Json& json, const SearchSpace& space) {
+  Link link;
+  const Json list = json.at("inverse");
+  for (const Json& step : list.array(3 + 2 + 2 * max_hinges)) {
+    link.inverse.push_back(read_step(step));
+  }
+  const auto steps = [&](Step wanted) {
+    return static_cast<std::size_t>(std::count(link.inverse.begin(), link.inverse.end(), wanted));
+  };
+  // The inverse of a power 1, 2, 4, 1/2, 1/4, 1/8 or their negatives, and what follows it.
+  if (!std::is_sorted(link.inverse.begin(), link.inverse.end()) || steps(Step::square) > 3 ||
+      steps(Step::sqrt) > 2 || (steps(Step::square) > 0 && steps(Step::sqrt) > 0) ||
+      steps(Step::reciprocal) > 1 || steps(Step::reflect) > 1) {
+    list.fail("at most three squares or two sqrt, a reciprocal, a reflect, hinges, regimes, in "
+              "this order");
+  }
+  if (steps(Step::hinge) > 0 || json.find("hinges")) {
+    link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
+  }
+  if (steps(Step::regime) > 0 || json.find("regime")) {
+    link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
+  }
+  const Json offset = json.at("offset");
+  if (steps(Step::reflect) > 0) {
+    link.offset = read_number(offset);
+  } else if (!offset.is_null()) {
+    offset.fail("null, as no step reflects");
+  }
+  return link;
+}
+
+inline Calibration read_calibration(const Json& json) {
+  Calibration calibration;
+  const auto not_negative = [&](const char* key) {
+    const double value = read_number(json.at(key));
+    if (value < 0) json.at(key).fail("0 or more");
+    return value;
+  };
+  calibration.spread = not_negative("spread");
+  calibration.noise = not_negative("noise");
+  calibration.noise_power = static_cast<int>(json.at("noise_power").integer(2));
+  if (!json.at("offset").is_null()) calibration.offset = read_number(json.at("offset"));
+  const auto read_list = [&](const char* key) {
+    std::vector<double> values;
+    for (const Json& value : json.at(key).array(1024)) values.push_back(read_number(value));
+    return values;
+  };
+  calibration.levels = read_list("levels");
+  calibration.quantiles = read_list("quantiles");
+  const std::vector<double>&levels = calibration.levels, &quantiles = calibration.quantiles;
+  if (levels.size() < 2 || levels.size() != quantiles.size() || levels[0] != 0 ||
+      std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>()) != levels.end() ||
+      !(levels.back() < 1)) {
+    json.at("levels").fail("two or more, that increase from 0 to below 1, as many as quantiles");
+  }
+  if (quantiles[0] != 0 || !std::is_sorted(quantiles.begin(), quantiles.end())) {
+    json.at("quantiles").fail("numbers that increase from 0");
+  }
+  return calibration;
+}
+
+// The facts that stand both in the manifest and in the ONNX file's metadata.
+inline void read_card(const Json& json, const SearchSpace& space, bool with_link, Target& target) {
+  target.metric = read_name(json, "metric");
+  if (!json.at("device").is_null()) target.device = read_name(json, "device");
+  target.unit = read_name(json, "unit");
+  target.direction = json.at("direction").string();
+  if (target.direction != "max" && target.direction != "min") {
+    json.at("direction").fail("max or min, not '" + excerpt(target.direction) + "'");
+  }
+  target.form = read_name(json, "form");
+  target.members = static_cast<std::size_t>(json.at("members").integer(Target::max_members));
+  if (target.members == 0) {
+    json.at("members").fail("an integer from 1 to " + std::to_string(Target::max_members) +
+                            ", not 0");
+  }
+  if (with_link) target.link = read_link(json.at("link"), space);
+  if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
+    target.calibration = read_calibration(*calibration);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace anb
+
+#endif  // ANB_CARDS_HPP
+
+// manifest.json: which targets a folder of artifacts holds, and what a client must know of them.
+// No dependencies; C++17. The keys are described in docs/embedding.md.
+#ifndef ANB_MANIFEST_HPP
+#define ANB_MANIFEST_HPP
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
 
 struct GoldenArray {
   std::string target, name, dtype;  // target: "" for the architectures
@@ -958,21 +1317,107 @@ struct Golden {
   }
 };
 
+namespace detail {
+
+inline void read_file_facts(const Json& json, std::string& file, std::string& sha256,
+                            std::uint64_t& bytes) {
+  file = json.at("file").string();
+  // A plain name: what a manifest says must not lead out of its folder.
+  if (file.empty() || file == "." || file == ".." ||
+      file.find_first_of(std::string("/\\:\0", 4)) != std::string::npos) {
+    json.at("file").fail("a plain file name, not '" + excerpt(file) + "'");
+  }
+  sha256 = json.at("sha256").string();
+  if (sha256.size() != 64 || sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    json.at("sha256").fail("64 hexadecimal digits, not '" + excerpt(sha256, 80) + "'");
+  }
+  bytes = json.at("bytes").integer(max_stated);
+}
+
+inline Tables read_tables(const Json& json, const Target& target) {
+  Tables tables;
+  tables.offset = json.at("offset").integer(max_stated);
+  tables.entries = json.at("entries").integer(max_stated);
+  tables.scale = json.at("scale").number();
+  tables.shift = json.at("shift").number();
+  // With sums of int32, every step of a link then stays inside float64.
+  if (!(std::fabs(tables.scale) >= 0x1p-500 && std::fabs(tables.scale) <= 0x1p95)) {
+    json.at("scale").fail("from 2^-500 to 2^95 in size");
+  }
+  if (!(std::fabs(tables.shift) <= 0x1p126)) json.at("shift").fail("at most 2^126 in size");
+  if (json.at("members").integer(Target::max_members) != target.members) {
+    json.at("members").fail(std::to_string(target.members) + " as in the target's members");
+  }
+  const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
+  if (end > target.bytes) {
+    json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
+              std::to_string(end));
+  }
+  return tables;
+}
+
+inline Target read_target(const std::string& name, const Json& json, const SearchSpace& space) {
+  Target target;
+  target.name = check_name(json, name);
+  const auto tables = json.find("tables");
+  read_card(json, space, tables.has_value(), target);
+  read_file_facts(json, target.file, target.sha256, target.bytes);
+  if (tables) target.tables = read_tables(*tables, target);
+  return target;
+}
+
+inline GoldenArray read_golden_array(const Json& json, std::uint64_t file_bytes) {
+  GoldenArray array;
+  if (!json.at("target").is_null()) array.target = read_name(json, "target");
+  array.name = json.at("name").string();
+  array.dtype = json.at("dtype").string();
+  array.offset = json.at("offset").integer(max_stated);
+  if (array.dtype != "uint8" && array.dtype != "float32") {
+    json.at("dtype").fail("uint8 or float32, not '" + excerpt(array.dtype) + "'");
+  }
+  std::uint64_t bytes = array.dtype == "uint8" ? 1 : 4;
+  for (const Json& size : json.at("shape").array(8)) {
+    array.shape.push_back(size.integer(max_stated));
+    if (array.shape.back() && bytes > max_stated / array.shape.back()) size.fail("smaller");
+    bytes *= array.shape.back();
+  }
+  if (array.offset + bytes > file_bytes) {
+    json.fail("within the file's " + std::to_string(file_bytes) + " bytes");
+  }
+  return array;
+}
+
+inline Golden read_golden(const Json& json) {
+  Golden golden;
+  read_file_facts(json, golden.file, golden.sha256, golden.bytes);
+  golden.n = json.at("n").integer(max_stated);
+  if (json.at("byte_order").string() != "little") json.at("byte_order").fail("little");
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const Json& item : json.at("arrays").array()) {
+    golden.arrays.push_back(read_golden_array(item, golden.bytes));
+    const GoldenArray& array = golden.arrays.back();
+    if (!seen.insert({array.target, array.name}).second) item.fail("listed once");
+  }
+  return golden;
+}
+
+}  // namespace detail
+
 class Manifest {
  public:
-  static constexpr std::uint64_t schema = 1;
-  static constexpr std::uint64_t max_bytes = std::uint64_t{16} << 20;       // of the manifest
-  static constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 31;  // of a file it lists
+  static constexpr std::size_t max_targets = 4096;
 
-  static Manifest read(const std::filesystem::path& folder) {
-    const std::filesystem::path path = folder / "manifest.json";
-    const Bytes content = read_file(path, max_bytes);
-    return Manifest(folder, std::string(content.begin(), content.end()));
+  static Manifest read(const std::filesystem::path& folder,
+                       const Limits& limits = Limits::from_environment()) {
+    const Bytes content =
+        read_file(folder / "manifest.json", limits.manifest, Limits::manifest_variable);
+    return Manifest(folder, std::string(content.begin(), content.end()), limits);
   }
 
   // `text` is the JSON document; the files it lists are looked for in `folder`.
-  Manifest(std::filesystem::path folder, const std::string& text)
-      : Manifest(folder, Json::parse(text, (folder / "manifest.json").string())) {}
+  Manifest(std::filesystem::path folder, const std::string& text,
+           const Limits& limits = Limits::from_environment())
+      : Manifest(folder, Json::parse(text, (folder / "manifest.json").string()), limits) {}
 
   const std::filesystem::path& folder() const { return folder_; }
   const SearchSpace& space() const { return space_; }
@@ -985,14 +1430,52 @@ class Manifest {
       if (target.name == name) return target;
       names += (names.empty() ? "" : ", ") + target.name;
     }
-    throw Error("unknown target '" + name + "'; valid targets: " + names);
+    throw Error("unknown target '" + detail::excerpt(name) + "'; valid targets: " +
+                detail::excerpt(names, 1000));
   }
 
   // The content of a target's file or of the golden vectors, once size and SHA-256 are right.
+  Bytes read_listed(const Target& target) const {
+    return read_listed(target, limits_.artifact, Limits::artifact_variable);
+  }
+  Bytes read_listed(const Golden& golden) const {
+    return read_listed(golden, limits_.golden, Limits::golden_variable);
+  }
+
+ private:
+  Manifest(std::filesystem::path folder, const Json& document, const Limits& limits)
+      : folder_(std::move(folder)), limits_(limits), space_(read_space(document)) {
+    const Json targets = document.at("targets");
+    const std::vector<std::string> names = targets.names();
+    const std::vector<Json> entries = targets.items();
+    if (names.size() > max_targets) {
+      targets.fail("an object of at most " + std::to_string(max_targets) + " targets, not " +
+                   std::to_string(names.size()));
+    }
+    std::set<std::string> files;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      targets_.push_back(detail::read_target(names[i], entries[i], space_));
+      if (!files.insert(targets_.back().file).second) {
+        entries[i].at("file").fail("a file of no other target, not '" + targets_.back().file + "'");
+      }
+    }
+    if (const auto golden = document.find("golden")) golden_ = detail::read_golden(*golden);
+  }
+
+  // The schema comes first: under another one, everything else may mean something else.
+  static SearchSpace read_space(const Json& document) {
+    const Json schema = document.at("schema");
+    const std::uint64_t found = schema.integer(UINT32_MAX);
+    if (found != detail::schema) {
+      schema.fail(std::to_string(detail::schema) + ", not " + std::to_string(found));
+    }
+    return detail::read_space(document.at("search_space"));
+  }
+
   template <class Listed>
-  Bytes read_listed(const Listed& listed) const {
+  Bytes read_listed(const Listed& listed, std::uint64_t limit, const char* variable) const {
     const std::filesystem::path path = folder_ / listed.file;
-    Bytes content = read_file(path, max_file_bytes);
+    Bytes content = read_file(path, limit, variable);
     if (content.size() != listed.bytes) {
       throw Error(path.string() + " is damaged: expected " + std::to_string(listed.bytes) +
                   " bytes, found " + std::to_string(content.size()));
@@ -1005,226 +1488,8 @@ class Manifest {
     return content;
   }
 
- private:
-  Manifest(std::filesystem::path folder, const Json& document)
-      : folder_(std::move(folder)), space_(read_space(document)) {
-    const Json& targets = document.at("targets");
-    for (std::size_t i = 0; i < targets.names().size(); ++i) {
-      targets_.push_back(read_target(targets.names()[i], targets.items()[i], space_));
-    }
-    if (const Json* golden = document.find("golden")) golden_ = read_golden(*golden);
-  }
-
-  static SearchSpace read_space(const Json& document) {
-    // The schema comes first: under another one, everything else may mean something else.
-    const std::uint64_t found = document.at("schema").integer(UINT32_MAX);
-    if (found != schema) {
-      document.at("schema").fail(std::to_string(schema) + ", not " + std::to_string(found));
-    }
-    const Json& json = document.at("search_space");
-    std::vector<Block> blocks;
-    for (const Json& block : json.at("blocks").array()) {
-      blocks.push_back({block.at("name").string(), {}});
-      for (const Json& gene : block.at("genes").array()) {
-        blocks.back().genes.push_back(read_gene(gene));
-      }
-    }
-    SearchSpace space(json.at("name").string(), std::move(blocks));
-    if (json.at("size").integer(UINT64_MAX) != space.size()) {
-      json.at("size").fail(std::to_string(space.size()));
-    }
-    return space;
-  }
-
-  static Gene read_gene(const Json& json) {
-    Gene gene{json.at("name").string(), {}, false};
-    const std::vector<Json>& choices = json.at("choices").array();
-    for (const Json& choice : choices) {
-      const bool boolean = choice.kind() == Json::Kind::boolean;
-      if (&choice == &choices.front()) gene.boolean = boolean;
-      if (boolean != gene.boolean) json.at("choices").fail("all booleans or all integers");
-      gene.choices.push_back(boolean ? choice.boolean()
-                                     : static_cast<int>(choice.integer(INT32_MAX)));
-    }
-    return gene;
-  }
-
-  static void read_file_facts(const Json& json, std::string& file, std::string& sha256,
-                              std::uint64_t& bytes) {
-    file = json.at("file").string();
-    // A plain name: what a manifest says must not lead out of its folder.
-    if (file.empty() || file == "." || file == ".." ||
-        file.find_first_of(std::string("/\\:\0", 4)) != std::string::npos) {
-      json.at("file").fail("a plain file name, not '" + file + "'");
-    }
-    sha256 = json.at("sha256").string();
-    if (sha256.size() != 64 || sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      json.at("sha256").fail("64 hexadecimal digits, not '" + sha256 + "'");
-    }
-    bytes = json.at("bytes").integer(max_file_bytes);
-  }
-
-  static Target read_target(const std::string& name, const Json& json,
-                            const SearchSpace& space) {
-    Target target;
-    target.name = name;
-    target.metric = json.at("metric").string();
-    if (!json.at("device").is_null()) target.device = json.at("device").string();
-    target.unit = json.at("unit").string();
-    target.direction = json.at("direction").string();
-    if (target.direction != "max" && target.direction != "min") {
-      json.at("direction").fail("max or min, not '" + target.direction + "'");
-    }
-    target.form = json.at("form").string();
-    target.members = static_cast<std::size_t>(json.at("members").integer(1024));
-    if (target.members == 0) json.at("members").fail("an integer from 1 to 1024, not 0");
-    read_file_facts(json, target.file, target.sha256, target.bytes);
-    if (const Json* tables = json.find("tables")) {
-      target.tables = read_tables(*tables, target);
-      target.link = read_link(json.at("link"), space);
-    }
-    if (const Json* calibration = json.find("calibration")) {
-      target.calibration = read_calibration(*calibration);
-    }
-    return target;
-  }
-
-  static Link read_link(const Json& json, const SearchSpace& space) {
-    Link link;
-    for (const Json& step : json.at("inverse").array()) {
-      const std::string& name = step.string();
-      if (name == "square") {
-        link.inverse.push_back(Step::square);
-      } else if (name == "sqrt") {
-        link.inverse.push_back(Step::sqrt);
-      } else if (name == "reciprocal") {
-        link.inverse.push_back(Step::reciprocal);
-      } else if (name == "reflect") {
-        link.inverse.push_back(Step::reflect);
-        link.offset = json.at("offset").number();
-      } else if (name == "hinge") {
-        link.inverse.push_back(Step::hinge);
-      } else if (name == "regime") {
-        link.inverse.push_back(Step::regime);
-      } else {
-        step.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + name + "'");
-      }
-    }
-    const auto steps = [&](Step wanted) {
-      return static_cast<std::size_t>(
-          std::count(link.inverse.begin(), link.inverse.end(), wanted));
-    };
-    if (steps(Step::hinge) > 0) {
-      link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
-    }
-    if (steps(Step::regime) > 0 || json.find("regime")) {
-      link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
-    }
-    return link;
-  }
-
-  static std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
-                                        const std::string& step) {
-    std::vector<Hinge> hinges;
-    bool pairs = true;
-    for (const Json& hinge : json.array()) {
-      const std::vector<Json>& parts = hinge.array();
-      pairs &= parts.size() == 2;
-      if (pairs) hinges.push_back({parts[0].number(), parts[1].number()});
-    }
-    if (!pairs || hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
-    return hinges;
-  }
-
-  static Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
-    Regime regime;
-    const std::string& name = json.at("gene").string();
-    const std::vector<Gene>& genes = space.genes();
-    while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
-    if (regime.gene == genes.size()) {
-      json.at("gene").fail("a gene of search space " + space.name() + ", not '" + name + "'");
-    }
-    regime.inside.resize(genes[regime.gene].choices.size());
-    std::vector<std::uint64_t> codes;
-    for (const Json& code : json.at("codes").array()) {
-      codes.push_back(code.integer(regime.inside.size() - 1));
-    }
-    if (codes.empty() ||
-        std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
-      json.at("codes").fail("one or more, that increase");
-    }
-    for (const std::uint64_t code : codes) regime.inside[code] = 1;
-    regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
-    if (regime.hinges.empty()) json.at("hinges").fail("one or more");
-    return regime;
-  }
-
-  static Tables read_tables(const Json& json, const Target& target) {
-    Tables tables;
-    tables.offset = json.at("offset").integer(max_file_bytes);
-    tables.entries = json.at("entries").integer(max_file_bytes);
-    tables.scale = json.at("scale").number();
-    tables.shift = json.at("shift").number();
-    if (json.at("members").integer(1024) != target.members) {
-      json.at("members").fail(std::to_string(target.members) + " as in the target's members");
-    }
-    const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
-    if (end > target.bytes) {
-      json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
-                std::to_string(end));
-    }
-    return tables;
-  }
-
-  static Calibration read_calibration(const Json& json) {
-    Calibration calibration;
-    calibration.spread = json.at("spread").number();
-    calibration.noise = json.at("noise").number();
-    calibration.noise_power = static_cast<int>(json.at("noise_power").integer(2));
-    if (!json.at("offset").is_null()) calibration.offset = json.at("offset").number();
-    for (const Json& level : json.at("levels").array()) {
-      calibration.levels.push_back(level.number());
-    }
-    for (const Json& quantile : json.at("quantiles").array()) {
-      calibration.quantiles.push_back(quantile.number());
-    }
-    const std::vector<double>& levels = calibration.levels;
-    if (levels.size() < 2 || levels.size() != calibration.quantiles.size() || levels[0] != 0 ||
-        std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>()) != levels.end()) {
-      json.at("levels").fail("two or more, that increase from 0, as many as quantiles");
-    }
-    return calibration;
-  }
-
-  static Golden read_golden(const Json& json) {
-    Golden golden;
-    read_file_facts(json, golden.file, golden.sha256, golden.bytes);
-    golden.n = json.at("n").integer(max_file_bytes);
-    if (json.at("byte_order").string() != "little") json.at("byte_order").fail("little");
-    for (const Json& item : json.at("arrays").array()) {
-      GoldenArray array;
-      if (!item.at("target").is_null()) array.target = item.at("target").string();
-      array.name = item.at("name").string();
-      array.dtype = item.at("dtype").string();
-      array.offset = item.at("offset").integer(max_file_bytes);
-      if (array.dtype != "uint8" && array.dtype != "float32") {
-        item.at("dtype").fail("uint8 or float32, not '" + array.dtype + "'");
-      }
-      std::uint64_t end = array.dtype == "uint8" ? 1 : 4;
-      for (const Json& size : item.at("shape").array()) {
-        array.shape.push_back(size.integer(max_file_bytes));
-        if (array.shape.back() && end > max_file_bytes / array.shape.back()) size.fail("smaller");
-        end *= array.shape.back();
-      }
-      if (array.offset + end > golden.bytes) {
-        item.fail("within the file's " + std::to_string(golden.bytes) + " bytes");
-      }
-      golden.arrays.push_back(std::move(array));
-    }
-    return golden;
-  }
-
   std::filesystem::path folder_;
+  Limits limits_;
   SearchSpace space_;
   std::vector<Target> targets_;
   std::optional<Golden> golden_;
