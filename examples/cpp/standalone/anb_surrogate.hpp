@@ -1499,6 +1499,700 @@ class Manifest {
 
 #endif  // ANB_MANIFEST_HPP
 
+// Protocol buffer messages, as far as ONNX files need them (onnx/onnx.proto). No dependencies; C++17.
+#ifndef ANB_PROTOBUF_HPP
+#define ANB_PROTOBUF_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+
+namespace anb::detail {
+
+// A little-endian 32-bit word of a file.
+inline std::uint32_t read_word(const std::uint8_t* bytes) {
+  return std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 |
+         std::uint32_t{bytes[3]} << 24;
+}
+
+// The fields of a protocol buffer message, one after the other.
+class Fields {
+ public:
+  Fields(std::string_view message, const std::string& file) : left_(message), file_(file) {}
+
+  std::uint64_t number = 0, value = 0;  // value: of fields that are an integer
+  std::string_view content;             // of fields that have a length
+  bool has_content = false;
+
+  // Goes to the next field; false if there is none.
+  bool next() {
+    if (left_.empty()) return false;
+    const std::uint64_t tag = varint();
+    number = tag >> 3;
+    has_content = (tag & 7) == 2;
+    value = 0;
+    content = {};
+    switch (tag & 7) {
+      case 0: value = varint(); break;
+      case 1: take(8); break;
+      case 2: content = take(varint()); break;
+      case 5: take(4); break;
+      default: fail("unknown kind of field " + std::to_string(tag & 7));
+    }
+    return true;
+  }
+
+  bool empty() const { return left_.empty(); }
+
+  // An integer of seven bits a byte, which is what comes next.
+  std::uint64_t varint() {
+    std::uint64_t result = 0;
+    for (int shift = 0; shift < 70; shift += 7) {
+      if (left_.empty()) fail("it ends within a field");
+      const auto byte = static_cast<unsigned char>(left_[0]);
+      left_.remove_prefix(1);
+      result |= shift < 64 ? std::uint64_t{byte & 0x7Fu} << shift : 0;
+      if (byte < 0x80) return result;
+    }
+    fail("a number of more than ten bytes");
+  }
+
+  // The content of a field that may occur once only.
+  void once(std::optional<std::string_view>& found) const {
+    if (found || !has_content) fail("field " + std::to_string(number) + " twice, or of no length");
+    found = content;
+  }
+  void once(std::optional<std::uint64_t>& found) const {
+    if (found || has_content) fail("field " + std::to_string(number) + " twice, or no integer");
+    found = value;
+  }
+
+  // Appends integers, which come one by one or packed into one field; a few only.
+  void add_integers(std::vector<std::uint64_t>& found) const {
+    Fields packed(content, file_);
+    if (!has_content) found.push_back(value);
+    while (!packed.empty() && found.size() <= 8) found.push_back(packed.varint());
+    if (found.size() > 8) fail("more than eight integers");
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(file_ + " is no valid ONNX file (" + what + ")");
+  }
+
+ private:
+  std::string_view take(std::uint64_t size) {
+    if (size > left_.size()) fail("a field ends after its message");
+    const std::string_view taken = left_.substr(0, static_cast<std::size_t>(size));
+    left_.remove_prefix(taken.size());
+    return taken;
+  }
+
+  std::string_view left_;
+  const std::string& file_;
+};
+
+// A TensorProto that holds its values as bytes.
+struct Tensor {
+  static constexpr std::uint64_t int32 = 6, float64 = 11;
+
+  std::optional<std::uint64_t> type;
+  std::optional<std::string_view> name, raw;
+  std::vector<std::uint64_t> shape;
+  bool elsewhere = false;  // its values lie in another file
+
+  static Tensor read(std::string_view message, const std::string& file) {
+    Tensor tensor;
+    Fields field(message, file);
+    while (field.next()) {
+      if (field.number == 1) {
+        field.add_integers(tensor.shape);
+      } else if (field.number == 2) {
+        field.once(tensor.type);
+      } else if (field.number == 8) {
+        field.once(tensor.name);
+      } else if (field.number == 9) {
+        field.once(tensor.raw);
+      } else if (field.number == 13 || field.number == 14) {
+        tensor.elsewhere |= field.has_content || field.value != 0;
+      }
+    }
+    return tensor;
+  }
+
+  // Whether there are four bytes for each value of a matrix.
+  bool fits_shape() const {
+    const std::uint64_t rows = shape[0], columns = shape[1], words = raw->size() / 4;
+    return raw->size() % 4 == 0 && rows > 0 && columns > 0 && words % columns == 0 &&
+           words / columns == rows;
+  }
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_PROTOBUF_HPP
+
+// What the graph of a table-form ONNX file computes, compared with what its tables, link and search
+// space mean. No dependencies; C++17.
+//
+// Values are numbered by what they are: an operator with its attributes, of numbered inputs, or a
+// constant. So neither names nor the order of nodes matter; what a graph should compute is written
+// down with the same numbers, and its outputs must have them.
+#ifndef ANB_GRAPH_HPP
+#define ANB_GRAPH_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+
+namespace anb::detail {
+
+class Graph {
+ public:
+  // `message` is a GraphProto; `file` names the file in errors. Both must outlive this.
+  Graph(std::string_view message, const std::string& file) : file_(file) {
+    set_name("architectures", number("input"));
+    Fields field(message, file_);
+    std::vector<std::string_view> nodes;
+    while (field.next()) {
+      if (field.number == 1) nodes.push_back(field.content);
+      if (field.number == 5) add_constant(field.content);
+      if (nodes.size() + names_.size() > most_values) field.fail("its graph has too many values");
+    }
+    for (const std::string_view node : nodes) add_node(node);
+  }
+
+  // The initializer that holds the tables; throws if there is none.
+  const Tensor& tables() const {
+    if (!tables_.raw) fail("its graph has no initializer 'tables'");
+    return tables_;
+  }
+
+  // Whether mean, std and members are what docs/embedding.md defines.
+  bool computes(const SearchSpace& space, const Target& target) {
+    const Link& link = *target.link;
+    const Id total = operate("Cast", {sum_of_pairs(space)}, "to", {Tensor::float64});
+    const Id scaled = operate("Mul", {total, real(target.tables->scale)});
+    Id y = operate("Add", {scaled, real(target.tables->shift)});
+    y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
+    std::vector<Id> members, squares;
+    for (std::size_t m = 0; m < target.members; ++m) {
+      members.push_back(operate("Gather", {y, integer(m)}, "axis", {1}));
+    }
+    const Id count = real(static_cast<double>(target.members));
+    const Id mean = operate("Div", {sum(members), count});
+    for (const Id member : members) {
+      const Id deviation = operate("Sub", {member, mean});
+      squares.push_back(operate("Mul", {deviation, deviation}));
+    }
+    const Id std = operate("Sqrt", {operate("Div", {sum(squares), count})});
+    return is_output("mean", mean) && is_output("std", std) && is_output("members", y);
+  }
+
+ private:
+  using Id = std::uint32_t;
+
+  static constexpr std::size_t most_values = 50'000;  // as the Python package
+  static constexpr std::size_t most_node_bytes = 1024;
+  static constexpr std::uint64_t float32 = 1, int64 = 7, boolean = 9;
+
+  [[noreturn]] void fail(const std::string& what) const { Fields({}, file_).fail(what); }
+
+  // The number of what a key says, the same for the same key.
+  Id number(const std::string& key) {
+    return numbers_.emplace(key, static_cast<Id>(numbers_.size() + 1)).first->second;
+  }
+
+  // Parts of a key have their lengths before them, so that no two keys are spelt alike.
+  static void add_part(std::string& key, std::string_view part) {
+    key += std::to_string(part.size()) + ':';
+    key += part;
+  }
+  static void add_part(std::string& key, std::uint64_t part) {
+    add_part(key, std::string_view(std::to_string(part)));
+  }
+
+  Id constant(std::uint64_t type, const std::vector<std::uint64_t>& shape, std::string_view raw) {
+    std::string key = "constant ";
+    add_part(key, type);
+    add_part(key, shape.size());
+    for (const std::uint64_t size : shape) add_part(key, size);
+    add_part(key, raw);
+    return number(key);
+  }
+
+  template <class Value>
+  static std::string little_endian(Value value) {
+    std::uint64_t bits = 0;
+    if constexpr (sizeof(Value) == 4) {
+      std::uint32_t word;
+      std::memcpy(&word, &value, 4);
+      bits = word;
+    } else {
+      std::memcpy(&bits, &value, 8);
+    }
+    std::string bytes;
+    for (std::size_t i = 0; i < sizeof(Value); ++i) bytes += static_cast<char>(bits >> (8 * i));
+    return bytes;
+  }
+
+  Id real(double value) { return constant(Tensor::float64, {}, little_endian(value)); }
+  Id integer(std::size_t value) {
+    return constant(int64, {}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+  Id integers(std::size_t value) {
+    return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+
+  // An operator; `attribute` is the one it has, if any: an integer, or several.
+  Id operate(std::string_view operation, const std::vector<Id>& inputs,
+             std::string_view attribute = "", const std::vector<std::uint64_t>& value = {}) {
+    std::string key = "operator ";
+    add_part(key, operation);
+    if (!attribute.empty()) add_attribute(key, attribute, value.size() > 1, value);
+    key += "of ";
+    for (const Id input : inputs) add_part(key, input);
+    return number(key);
+  }
+
+  static void add_attribute(std::string& key, std::string_view name, bool several,
+                            const std::vector<std::uint64_t>& values) {
+    key += several ? "list " : "integer ";
+    add_part(key, name);
+    add_part(key, values.size());
+    for (const std::uint64_t value : values) add_part(key, value);
+  }
+
+  void set_name(std::string_view name, Id id) {
+    if (!names_.emplace(name, id).second) fail("the name '" + excerpt(name) + "' is given twice");
+  }
+
+  void add_constant(std::string_view message) {
+    const Tensor tensor = Tensor::read(message, file_);
+    if (!tensor.name || !tensor.raw || !tensor.type || tensor.elsewhere) {
+      fail("a constant without name, type or bytes");
+    }
+    if (*tensor.name != "tables") {
+      return set_name(*tensor.name, constant(*tensor.type, tensor.shape, *tensor.raw));
+    }
+    if (tensor.type != Tensor::int32 || tensor.shape.size() != 2 || !tensor.fits_shape()) {
+      fail("its initializer 'tables' is not int32 [entries, members]");
+    }
+    set_name("tables", number("tables"));
+    tables_ = tensor;
+  }
+
+  void add_node(std::string_view message) {
+    if (message.size() > most_node_bytes) fail("an operator takes too many bytes");
+    std::optional<std::string_view> operation, output, domain;
+    std::vector<Id> inputs;
+    std::string attributes;
+    Fields field(message, file_);
+    while (field.next()) {
+      if (field.number == 1) {
+        const auto known = names_.find(field.content);
+        if (known == names_.end()) {
+          fail("'" + excerpt(field.content) + "' is read before it is computed");
+        }
+        inputs.push_back(known->second);
+      } else if (field.number == 2) {
+        field.once(output);
+      } else if (field.number == 4) {
+        field.once(operation);
+      } else if (field.number == 5) {
+        read_attribute(field.content, attributes);
+      } else if (field.number == 7) {
+        field.once(domain);
+      }
+    }
+    if (!operation || !output || !domain.value_or("").empty()) {
+      fail("an operator without a name, an output or of another domain");
+    }
+    std::string key = "operator ";
+    add_part(key, *operation);
+    key += attributes + "of ";
+    for (const Id input : inputs) add_part(key, input);
+    set_name(*output, number(key));
+  }
+
+  void read_attribute(std::string_view message, std::string& key) const {
+    std::string_view name;
+    std::vector<std::uint64_t> values;
+    bool several = false;
+    Fields field(message, file_);
+    while (field.next()) {
+      if (field.number == 1) {
+        name = field.content;
+      } else if (field.number == 3 && !field.has_content) {
+        values = {field.value};
+      } else if (field.number == 8) {
+        several = true;
+        field.add_integers(values);
+      } else if (field.number != 20) {
+        fail("attribute '" + excerpt(name) + "' is not an integer");
+      }
+    }
+    add_attribute(key, name, several, values);
+  }
+
+  Id sum(const std::vector<Id>& values) {
+    Id total = values.at(0);
+    for (std::size_t i = 1; i < values.size(); ++i) total = operate("Add", {total, values[i]});
+    return total;
+  }
+
+  // The matrix that makes the symbols of all blocks of the codes of all genes.
+  std::string weights(const SearchSpace& space) const {
+    std::string bytes;
+    std::size_t first = 0;
+    for (const Block& block : space.blocks()) {
+      std::vector<float> row(space.genes().size());
+      std::size_t place = 1;
+      for (std::size_t gene = block.genes.size(); gene-- > 0;) {
+        row[first + gene] = static_cast<float>(place);
+        place *= block.genes[gene].choices.size();
+      }
+      first += block.genes.size();
+      for (const float weight : row) bytes += little_endian(weight);
+    }
+    return bytes;
+  }
+
+  Id sum_of_pairs(const SearchSpace& space) {
+    const std::vector<Block>& blocks = space.blocks();
+    Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
+    codes = operate("Cast", {codes}, "to", {float32});
+    const Id matrix = constant(float32, {blocks.size(), space.genes().size()}, weights(space));
+    const Id symbols =
+        operate("Cast", {operate("MatMul", {matrix, codes})}, "to", {Tensor::int32});
+    std::vector<Id> symbol, entries;
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      symbol.push_back(operate("Gather", {symbols, integer(block)}, "axis", {0}));
+    }
+    std::size_t start = 0;
+    for (std::size_t a = 0; a < blocks.size(); ++a) {
+      for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+        const std::size_t width = blocks[b].size(), stop = start + blocks[a].size() * width;
+        const Id row =
+            constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(width)));
+        const Id index = operate("Add", {operate("Mul", {symbol[a], row}), symbol[b]});
+        const Id table = operate(
+            "Slice", {number("tables"), integers(start), integers(stop), integers(0)});
+        entries.push_back(operate("Gather", {table, index}, "axis", {0}));
+        start = stop;
+      }
+    }
+    return sum(entries);
+  }
+
+  Id rows_inside(const Regime& regime) {
+    const std::string inside(regime.inside.begin(), regime.inside.end());
+    const Id code = operate("Gather", {number("input"), integer(regime.gene)}, "axis", {1});
+    return operate("Gather", {constant(boolean, {inside.size(), 1}, inside),
+                              operate("Cast", {code}, "to", {Tensor::int32})},
+                   "axis", {0});
+  }
+
+  Id invert(const Link& link, Id y, Id inside) {
+    auto hinge = link.hinges.begin();
+    std::size_t bend = 0;
+    const auto bent = [&](const Hinge& here) {
+      const Id above = operate("Max", {operate("Sub", {y, real(here.knot)}), real(0.0)});
+      return operate("Add", {y, operate("Mul", {above, real(here.change)})});
+    };
+    for (const Step step : link.inverse) {
+      switch (step) {
+        case Step::square: y = operate("Mul", {y, y}); break;
+        case Step::sqrt: y = operate("Sqrt", {y}); break;
+        case Step::reciprocal: y = operate("Div", {real(1.0), y}); break;
+        case Step::reflect: y = operate("Sub", {real(link.offset), y}); break;
+        case Step::hinge: y = bent(*hinge++); break;
+        case Step::regime:
+          y = operate("Where", {inside, bent(link.regime->hinges[bend++]), y});
+          break;
+      }
+    }
+    return y;
+  }
+
+  bool is_output(std::string_view name, Id value) {
+    const auto found = names_.find(name);
+    return found != names_.end() && found->second == operate("Cast", {value}, "to", {float32});
+  }
+
+  const std::string& file_;
+  std::unordered_map<std::string, Id> numbers_;
+  std::map<std::string_view, Id> names_;
+  Tensor tables_;
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_GRAPH_HPP
+
+// What an ONNX file says of itself, compared with what the manifest says of it. No dependencies;
+// C++17.
+//
+// The meaning of the tables stands twice: in the manifest, which people can edit, and in the ONNX
+// file, as metadata and as the graph that runtimes compute. Where the two differ one of them is wrong, and
+// nothing is predicted. An ONNX file is a protocol buffer message, a ModelProto of onnx/onnx.proto.
+#ifndef ANB_ONNX_FILE_HPP
+#define ANB_ONNX_FILE_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+namespace detail {
+
+// An ONNX file as a client reads it: its metadata, and where its graph is.
+class OnnxFile {
+ public:
+  // `content` and `name` must outlive this.
+  OnnxFile(const Bytes& content, const std::string& name)
+      : content_(reinterpret_cast<const char*>(content.data()), content.size()), name_(name) {
+    Fields field(content_, name_);
+    std::optional<std::string_view> graph;
+    while (field.next()) {
+      if (field.number == 7) field.once(graph);
+      if (field.number == 14) add_metadata(field);
+      if (field.number == 25) fail("it defines functions");
+    }
+    if (!graph) fail("it holds no graph");
+    graph_ = *graph;
+  }
+
+  // The model card in the metadata.
+  Json card() const {
+    const auto schema_text = metadata_.find(schema_key);
+    const auto card_text = metadata_.find(card_key);
+    if (schema_text == metadata_.end() || card_text == metadata_.end()) {
+      throw Error(name_ + " is not an anb_onnx artifact: its metadata lacks 'anb_onnx.schema' or "
+                  "'anb_onnx.card'");
+    }
+    if (schema_text->second != std::to_string(schema)) {
+      throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
+                  ", not '" + excerpt(schema_text->second) + "'");
+    }
+    return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
+  }
+
+  std::string_view graph() const { return graph_; }
+
+  // The place of a part of the file.
+  std::uint64_t place(std::string_view part) const {
+    return static_cast<std::uint64_t>(part.data() - content_.data());
+  }
+
+  [[noreturn]] void fail(const std::string& what) const { Fields({}, name_).fail(what); }
+
+ private:
+  static constexpr std::string_view schema_key = "anb_onnx.schema", card_key = "anb_onnx.card";
+
+  // Of what is read of the metadata; other entries may be any number, and are passed over.
+  void add_metadata(const Fields& field) {
+    std::optional<std::string_view> key, value;
+    Fields part(field.content, name_);
+    while (part.next()) {
+      if (part.number == 1) part.once(key);
+      if (part.number == 2) part.once(value);
+    }
+    const std::string_view name = key.value_or("");
+    if (name != schema_key && name != card_key) return;
+    if (!metadata_.emplace(name, value.value_or("")).second) {
+      fail("metadata '" + excerpt(name) + "' twice");
+    }
+  }
+
+  std::string_view content_, graph_;
+  const std::string& name_;
+  std::map<std::string_view, std::string_view> metadata_;
+};
+
+// A prediction of the link's scale in the target's unit.
+inline double invert(const Link& link, double y, bool inside) {
+  auto hinge = link.hinges.begin();
+  std::size_t bend = 0;
+  const auto bent = [&](const Hinge& here) {
+    return y + std::max(y - here.knot, 0.0) * here.change;
+  };
+  for (const Step step : link.inverse) {
+    switch (step) {
+      case Step::square: y = y * y; break;
+      case Step::sqrt: y = std::sqrt(y); break;
+      case Step::reciprocal: y = 1.0 / y; break;
+      case Step::reflect: y = link.offset - y; break;
+      case Step::hinge: y = bent(*hinge++); break;
+      case Step::regime: {
+        const double other = bent(link.regime->hinges[bend++]);
+        y = inside ? other : y;
+        break;
+      }
+    }
+  }
+  return y;
+}
+
+// The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
+// part of its tables, could leave int32.
+inline std::pair<std::int64_t, std::int64_t> check_sums(const SearchSpace& space,
+                                                        const Target& target, const Bytes& onnx) {
+  struct Range {
+    std::int64_t least = 0, most = 0;
+  };
+  const std::uint8_t* bytes = onnx.data() + target.tables->offset;
+  std::vector<Range> sums(target.members), parts(target.members);
+  const std::vector<Block>& blocks = space.blocks();
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+      std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
+      for (std::size_t entry = 0; entry < blocks[a].size() * blocks[b].size(); ++entry) {
+        for (Range& range : table) {
+          const std::uint32_t word = read_word(bytes);
+          const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
+          range.least = std::min(range.least, value);
+          range.most = std::max(range.most, value);
+          bytes += 4;
+        }
+      }
+      for (std::size_t m = 0; m < target.members; ++m) {
+        sums[m].least += table[m].least;
+        sums[m].most += table[m].most;
+        parts[m].least += std::min<std::int64_t>(table[m].least, 0);
+        parts[m].most += std::max<std::int64_t>(table[m].most, 0);
+      }
+    }
+  }
+  Range all = sums[0];
+  for (std::size_t m = 0; m < target.members; ++m) {
+    if (parts[m].least < INT32_MIN || parts[m].most > INT32_MAX) {
+      throw Error("sums of the tables of target " + target.name + " do not fit 32 bits");
+    }
+    all.least = std::min(all.least, sums[m].least);
+    all.most = std::max(all.most, sums[m].most);
+  }
+  return {all.least, all.most};
+}
+
+// Throws if a prediction, or an end of its interval, could leave float32; or if none is in the
+// link's domain.
+inline void check_range(const Target& target, std::pair<std::int64_t, std::int64_t> sums) {
+  const double scale = target.tables->scale, shift = target.tables->shift;
+  double u[] = {static_cast<double>(sums.first) * scale + shift,
+                static_cast<double>(sums.second) * scale + shift};
+  std::sort(u, u + 2);
+  const Link& link = *target.link;
+  const bool positive = !link.inverse.empty() && link.inverse[0] <= Step::reciprocal;
+  if (positive && u[1] <= 0) {
+    throw Error("no prediction of target " + target.name + " is in the domain of its link");
+  }
+  // Where the least sum is outside of the domain, nothing follows from it.
+  const bool bounded = !positive || u[0] > 0;
+  double low = HUGE_VAL, high = -HUGE_VAL;
+  for (int end = bounded ? 0 : 1; end < 2; ++end) {
+    for (const bool inside : {false, true}) {
+      if (inside && !link.regime) continue;
+      const double y = invert(link, u[end], inside);
+      if (!(std::fabs(y) <= largest)) {
+        throw Error("predictions of target " + target.name + " do not fit float32");
+      }
+      low = std::min(low, y);
+      high = std::max(high, y);
+    }
+  }
+  if (!bounded || !target.calibration) return;
+  const Calibration& calibration = *target.calibration;
+  const double widest = std::max(calibration.scale(low, (high - low) / 2),
+                                 calibration.scale(high, (high - low) / 2));
+  const double half = std::max(calibration.quantiles.back(), 1.0) * widest;
+  if (!(std::max(std::fabs(low), std::fabs(high)) + half <= largest)) {
+    throw Error("intervals of target " + target.name + " do not fit float32");
+  }
+}
+
+// The number of entries of a space's tables: one for each two symbols of each two blocks.
+inline std::size_t count_entries(const SearchSpace& space) {
+  std::size_t count = 0;
+  const std::vector<Block>& blocks = space.blocks();
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) count += blocks[a].size() * blocks[b].size();
+  }
+  return count;
+}
+
+}  // namespace detail
+
+// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: search
+// space, metric, device, unit, direction, form, members, link, calibration, and of tables their
+// place and shape. Of tables, also what the graph computes with them is compared, and that no sum and
+// no prediction can leave its type.
+inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
+  const detail::OnnxFile file(onnx, target.file);
+  const auto require = [&](bool same, const char* key) {
+    if (!same) {
+      throw Error(target.file + " and the manifest's entry of target " + target.name +
+                  " differ in '" + key + "': one of them was changed; anb-export writes both anew");
+    }
+  };
+  const Json card = file.card();
+  require(detail::read_space(card.at("search_space")) == space, "search_space");
+  Target own;
+  detail::read_card(card, space, target.link.has_value(), own);
+  require(own.metric == target.metric, "metric");
+  require(own.device == target.device, "device");
+  require(own.unit == target.unit, "unit");
+  require(own.direction == target.direction, "direction");
+  require(own.form == target.form, "form");
+  require(own.members == target.members, "members");
+  require(own.link == target.link, "link");
+  require(own.calibration == target.calibration, "calibration");
+  const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
+  if (target.name != name) {
+    throw Error("target " + target.name + " of the manifest must be called " + name +
+                ", after its metric and device");
+  }
+  if (!target.tables) return;
+  if (!target.link || space.blocks().size() < 2) {
+    throw Error("target " + target.name + ": tables are of two blocks each, and need a link");
+  }
+  const std::size_t n_entries = detail::count_entries(space);
+  if (target.tables->entries != n_entries) {
+    throw Error("tables of search space " + space.name() + " have " + std::to_string(n_entries) +
+                " entries, target " + target.name + " has " +
+                std::to_string(target.tables->entries));
+  }
+  detail::Graph graph(file.graph(), target.file);
+  const detail::Tensor& tables = graph.tables();
+  require(tables.shape[0] == n_entries, "tables.entries");
+  require(tables.shape[1] == target.members, "tables.members");
+  require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
+  require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
+  detail::check_range(target, detail::check_sums(space, target, onnx));
+}
+
+}  // namespace anb
+
+#endif  // ANB_ONNX_FILE_HPP
+
 // The arithmetic after the integer sums of the tables: float64 steps in a fixed order.
 // No dependencies; C++17.
 //
@@ -1860,10 +2554,10 @@ struct Pair {
   std::size_t offset;  // in entries
 };
 
-inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
+inline std::vector<Pair> pairs_of(const SearchSpace& space) {
   const std::vector<Block>& blocks = space.blocks();
   std::vector<Pair> pairs;
-  n_entries = 0;
+  std::size_t n_entries = 0;
   for (std::size_t a = 0; a < blocks.size(); ++a) {
     for (std::size_t b = a + 1; b < blocks.size(); ++b) {
       pairs.push_back({a, b, n_entries});
@@ -1871,6 +2565,18 @@ inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entri
     }
   }
   return pairs;
+}
+
+// Copies bytes that another thread may write to meanwhile: what is checked in the copy is what is
+// used of it, as the compiler cannot know that it still equals the original and read that again.
+inline void copy_once(std::uint8_t* to, const std::uint8_t* from, std::size_t n) {
+#if defined(__GNUC__)
+  std::memcpy(to, from, n);
+  __asm__ __volatile__("" : : "r"(to) : "memory");
+#else
+  const volatile std::uint8_t* source = from;
+  for (std::size_t i = 0; i < n; ++i) to[i] = source[i];
+#endif
 }
 
 struct alignas(64) CacheLine {
@@ -1888,7 +2594,7 @@ class Surrogate {
       : Surrogate(manifest.space(), manifest.find(target),
                   manifest.read_listed(manifest.find(target))) {}
 
-  // From a file's content, which the caller vouches for.
+  // From a file's content, whose SHA-256 the caller vouches for.
   Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
       : space_(space), target_(target), unrolled_(unrolled_for(space)) {
     if (detail::fuses_products()) {
@@ -1899,14 +2605,9 @@ class Surrogate {
       throw Error("target " + target.name + ", of the form '" + target.form +
                   "', has no tables: it needs an ONNX runtime");
     }
-    std::size_t n_entries = 0;
-    pairs_ = detail::pairs_of(space, n_entries);
-    if (target.tables->entries != n_entries) {
-      throw Error("tables of search space " + space.name() + " have " +
-                  std::to_string(n_entries) + " entries, target " + target.name + " has " +
-                  std::to_string(target.tables->entries));
-    }
-    read_entries(onnx, n_entries);
+    check_file(space, target, onnx);
+    pairs_ = detail::pairs_of(space);
+    read_entries(onnx);
   }
 
   static std::string engine() { return "standalone"; }
@@ -1948,41 +2649,25 @@ class Surrogate {
     return unrolled;
   }
 
-  // Copies the tables to memory of their own, aligned to cache lines. Where block b of a pair has
-  // more symbols than a, the table is turned, so that the wider block numbers the rows.
-  void read_entries(const Bytes& onnx, std::size_t n_entries) {
+  // Copies the tables, checked before, to memory of their own, aligned to cache lines. Where block b
+  // of a pair has more symbols than a, the table is turned, so that the wider block numbers the
+  // rows.
+  void read_entries(const Bytes& onnx) {
     const std::size_t m_count = n_members();
-    const std::uint64_t offset = target_.tables->offset, size = 4 * n_entries * m_count;
-    if (offset > onnx.size() || size > onnx.size() - offset) {
-      throw Error("the tables of target " + target_.name + " end at byte " +
-                  std::to_string(offset + size) + " of a file of " + std::to_string(onnx.size()));
-    }
-    const std::uint8_t* bytes = onnx.data() + offset;
-    memory_.resize((n_entries * m_count + 15) / 16);
+    const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
+    memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
     std::int32_t* entries = &memory_[0].values[0];
-    std::vector<std::int64_t> largest(m_count);
     for (const detail::Pair& pair : pairs_) {
       const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
-      std::vector<std::int64_t> of_pair(m_count);
       for (std::size_t a = 0; a < n_a; ++a) {
         for (std::size_t b = 0; b < n_b; ++b) {
           std::int32_t* entry =
               entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
           for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
-            const std::uint32_t word = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
-                                       std::uint32_t{bytes[2]} << 16 |
-                                       std::uint32_t{bytes[3]} << 24;
+            const std::uint32_t word = detail::read_word(bytes);
             std::memcpy(&entry[m], &word, 4);
-            const std::int64_t value = entry[m];
-            of_pair[m] = std::max(of_pair[m], value < 0 ? -value : value);
           }
         }
-      }
-      for (std::size_t m = 0; m < m_count; ++m) largest[m] += of_pair[m];
-    }
-    for (const std::int64_t bound : largest) {
-      if (bound > INT32_MAX) {
-        throw Error("sums of the tables of target " + target_.name + " do not fit 32 bits");
       }
     }
   }
@@ -2014,10 +2699,16 @@ class Surrogate {
     const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members();
     const std::size_t genes = n_genes();
     detail::Scratch<M> scratch(m_count);
-    const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
-                          float* mean_here, float* std_here, float* members_here) {
-      if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
-      if constexpr (R) mark_inside(here, &scratch.inside[0]);
+    // The codes of a step, read once. Rows that are not there are zeros, which are in range.
+    std::vector<std::uint8_t> own(rows * genes);
+    const auto step = [&](std::size_t first, std::size_t valid, float* mean_here, float* std_here,
+                          float* members_here) {
+      detail::copy_once(own.data(), codes + first * genes, valid * genes);
+      if (!sum<M>(own.data(), &scratch.totals[0])) {
+        space_.check(own.data(), valid, first);
+        throw Error("a code is out of range");
+      }
+      if constexpr (R) mark_inside(own.data(), &scratch.inside[0]);
       detail::finish<M, R>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
                            members_here);
     };
@@ -2028,17 +2719,14 @@ class Surrogate {
         const std::uint8_t* ahead = codes + (row + 2 * rows) * genes;
         for (std::size_t byte = 0; byte < rows * genes; byte += 64) ANB_PREFETCH(ahead + byte);
       }
-      step(codes + row * genes, row, rows, mean + row, std + row,
-           members ? members + row * m_count : nullptr);
+      step(row, rows, mean + row, std + row, members ? members + row * m_count : nullptr);
     }
     if (row == n) return;
-    // The last rows, filled up with zeros, which are always in range.
     const std::size_t left = n - row;
-    std::vector<std::uint8_t> spare_codes(rows * genes);
     std::vector<float> spare((2 + m_count) * rows);
-    std::memcpy(spare_codes.data(), codes + row * genes, left * genes);
+    std::fill(own.begin(), own.end(), std::uint8_t{0});
     float* const spare_members = members ? spare.data() + 2 * rows : nullptr;
-    step(spare_codes.data(), row, left, spare.data(), spare.data() + rows, spare_members);
+    step(row, left, spare.data(), spare.data() + rows, spare_members);
     std::memcpy(mean + row, spare.data(), left * sizeof(float));
     std::memcpy(std + row, spare.data() + rows, left * sizeof(float));
     if (members) {
