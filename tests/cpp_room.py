@@ -8,9 +8,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import shutil
+import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +27,11 @@ from anb_onnx.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 CPP = Path(__file__).resolve().parents[1] / "examples" / "cpp"
+#: Programs of the tests themselves.
+SOURCES = Path(__file__).resolve().parent / "cpp"
 STRICT = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
+#: Flags with which a program ends with a message at any bad access or overflow.
+SANITIZED = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 #: Seconds for one command: compilers are slow on busy machines.
 TIMEOUT = 900
 
@@ -89,6 +95,21 @@ def build(
                 assert result.returncode == 0, result.stdout + result.stderr
             (folder / "done").touch()
     return folder
+
+
+def compile_program(source: Path, program: Path, flags: Sequence[str]) -> Path:
+    """Compile a source against the headers, unless another process has, and return `program`."""
+    compiler = need_compiler()
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with program.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            include = [f"-I{CPP / 'standalone'}", f"-I{CPP}"]
+            base = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-pthread", *include]
+            command = [compiler, *base, *STRICT.split(), *flags, str(source), "-o", str(program)]
+            result = _run(command)
+            assert result.returncode == 0, result.stderr
+    return program
 
 
 def _run(
@@ -197,3 +218,49 @@ def joined_bits(mean: NDArray[Any], std: NDArray[Any], members: NDArray[Any]) ->
 def lines(codes: NDArray[np.integer]) -> str:
     """Return codes [N, genes] as the programs read them."""
     return "".join(" ".join(map(str, row)) + "\n" for row in codes.tolist())
+
+
+def start(
+    program: Program,
+    folder: Path,
+    *words: str,
+    memory: int | None = None,
+    cpu: int | None = None,
+    prepare: Callable[[], object] = lambda: None,
+    **options: Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program with limits (bytes, seconds of processor time) and after `prepare`."""
+
+    def limit() -> None:
+        for kind, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, cpu)):
+            if value is not None:
+                resource.setrlimit(kind, (value, value))
+        prepare()
+
+    standard = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options
+    return subprocess.run(
+        [str(program.path), "--artifacts", str(folder), *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        preexec_fn=limit,
+        **standard,
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], message: str = "") -> None:
+    """Check that a program ended with one line that holds the message."""
+    assert result.returncode == 2, (result.returncode, result.stderr)
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert ": error: " in result.stderr
+    assert message in result.stderr
+
+
+def make_node(path: Path, number: int) -> None:
+    """Make a character device of the memory driver in the test's own folder."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, number))
+        path.open("rb").close()
+    except PermissionError:
+        pytest.skip("making and opening device nodes is not permitted here")

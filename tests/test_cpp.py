@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from cpp_room import (
     CPP,
+    SANITIZED,
     STRICT,
     Folder,
     Program,
@@ -67,8 +68,8 @@ def onnxruntime(builds: Path) -> Program:
 @pytest.fixture(scope="session")
 def sanitized(builds: Path) -> Program:
     """The standalone program, which ends with an error message at any bad access or overflow."""
-    flags = f"{STRICT} -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-    option = "-DCMAKE_CXX_FLAGS_RELEASE=-O1"  # which compiles in half the time
+    flags = f"{STRICT} {' '.join(SANITIZED)}"
+    option = "-DCMAKE_CXX_FLAGS_RELEASE="  # -O1 compiles in half the time
     folder = build(CPP / "standalone", builds / "sanitized", option, flags=flags)
     return Program(folder / "anb_standalone", ("query",), ("verify",))
 
@@ -110,8 +111,8 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     for name, ensemble in ensembles.items():
         card: dict[str, Any] = {
             "form": "tables",
-            "metric": "latency",
-            "device": name,
+            "metric": name,
+            "device": None,
             "unit": "ms",
             "direction": "min",
             "members": ensemble.n_members,
@@ -174,6 +175,14 @@ def other_space(tmp_path_factory: pytest.TempPathFactory) -> Folder:
         for i in range(len(POWERS))
     }
     return _write(tmp_path_factory.mktemp("other_space"), ensembles)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """One target of a small space with all there is: offset, hinges, a regime, a calibration."""
+    ensemble = _random(OTHER, Link("-1/2", 7.5, HINGES), 3, 1)
+    folder = tmp_path_factory.mktemp("small")
+    return _write(folder, {"t": _with_regime(ensemble, "b_1", (1, 2, 4), 2)})
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 #define ANB_CLI_HPP
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -12,12 +13,19 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#if !defined(_WIN32)
+#include <fcntl.h>
+#endif
+
 #include "anb_encoder.hpp"
+#include "anb_json.hpp"
 #include "anb_manifest.hpp"
 
 namespace anb::cli {
@@ -27,7 +35,7 @@ inline constexpr int ok = 0, different = 1, user_error = 2;
 struct Options {
   std::filesystem::path artifacts = "artifacts";
   std::vector<std::string> arguments;
-  bool members = false, hex = false, verify = false;
+  bool members = false, hex = false, verify = false, input_is_closed = false;
   std::optional<double> level;
   std::size_t rows = 1'000'000, repeats = 20, threads = 1;
 };
@@ -40,10 +48,12 @@ std::optional<Number> parse_number(std::string_view text) {
   return value;
 }
 
-inline std::size_t parse_count(const std::string& option, const std::string& text) {
+inline std::size_t parse_count(const std::string& option, const std::string& text,
+                               std::size_t most) {
   const auto value = parse_number<std::size_t>(text);
-  if (!value || *value < 1 || *value > 100'000'000) {
-    throw Error(option + " takes an integer from 1 to 100000000, not '" + text + "'");
+  if (!value || *value < 1 || *value > most) {
+    throw Error(option + " takes an integer from 1 to " + std::to_string(most) + ", not '" +
+                detail::excerpt(text) + "'");
   }
   return *value;
 }
@@ -60,7 +70,9 @@ inline Options parse_options(int argc, char** argv) {
       return argv[++i];
     };
     if (word == "--artifacts") {
-      options.artifacts = value();
+      const std::string folder = value();
+      if (folder.empty()) throw Error("--artifacts takes a folder, not ''");
+      options.artifacts = folder;
     } else if (word == "--members") {
       options.members = true;
     } else if (word == "--hex") {
@@ -69,17 +81,18 @@ inline Options parse_options(int argc, char** argv) {
       options.verify = true;
     } else if (word == "--interval") {
       const std::string text = value();
-      char* end = nullptr;
-      options.level = std::strtod(text.c_str(), &end);
-      if (text.empty() || *end) throw Error("--interval takes a level as 0.9, not '" + text + "'");
+      options.level = detail::parse_double(text);
+      if (!options.level) {
+        throw Error("--interval takes a level as 0.9, not '" + detail::excerpt(text) + "'");
+      }
     } else if (word == "--rows") {
-      options.rows = parse_count(word, value());
+      options.rows = parse_count(word, value(), 100'000'000);
     } else if (word == "--repeats") {
-      options.repeats = parse_count(word, value());
+      options.repeats = parse_count(word, value(), 1'000'000);
     } else if (word == "--threads") {
-      options.threads = parse_count(word, value());
+      options.threads = parse_count(word, value(), 1024);
     } else if (word.size() > 1 && word[0] == '-' && word[1] == '-') {
-      throw Error("unknown option " + word + " (see --help)");
+      throw Error("unknown option " + detail::excerpt(word) + " (see --help)");
     } else {
       options.arguments.push_back(word);
     }
@@ -101,56 +114,112 @@ inline Lists parse_lists(const std::string& text) {
   return {lists[0], lists[1], lists[2], lists[3]};
 }
 
+// The words of a line, between which stand spaces, tabs or one comma; nothing if a field between
+// commas is empty, as nobody can tell what it was to be.
+inline std::optional<std::vector<std::string_view>> split(std::string_view text) {
+  std::vector<std::string_view> words;
+  bool comma = false;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] == ',') {
+      if (comma || words.empty()) return {};
+      comma = true;
+    }
+    const std::size_t end = std::min(text.find_first_of(" \t\r\n,", at), text.size());
+    if (end > at) {
+      words.push_back(text.substr(at, end - at));
+      comma = false;
+    }
+    at = std::max(end, at + 1);
+  }
+  if (comma) return {};
+  return words;
+}
+
 // An architecture as a person or a program writes it: a name, four lists, an index, or all codes.
 inline Codes parse_architecture(const std::string& text, const SearchSpace& space) {
-  std::vector<std::string_view> words;
-  const std::string_view separators = " \t\r\n,";
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find_first_of(separators, at), text.size());
-    if (end > at) words.push_back(std::string_view(text).substr(at, end - at));
-    at = end + 1;
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  if (start != std::string::npos && text[start] == '[') {
+    return space.codes_of_lists(parse_lists(text));
   }
-  if (words.size() == 1 && words[0] == "efficientnet-b0") {
-    return space.codes_of_lists(efficientnet_b0());
-  }
-  if (!words.empty() && words[0][0] == '[') return space.codes_of_lists(parse_lists(text));
-  if (words.size() == 1) {
-    if (const auto index = parse_number<std::uint64_t>(words[0])) {
+  const auto words = split(text);
+  if (words && words->size() == 1) {
+    if (words->front() == "efficientnet-b0") return space.codes_of_lists(efficientnet_b0());
+    if (const auto index = parse_number<std::uint64_t>(words->front())) {
       return space.codes_of_index(*index);
     }
   }
   Codes codes;
-  for (const std::string_view word : words) {
+  for (const std::string_view word : words.value_or(std::vector<std::string_view>())) {
     const auto code = parse_number<std::uint8_t>(word);
-    if (!code || words.size() == 1) {
-      throw Error("'" + text.substr(0, 60) + "' is no architecture; give efficientnet-b0, an " +
-                  "index from 0 to " + std::to_string(space.size() - 1) + ", " +
-                  std::to_string(space.genes().size()) + " codes, or four lists "
-                  "[[expansion...],[kernel...],[layers...],[se...]]");
-    }
+    if (!code) break;
     codes.push_back(*code);
+  }
+  if (!words || words->size() < 2 || codes.size() != words->size()) {
+    throw Error("'" + detail::excerpt(text) + "' is no architecture; give efficientnet-b0, an " +
+                "index from 0 to " + std::to_string(space.size() - 1) + ", " +
+                std::to_string(space.genes().size()) + " codes, or four lists "
+                "[[expansion...],[kernel...],[layers...],[se...]]");
   }
   space.check_codes(codes);
   return codes;
 }
 
+// Writes to standard output; throws if it is full or closed.
+inline void write_out(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+      std::fflush(stdout) != 0) {
+    throw Error(std::string("cannot write to standard output (") + std::strerror(errno) + ")");
+  }
+}
+
+// Standard streams that are closed are opened on nothing: the next file to be opened would take
+// their place, and be written to. Says which were closed.
+struct ClosedStreams {
+  bool input = false, output = false;
+
+  static ClosedStreams find() {
+    ClosedStreams closed;
+#if !defined(_WIN32)
+    for (int stream = 0; stream < 3; ++stream) {
+      if (::fcntl(stream, F_GETFD) != -1 || errno != EBADF) continue;
+      if (::open("/dev/null", O_RDWR) != stream) throw Error("standard streams cannot be opened");
+      if (stream == 0) closed.input = true;
+      if (stream == 1) closed.output = true;
+    }
+#endif
+    return closed;
+  }
+};
+
 // Runs a program; `usage` is printed for --help, and errors on one line of standard error.
 inline int run(int argc, char** argv, const char* usage,
                const std::function<int(const Manifest&, const Options&)>& work) {
+  std::string message;
   try {
+    const ClosedStreams closed = ClosedStreams::find();
+    if (closed.output) throw Error("cannot write to standard output (it is closed)");
     for (int i = 1; i < argc; ++i) {
       if (std::strcmp(argv[i], "--help") == 0) {
-        std::fputs(usage, stdout);
+        write_out(usage);
         return ok;
       }
     }
-    const Options options = parse_options(argc, argv);
+    Options options = parse_options(argc, argv);
+    options.input_is_closed = closed.input;
     return work(Manifest::read(options.artifacts), options);
+  } catch (const std::bad_alloc&) {
+    message = "there is not enough memory";
+  } catch (const std::length_error&) {
+    message = "there is not enough memory";
   } catch (const std::exception& error) {
-    const std::string name = std::filesystem::path(argc > 0 ? argv[0] : "").filename().string();
-    std::fprintf(stderr, "%s: error: %s\n", name.c_str(), error.what());
-    return user_error;
+    message = detail::printable(error.what());
+  } catch (...) {
+    message = "an unknown failure";
   }
+  const std::string path = argc > 0 ? argv[0] : "";
+  const std::string name = detail::printable(path.substr(path.find_last_of('/') + 1));
+  std::fprintf(stderr, "%s: error: %s\n", name.c_str(), message.c_str());
+  return user_error;
 }
 
 }  // namespace anb::cli

@@ -5,19 +5,24 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <iostream>
+#include <exception>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "anb_cli.hpp"
 #include "anb_encoder.hpp"
 #include "anb_manifest.hpp"
+#include "anb_onnx_file.hpp"
 
 namespace anb::cli {
 
@@ -25,8 +30,55 @@ inline const std::string& target_argument(const Manifest& manifest, const Option
   if (!options.arguments.empty()) return options.arguments[0];
   std::string names;
   for (const Target& target : manifest.targets()) names += ' ' + target.name;
-  throw Error("name a target, one of:" + names);
+  throw Error("name a target, one of:" + detail::excerpt(names, 1000));
 }
+
+// The lines of standard input, none of which may be endless.
+class Lines {
+ public:
+  static constexpr std::size_t longest = 65536;
+
+  // Reads the next line without its end; false if there is none.
+  bool next(std::string& line) {
+    line.clear();
+    while (true) {
+      const std::string_view ready = std::string_view(buffer_).substr(at_);
+      const std::size_t end = ready.find('\n');
+      line += ready.substr(0, end);
+      if (line.size() > longest) {
+        throw Error("line " + std::to_string(number_ + 1) + ": has more than " +
+                    std::to_string(longest) + " bytes");
+      }
+      if (end != std::string_view::npos) {
+        at_ += end + 1;
+        ++number_;
+        return true;
+      }
+      if (!fill()) {
+        if (line.empty()) return false;
+        ++number_;
+        return true;
+      }
+    }
+  }
+
+  // Of the line read last, from 1.
+  std::size_t number() const { return number_; }
+
+ private:
+  bool fill() {
+    buffer_.resize(65536);
+    at_ = 0;
+    buffer_.resize(std::fread(buffer_.data(), 1, buffer_.size(), stdin));
+    if (std::ferror(stdin)) {
+      throw Error(std::string("standard input cannot be read (") + std::strerror(errno) + ")");
+    }
+    return !buffer_.empty();
+  }
+
+  std::string buffer_;
+  std::size_t at_ = 0, number_ = 0;
+};
 
 // Writes predictions as tab-separated text.
 template <class Engine>
@@ -69,9 +121,8 @@ class Printer {
   }
 
   void flush() {
-    std::fwrite(line_.data(), 1, line_.size(), stdout);
+    write_out(line_);
     line_.clear();
-    if (std::fflush(stdout) != 0) throw Error("cannot write to standard output");
   }
 
  private:
@@ -103,19 +154,18 @@ int query(const Manifest& manifest, const Options& options) {
     printer.predict(codes);
     return ok;
   }
-  std::ios::sync_with_stdio(false);  // reads a file of lines several times as fast
+  if (options.input_is_closed) throw Error("standard input is closed");
   // A line at a time would be slow, everything at once might not fit.
   const std::size_t most = 65536 * engine.n_genes();
+  Lines lines;
   std::string line;
-  std::size_t number = 0;
-  while (std::getline(std::cin, line)) {
-    ++number;
+  while (lines.next(line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
       const Codes row = parse_architecture(line, engine.space());
       codes.insert(codes.end(), row.begin(), row.end());
     } catch (const Error& error) {
-      throw Error("line " + std::to_string(number) + ": " + error.what());
+      throw Error("line " + std::to_string(lines.number()) + ": " + error.what());
     }
     if (codes.size() == most) {
       printer.predict(codes);
@@ -126,17 +176,23 @@ int query(const Manifest& manifest, const Options& options) {
   return ok;
 }
 
-// Compares one output of a target with its golden bits; returns what differs, or nothing.
-inline std::string compare(const Golden& golden, const Bytes& content, const std::string& target,
-                           const std::string& name, const std::vector<float>& found) {
+// The golden bits of one output of a target, once their shape is right.
+inline const std::uint8_t* golden_bits(const Golden& golden, const Bytes& content,
+                                       const std::string& target, const std::string& name,
+                                       const std::vector<std::uint64_t>& shape) {
   const GoldenArray& array = golden.find(target, name);
-  std::uint64_t size = array.dtype == "float32";
-  for (const std::uint64_t length : array.shape) size *= length;
-  if (size != found.size()) throw Error("golden vectors: wrong shape of " + name + " of " + target);
+  const bool codes = target.empty();
+  if (array.dtype != (codes ? "uint8" : "float32") || array.shape != shape) {
+    throw Error("golden vectors: wrong shape of " + name + (codes ? "" : " of " + target));
+  }
+  return content.data() + array.offset;
+}
+
+// Compares one output of a target with its golden bits; returns what differs, or nothing.
+inline std::string compare(const std::uint8_t* golden, const std::string& name,
+                           const std::vector<float>& found) {
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::uint8_t* bytes = content.data() + array.offset + 4 * i;
-    const std::uint32_t expected = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
-                                   std::uint32_t{bytes[2]} << 16 | std::uint32_t{bytes[3]} << 24;
+    const std::uint32_t expected = detail::read_word(golden + 4 * i);
     std::uint32_t bits;
     std::memcpy(&bits, &found[i], 4);
     if (bits != expected) {
@@ -154,11 +210,9 @@ int verify(const Manifest& manifest, const Options& options) {
   if (!manifest.golden()) throw Error("the manifest lists no golden vectors");
   const Golden& golden = *manifest.golden();
   const Bytes content = manifest.read_listed(golden);
-  const GoldenArray& codes = golden.find("", "architectures");
-  const std::size_t genes = manifest.space().genes().size();
-  if (codes.dtype != "uint8" || codes.shape != std::vector<std::uint64_t>{golden.n, genes}) {
-    throw Error("golden vectors: wrong shape of architectures");
-  }
+  const std::uint64_t n = golden.n;
+  const std::uint8_t* codes =
+      golden_bits(golden, content, "", "architectures", {n, manifest.space().genes().size()});
   std::vector<std::string> names = options.arguments;
   if (names.empty()) {
     for (const Target& target : manifest.targets()) names.push_back(target.name);
@@ -166,18 +220,53 @@ int verify(const Manifest& manifest, const Options& options) {
   int code = ok;
   for (const std::string& name : names) {
     const Engine engine(manifest, name);
-    std::vector<float> mean(golden.n), std(golden.n), members(golden.n * engine.n_members());
-    engine.predict(content.data() + codes.offset, golden.n, mean.data(), std.data(),
-                   members.data());
-    std::string found = compare(golden, content, name, "mean", mean);
-    if (found.empty()) found = compare(golden, content, name, "std", std);
-    if (found.empty()) found = compare(golden, content, name, "members", members);
+    // Found before memory is taken for as many predictions: then the golden file holds as many.
+    const std::uint64_t m_count = engine.n_members();
+    const auto* mean_bits = golden_bits(golden, content, name, "mean", {n});
+    const auto* std_bits = golden_bits(golden, content, name, "std", {n});
+    const auto* members_bits = golden_bits(golden, content, name, "members", {n, m_count});
+    std::vector<float> mean(n), std(n), members(n * m_count);
+    engine.predict(codes, n, mean.data(), std.data(), members.data());
+    std::string found = compare(mean_bits, "mean", mean);
+    if (found.empty()) found = compare(std_bits, "std", std);
+    if (found.empty()) found = compare(members_bits, "members", members);
     if (!found.empty()) code = different;
-    std::printf("%s\t%llu architectures\t%s\n", name.c_str(),
-                static_cast<unsigned long long>(golden.n),
-                found.empty() ? "all bits equal" : ("DIFFERENT: " + found).c_str());
+    write_out(detail::printable(name) + "\t" + std::to_string(n) + " architectures\t" +
+              (found.empty() ? "all bits equal" : "DIFFERENT: " + found) + "\n");
   }
   return code;
+}
+
+// Runs work(0), work(1), ... work(n - 1) at once; throws what one of them threw, after all ended.
+template <class Work>
+void run_threads(std::size_t n, const Work& work) {
+  std::vector<std::exception_ptr> failures(n);
+  failures.reserve(n + 1);
+  const auto guarded = [&](std::size_t number) {
+    try {
+      work(number);
+    } catch (...) {
+      failures[number] = std::current_exception();
+    }
+  };
+  std::vector<std::thread> threads;
+  threads.reserve(n);
+  std::exception_ptr failure;
+  try {
+    for (std::size_t number = 1; number < n; ++number) threads.emplace_back(guarded, number);
+    guarded(0);
+  } catch (const std::system_error& error) {
+    failure = std::make_exception_ptr(Error(
+        "thread " + std::to_string(threads.size() + 1) + " of " + std::to_string(n) +
+        " cannot be started (" + error.code().message() + ")"));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  for (std::thread& thread : threads) thread.join();
+  failures.push_back(failure);
+  for (const std::exception_ptr& thrown : failures) {
+    if (thrown) std::rethrow_exception(thrown);
+  }
 }
 
 // Measures predictions per second of mean and std from codes.
@@ -186,6 +275,12 @@ int bench(const Manifest& manifest, const Options& options) {
   const Engine engine(manifest, target_argument(manifest, options));
   if (options.arguments.size() > 1) throw Error("one target is measured at a time");
   const std::size_t n = options.rows, genes = engine.n_genes(), m_count = engine.n_members();
+  constexpr std::uint64_t most_bytes = std::uint64_t{4} << 30;
+  const std::uint64_t bytes = n * (genes + 8 + (options.members ? 4 * m_count : 0));
+  if (bytes > most_bytes) {
+    throw Error("--rows " + std::to_string(n) + " takes " + std::to_string(bytes) +
+                " bytes of memory, at most " + std::to_string(most_bytes) + " are allowed");
+  }
   Codes codes(n * genes);
   std::uint64_t state = 1;
   for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -205,12 +300,7 @@ int bench(const Manifest& manifest, const Options& options) {
   for (std::size_t repeat = 0; repeat <= options.repeats; ++repeat) {
     const std::clock_t cpu_start = std::clock();
     const auto start = std::chrono::steady_clock::now();
-    std::vector<std::thread> threads;
-    for (std::size_t thread = 1; thread < options.threads; ++thread) {
-      threads.emplace_back(part, thread);
-    }
-    part(0);
-    for (std::thread& thread : threads) thread.join();
+    run_threads(options.threads, part);
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     const double cpu = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
     if (repeat == 0) continue;  // the first pass touches the memory
@@ -219,13 +309,21 @@ int bench(const Manifest& manifest, const Options& options) {
   }
   std::sort(rates.begin(), rates.end());
   std::sort(cpu_rates.begin(), cpu_rates.end());
-  std::printf("engine\t%s\ntarget\t%s\nmembers\t%zu\noutputs\t%s\nrows\t%zu\nthreads\t%zu\n",
-              Engine::engine().c_str(), engine.target().name.c_str(), m_count,
-              options.members ? "mean, std, members" : "mean, std", n, options.threads);
-  std::printf("best_per_second\t%.0f\nmedian_per_second\t%.0f\n", rates.back(),
-              rates[rates.size() / 2]);
-  std::printf("best_per_cpu_second\t%.0f\nmedian_per_cpu_second\t%.0f\n", cpu_rates.back(),
-              cpu_rates[cpu_rates.size() / 2]);
+  const auto middle = rates.size() / 2;
+  const std::pair<const char*, std::string> facts[] = {
+      {"engine", Engine::engine()},
+      {"target", detail::printable(engine.target().name)},
+      {"members", std::to_string(m_count)},
+      {"outputs", options.members ? "mean, std, members" : "mean, std"},
+      {"rows", std::to_string(n)},
+      {"threads", std::to_string(options.threads)},
+      {"best_per_second", std::to_string(std::llround(rates.back()))},
+      {"median_per_second", std::to_string(std::llround(rates[middle]))},
+      {"best_per_cpu_second", std::to_string(std::llround(cpu_rates.back()))},
+      {"median_per_cpu_second", std::to_string(std::llround(cpu_rates[middle]))}};
+  std::string text;
+  for (const auto& [name, value] : facts) text += name + ("\t" + value + "\n");
+  write_out(text);
   return ok;
 }
 

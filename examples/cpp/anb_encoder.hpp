@@ -9,17 +9,74 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 namespace anb {
+namespace detail {
 
-// Every error of these headers; the message names what is wrong and what is allowed.
+// The number of bytes of the UTF-8 character at a place (RFC 3629), or 0 if there is none.
+inline std::size_t utf8_length(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+  };
+  const unsigned first = byte(0), second = byte(1);
+  if (first < 0x80) return at < text.size() ? 1 : 0;
+  const std::size_t length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 :
+                             first < 0xF5 ? 4 : 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // Longer than needed, half of a surrogate pair, or beyond the last character.
+  const bool wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+                     (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+  return wrong ? 0 : length;
+}
+
+// Text that may be shown to a person: in one line, without what would control a terminal or turn
+// the direction of reading, and without what is no UTF-8. These bytes are shown as \xNN.
+inline std::string printable(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+    const bool control = length == 1 ? byte(0) < 0x20 || byte(0) == 0x7F
+                                     : length == 2 && byte(0) == 0xC2 && byte(1) < 0xA0;
+    const bool turns = length == 3 && byte(0) == 0xE2 &&
+                       ((byte(1) == 0x80 && byte(2) >= 0x8B && byte(2) <= 0xAF) ||
+                        (byte(1) == 0x81 && byte(2) >= 0xA0 && byte(2) <= 0xAF));
+    const std::size_t step = std::max<std::size_t>(length, 1);
+    if (length > 0 && !control && !turns) {
+      shown += text.substr(at, step);
+    } else {
+      for (std::size_t i = 0; i < step; ++i) {
+        shown += {'\\', 'x', "0123456789abcdef"[byte(i) >> 4], "0123456789abcdef"[byte(i) & 15]};
+      }
+    }
+    at += step;
+  }
+  return shown;
+}
+
+// The beginning of a text that may be long.
+inline std::string excerpt(std::string_view text, std::size_t most = 60) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return std::string(text.substr(0, most)) + "...";
+}
+
+}  // namespace detail
+
+// Every error of these headers; the message, one printable line, names what is wrong and what is
+// allowed.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message) : std::runtime_error(detail::printable(message)) {}
 };
 
 using Codes = std::vector<std::uint8_t>;
@@ -43,6 +100,10 @@ struct Gene {
     }
     return static_cast<std::uint8_t>(found - choices.begin());
   }
+
+  bool operator==(const Gene& other) const {
+    return std::tie(name, choices, boolean) == std::tie(other.name, other.choices, other.boolean);
+  }
 };
 
 struct Block {
@@ -55,6 +116,10 @@ struct Block {
     for (const Gene& gene : genes) product *= gene.choices.size();
     return product;
   }
+
+  bool operator==(const Block& other) const {
+    return name == other.name && genes == other.genes;
+  }
 };
 
 // An architecture as the reference writes it: four lists of one value per block.
@@ -64,19 +129,32 @@ struct Lists {
 
 class SearchSpace {
  public:
+  // The work for pairs is the square of the blocks; messages list the genes.
+  static constexpr std::size_t max_blocks = 64, max_genes = 1024;
+
   SearchSpace(std::string name, std::vector<Block> blocks)
       : name_(std::move(name)), blocks_(std::move(blocks)) {
-    if (blocks_.empty()) throw Error("search space " + name_ + " has no blocks");
+    if (name_.empty()) throw Error("a search space must have a name");
+    if (blocks_.empty() || blocks_.size() > max_blocks) {
+      throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_blocks) +
+                  " blocks, has " + std::to_string(blocks_.size()));
+    }
+    std::set<std::string> names;
     for (const Block& block : blocks_) {
-      if (block.genes.empty() || block.genes.size() > 16) {
-        throw Error("block " + block.name + " must have 1 to 16 genes, has " +
-                    std::to_string(block.genes.size()));
+      add_name(names, block.name);
+      if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
+        throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
+                    " genes, and one in each block");
       }
       std::size_t symbols = 1;
       for (const Gene& gene : block.genes) {
         if (gene.choices.empty() || gene.choices.size() > 256) {
           throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
                       std::to_string(gene.choices.size()));
+        }
+        if (std::set<int>(gene.choices.begin(), gene.choices.end()).size() !=
+            gene.choices.size()) {
+          throw Error("gene " + gene.name + " has a choice twice");
         }
         symbols *= gene.choices.size();  // at most 2^24 here, as it is bounded after each gene
         if (symbols > 65536) throw Error("block " + block.name + " has more than 65536 symbols");
@@ -88,6 +166,8 @@ class SearchSpace {
       }
       size_ *= symbols;
     }
+    names.clear();
+    for (const Gene& gene : genes_) add_name(names, gene.name);
   }
 
   const std::string& name() const { return name_; }
@@ -182,7 +262,19 @@ class SearchSpace {
     return codes_of_values(values);
   }
 
+  bool operator==(const SearchSpace& other) const {
+    return name_ == other.name_ && blocks_ == other.blocks_;
+  }
+
  private:
+  void add_name(std::set<std::string>& names, const std::string& name) const {
+    if (name.empty()) throw Error("search space " + name_ + " has a name that is empty");
+    if (!names.insert(name).second) {
+      throw Error("search space " + name_ + ": the name '" + detail::excerpt(name) +
+                  "' is used twice");
+    }
+  }
+
   std::string name_;
   std::vector<Block> blocks_;
   std::vector<Gene> genes_;

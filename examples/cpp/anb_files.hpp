@@ -1,14 +1,30 @@
 // Files that are read whole, and their SHA-256 (FIPS 180-4). No dependencies; C++17.
+//
+// A path from outside may be a pipe (reading waits for ever), a device (it never ends) or a file of
+// 10 GB. What is read here is a regular file of a bounded size, or an error at once.
 #ifndef ANB_FILES_HPP
 #define ANB_FILES_HPP
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 #include "anb_encoder.hpp"  // Error
 
@@ -16,21 +32,143 @@ namespace anb {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Reads a file of at most `limit` bytes.
-inline Bytes read_file(const std::filesystem::path& path, std::uint64_t limit) {
-  std::error_code code;
-  const std::uint64_t size = std::filesystem::file_size(path, code);
-  if (code) throw Error(path.string() + " cannot be read (" + code.message() + ")");
-  if (size > limit) {
-    throw Error(path.string() + " has " + std::to_string(size) + " bytes, at most " +
-                std::to_string(limit) + " are allowed");
+// The most bytes of the files that are read, and the environment variables that set other numbers:
+// those of the Python package.
+struct Limits {
+  static constexpr const char* manifest_variable = "ANB_ONNX_MAX_MANIFEST_BYTES";
+  static constexpr const char* artifact_variable = "ANB_ONNX_MAX_ARTIFACT_BYTES";
+  static constexpr const char* golden_variable = "ANB_ONNX_MAX_GOLDEN_BYTES";
+
+  std::uint64_t manifest = std::uint64_t{16} << 20;
+  std::uint64_t artifact = std::uint64_t{64} << 20;
+  std::uint64_t golden = std::uint64_t{256} << 20;
+
+  static Limits from_environment() {
+    Limits limits;
+    read(manifest_variable, limits.manifest);
+    read(artifact_variable, limits.artifact);
+    read(golden_variable, limits.golden);
+    return limits;
   }
-  Bytes content(static_cast<std::size_t>(size));
-  std::ifstream stream(path, std::ios::binary);
-  stream.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(size));
-  if (!stream || static_cast<std::uint64_t>(stream.gcount()) != size) {
-    throw Error(path.string() + " cannot be read");
+
+ private:
+  static void read(const char* variable, std::uint64_t& limit) {
+    constexpr std::uint64_t most = std::uint64_t{1} << 48;
+    const char* found = std::getenv(variable);
+    if (!found || !*found) return;
+    const std::string_view text = found;
+    std::uint64_t value = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc() || end != text.data() + text.size() || value < 1 || value > most) {
+      throw Error(std::string(variable) + " must be a number of bytes from 1 to " +
+                  std::to_string(most) + ", not '" + detail::excerpt(text) +
+                  "'; without it the limit is " + std::to_string(limit));
+    }
+    limit = value;
   }
+};
+
+namespace detail {
+
+// Where bytes of an open file come from; closed in the end.
+class Source {
+ public:
+#if defined(_WIN32)  // where opening a pipe does not wait
+  explicit Source(const std::filesystem::path& path) : path_(path) {
+    if (!std::filesystem::is_regular_file(path)) fail("it is no regular file");
+    stream_.open(path, std::ios::binary);
+    if (!stream_) fail("it cannot be opened");
+  }
+
+  std::uint64_t size() const { return std::filesystem::file_size(path_); }
+
+  std::size_t read(std::uint8_t* to, std::size_t most) {
+    stream_.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(most));
+    if (stream_.bad()) fail("reading failed");
+    return static_cast<std::size_t>(stream_.gcount());
+  }
+#else
+  // Looked at before it is opened, as opening some devices does something; and afterwards, as the
+  // path may have become another file in between.
+  explicit Source(const std::filesystem::path& path) : path_(path) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) fail(std::strerror(errno));
+    require_regular(facts);
+    handle_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (handle_ < 0) fail(std::strerror(errno));
+    try {
+      if (::fstat(handle_, &facts) != 0) fail(std::strerror(errno));
+      require_regular(facts);
+    } catch (...) {
+      ::close(handle_);
+      throw;
+    }
+    size_ = static_cast<std::uint64_t>(facts.st_size);
+  }
+
+  ~Source() { ::close(handle_); }
+
+  std::uint64_t size() const { return size_; }
+
+  std::size_t read(std::uint8_t* to, std::size_t most) {
+    while (true) {
+      const ssize_t found = ::read(handle_, to, most);
+      if (found >= 0) return static_cast<std::size_t>(found);
+      if (errno != EINTR) fail(std::strerror(errno));
+    }
+  }
+#endif
+
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const {
+    throw Error(path_.string() + " cannot be read (" + why + ")");
+  }
+
+  std::filesystem::path path_;
+#if defined(_WIN32)
+  std::ifstream stream_;
+#else
+  void require_regular(const struct stat& facts) const {
+    if (S_ISREG(facts.st_mode)) return;
+    const char* const kind = S_ISFIFO(facts.st_mode)   ? "a pipe"
+                             : S_ISDIR(facts.st_mode)  ? "a folder"
+                             : S_ISSOCK(facts.st_mode) ? "a socket"
+                                                       : "a device";
+    fail(std::string("it is ") + kind + ", not a regular file");
+  }
+
+  int handle_ = -1;
+  std::uint64_t size_ = 0;
+#endif
+};
+
+}  // namespace detail
+
+// Reads a regular file of at most `limit` bytes; `variable` is what sets the limit, for the error.
+inline Bytes read_file(const std::filesystem::path& path, std::uint64_t limit,
+                       const std::string& variable = "") {
+  detail::Source source(path);
+  const auto refuse = [&](const std::string& size) {
+    throw Error(path.string() + " has " + size + " bytes, at most " + std::to_string(limit) +
+                " are allowed" + (variable.empty() ? "" : " (" + variable + " sets this limit)"));
+  };
+  if (source.size() > limit) refuse(std::to_string(source.size()));
+  Bytes content;
+  std::size_t read = 0;
+  do {
+    // One byte more than stated: files of /proc state 0 bytes, and others may grow.
+    if (read == content.size()) {
+      content.resize(read == 0 ? static_cast<std::size_t>(source.size()) + 1 : read + 65536);
+    }
+    const std::size_t part = source.read(content.data() + read, content.size() - read);
+    if (part == 0) break;
+    read += part;
+  } while (read <= limit);
+  if (read > limit) refuse("more than " + std::to_string(limit));
+  content.resize(read);
   return content;
 }
 

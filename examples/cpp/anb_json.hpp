@@ -1,118 +1,167 @@
 // A small, strict reader of JSON. No dependencies; C++17.
 //
-// It refuses what the standard refuses, a key that occurs twice, and deep nesting. Every value
-// knows its place in the document, so that an error can name it.
+// It refuses what the standard refuses, a key that occurs twice, and deep nesting, in time and
+// memory in proportion to the document. Every value knows its place in the document, so that an
+// error can name it.
 #ifndef ANB_JSON_HPP
 #define ANB_JSON_HPP
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <locale>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "anb_encoder.hpp"  // Error
 
 namespace anb {
+namespace detail {
 
+// A decimal number that a float64 can hold, or nothing.
+inline std::optional<double> parse_double(std::string_view text) {
+  double value = 0;
+#if defined(__cpp_lib_to_chars)
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool good = code == std::errc() && end == text.data() + text.size();
+#else
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  const bool good = static_cast<bool>(stream >> value) && stream.eof();
+#endif
+  if (text.empty() || !good || !std::isfinite(value)) return {};
+  return value;
+}
+
+}  // namespace detail
+
+// A value of a document, which lives as long as any of its values.
 class Json {
  public:
-  enum class Kind { null, boolean, number, string, array, object };
+  enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+  // The bundled manifest has 3,000 values.
+  static constexpr std::size_t max_values = 1'000'000;
+  static constexpr int max_depth = 32;
 
   // Parses a document; `source` names it in all errors.
-  static Json parse(const std::string& text, const std::string& source);
+  static Json parse(std::string text, std::string source);
 
-  Kind kind() const { return kind_; }
-  bool is_null() const { return kind_ == Kind::null; }
+  Kind kind() const { return node().kind; }
+  bool is_null() const { return kind() == Kind::null; }
 
   // The place of the value, as in "manifest.json: key 'targets.accuracy.file'".
-  const std::string& where() const { return where_; }
+  std::string where() const;
 
-  const std::string& string() const { return require(Kind::string, "a string").text_; }
-  bool boolean() const { return require(Kind::boolean, "true or false").text_ == "true"; }
+  std::string string() const;
+  bool boolean() const { return require(Kind::boolean, "true or false").text() == "true"; }
 
   double number() const {
-    require(Kind::number, "a number");
-    double value = 0;
-#if defined(__cpp_lib_to_chars)
-    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    const bool good = code == std::errc() && end == text_.data() + text_.size();
-#else
-    std::istringstream stream(text_);
-    stream.imbue(std::locale::classic());
-    const bool good = static_cast<bool>(stream >> value) && stream.eof();
-#endif
-    if (!good || !std::isfinite(value)) fail("a number that a float64 can hold, not " + text_);
-    return value;
+    const std::string_view digits = require(Kind::number, "a number").text();
+    const std::optional<double> value = detail::parse_double(digits);
+    if (!value) fail("a number that a float64 can hold, not " + detail::excerpt(digits));
+    return *value;
   }
 
   // An integer from 0 to the given maximum.
   std::uint64_t integer(std::uint64_t maximum) const {
-    require(Kind::number, "an integer");
+    const std::string_view digits = require(Kind::number, "an integer").text();
     std::uint64_t value = 0;
-    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    if (code != std::errc() || end != text_.data() + text_.size() || value > maximum) {
-      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + text_);
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (code != std::errc() || end != digits.data() + digits.size() || value > maximum) {
+      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + detail::excerpt(digits));
     }
     return value;
   }
 
-  const std::vector<Json>& array() const { return require(Kind::array, "a list").items_; }
+  // The items of a list; if `most` is given, not more than that.
+  std::vector<Json> array(std::size_t most = max_values) const {
+    require(Kind::array, "a list");
+    if (node().count > most) {
+      fail("a list of at most " + std::to_string(most) + ", not " + std::to_string(node().count));
+    }
+    return children();
+  }
 
   // The members of an object in their order: names() beside items().
-  const std::vector<std::string>& names() const {
-    return require(Kind::object, "an object").names_;
-  }
-  const std::vector<Json>& items() const { return items_; }
+  std::vector<std::string> names() const;
+  std::vector<Json> items() const { return require(Kind::object, "an object").children(); }
 
-  const Json* find(const std::string& name) const {
-    require(Kind::object, "an object");
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_[i] == name) return &items_[i];
-    }
-    return nullptr;
-  }
+  std::optional<Json> find(std::string_view name) const;
 
-  const Json& at(const std::string& name) const {
-    const Json* found = find(name);
-    if (!found) throw Error(where_ + " lacks the key '" + name + "'");
+  Json at(std::string_view name) const {
+    const std::optional<Json> found = find(name);
+    if (!found) throw Error(where() + " lacks the key '" + std::string(name) + "'");
     return *found;
   }
 
   [[noreturn]] void fail(const std::string& wanted) const {
-    throw Error(where_ + " must be " + wanted);
+    throw Error(where() + " must be " + wanted);
   }
 
  private:
+  // Numbers and places rather than texts: a value takes 32 bytes, whatever its path.
+  struct Node {
+    Kind kind = Kind::null;
+    std::uint32_t parent = 0, next = 0;            // next: the sibling, 0 for the last
+    std::uint32_t count = 0;                       // of children, whose first follows the node
+    std::uint32_t name = 0, begin = 0, end = 0;  // in the text; of names and strings, the quotes
+  };
+
+  struct Document {
+    std::string text, source;
+    std::vector<Node> nodes;
+  };
+
   struct Parser;
 
+  Json(std::shared_ptr<const Document> document, std::uint32_t number)
+      : document_(std::move(document)), number_(number) {}
+
+  const Node& node() const { return document_->nodes[number_]; }
+
+  std::string_view text() const {
+    return std::string_view(document_->text).substr(node().begin, node().end - node().begin);
+  }
+
   const Json& require(Kind kind, const char* wanted) const {
-    if (kind_ != kind) fail(wanted);
+    if (node().kind != kind) fail(wanted);
     return *this;
   }
 
-  Kind kind_ = Kind::null;
-  std::string where_, text_;
-  std::vector<std::string> names_;
-  std::vector<Json> items_;
+  std::vector<Json> children() const {
+    std::vector<Json> found;
+    found.reserve(node().count);
+    std::uint32_t child = node().count > 0 ? number_ + 1 : 0;
+    for (; child != 0; child = document_->nodes[child].next) found.push_back({document_, child});
+    return found;
+  }
+
+  std::string name() const;
+
+  std::shared_ptr<const Document> document_;
+  std::uint32_t number_ = 0;
 };
 
 struct Json::Parser {
   const std::string& text;
   const std::string& source;
   std::size_t at = 0;
+  std::vector<Node> nodes = {};
 
-  static constexpr int max_depth = 32;
-
-  Json document() {
-    Json value = parse("", 0);
+  void document() {
+    if (text.size() > UINT32_MAX) fail("more than 4294967295 bytes");
+    if (text.compare(0, 3, "\xEF\xBB\xBF") == 0) at = 3;  // the mark that some editors write
+    parse(0, 0);
     skip_space();
     if (at != text.size()) fail("nothing more was expected");
-    return value;
   }
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -137,67 +186,89 @@ struct Json::Parser {
     if (!take(wanted)) fail(std::string("expected '") + wanted + "'");
   }
 
-  Json parse(const std::string& path, int depth) {
-    if (depth > max_depth) fail("nested too deeply");
+  // Appends a value and all that is in it; returns its number.
+  std::uint32_t parse(std::uint32_t parent, int depth) {
     skip_space();
     if (at >= text.size()) fail("unexpected end");
-    Json value;
-    value.where_ = path.empty() ? source : source + ": key '" + path + "'";
+    if (nodes.size() == max_values) fail("more than " + std::to_string(max_values) + " values");
+    const auto number = static_cast<std::uint32_t>(nodes.size());
+    nodes.emplace_back();
+    nodes[number].parent = parent;
+    nodes[number].begin = static_cast<std::uint32_t>(at);
     const char first = text[at];
-    if (first == '{') {
-      parse_object(value, path, depth);
-    } else if (first == '[') {
-      parse_array(value, path, depth);
+    if (first == '{' || first == '[') {
+      nodes[number].kind = first == '{' ? Kind::object : Kind::array;
+      parse_children(number, depth);
+      if (first == '{') refuse_twins(number);
     } else if (first == '"') {
-      value.kind_ = Kind::string;
-      value.text_ = parse_string();
+      nodes[number].kind = Kind::string;
+      parse_string(nullptr);
     } else if (first == '-' || (first >= '0' && first <= '9')) {
-      value.kind_ = Kind::number;
-      value.text_ = parse_number();
+      nodes[number].kind = Kind::number;
+      parse_number();
     } else {
-      value.text_ = parse_word();
-      value.kind_ = value.text_ == "null" ? Kind::null : Kind::boolean;
+      nodes[number].kind = parse_word() == 'n' ? Kind::null : Kind::boolean;
     }
-    return value;
+    nodes[number].end = static_cast<std::uint32_t>(at);
+    return number;
   }
 
-  void parse_object(Json& value, const std::string& path, int depth) {
-    value.kind_ = Kind::object;
+  void parse_children(std::uint32_t number, int depth) {
+    if (depth == max_depth) fail("nested too deeply");
+    const bool object = nodes[number].kind == Kind::object;
+    const char closing = object ? '}' : ']';
     ++at;
     skip_space();
-    if (take('}')) return;
+    if (take(closing)) return;
+    std::uint32_t last = 0;
     do {
       skip_space();
-      if (at >= text.size() || text[at] != '"') fail("expected a key");
-      std::string name = parse_string();
-      if (value.find(name)) fail("the key '" + name + "' occurs twice");
-      expect(':');
-      value.items_.push_back(parse(path.empty() ? name : path + "." + name, depth + 1));
-      value.names_.push_back(std::move(name));
+      const std::size_t name = at;
+      if (object) {
+        if (at >= text.size() || text[at] != '"') fail("expected a key");
+        parse_string(nullptr);
+        expect(':');
+      }
+      const std::uint32_t child = parse(number, depth + 1);
+      nodes[child].name = static_cast<std::uint32_t>(name);
+      if (last != 0) nodes[last].next = child;
+      last = child;
+      ++nodes[number].count;
       skip_space();
     } while (take(','));
-    expect('}');
+    expect(closing);
   }
 
-  void parse_array(Json& value, const std::string& path, int depth) {
-    value.kind_ = Kind::array;
-    ++at;
-    skip_space();
-    if (take(']')) return;
-    do {
-      const std::string place = "[" + std::to_string(value.items_.size()) + "]";
-      value.items_.push_back(parse(path + place, depth + 1));
-      skip_space();
-    } while (take(','));
-    expect(']');
+  // Sorted, because comparing each key with all before it takes minutes for a big document.
+  void refuse_twins(std::uint32_t number) {
+    if (nodes[number].count < 2) return;
+    std::vector<std::string> names;
+    names.reserve(nodes[number].count);
+    for (std::uint32_t child = number + 1; child != 0; child = nodes[child].next) {
+      names.push_back(decode(text, nodes[child].name));
+    }
+    std::sort(names.begin(), names.end());
+    const auto twin = std::adjacent_find(names.begin(), names.end());
+    if (twin != names.end()) {
+      fail("the key '" + excerpt(*twin) + "' occurs twice in the object that ends");
+    }
   }
 
-  std::string parse_word() {
-    for (const char* word : {"true", "false", "null"}) {
-      const std::string name = word;
-      if (text.compare(at, name.size(), name) == 0) {
-        at += name.size();
-        return name;
+  static std::string excerpt(const std::string& name) { return detail::excerpt(name); }
+
+  // The string whose opening quote is at a place, in a text that was parsed before.
+  static std::string decode(const std::string& text, std::size_t place) {
+    Parser parser{text, text, place};
+    std::string result;
+    parser.parse_string(&result);
+    return result;
+  }
+
+  char parse_word() {
+    for (const std::string_view word : {"true", "false", "null"}) {
+      if (text.compare(at, word.size(), word) == 0) {
+        at += word.size();
+        return word[0];
       }
     }
     fail("unexpected character");
@@ -209,8 +280,7 @@ struct Json::Parser {
     return at > start;
   }
 
-  std::string parse_number() {
-    const std::size_t start = at;
+  void parse_number() {
     take('-');
     if (!take('0') && !digits()) fail("malformed number");
     if (take('.') && !digits()) fail("malformed number");
@@ -218,7 +288,6 @@ struct Json::Parser {
       if (!take('+')) take('-');
       if (!digits()) fail("malformed number");
     }
-    return text.substr(start, at - start);
   }
 
   unsigned parse_hex() {
@@ -231,12 +300,12 @@ struct Json::Parser {
   }
 
   void append_escape(std::string& result) {
-    static const std::string names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+    constexpr std::string_view names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
     if (at >= text.size()) fail("unexpected end");
     const char name = text[at++];
     if (name != 'u') {
       const std::size_t place = names.find(name);
-      if (place == std::string::npos) fail("malformed escape");
+      if (place == std::string_view::npos) fail("malformed escape");
       result += meanings[place];
       return;
     }
@@ -251,32 +320,85 @@ struct Json::Parser {
     }
     // UTF-8: the first byte says how many follow.
     const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    static const unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
+    constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
     result += static_cast<char>(leads[more] | (point >> (6 * more)));
     for (int i = more - 1; i >= 0; --i) {
       result += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
     }
   }
 
-  std::string parse_string() {
-    std::string result;
+  // Passes over a string; appends its content to `result` unless that is null.
+  void parse_string(std::string* result) {
+    std::string escaped;
     ++at;
     while (true) {
       if (at >= text.size()) fail("unexpected end");
-      const char c = text[at++];
-      if (c == '"') return result;
+      const char c = text[at];
       if (static_cast<unsigned char>(c) < 0x20) fail("control character in a string");
+      const std::size_t length = detail::utf8_length(text, at);
+      if (length == 0) fail("not UTF-8");
+      at += length;
+      if (c == '"') return;
       if (c == '\\') {
-        append_escape(result);
-      } else {
-        result += c;
+        escaped.clear();
+        append_escape(escaped);
+        if (result) *result += escaped;
+      } else if (result) {
+        result->append(text, at - length, length);
       }
     }
   }
 };
 
-inline Json Json::parse(const std::string& text, const std::string& source) {
-  return Parser{text, source}.document();
+inline Json Json::parse(std::string text, std::string source) {
+  auto document = std::make_shared<Document>();
+  document->text = std::move(text);
+  document->source = std::move(source);
+  Parser parser{document->text, document->source};
+  parser.document();
+  document->nodes = std::move(parser.nodes);
+  return Json(document, 0);
+}
+
+inline std::string Json::string() const {
+  return Parser::decode(document_->text, require(Kind::string, "a string").node().begin);
+}
+
+inline std::string Json::name() const { return Parser::decode(document_->text, node().name); }
+
+inline std::vector<std::string> Json::names() const {
+  std::vector<std::string> found;
+  for (const Json& item : items()) found.push_back(item.name());
+  return found;
+}
+
+inline std::optional<Json> Json::find(std::string_view name) const {
+  require(Kind::object, "an object");
+  std::uint32_t child = node().count > 0 ? number_ + 1 : 0;
+  for (; child != 0; child = document_->nodes[child].next) {
+    const Json item(document_, child);
+    if (item.name() == name) return item;
+  }
+  return {};
+}
+
+inline std::string Json::where() const {
+  std::string path;
+  for (std::uint32_t child = number_; child != 0;) {
+    const std::uint32_t parent = document_->nodes[child].parent;
+    std::string step;
+    if (document_->nodes[parent].kind == Kind::object) {
+      step = detail::excerpt(Json(document_, child).name());
+      if (parent != 0) step.insert(0, ".");
+    } else {
+      std::size_t place = 0;
+      for (std::uint32_t i = parent + 1; i != child; i = document_->nodes[i].next) ++place;
+      step = "[" + std::to_string(place) + "]";
+    }
+    path.insert(0, step);
+    child = parent;
+  }
+  return document_->source + (path.empty() ? "" : ": key '" + path + "'");
 }
 
 }  // namespace anb

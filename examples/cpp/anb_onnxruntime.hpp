@@ -9,11 +9,15 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "anb_manifest.hpp"
+#include "anb_onnx_file.hpp"
 
 #if defined(ANB_ONNXRUNTIME_LIBRARY)
 #include <dlfcn.h>
+
+#include <filesystem>
 
 #include "onnxruntime_minimal.hpp"
 #else
@@ -47,6 +51,8 @@ class OnnxRuntime {
 
  private:
   OnnxRuntime() {
+    // Set before the library is opened: some releases report their use from threads of their own.
+    set_variable("ORT_DISABLE_TELEMETRY", "1");
     const OrtApiBase* base = find_base();
     version_ = base->GetVersionString();
     api_ = base->GetApi(ORT_API_VERSION);
@@ -59,11 +65,25 @@ class OnnxRuntime {
 
   ~OnnxRuntime() { api_->ReleaseEnv(env_); }
 
+  // Sets an environment variable that is not set yet.
+  static void set_variable(const char* name, const char* value) {
+#if defined(_WIN32)
+    if (!std::getenv(name)) _putenv_s(name, value);
+#else
+    ::setenv(name, value, 0);
+#endif
+  }
+
 #if defined(ANB_ONNXRUNTIME_LIBRARY)
   // The library stays loaded for the life of the process, as if it were linked.
   static const OrtApiBase* find_base() {
     const char* chosen = std::getenv("ANB_ONNXRUNTIME");
     const std::string path = chosen && *chosen ? chosen : ANB_ONNXRUNTIME_LIBRARY;
+    if (path.find('/') != std::string::npos && std::filesystem::exists(path) &&
+        !std::filesystem::is_regular_file(path)) {
+      throw Error("cannot load onnxruntime: " + path + " is no regular file; set ANB_ONNXRUNTIME " +
+                  "to the path of libonnxruntime");
+    }
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) {
       const char* why = dlerror();
@@ -87,10 +107,12 @@ class OnnxRuntime {
 // of rows; the session itself has one thread.
 class OnnxRuntimeSurrogate {
  public:
-  // Opens a target of a folder of artifacts; checks the file's size and SHA-256.
+  // Opens a target of a folder of artifacts; checks the file's size and SHA-256, and that it says
+  // of itself what the manifest says of it.
   OnnxRuntimeSurrogate(const Manifest& manifest, const std::string& target)
       : space_(manifest.space()), target_(manifest.find(target)) {
     const Bytes onnx = manifest.read_listed(target_);
+    check_file(space_, target_, onnx);
     const auto options = make<OrtSessionOptions>(
         [&](OrtSessionOptions** out) { return api().CreateSessionOptions(out); },
         api().ReleaseSessionOptions, "session options");
@@ -120,12 +142,15 @@ class OnnxRuntimeSurrogate {
   // members[n * n_members], in the target's unit. Throws if a code is out of range.
   void predict(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
                float* members = nullptr) const {
-    space_.check(codes, n);
     // Bigger calls are slower: onnxruntime allocates every intermediate result anew.
     constexpr std::size_t most_rows = 2048;
+    // Another thread may write to the codes meanwhile: what is checked is what the graph reads.
+    Codes own(std::min(most_rows, n) * n_genes());
     for (std::size_t row = 0; row < n; row += most_rows) {
       const std::size_t rows = std::min(most_rows, n - row);
-      run(codes + row * n_genes(), rows, mean + row, std + row,
+      std::copy_n(codes + row * n_genes(), rows * n_genes(), own.begin());
+      space_.check(own.data(), rows, row);
+      run(own.data(), rows, mean + row, std + row,
           members ? members + row * n_members() : nullptr);
     }
   }

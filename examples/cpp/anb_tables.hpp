@@ -12,6 +12,7 @@
 
 #include "anb_arithmetic.hpp"
 #include "anb_manifest.hpp"
+#include "anb_onnx_file.hpp"
 #include "anb_unrolled.hpp"
 
 namespace anb {
@@ -23,10 +24,10 @@ struct Pair {
   std::size_t offset;  // in entries
 };
 
-inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
+inline std::vector<Pair> pairs_of(const SearchSpace& space) {
   const std::vector<Block>& blocks = space.blocks();
   std::vector<Pair> pairs;
-  n_entries = 0;
+  std::size_t n_entries = 0;
   for (std::size_t a = 0; a < blocks.size(); ++a) {
     for (std::size_t b = a + 1; b < blocks.size(); ++b) {
       pairs.push_back({a, b, n_entries});
@@ -34,6 +35,18 @@ inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entri
     }
   }
   return pairs;
+}
+
+// Copies bytes that another thread may write to meanwhile: what is checked in the copy is what is
+// used of it, as the compiler cannot know that it still equals the original and read that again.
+inline void copy_once(std::uint8_t* to, const std::uint8_t* from, std::size_t n) {
+#if defined(__GNUC__)
+  std::memcpy(to, from, n);
+  __asm__ __volatile__("" : : "r"(to) : "memory");
+#else
+  const volatile std::uint8_t* source = from;
+  for (std::size_t i = 0; i < n; ++i) to[i] = source[i];
+#endif
 }
 
 struct alignas(64) CacheLine {
@@ -51,7 +64,7 @@ class Surrogate {
       : Surrogate(manifest.space(), manifest.find(target),
                   manifest.read_listed(manifest.find(target))) {}
 
-  // From a file's content, which the caller vouches for.
+  // From a file's content, whose SHA-256 the caller vouches for.
   Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
       : space_(space), target_(target), unrolled_(unrolled_for(space)) {
     if (detail::fuses_products()) {
@@ -62,14 +75,9 @@ class Surrogate {
       throw Error("target " + target.name + ", of the form '" + target.form +
                   "', has no tables: it needs an ONNX runtime");
     }
-    std::size_t n_entries = 0;
-    pairs_ = detail::pairs_of(space, n_entries);
-    if (target.tables->entries != n_entries) {
-      throw Error("tables of search space " + space.name() + " have " +
-                  std::to_string(n_entries) + " entries, target " + target.name + " has " +
-                  std::to_string(target.tables->entries));
-    }
-    read_entries(onnx, n_entries);
+    check_file(space, target, onnx);
+    pairs_ = detail::pairs_of(space);
+    read_entries(onnx);
   }
 
   static std::string engine() { return "standalone"; }
@@ -111,41 +119,25 @@ class Surrogate {
     return unrolled;
   }
 
-  // Copies the tables to memory of their own, aligned to cache lines. Where block b of a pair has
-  // more symbols than a, the table is turned, so that the wider block numbers the rows.
-  void read_entries(const Bytes& onnx, std::size_t n_entries) {
+  // Copies the tables, checked before, to memory of their own, aligned to cache lines. Where block b
+  // of a pair has more symbols than a, the table is turned, so that the wider block numbers the
+  // rows.
+  void read_entries(const Bytes& onnx) {
     const std::size_t m_count = n_members();
-    const std::uint64_t offset = target_.tables->offset, size = 4 * n_entries * m_count;
-    if (offset > onnx.size() || size > onnx.size() - offset) {
-      throw Error("the tables of target " + target_.name + " end at byte " +
-                  std::to_string(offset + size) + " of a file of " + std::to_string(onnx.size()));
-    }
-    const std::uint8_t* bytes = onnx.data() + offset;
-    memory_.resize((n_entries * m_count + 15) / 16);
+    const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
+    memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
     std::int32_t* entries = &memory_[0].values[0];
-    std::vector<std::int64_t> largest(m_count);
     for (const detail::Pair& pair : pairs_) {
       const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
-      std::vector<std::int64_t> of_pair(m_count);
       for (std::size_t a = 0; a < n_a; ++a) {
         for (std::size_t b = 0; b < n_b; ++b) {
           std::int32_t* entry =
               entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
           for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
-            const std::uint32_t word = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
-                                       std::uint32_t{bytes[2]} << 16 |
-                                       std::uint32_t{bytes[3]} << 24;
+            const std::uint32_t word = detail::read_word(bytes);
             std::memcpy(&entry[m], &word, 4);
-            const std::int64_t value = entry[m];
-            of_pair[m] = std::max(of_pair[m], value < 0 ? -value : value);
           }
         }
-      }
-      for (std::size_t m = 0; m < m_count; ++m) largest[m] += of_pair[m];
-    }
-    for (const std::int64_t bound : largest) {
-      if (bound > INT32_MAX) {
-        throw Error("sums of the tables of target " + target_.name + " do not fit 32 bits");
       }
     }
   }
@@ -177,10 +169,16 @@ class Surrogate {
     const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members();
     const std::size_t genes = n_genes();
     detail::Scratch<M> scratch(m_count);
-    const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
-                          float* mean_here, float* std_here, float* members_here) {
-      if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
-      if constexpr (R) mark_inside(here, &scratch.inside[0]);
+    // The codes of a step, read once. Rows that are not there are zeros, which are in range.
+    std::vector<std::uint8_t> own(rows * genes);
+    const auto step = [&](std::size_t first, std::size_t valid, float* mean_here, float* std_here,
+                          float* members_here) {
+      detail::copy_once(own.data(), codes + first * genes, valid * genes);
+      if (!sum<M>(own.data(), &scratch.totals[0])) {
+        space_.check(own.data(), valid, first);
+        throw Error("a code is out of range");
+      }
+      if constexpr (R) mark_inside(own.data(), &scratch.inside[0]);
       detail::finish<M, R>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
                            members_here);
     };
@@ -191,17 +189,14 @@ class Surrogate {
         const std::uint8_t* ahead = codes + (row + 2 * rows) * genes;
         for (std::size_t byte = 0; byte < rows * genes; byte += 64) ANB_PREFETCH(ahead + byte);
       }
-      step(codes + row * genes, row, rows, mean + row, std + row,
-           members ? members + row * m_count : nullptr);
+      step(row, rows, mean + row, std + row, members ? members + row * m_count : nullptr);
     }
     if (row == n) return;
-    // The last rows, filled up with zeros, which are always in range.
     const std::size_t left = n - row;
-    std::vector<std::uint8_t> spare_codes(rows * genes);
     std::vector<float> spare((2 + m_count) * rows);
-    std::memcpy(spare_codes.data(), codes + row * genes, left * genes);
+    std::fill(own.begin(), own.end(), std::uint8_t{0});
     float* const spare_members = members ? spare.data() + 2 * rows : nullptr;
-    step(spare_codes.data(), row, left, spare.data(), spare.data() + rows, spare_members);
+    step(row, left, spare.data(), spare.data() + rows, spare_members);
     std::memcpy(mean + row, spare.data(), left * sizeof(float));
     std::memcpy(std + row, spare.data() + rows, left * sizeof(float));
     if (members) {

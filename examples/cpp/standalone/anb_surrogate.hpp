@@ -17,17 +17,74 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 namespace anb {
+namespace detail {
 
-// Every error of these headers; the message names what is wrong and what is allowed.
+// The number of bytes of the UTF-8 character at a place (RFC 3629), or 0 if there is none.
+inline std::size_t utf8_length(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+  };
+  const unsigned first = byte(0), second = byte(1);
+  if (first < 0x80) return at < text.size() ? 1 : 0;
+  const std::size_t length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 :
+                             first < 0xF5 ? 4 : 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // Longer than needed, half of a surrogate pair, or beyond the last character.
+  const bool wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+                     (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+  return wrong ? 0 : length;
+}
+
+// Text that may be shown to a person: in one line, without what would control a terminal or turn
+// the direction of reading, and without what is no UTF-8. These bytes are shown as \xNN.
+inline std::string printable(std::string_view text) {
+  std::string shown;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text, at);
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+    const bool control = length == 1 ? byte(0) < 0x20 || byte(0) == 0x7F
+                                     : length == 2 && byte(0) == 0xC2 && byte(1) < 0xA0;
+    const bool turns = length == 3 && byte(0) == 0xE2 &&
+                       ((byte(1) == 0x80 && byte(2) >= 0x8B && byte(2) <= 0xAF) ||
+                        (byte(1) == 0x81 && byte(2) >= 0xA0 && byte(2) <= 0xAF));
+    const std::size_t step = std::max<std::size_t>(length, 1);
+    if (length > 0 && !control && !turns) {
+      shown += text.substr(at, step);
+    } else {
+      for (std::size_t i = 0; i < step; ++i) {
+        shown += {'\\', 'x', "0123456789abcdef"[byte(i) >> 4], "0123456789abcdef"[byte(i) & 15]};
+      }
+    }
+    at += step;
+  }
+  return shown;
+}
+
+// The beginning of a text that may be long.
+inline std::string excerpt(std::string_view text, std::size_t most = 60) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return std::string(text.substr(0, most)) + "...";
+}
+
+}  // namespace detail
+
+// Every error of these headers; the message, one printable line, names what is wrong and what is
+// allowed.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message) : std::runtime_error(detail::printable(message)) {}
 };
 
 using Codes = std::vector<std::uint8_t>;
@@ -51,6 +108,10 @@ struct Gene {
     }
     return static_cast<std::uint8_t>(found - choices.begin());
   }
+
+  bool operator==(const Gene& other) const {
+    return std::tie(name, choices, boolean) == std::tie(other.name, other.choices, other.boolean);
+  }
 };
 
 struct Block {
@@ -63,6 +124,10 @@ struct Block {
     for (const Gene& gene : genes) product *= gene.choices.size();
     return product;
   }
+
+  bool operator==(const Block& other) const {
+    return name == other.name && genes == other.genes;
+  }
 };
 
 // An architecture as the reference writes it: four lists of one value per block.
@@ -72,19 +137,32 @@ struct Lists {
 
 class SearchSpace {
  public:
+  // The work for pairs is the square of the blocks; messages list the genes.
+  static constexpr std::size_t max_blocks = 64, max_genes = 1024;
+
   SearchSpace(std::string name, std::vector<Block> blocks)
       : name_(std::move(name)), blocks_(std::move(blocks)) {
-    if (blocks_.empty()) throw Error("search space " + name_ + " has no blocks");
+    if (name_.empty()) throw Error("a search space must have a name");
+    if (blocks_.empty() || blocks_.size() > max_blocks) {
+      throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_blocks) +
+                  " blocks, has " + std::to_string(blocks_.size()));
+    }
+    std::set<std::string> names;
     for (const Block& block : blocks_) {
-      if (block.genes.empty() || block.genes.size() > 16) {
-        throw Error("block " + block.name + " must have 1 to 16 genes, has " +
-                    std::to_string(block.genes.size()));
+      add_name(names, block.name);
+      if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
+        throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
+                    " genes, and one in each block");
       }
       std::size_t symbols = 1;
       for (const Gene& gene : block.genes) {
         if (gene.choices.empty() || gene.choices.size() > 256) {
           throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
                       std::to_string(gene.choices.size()));
+        }
+        if (std::set<int>(gene.choices.begin(), gene.choices.end()).size() !=
+            gene.choices.size()) {
+          throw Error("gene " + gene.name + " has a choice twice");
         }
         symbols *= gene.choices.size();  // at most 2^24 here, as it is bounded after each gene
         if (symbols > 65536) throw Error("block " + block.name + " has more than 65536 symbols");
@@ -96,6 +174,8 @@ class SearchSpace {
       }
       size_ *= symbols;
     }
+    names.clear();
+    for (const Gene& gene : genes_) add_name(names, gene.name);
   }
 
   const std::string& name() const { return name_; }
@@ -190,7 +270,19 @@ class SearchSpace {
     return codes_of_values(values);
   }
 
+  bool operator==(const SearchSpace& other) const {
+    return name_ == other.name_ && blocks_ == other.blocks_;
+  }
+
  private:
+  void add_name(std::set<std::string>& names, const std::string& name) const {
+    if (name.empty()) throw Error("search space " + name_ + " has a name that is empty");
+    if (!names.insert(name).second) {
+      throw Error("search space " + name_ + ": the name '" + detail::excerpt(name) +
+                  "' is used twice");
+    }
+  }
+
   std::string name_;
   std::vector<Block> blocks_;
   std::vector<Gene> genes_;
@@ -227,118 +319,167 @@ inline Lists efficientnet_b0() {
 
 // A small, strict reader of JSON. No dependencies; C++17.
 //
-// It refuses what the standard refuses, a key that occurs twice, and deep nesting. Every value
-// knows its place in the document, so that an error can name it.
+// It refuses what the standard refuses, a key that occurs twice, and deep nesting, in time and
+// memory in proportion to the document. Every value knows its place in the document, so that an
+// error can name it.
 #ifndef ANB_JSON_HPP
 #define ANB_JSON_HPP
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <locale>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 
 namespace anb {
+namespace detail {
 
+// A decimal number that a float64 can hold, or nothing.
+inline std::optional<double> parse_double(std::string_view text) {
+  double value = 0;
+#if defined(__cpp_lib_to_chars)
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool good = code == std::errc() && end == text.data() + text.size();
+#else
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  const bool good = static_cast<bool>(stream >> value) && stream.eof();
+#endif
+  if (text.empty() || !good || !std::isfinite(value)) return {};
+  return value;
+}
+
+}  // namespace detail
+
+// A value of a document, which lives as long as any of its values.
 class Json {
  public:
-  enum class Kind { null, boolean, number, string, array, object };
+  enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+  // The bundled manifest has 3,000 values.
+  static constexpr std::size_t max_values = 1'000'000;
+  static constexpr int max_depth = 32;
 
   // Parses a document; `source` names it in all errors.
-  static Json parse(const std::string& text, const std::string& source);
+  static Json parse(std::string text, std::string source);
 
-  Kind kind() const { return kind_; }
-  bool is_null() const { return kind_ == Kind::null; }
+  Kind kind() const { return node().kind; }
+  bool is_null() const { return kind() == Kind::null; }
 
   // The place of the value, as in "manifest.json: key 'targets.accuracy.file'".
-  const std::string& where() const { return where_; }
+  std::string where() const;
 
-  const std::string& string() const { return require(Kind::string, "a string").text_; }
-  bool boolean() const { return require(Kind::boolean, "true or false").text_ == "true"; }
+  std::string string() const;
+  bool boolean() const { return require(Kind::boolean, "true or false").text() == "true"; }
 
   double number() const {
-    require(Kind::number, "a number");
-    double value = 0;
-#if defined(__cpp_lib_to_chars)
-    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    const bool good = code == std::errc() && end == text_.data() + text_.size();
-#else
-    std::istringstream stream(text_);
-    stream.imbue(std::locale::classic());
-    const bool good = static_cast<bool>(stream >> value) && stream.eof();
-#endif
-    if (!good || !std::isfinite(value)) fail("a number that a float64 can hold, not " + text_);
-    return value;
+    const std::string_view digits = require(Kind::number, "a number").text();
+    const std::optional<double> value = detail::parse_double(digits);
+    if (!value) fail("a number that a float64 can hold, not " + detail::excerpt(digits));
+    return *value;
   }
 
   // An integer from 0 to the given maximum.
   std::uint64_t integer(std::uint64_t maximum) const {
-    require(Kind::number, "an integer");
+    const std::string_view digits = require(Kind::number, "an integer").text();
     std::uint64_t value = 0;
-    const auto [end, code] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-    if (code != std::errc() || end != text_.data() + text_.size() || value > maximum) {
-      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + text_);
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (code != std::errc() || end != digits.data() + digits.size() || value > maximum) {
+      fail("an integer from 0 to " + std::to_string(maximum) + ", not " + detail::excerpt(digits));
     }
     return value;
   }
 
-  const std::vector<Json>& array() const { return require(Kind::array, "a list").items_; }
+  // The items of a list; if `most` is given, not more than that.
+  std::vector<Json> array(std::size_t most = max_values) const {
+    require(Kind::array, "a list");
+    if (node().count > most) {
+      fail("a list of at most " + std::to_string(most) + ", not " + std::to_string(node().count));
+    }
+    return children();
+  }
 
   // The members of an object in their order: names() beside items().
-  const std::vector<std::string>& names() const {
-    return require(Kind::object, "an object").names_;
-  }
-  const std::vector<Json>& items() const { return items_; }
+  std::vector<std::string> names() const;
+  std::vector<Json> items() const { return require(Kind::object, "an object").children(); }
 
-  const Json* find(const std::string& name) const {
-    require(Kind::object, "an object");
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_[i] == name) return &items_[i];
-    }
-    return nullptr;
-  }
+  std::optional<Json> find(std::string_view name) const;
 
-  const Json& at(const std::string& name) const {
-    const Json* found = find(name);
-    if (!found) throw Error(where_ + " lacks the key '" + name + "'");
+  Json at(std::string_view name) const {
+    const std::optional<Json> found = find(name);
+    if (!found) throw Error(where() + " lacks the key '" + std::string(name) + "'");
     return *found;
   }
 
   [[noreturn]] void fail(const std::string& wanted) const {
-    throw Error(where_ + " must be " + wanted);
+    throw Error(where() + " must be " + wanted);
   }
 
  private:
+  // Numbers and places rather than texts: a value takes 32 bytes, whatever its path.
+  struct Node {
+    Kind kind = Kind::null;
+    std::uint32_t parent = 0, next = 0;            // next: the sibling, 0 for the last
+    std::uint32_t count = 0;                       // of children, whose first follows the node
+    std::uint32_t name = 0, begin = 0, end = 0;  // in the text; of names and strings, the quotes
+  };
+
+  struct Document {
+    std::string text, source;
+    std::vector<Node> nodes;
+  };
+
   struct Parser;
 
+  Json(std::shared_ptr<const Document> document, std::uint32_t number)
+      : document_(std::move(document)), number_(number) {}
+
+  const Node& node() const { return document_->nodes[number_]; }
+
+  std::string_view text() const {
+    return std::string_view(document_->text).substr(node().begin, node().end - node().begin);
+  }
+
   const Json& require(Kind kind, const char* wanted) const {
-    if (kind_ != kind) fail(wanted);
+    if (node().kind != kind) fail(wanted);
     return *this;
   }
 
-  Kind kind_ = Kind::null;
-  std::string where_, text_;
-  std::vector<std::string> names_;
-  std::vector<Json> items_;
+  std::vector<Json> children() const {
+    std::vector<Json> found;
+    found.reserve(node().count);
+    std::uint32_t child = node().count > 0 ? number_ + 1 : 0;
+    for (; child != 0; child = document_->nodes[child].next) found.push_back({document_, child});
+    return found;
+  }
+
+  std::string name() const;
+
+  std::shared_ptr<const Document> document_;
+  std::uint32_t number_ = 0;
 };
 
 struct Json::Parser {
   const std::string& text;
   const std::string& source;
   std::size_t at = 0;
+  std::vector<Node> nodes = {};
 
-  static constexpr int max_depth = 32;
-
-  Json document() {
-    Json value = parse("", 0);
+  void document() {
+    if (text.size() > UINT32_MAX) fail("more than 4294967295 bytes");
+    if (text.compare(0, 3, "\xEF\xBB\xBF") == 0) at = 3;  // the mark that some editors write
+    parse(0, 0);
     skip_space();
     if (at != text.size()) fail("nothing more was expected");
-    return value;
   }
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -363,67 +504,89 @@ struct Json::Parser {
     if (!take(wanted)) fail(std::string("expected '") + wanted + "'");
   }
 
-  Json parse(const std::string& path, int depth) {
-    if (depth > max_depth) fail("nested too deeply");
+  // Appends a value and all that is in it; returns its number.
+  std::uint32_t parse(std::uint32_t parent, int depth) {
     skip_space();
     if (at >= text.size()) fail("unexpected end");
-    Json value;
-    value.where_ = path.empty() ? source : source + ": key '" + path + "'";
+    if (nodes.size() == max_values) fail("more than " + std::to_string(max_values) + " values");
+    const auto number = static_cast<std::uint32_t>(nodes.size());
+    nodes.emplace_back();
+    nodes[number].parent = parent;
+    nodes[number].begin = static_cast<std::uint32_t>(at);
     const char first = text[at];
-    if (first == '{') {
-      parse_object(value, path, depth);
-    } else if (first == '[') {
-      parse_array(value, path, depth);
+    if (first == '{' || first == '[') {
+      nodes[number].kind = first == '{' ? Kind::object : Kind::array;
+      parse_children(number, depth);
+      if (first == '{') refuse_twins(number);
     } else if (first == '"') {
-      value.kind_ = Kind::string;
-      value.text_ = parse_string();
+      nodes[number].kind = Kind::string;
+      parse_string(nullptr);
     } else if (first == '-' || (first >= '0' && first <= '9')) {
-      value.kind_ = Kind::number;
-      value.text_ = parse_number();
+      nodes[number].kind = Kind::number;
+      parse_number();
     } else {
-      value.text_ = parse_word();
-      value.kind_ = value.text_ == "null" ? Kind::null : Kind::boolean;
+      nodes[number].kind = parse_word() == 'n' ? Kind::null : Kind::boolean;
     }
-    return value;
+    nodes[number].end = static_cast<std::uint32_t>(at);
+    return number;
   }
 
-  void parse_object(Json& value, const std::string& path, int depth) {
-    value.kind_ = Kind::object;
+  void parse_children(std::uint32_t number, int depth) {
+    if (depth == max_depth) fail("nested too deeply");
+    const bool object = nodes[number].kind == Kind::object;
+    const char closing = object ? '}' : ']';
     ++at;
     skip_space();
-    if (take('}')) return;
+    if (take(closing)) return;
+    std::uint32_t last = 0;
     do {
       skip_space();
-      if (at >= text.size() || text[at] != '"') fail("expected a key");
-      std::string name = parse_string();
-      if (value.find(name)) fail("the key '" + name + "' occurs twice");
-      expect(':');
-      value.items_.push_back(parse(path.empty() ? name : path + "." + name, depth + 1));
-      value.names_.push_back(std::move(name));
+      const std::size_t name = at;
+      if (object) {
+        if (at >= text.size() || text[at] != '"') fail("expected a key");
+        parse_string(nullptr);
+        expect(':');
+      }
+      const std::uint32_t child = parse(number, depth + 1);
+      nodes[child].name = static_cast<std::uint32_t>(name);
+      if (last != 0) nodes[last].next = child;
+      last = child;
+      ++nodes[number].count;
       skip_space();
     } while (take(','));
-    expect('}');
+    expect(closing);
   }
 
-  void parse_array(Json& value, const std::string& path, int depth) {
-    value.kind_ = Kind::array;
-    ++at;
-    skip_space();
-    if (take(']')) return;
-    do {
-      const std::string place = "[" + std::to_string(value.items_.size()) + "]";
-      value.items_.push_back(parse(path + place, depth + 1));
-      skip_space();
-    } while (take(','));
-    expect(']');
+  // Sorted, because comparing each key with all before it takes minutes for a big document.
+  void refuse_twins(std::uint32_t number) {
+    if (nodes[number].count < 2) return;
+    std::vector<std::string> names;
+    names.reserve(nodes[number].count);
+    for (std::uint32_t child = number + 1; child != 0; child = nodes[child].next) {
+      names.push_back(decode(text, nodes[child].name));
+    }
+    std::sort(names.begin(), names.end());
+    const auto twin = std::adjacent_find(names.begin(), names.end());
+    if (twin != names.end()) {
+      fail("the key '" + excerpt(*twin) + "' occurs twice in the object that ends");
+    }
   }
 
-  std::string parse_word() {
-    for (const char* word : {"true", "false", "null"}) {
-      const std::string name = word;
-      if (text.compare(at, name.size(), name) == 0) {
-        at += name.size();
-        return name;
+  static std::string excerpt(const std::string& name) { return detail::excerpt(name); }
+
+  // The string whose opening quote is at a place, in a text that was parsed before.
+  static std::string decode(const std::string& text, std::size_t place) {
+    Parser parser{text, text, place};
+    std::string result;
+    parser.parse_string(&result);
+    return result;
+  }
+
+  char parse_word() {
+    for (const std::string_view word : {"true", "false", "null"}) {
+      if (text.compare(at, word.size(), word) == 0) {
+        at += word.size();
+        return word[0];
       }
     }
     fail("unexpected character");
@@ -435,8 +598,7 @@ struct Json::Parser {
     return at > start;
   }
 
-  std::string parse_number() {
-    const std::size_t start = at;
+  void parse_number() {
     take('-');
     if (!take('0') && !digits()) fail("malformed number");
     if (take('.') && !digits()) fail("malformed number");
@@ -444,7 +606,6 @@ struct Json::Parser {
       if (!take('+')) take('-');
       if (!digits()) fail("malformed number");
     }
-    return text.substr(start, at - start);
   }
 
   unsigned parse_hex() {
@@ -457,12 +618,12 @@ struct Json::Parser {
   }
 
   void append_escape(std::string& result) {
-    static const std::string names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+    constexpr std::string_view names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
     if (at >= text.size()) fail("unexpected end");
     const char name = text[at++];
     if (name != 'u') {
       const std::size_t place = names.find(name);
-      if (place == std::string::npos) fail("malformed escape");
+      if (place == std::string_view::npos) fail("malformed escape");
       result += meanings[place];
       return;
     }
@@ -477,32 +638,85 @@ struct Json::Parser {
     }
     // UTF-8: the first byte says how many follow.
     const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    static const unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
+    constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
     result += static_cast<char>(leads[more] | (point >> (6 * more)));
     for (int i = more - 1; i >= 0; --i) {
       result += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
     }
   }
 
-  std::string parse_string() {
-    std::string result;
+  // Passes over a string; appends its content to `result` unless that is null.
+  void parse_string(std::string* result) {
+    std::string escaped;
     ++at;
     while (true) {
       if (at >= text.size()) fail("unexpected end");
-      const char c = text[at++];
-      if (c == '"') return result;
+      const char c = text[at];
       if (static_cast<unsigned char>(c) < 0x20) fail("control character in a string");
+      const std::size_t length = detail::utf8_length(text, at);
+      if (length == 0) fail("not UTF-8");
+      at += length;
+      if (c == '"') return;
       if (c == '\\') {
-        append_escape(result);
-      } else {
-        result += c;
+        escaped.clear();
+        append_escape(escaped);
+        if (result) *result += escaped;
+      } else if (result) {
+        result->append(text, at - length, length);
       }
     }
   }
 };
 
-inline Json Json::parse(const std::string& text, const std::string& source) {
-  return Parser{text, source}.document();
+inline Json Json::parse(std::string text, std::string source) {
+  auto document = std::make_shared<Document>();
+  document->text = std::move(text);
+  document->source = std::move(source);
+  Parser parser{document->text, document->source};
+  parser.document();
+  document->nodes = std::move(parser.nodes);
+  return Json(document, 0);
+}
+
+inline std::string Json::string() const {
+  return Parser::decode(document_->text, require(Kind::string, "a string").node().begin);
+}
+
+inline std::string Json::name() const { return Parser::decode(document_->text, node().name); }
+
+inline std::vector<std::string> Json::names() const {
+  std::vector<std::string> found;
+  for (const Json& item : items()) found.push_back(item.name());
+  return found;
+}
+
+inline std::optional<Json> Json::find(std::string_view name) const {
+  require(Kind::object, "an object");
+  std::uint32_t child = node().count > 0 ? number_ + 1 : 0;
+  for (; child != 0; child = document_->nodes[child].next) {
+    const Json item(document_, child);
+    if (item.name() == name) return item;
+  }
+  return {};
+}
+
+inline std::string Json::where() const {
+  std::string path;
+  for (std::uint32_t child = number_; child != 0;) {
+    const std::uint32_t parent = document_->nodes[child].parent;
+    std::string step;
+    if (document_->nodes[parent].kind == Kind::object) {
+      step = detail::excerpt(Json(document_, child).name());
+      if (parent != 0) step.insert(0, ".");
+    } else {
+      std::size_t place = 0;
+      for (std::uint32_t i = parent + 1; i != child; i = document_->nodes[i].next) ++place;
+      step = "[" + std::to_string(place) + "]";
+    }
+    path.insert(0, step);
+    child = parent;
+  }
+  return document_->source + (path.empty() ? "" : ": key '" + path + "'");
 }
 
 }  // namespace anb
@@ -510,37 +724,175 @@ inline Json Json::parse(const std::string& text, const std::string& source) {
 #endif  // ANB_JSON_HPP
 
 // Files that are read whole, and their SHA-256 (FIPS 180-4). No dependencies; C++17.
+//
+// A path from outside may be a pipe (reading waits for ever), a device (it never ends) or a file of
+// 10 GB. What is read here is a regular file of a bounded size, or an error at once.
 #ifndef ANB_FILES_HPP
 #define ANB_FILES_HPP
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 
 namespace anb {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Reads a file of at most `limit` bytes.
-inline Bytes read_file(const std::filesystem::path& path, std::uint64_t limit) {
-  std::error_code code;
-  const std::uint64_t size = std::filesystem::file_size(path, code);
-  if (code) throw Error(path.string() + " cannot be read (" + code.message() + ")");
-  if (size > limit) {
-    throw Error(path.string() + " has " + std::to_string(size) + " bytes, at most " +
-                std::to_string(limit) + " are allowed");
+// The most bytes of the files that are read, and the environment variables that set other numbers:
+// those of the Python package.
+struct Limits {
+  static constexpr const char* manifest_variable = "ANB_ONNX_MAX_MANIFEST_BYTES";
+  static constexpr const char* artifact_variable = "ANB_ONNX_MAX_ARTIFACT_BYTES";
+  static constexpr const char* golden_variable = "ANB_ONNX_MAX_GOLDEN_BYTES";
+
+  std::uint64_t manifest = std::uint64_t{16} << 20;
+  std::uint64_t artifact = std::uint64_t{64} << 20;
+  std::uint64_t golden = std::uint64_t{256} << 20;
+
+  static Limits from_environment() {
+    Limits limits;
+    read(manifest_variable, limits.manifest);
+    read(artifact_variable, limits.artifact);
+    read(golden_variable, limits.golden);
+    return limits;
   }
-  Bytes content(static_cast<std::size_t>(size));
-  std::ifstream stream(path, std::ios::binary);
-  stream.read(reinterpret_cast<char*>(content.data()), static_cast<std::streamsize>(size));
-  if (!stream || static_cast<std::uint64_t>(stream.gcount()) != size) {
-    throw Error(path.string() + " cannot be read");
+
+ private:
+  static void read(const char* variable, std::uint64_t& limit) {
+    constexpr std::uint64_t most = std::uint64_t{1} << 48;
+    const char* found = std::getenv(variable);
+    if (!found || !*found) return;
+    const std::string_view text = found;
+    std::uint64_t value = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc() || end != text.data() + text.size() || value < 1 || value > most) {
+      throw Error(std::string(variable) + " must be a number of bytes from 1 to " +
+                  std::to_string(most) + ", not '" + detail::excerpt(text) +
+                  "'; without it the limit is " + std::to_string(limit));
+    }
+    limit = value;
   }
+};
+
+namespace detail {
+
+// Where bytes of an open file come from; closed in the end.
+class Source {
+ public:
+#if defined(_WIN32)  // where opening a pipe does not wait
+  explicit Source(const std::filesystem::path& path) : path_(path) {
+    if (!std::filesystem::is_regular_file(path)) fail("it is no regular file");
+    stream_.open(path, std::ios::binary);
+    if (!stream_) fail("it cannot be opened");
+  }
+
+  std::uint64_t size() const { return std::filesystem::file_size(path_); }
+
+  std::size_t read(std::uint8_t* to, std::size_t most) {
+    stream_.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(most));
+    if (stream_.bad()) fail("reading failed");
+    return static_cast<std::size_t>(stream_.gcount());
+  }
+#else
+  // Looked at before it is opened, as opening some devices does something; and afterwards, as the
+  // path may have become another file in between.
+  explicit Source(const std::filesystem::path& path) : path_(path) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) fail(std::strerror(errno));
+    require_regular(facts);
+    handle_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (handle_ < 0) fail(std::strerror(errno));
+    try {
+      if (::fstat(handle_, &facts) != 0) fail(std::strerror(errno));
+      require_regular(facts);
+    } catch (...) {
+      ::close(handle_);
+      throw;
+    }
+    size_ = static_cast<std::uint64_t>(facts.st_size);
+  }
+
+  ~Source() { ::close(handle_); }
+
+  std::uint64_t size() const { return size_; }
+
+  std::size_t read(std::uint8_t* to, std::size_t most) {
+    while (true) {
+      const ssize_t found = ::read(handle_, to, most);
+      if (found >= 0) return static_cast<std::size_t>(found);
+      if (errno != EINTR) fail(std::strerror(errno));
+    }
+  }
+#endif
+
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const {
+    throw Error(path_.string() + " cannot be read (" + why + ")");
+  }
+
+  std::filesystem::path path_;
+#if defined(_WIN32)
+  std::ifstream stream_;
+#else
+  void require_regular(const struct stat& facts) const {
+    if (S_ISREG(facts.st_mode)) return;
+    const char* const kind = S_ISFIFO(facts.st_mode)   ? "a pipe"
+                             : S_ISDIR(facts.st_mode)  ? "a folder"
+                             : S_ISSOCK(facts.st_mode) ? "a socket"
+                                                       : "a device";
+    fail(std::string("it is ") + kind + ", not a regular file");
+  }
+
+  int handle_ = -1;
+  std::uint64_t size_ = 0;
+#endif
+};
+
+}  // namespace detail
+
+// Reads a regular file of at most `limit` bytes; `variable` is what sets the limit, for the error.
+inline Bytes read_file(const std::filesystem::path& path, std::uint64_t limit,
+                       const std::string& variable = "") {
+  detail::Source source(path);
+  const auto refuse = [&](const std::string& size) {
+    throw Error(path.string() + " has " + size + " bytes, at most " + std::to_string(limit) +
+                " are allowed" + (variable.empty() ? "" : " (" + variable + " sets this limit)"));
+  };
+  if (source.size() > limit) refuse(std::to_string(source.size()));
+  Bytes content;
+  std::size_t read = 0;
+  do {
+    // One byte more than stated: files of /proc state 0 bytes, and others may grow.
+    if (read == content.size()) {
+      content.resize(read == 0 ? static_cast<std::size_t>(source.size()) + 1 : read + 65536);
+    }
+    const std::size_t part = source.read(content.data() + read, content.size() - read);
+    if (part == 0) break;
+    read += part;
+  } while (read <= limit);
+  if (read > limit) refuse("more than " + std::to_string(limit));
+  content.resize(read);
   return content;
 }
 
@@ -610,20 +962,22 @@ inline std::string sha256(const Bytes& content) {
 
 #endif  // ANB_FILES_HPP
 
-// manifest.json: which targets a folder of artifacts holds, and what a client must know of them.
-// No dependencies; C++17. The keys are described in docs/embedding.md.
-#ifndef ANB_MANIFEST_HPP
-#define ANB_MANIFEST_HPP
+// What a target's entry of manifest.json says, which the metadata of its ONNX file says again: unit,
+// link, calibration and so on. No dependencies; C++17. The keys are described in
+// docs/embedding.md.
+#ifndef ANB_CARDS_HPP
+#define ANB_CARDS_HPP
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -635,6 +989,10 @@ enum class Step { square, sqrt, reciprocal, reflect, hinge, regime };
 
 struct Hinge {
   double knot = 0, change = 0;
+
+  bool operator==(const Hinge& other) const {
+    return knot == other.knot && change == other.change;
+  }
 };
 
 // Further hinges, for the architectures with some choices of one gene only.
@@ -642,6 +1000,10 @@ struct Regime {
   std::size_t gene = 0;              // its number among all genes
   std::vector<std::uint8_t> inside;  // 1 or 0 for each code of it
   std::vector<Hinge> hinges;         // one for each Step::regime
+
+  bool operator==(const Regime& other) const {
+    return std::tie(gene, inside, hinges) == std::tie(other.gene, other.inside, other.hinges);
+  }
 };
 
 struct Link {
@@ -649,6 +1011,11 @@ struct Link {
   double offset = 0;           // of Step::reflect
   std::vector<Hinge> hinges;  // one for each Step::hinge
   std::optional<Regime> regime;
+
+  bool operator==(const Link& other) const {
+    return std::tie(inverse, offset, hinges, regime) ==
+           std::tie(other.inverse, other.offset, other.hinges, other.regime);
+  }
 };
 
 // Where the integer tables lie in the ONNX file, and how their sums are scaled.
@@ -674,16 +1041,26 @@ struct Calibration {
       message << "level must be above 0 and at most " << levels.back() << ", not " << level;
       throw Error(message.str());
     }
-    const double centre = mean;
-    const double t = offset ? *offset - centre : centre;
+    const double centre = mean, wide = scale(centre, static_cast<double>(std));
+    const double half = quantile(level) * wide;
+    return {static_cast<float>(wide), static_cast<float>(centre - half),
+            static_cast<float>(centre + half)};
+  }
+
+  // The predictive scale, before it is rounded.
+  double scale(double mean, double std) const {
+    const double t = offset ? *offset - mean : mean;
     double scale_of_noise = noise;
     for (int i = 0; i < noise_power; ++i) scale_of_noise *= t;
-    const double scale_of_spread = spread * static_cast<double>(std);
+    const double scale_of_spread = spread * std;
     const double a = scale_of_spread * scale_of_spread, b = scale_of_noise * scale_of_noise;
-    const double scale = std::sqrt(a + b);
-    const double half = quantile(level) * scale;
-    return {static_cast<float>(scale), static_cast<float>(centre - half),
-            static_cast<float>(centre + half)};
+    return std::sqrt(a + b);
+  }
+
+  bool operator==(const Calibration& other) const {
+    return std::tie(spread, noise, noise_power, offset, levels, quantiles) ==
+           std::tie(other.spread, other.noise, other.noise_power, other.offset, other.levels,
+                    other.quantiles);
   }
 
  private:
@@ -698,6 +1075,8 @@ struct Calibration {
 };
 
 struct Target {
+  static constexpr std::size_t max_members = 1024;
+
   std::string name, metric, device, unit, direction;  // device: "" where there is none
   std::string form;                                   // "tables", "trees" and others
   std::string file, sha256;
@@ -707,6 +1086,216 @@ struct Target {
   std::optional<Link> link;      // where there are tables
   std::optional<Calibration> calibration;
 };
+
+namespace detail {
+
+inline constexpr std::uint64_t schema = 1;             // of manifests, and of metadata
+inline constexpr std::size_t max_hinges = 64;          // of a link, and of a regime
+inline constexpr std::uint64_t max_stated = std::uint64_t{1} << 48;  // bytes or entries
+
+inline constexpr std::size_t max_name = 255;
+inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
+
+inline std::string check_name(const Json& place, std::string name) {
+  if (name.empty() || name.size() > 4 * max_name || name != printable(name)) {
+    place.fail("a string of 1 to 255 printable characters, not '" + excerpt(name) + "'");
+  }
+  return name;
+}
+
+inline std::string read_name(const Json& json, const char* key) {
+  const Json value = json.at(key);
+  return check_name(value, value.string());
+}
+
+// A number in a target's unit, or a factor of one.
+inline double read_number(const Json& json) {
+  const double value = json.number();
+  if (std::fabs(value) > largest) json.fail("a number that a float32 can hold");
+  return value;
+}
+
+inline Gene read_gene(const Json& json) {
+  Gene gene{read_name(json, "name"), {}, false};
+  const Json list = json.at("choices");
+  for (const Json& choice : list.array(256)) {
+    const bool boolean = choice.kind() == Json::Kind::boolean;
+    if (gene.choices.empty()) gene.boolean = boolean;
+    if (boolean != gene.boolean) list.fail("all booleans or all integers");
+    gene.choices.push_back(boolean ? choice.boolean()
+                                   : static_cast<int>(choice.integer(INT32_MAX)));
+  }
+  return gene;
+}
+
+inline SearchSpace read_space(const Json& json) {
+  std::vector<Block> blocks;
+  for (const Json& block : json.at("blocks").array(SearchSpace::max_blocks)) {
+    blocks.push_back({read_name(block, "name"), {}});
+    for (const Json& gene : block.at("genes").array(SearchSpace::max_genes)) {
+      blocks.back().genes.push_back(read_gene(gene));
+    }
+  }
+  SearchSpace space(read_name(json, "name"), std::move(blocks));
+  const Json size = json.at("size");
+  if (size.integer(UINT64_MAX) != space.size()) size.fail(std::to_string(space.size()));
+  return space;
+}
+
+// [knot, change] for each step of that name; an increasing function, as a change is above -1.
+inline std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
+                                      const std::string& step) {
+  std::vector<Hinge> hinges;
+  for (const Json& hinge : json.array(max_hinges)) {
+    const std::vector<Json> parts = hinge.array();
+    if (parts.size() != 2) json.fail("one [knot, change] for each step " + step);
+    hinges.push_back({read_number(parts[0]), read_number(parts[1])});
+    if (!(hinges.back().change > -1)) parts[1].fail("above -1");
+  }
+  if (hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
+  return hinges;
+}
+
+inline Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
+  Regime regime;
+  const std::string name = json.at("gene").string();
+  const std::vector<Gene>& genes = space.genes();
+  while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
+  if (regime.gene == genes.size()) {
+    json.at("gene").fail("a gene of search space " + space.name() + ", not '" + excerpt(name) +
+                         "'");
+  }
+  regime.inside.resize(genes[regime.gene].choices.size());
+  std::vector<std::uint64_t> codes;
+  for (const Json& code : json.at("codes").array()) {
+    codes.push_back(code.integer(regime.inside.size() - 1));
+  }
+  if (codes.empty() ||
+      std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
+    json.at("codes").fail("one or more, that increase");
+  }
+  for (const std::uint64_t code : codes) regime.inside[code] = 1;
+  regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
+  if (regime.hinges.empty()) json.at("hinges").fail("one or more");
+  return regime;
+}
+
+inline Step read_step(const Json& json) {
+  static const std::pair<const char*, Step> steps[] = {
+      {"square", Step::square},   {"sqrt", Step::sqrt},   {"reciprocal", Step::reciprocal},
+      {"reflect", Step::reflect}, {"hinge", Step::hinge}, {"regime", Step::regime}};
+  const std::string name = json.string();
+  for (const auto& [known, step] : steps) {
+    if (name == known) return step;
+  }
+  json.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + excerpt(name) + "'");
+}
+
+inline Link read_link(const Json& json, const SearchSpace& space) {
+  Link link;
+  const Json list = json.at("inverse");
+  for (const Json& step : list.array(3 + 2 + 2 * max_hinges)) {
+    link.inverse.push_back(read_step(step));
+  }
+  const auto steps = [&](Step wanted) {
+    return static_cast<std::size_t>(std::count(link.inverse.begin(), link.inverse.end(), wanted));
+  };
+  // The inverse of a power 1, 2, 4, 1/2, 1/4, 1/8 or their negatives, and what follows it.
+  if (!std::is_sorted(link.inverse.begin(), link.inverse.end()) || steps(Step::square) > 3 ||
+      steps(Step::sqrt) > 2 || (steps(Step::square) > 0 && steps(Step::sqrt) > 0) ||
+      steps(Step::reciprocal) > 1 || steps(Step::reflect) > 1) {
+    list.fail("at most three squares or two sqrt, a reciprocal, a reflect, hinges, regimes, in "
+              "this order");
+  }
+  if (steps(Step::hinge) > 0 || json.find("hinges")) {
+    link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
+  }
+  if (steps(Step::regime) > 0 || json.find("regime")) {
+    link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
+  }
+  const Json offset = json.at("offset");
+  if (steps(Step::reflect) > 0) {
+    link.offset = read_number(offset);
+  } else if (!offset.is_null()) {
+    offset.fail("null, as no step reflects");
+  }
+  return link;
+}
+
+inline Calibration read_calibration(const Json& json) {
+  Calibration calibration;
+  const auto not_negative = [&](const char* key) {
+    const double value = read_number(json.at(key));
+    if (value < 0) json.at(key).fail("0 or more");
+    return value;
+  };
+  calibration.spread = not_negative("spread");
+  calibration.noise = not_negative("noise");
+  calibration.noise_power = static_cast<int>(json.at("noise_power").integer(2));
+  if (!json.at("offset").is_null()) calibration.offset = read_number(json.at("offset"));
+  const auto read_list = [&](const char* key) {
+    std::vector<double> values;
+    for (const Json& value : json.at(key).array(1024)) values.push_back(read_number(value));
+    return values;
+  };
+  calibration.levels = read_list("levels");
+  calibration.quantiles = read_list("quantiles");
+  const std::vector<double>&levels = calibration.levels, &quantiles = calibration.quantiles;
+  if (levels.size() < 2 || levels.size() != quantiles.size() || levels[0] != 0 ||
+      std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>()) != levels.end() ||
+      !(levels.back() < 1)) {
+    json.at("levels").fail("two or more, that increase from 0 to below 1, as many as quantiles");
+  }
+  if (quantiles[0] != 0 || !std::is_sorted(quantiles.begin(), quantiles.end())) {
+    json.at("quantiles").fail("numbers that increase from 0");
+  }
+  return calibration;
+}
+
+// The facts that stand both in the manifest and in the ONNX file's metadata.
+inline void read_card(const Json& json, const SearchSpace& space, bool with_link, Target& target) {
+  target.metric = read_name(json, "metric");
+  if (!json.at("device").is_null()) target.device = read_name(json, "device");
+  target.unit = read_name(json, "unit");
+  target.direction = json.at("direction").string();
+  if (target.direction != "max" && target.direction != "min") {
+    json.at("direction").fail("max or min, not '" + excerpt(target.direction) + "'");
+  }
+  target.form = read_name(json, "form");
+  target.members = static_cast<std::size_t>(json.at("members").integer(Target::max_members));
+  if (target.members == 0) {
+    json.at("members").fail("an integer from 1 to " + std::to_string(Target::max_members) +
+                            ", not 0");
+  }
+  if (with_link) target.link = read_link(json.at("link"), space);
+  if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
+    target.calibration = read_calibration(*calibration);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace anb
+
+#endif  // ANB_CARDS_HPP
+
+// manifest.json: which targets a folder of artifacts holds, and what a client must know of them.
+// No dependencies; C++17. The keys are described in docs/embedding.md.
+#ifndef ANB_MANIFEST_HPP
+#define ANB_MANIFEST_HPP
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
 
 struct GoldenArray {
   std::string target, name, dtype;  // target: "" for the architectures
@@ -728,21 +1317,107 @@ struct Golden {
   }
 };
 
+namespace detail {
+
+inline void read_file_facts(const Json& json, std::string& file, std::string& sha256,
+                            std::uint64_t& bytes) {
+  file = json.at("file").string();
+  // A plain name: what a manifest says must not lead out of its folder.
+  if (file.empty() || file == "." || file == ".." ||
+      file.find_first_of(std::string("/\\:\0", 4)) != std::string::npos) {
+    json.at("file").fail("a plain file name, not '" + excerpt(file) + "'");
+  }
+  sha256 = json.at("sha256").string();
+  if (sha256.size() != 64 || sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    json.at("sha256").fail("64 hexadecimal digits, not '" + excerpt(sha256, 80) + "'");
+  }
+  bytes = json.at("bytes").integer(max_stated);
+}
+
+inline Tables read_tables(const Json& json, const Target& target) {
+  Tables tables;
+  tables.offset = json.at("offset").integer(max_stated);
+  tables.entries = json.at("entries").integer(max_stated);
+  tables.scale = json.at("scale").number();
+  tables.shift = json.at("shift").number();
+  // With sums of int32, every step of a link then stays inside float64.
+  if (!(std::fabs(tables.scale) >= 0x1p-500 && std::fabs(tables.scale) <= 0x1p95)) {
+    json.at("scale").fail("from 2^-500 to 2^95 in size");
+  }
+  if (!(std::fabs(tables.shift) <= 0x1p126)) json.at("shift").fail("at most 2^126 in size");
+  if (json.at("members").integer(Target::max_members) != target.members) {
+    json.at("members").fail(std::to_string(target.members) + " as in the target's members");
+  }
+  const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
+  if (end > target.bytes) {
+    json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
+              std::to_string(end));
+  }
+  return tables;
+}
+
+inline Target read_target(const std::string& name, const Json& json, const SearchSpace& space) {
+  Target target;
+  target.name = check_name(json, name);
+  const auto tables = json.find("tables");
+  read_card(json, space, tables.has_value(), target);
+  read_file_facts(json, target.file, target.sha256, target.bytes);
+  if (tables) target.tables = read_tables(*tables, target);
+  return target;
+}
+
+inline GoldenArray read_golden_array(const Json& json, std::uint64_t file_bytes) {
+  GoldenArray array;
+  if (!json.at("target").is_null()) array.target = read_name(json, "target");
+  array.name = json.at("name").string();
+  array.dtype = json.at("dtype").string();
+  array.offset = json.at("offset").integer(max_stated);
+  if (array.dtype != "uint8" && array.dtype != "float32") {
+    json.at("dtype").fail("uint8 or float32, not '" + excerpt(array.dtype) + "'");
+  }
+  std::uint64_t bytes = array.dtype == "uint8" ? 1 : 4;
+  for (const Json& size : json.at("shape").array(8)) {
+    array.shape.push_back(size.integer(max_stated));
+    if (array.shape.back() && bytes > max_stated / array.shape.back()) size.fail("smaller");
+    bytes *= array.shape.back();
+  }
+  if (array.offset + bytes > file_bytes) {
+    json.fail("within the file's " + std::to_string(file_bytes) + " bytes");
+  }
+  return array;
+}
+
+inline Golden read_golden(const Json& json) {
+  Golden golden;
+  read_file_facts(json, golden.file, golden.sha256, golden.bytes);
+  golden.n = json.at("n").integer(max_stated);
+  if (json.at("byte_order").string() != "little") json.at("byte_order").fail("little");
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const Json& item : json.at("arrays").array()) {
+    golden.arrays.push_back(read_golden_array(item, golden.bytes));
+    const GoldenArray& array = golden.arrays.back();
+    if (!seen.insert({array.target, array.name}).second) item.fail("listed once");
+  }
+  return golden;
+}
+
+}  // namespace detail
+
 class Manifest {
  public:
-  static constexpr std::uint64_t schema = 1;
-  static constexpr std::uint64_t max_bytes = std::uint64_t{16} << 20;       // of the manifest
-  static constexpr std::uint64_t max_file_bytes = std::uint64_t{1} << 31;  // of a file it lists
+  static constexpr std::size_t max_targets = 4096;
 
-  static Manifest read(const std::filesystem::path& folder) {
-    const std::filesystem::path path = folder / "manifest.json";
-    const Bytes content = read_file(path, max_bytes);
-    return Manifest(folder, std::string(content.begin(), content.end()));
+  static Manifest read(const std::filesystem::path& folder,
+                       const Limits& limits = Limits::from_environment()) {
+    const Bytes content =
+        read_file(folder / "manifest.json", limits.manifest, Limits::manifest_variable);
+    return Manifest(folder, std::string(content.begin(), content.end()), limits);
   }
 
   // `text` is the JSON document; the files it lists are looked for in `folder`.
-  Manifest(std::filesystem::path folder, const std::string& text)
-      : Manifest(folder, Json::parse(text, (folder / "manifest.json").string())) {}
+  Manifest(std::filesystem::path folder, const std::string& text,
+           const Limits& limits = Limits::from_environment())
+      : Manifest(folder, Json::parse(text, (folder / "manifest.json").string()), limits) {}
 
   const std::filesystem::path& folder() const { return folder_; }
   const SearchSpace& space() const { return space_; }
@@ -755,14 +1430,52 @@ class Manifest {
       if (target.name == name) return target;
       names += (names.empty() ? "" : ", ") + target.name;
     }
-    throw Error("unknown target '" + name + "'; valid targets: " + names);
+    throw Error("unknown target '" + detail::excerpt(name) + "'; valid targets: " +
+                detail::excerpt(names, 1000));
   }
 
   // The content of a target's file or of the golden vectors, once size and SHA-256 are right.
+  Bytes read_listed(const Target& target) const {
+    return read_listed(target, limits_.artifact, Limits::artifact_variable);
+  }
+  Bytes read_listed(const Golden& golden) const {
+    return read_listed(golden, limits_.golden, Limits::golden_variable);
+  }
+
+ private:
+  Manifest(std::filesystem::path folder, const Json& document, const Limits& limits)
+      : folder_(std::move(folder)), limits_(limits), space_(read_space(document)) {
+    const Json targets = document.at("targets");
+    const std::vector<std::string> names = targets.names();
+    const std::vector<Json> entries = targets.items();
+    if (names.size() > max_targets) {
+      targets.fail("an object of at most " + std::to_string(max_targets) + " targets, not " +
+                   std::to_string(names.size()));
+    }
+    std::set<std::string> files;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      targets_.push_back(detail::read_target(names[i], entries[i], space_));
+      if (!files.insert(targets_.back().file).second) {
+        entries[i].at("file").fail("a file of no other target, not '" + targets_.back().file + "'");
+      }
+    }
+    if (const auto golden = document.find("golden")) golden_ = detail::read_golden(*golden);
+  }
+
+  // The schema comes first: under another one, everything else may mean something else.
+  static SearchSpace read_space(const Json& document) {
+    const Json schema = document.at("schema");
+    const std::uint64_t found = schema.integer(UINT32_MAX);
+    if (found != detail::schema) {
+      schema.fail(std::to_string(detail::schema) + ", not " + std::to_string(found));
+    }
+    return detail::read_space(document.at("search_space"));
+  }
+
   template <class Listed>
-  Bytes read_listed(const Listed& listed) const {
+  Bytes read_listed(const Listed& listed, std::uint64_t limit, const char* variable) const {
     const std::filesystem::path path = folder_ / listed.file;
-    Bytes content = read_file(path, max_file_bytes);
+    Bytes content = read_file(path, limit, variable);
     if (content.size() != listed.bytes) {
       throw Error(path.string() + " is damaged: expected " + std::to_string(listed.bytes) +
                   " bytes, found " + std::to_string(content.size()));
@@ -775,226 +1488,8 @@ class Manifest {
     return content;
   }
 
- private:
-  Manifest(std::filesystem::path folder, const Json& document)
-      : folder_(std::move(folder)), space_(read_space(document)) {
-    const Json& targets = document.at("targets");
-    for (std::size_t i = 0; i < targets.names().size(); ++i) {
-      targets_.push_back(read_target(targets.names()[i], targets.items()[i], space_));
-    }
-    if (const Json* golden = document.find("golden")) golden_ = read_golden(*golden);
-  }
-
-  static SearchSpace read_space(const Json& document) {
-    // The schema comes first: under another one, everything else may mean something else.
-    const std::uint64_t found = document.at("schema").integer(UINT32_MAX);
-    if (found != schema) {
-      document.at("schema").fail(std::to_string(schema) + ", not " + std::to_string(found));
-    }
-    const Json& json = document.at("search_space");
-    std::vector<Block> blocks;
-    for (const Json& block : json.at("blocks").array()) {
-      blocks.push_back({block.at("name").string(), {}});
-      for (const Json& gene : block.at("genes").array()) {
-        blocks.back().genes.push_back(read_gene(gene));
-      }
-    }
-    SearchSpace space(json.at("name").string(), std::move(blocks));
-    if (json.at("size").integer(UINT64_MAX) != space.size()) {
-      json.at("size").fail(std::to_string(space.size()));
-    }
-    return space;
-  }
-
-  static Gene read_gene(const Json& json) {
-    Gene gene{json.at("name").string(), {}, false};
-    const std::vector<Json>& choices = json.at("choices").array();
-    for (const Json& choice : choices) {
-      const bool boolean = choice.kind() == Json::Kind::boolean;
-      if (&choice == &choices.front()) gene.boolean = boolean;
-      if (boolean != gene.boolean) json.at("choices").fail("all booleans or all integers");
-      gene.choices.push_back(boolean ? choice.boolean()
-                                     : static_cast<int>(choice.integer(INT32_MAX)));
-    }
-    return gene;
-  }
-
-  static void read_file_facts(const Json& json, std::string& file, std::string& sha256,
-                              std::uint64_t& bytes) {
-    file = json.at("file").string();
-    // A plain name: what a manifest says must not lead out of its folder.
-    if (file.empty() || file == "." || file == ".." ||
-        file.find_first_of(std::string("/\\:\0", 4)) != std::string::npos) {
-      json.at("file").fail("a plain file name, not '" + file + "'");
-    }
-    sha256 = json.at("sha256").string();
-    if (sha256.size() != 64 || sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      json.at("sha256").fail("64 hexadecimal digits, not '" + sha256 + "'");
-    }
-    bytes = json.at("bytes").integer(max_file_bytes);
-  }
-
-  static Target read_target(const std::string& name, const Json& json,
-                            const SearchSpace& space) {
-    Target target;
-    target.name = name;
-    target.metric = json.at("metric").string();
-    if (!json.at("device").is_null()) target.device = json.at("device").string();
-    target.unit = json.at("unit").string();
-    target.direction = json.at("direction").string();
-    if (target.direction != "max" && target.direction != "min") {
-      json.at("direction").fail("max or min, not '" + target.direction + "'");
-    }
-    target.form = json.at("form").string();
-    target.members = static_cast<std::size_t>(json.at("members").integer(1024));
-    if (target.members == 0) json.at("members").fail("an integer from 1 to 1024, not 0");
-    read_file_facts(json, target.file, target.sha256, target.bytes);
-    if (const Json* tables = json.find("tables")) {
-      target.tables = read_tables(*tables, target);
-      target.link = read_link(json.at("link"), space);
-    }
-    if (const Json* calibration = json.find("calibration")) {
-      target.calibration = read_calibration(*calibration);
-    }
-    return target;
-  }
-
-  static Link read_link(const Json& json, const SearchSpace& space) {
-    Link link;
-    for (const Json& step : json.at("inverse").array()) {
-      const std::string& name = step.string();
-      if (name == "square") {
-        link.inverse.push_back(Step::square);
-      } else if (name == "sqrt") {
-        link.inverse.push_back(Step::sqrt);
-      } else if (name == "reciprocal") {
-        link.inverse.push_back(Step::reciprocal);
-      } else if (name == "reflect") {
-        link.inverse.push_back(Step::reflect);
-        link.offset = json.at("offset").number();
-      } else if (name == "hinge") {
-        link.inverse.push_back(Step::hinge);
-      } else if (name == "regime") {
-        link.inverse.push_back(Step::regime);
-      } else {
-        step.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + name + "'");
-      }
-    }
-    const auto steps = [&](Step wanted) {
-      return static_cast<std::size_t>(
-          std::count(link.inverse.begin(), link.inverse.end(), wanted));
-    };
-    if (steps(Step::hinge) > 0) {
-      link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
-    }
-    if (steps(Step::regime) > 0 || json.find("regime")) {
-      link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
-    }
-    return link;
-  }
-
-  static std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
-                                        const std::string& step) {
-    std::vector<Hinge> hinges;
-    bool pairs = true;
-    for (const Json& hinge : json.array()) {
-      const std::vector<Json>& parts = hinge.array();
-      pairs &= parts.size() == 2;
-      if (pairs) hinges.push_back({parts[0].number(), parts[1].number()});
-    }
-    if (!pairs || hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
-    return hinges;
-  }
-
-  static Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
-    Regime regime;
-    const std::string& name = json.at("gene").string();
-    const std::vector<Gene>& genes = space.genes();
-    while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
-    if (regime.gene == genes.size()) {
-      json.at("gene").fail("a gene of search space " + space.name() + ", not '" + name + "'");
-    }
-    regime.inside.resize(genes[regime.gene].choices.size());
-    std::vector<std::uint64_t> codes;
-    for (const Json& code : json.at("codes").array()) {
-      codes.push_back(code.integer(regime.inside.size() - 1));
-    }
-    if (codes.empty() ||
-        std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
-      json.at("codes").fail("one or more, that increase");
-    }
-    for (const std::uint64_t code : codes) regime.inside[code] = 1;
-    regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
-    if (regime.hinges.empty()) json.at("hinges").fail("one or more");
-    return regime;
-  }
-
-  static Tables read_tables(const Json& json, const Target& target) {
-    Tables tables;
-    tables.offset = json.at("offset").integer(max_file_bytes);
-    tables.entries = json.at("entries").integer(max_file_bytes);
-    tables.scale = json.at("scale").number();
-    tables.shift = json.at("shift").number();
-    if (json.at("members").integer(1024) != target.members) {
-      json.at("members").fail(std::to_string(target.members) + " as in the target's members");
-    }
-    const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
-    if (end > target.bytes) {
-      json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
-                std::to_string(end));
-    }
-    return tables;
-  }
-
-  static Calibration read_calibration(const Json& json) {
-    Calibration calibration;
-    calibration.spread = json.at("spread").number();
-    calibration.noise = json.at("noise").number();
-    calibration.noise_power = static_cast<int>(json.at("noise_power").integer(2));
-    if (!json.at("offset").is_null()) calibration.offset = json.at("offset").number();
-    for (const Json& level : json.at("levels").array()) {
-      calibration.levels.push_back(level.number());
-    }
-    for (const Json& quantile : json.at("quantiles").array()) {
-      calibration.quantiles.push_back(quantile.number());
-    }
-    const std::vector<double>& levels = calibration.levels;
-    if (levels.size() < 2 || levels.size() != calibration.quantiles.size() || levels[0] != 0 ||
-        std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>()) != levels.end()) {
-      json.at("levels").fail("two or more, that increase from 0, as many as quantiles");
-    }
-    return calibration;
-  }
-
-  static Golden read_golden(const Json& json) {
-    Golden golden;
-    read_file_facts(json, golden.file, golden.sha256, golden.bytes);
-    golden.n = json.at("n").integer(max_file_bytes);
-    if (json.at("byte_order").string() != "little") json.at("byte_order").fail("little");
-    for (const Json& item : json.at("arrays").array()) {
-      GoldenArray array;
-      if (!item.at("target").is_null()) array.target = item.at("target").string();
-      array.name = item.at("name").string();
-      array.dtype = item.at("dtype").string();
-      array.offset = item.at("offset").integer(max_file_bytes);
-      if (array.dtype != "uint8" && array.dtype != "float32") {
-        item.at("dtype").fail("uint8 or float32, not '" + array.dtype + "'");
-      }
-      std::uint64_t end = array.dtype == "uint8" ? 1 : 4;
-      for (const Json& size : item.at("shape").array()) {
-        array.shape.push_back(size.integer(max_file_bytes));
-        if (array.shape.back() && end > max_file_bytes / array.shape.back()) size.fail("smaller");
-        end *= array.shape.back();
-      }
-      if (array.offset + end > golden.bytes) {
-        item.fail("within the file's " + std::to_string(golden.bytes) + " bytes");
-      }
-      golden.arrays.push_back(std::move(array));
-    }
-    return golden;
-  }
-
   std::filesystem::path folder_;
+  Limits limits_;
   SearchSpace space_;
   std::vector<Target> targets_;
   std::optional<Golden> golden_;
@@ -1003,6 +1498,700 @@ class Manifest {
 }  // namespace anb
 
 #endif  // ANB_MANIFEST_HPP
+
+// Protocol buffer messages, as far as ONNX files need them (onnx/onnx.proto). No dependencies; C++17.
+#ifndef ANB_PROTOBUF_HPP
+#define ANB_PROTOBUF_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+
+namespace anb::detail {
+
+// A little-endian 32-bit word of a file.
+inline std::uint32_t read_word(const std::uint8_t* bytes) {
+  return std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 |
+         std::uint32_t{bytes[3]} << 24;
+}
+
+// The fields of a protocol buffer message, one after the other.
+class Fields {
+ public:
+  Fields(std::string_view message, const std::string& file) : left_(message), file_(file) {}
+
+  std::uint64_t number = 0, value = 0;  // value: of fields that are an integer
+  std::string_view content;             // of fields that have a length
+  bool has_content = false;
+
+  // Goes to the next field; false if there is none.
+  bool next() {
+    if (left_.empty()) return false;
+    const std::uint64_t tag = varint();
+    number = tag >> 3;
+    has_content = (tag & 7) == 2;
+    value = 0;
+    content = {};
+    switch (tag & 7) {
+      case 0: value = varint(); break;
+      case 1: take(8); break;
+      case 2: content = take(varint()); break;
+      case 5: take(4); break;
+      default: fail("unknown kind of field " + std::to_string(tag & 7));
+    }
+    return true;
+  }
+
+  bool empty() const { return left_.empty(); }
+
+  // An integer of seven bits a byte, which is what comes next.
+  std::uint64_t varint() {
+    std::uint64_t result = 0;
+    for (int shift = 0; shift < 70; shift += 7) {
+      if (left_.empty()) fail("it ends within a field");
+      const auto byte = static_cast<unsigned char>(left_[0]);
+      left_.remove_prefix(1);
+      result |= shift < 64 ? std::uint64_t{byte & 0x7Fu} << shift : 0;
+      if (byte < 0x80) return result;
+    }
+    fail("a number of more than ten bytes");
+  }
+
+  // The content of a field that may occur once only.
+  void once(std::optional<std::string_view>& found) const {
+    if (found || !has_content) fail("field " + std::to_string(number) + " twice, or of no length");
+    found = content;
+  }
+  void once(std::optional<std::uint64_t>& found) const {
+    if (found || has_content) fail("field " + std::to_string(number) + " twice, or no integer");
+    found = value;
+  }
+
+  // Appends integers, which come one by one or packed into one field; a few only.
+  void add_integers(std::vector<std::uint64_t>& found) const {
+    Fields packed(content, file_);
+    if (!has_content) found.push_back(value);
+    while (!packed.empty() && found.size() <= 8) found.push_back(packed.varint());
+    if (found.size() > 8) fail("more than eight integers");
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(file_ + " is no valid ONNX file (" + what + ")");
+  }
+
+ private:
+  std::string_view take(std::uint64_t size) {
+    if (size > left_.size()) fail("a field ends after its message");
+    const std::string_view taken = left_.substr(0, static_cast<std::size_t>(size));
+    left_.remove_prefix(taken.size());
+    return taken;
+  }
+
+  std::string_view left_;
+  const std::string& file_;
+};
+
+// A TensorProto that holds its values as bytes.
+struct Tensor {
+  static constexpr std::uint64_t int32 = 6, float64 = 11;
+
+  std::optional<std::uint64_t> type;
+  std::optional<std::string_view> name, raw;
+  std::vector<std::uint64_t> shape;
+  bool elsewhere = false;  // its values lie in another file
+
+  static Tensor read(std::string_view message, const std::string& file) {
+    Tensor tensor;
+    Fields field(message, file);
+    while (field.next()) {
+      if (field.number == 1) {
+        field.add_integers(tensor.shape);
+      } else if (field.number == 2) {
+        field.once(tensor.type);
+      } else if (field.number == 8) {
+        field.once(tensor.name);
+      } else if (field.number == 9) {
+        field.once(tensor.raw);
+      } else if (field.number == 13 || field.number == 14) {
+        tensor.elsewhere |= field.has_content || field.value != 0;
+      }
+    }
+    return tensor;
+  }
+
+  // Whether there are four bytes for each value of a matrix.
+  bool fits_shape() const {
+    const std::uint64_t rows = shape[0], columns = shape[1], words = raw->size() / 4;
+    return raw->size() % 4 == 0 && rows > 0 && columns > 0 && words % columns == 0 &&
+           words / columns == rows;
+  }
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_PROTOBUF_HPP
+
+// What the graph of a table-form ONNX file computes, compared with what its tables, link and search
+// space mean. No dependencies; C++17.
+//
+// Values are numbered by what they are: an operator with its attributes, of numbered inputs, or a
+// constant. So neither names nor the order of nodes matter; what a graph should compute is written
+// down with the same numbers, and its outputs must have them.
+#ifndef ANB_GRAPH_HPP
+#define ANB_GRAPH_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+
+namespace anb::detail {
+
+class Graph {
+ public:
+  // `message` is a GraphProto; `file` names the file in errors. Both must outlive this.
+  Graph(std::string_view message, const std::string& file) : file_(file) {
+    set_name("architectures", number("input"));
+    Fields field(message, file_);
+    std::vector<std::string_view> nodes;
+    while (field.next()) {
+      if (field.number == 1) nodes.push_back(field.content);
+      if (field.number == 5) add_constant(field.content);
+      if (nodes.size() + names_.size() > most_values) field.fail("its graph has too many values");
+    }
+    for (const std::string_view node : nodes) add_node(node);
+  }
+
+  // The initializer that holds the tables; throws if there is none.
+  const Tensor& tables() const {
+    if (!tables_.raw) fail("its graph has no initializer 'tables'");
+    return tables_;
+  }
+
+  // Whether mean, std and members are what docs/embedding.md defines.
+  bool computes(const SearchSpace& space, const Target& target) {
+    const Link& link = *target.link;
+    const Id total = operate("Cast", {sum_of_pairs(space)}, "to", {Tensor::float64});
+    const Id scaled = operate("Mul", {total, real(target.tables->scale)});
+    Id y = operate("Add", {scaled, real(target.tables->shift)});
+    y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
+    std::vector<Id> members, squares;
+    for (std::size_t m = 0; m < target.members; ++m) {
+      members.push_back(operate("Gather", {y, integer(m)}, "axis", {1}));
+    }
+    const Id count = real(static_cast<double>(target.members));
+    const Id mean = operate("Div", {sum(members), count});
+    for (const Id member : members) {
+      const Id deviation = operate("Sub", {member, mean});
+      squares.push_back(operate("Mul", {deviation, deviation}));
+    }
+    const Id std = operate("Sqrt", {operate("Div", {sum(squares), count})});
+    return is_output("mean", mean) && is_output("std", std) && is_output("members", y);
+  }
+
+ private:
+  using Id = std::uint32_t;
+
+  static constexpr std::size_t most_values = 50'000;  // as the Python package
+  static constexpr std::size_t most_node_bytes = 1024;
+  static constexpr std::uint64_t float32 = 1, int64 = 7, boolean = 9;
+
+  [[noreturn]] void fail(const std::string& what) const { Fields({}, file_).fail(what); }
+
+  // The number of what a key says, the same for the same key.
+  Id number(const std::string& key) {
+    return numbers_.emplace(key, static_cast<Id>(numbers_.size() + 1)).first->second;
+  }
+
+  // Parts of a key have their lengths before them, so that no two keys are spelt alike.
+  static void add_part(std::string& key, std::string_view part) {
+    key += std::to_string(part.size()) + ':';
+    key += part;
+  }
+  static void add_part(std::string& key, std::uint64_t part) {
+    add_part(key, std::string_view(std::to_string(part)));
+  }
+
+  Id constant(std::uint64_t type, const std::vector<std::uint64_t>& shape, std::string_view raw) {
+    std::string key = "constant ";
+    add_part(key, type);
+    add_part(key, shape.size());
+    for (const std::uint64_t size : shape) add_part(key, size);
+    add_part(key, raw);
+    return number(key);
+  }
+
+  template <class Value>
+  static std::string little_endian(Value value) {
+    std::uint64_t bits = 0;
+    if constexpr (sizeof(Value) == 4) {
+      std::uint32_t word;
+      std::memcpy(&word, &value, 4);
+      bits = word;
+    } else {
+      std::memcpy(&bits, &value, 8);
+    }
+    std::string bytes;
+    for (std::size_t i = 0; i < sizeof(Value); ++i) bytes += static_cast<char>(bits >> (8 * i));
+    return bytes;
+  }
+
+  Id real(double value) { return constant(Tensor::float64, {}, little_endian(value)); }
+  Id integer(std::size_t value) {
+    return constant(int64, {}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+  Id integers(std::size_t value) {
+    return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+
+  // An operator; `attribute` is the one it has, if any: an integer, or several.
+  Id operate(std::string_view operation, const std::vector<Id>& inputs,
+             std::string_view attribute = "", const std::vector<std::uint64_t>& value = {}) {
+    std::string key = "operator ";
+    add_part(key, operation);
+    if (!attribute.empty()) add_attribute(key, attribute, value.size() > 1, value);
+    key += "of ";
+    for (const Id input : inputs) add_part(key, input);
+    return number(key);
+  }
+
+  static void add_attribute(std::string& key, std::string_view name, bool several,
+                            const std::vector<std::uint64_t>& values) {
+    key += several ? "list " : "integer ";
+    add_part(key, name);
+    add_part(key, values.size());
+    for (const std::uint64_t value : values) add_part(key, value);
+  }
+
+  void set_name(std::string_view name, Id id) {
+    if (!names_.emplace(name, id).second) fail("the name '" + excerpt(name) + "' is given twice");
+  }
+
+  void add_constant(std::string_view message) {
+    const Tensor tensor = Tensor::read(message, file_);
+    if (!tensor.name || !tensor.raw || !tensor.type || tensor.elsewhere) {
+      fail("a constant without name, type or bytes");
+    }
+    if (*tensor.name != "tables") {
+      return set_name(*tensor.name, constant(*tensor.type, tensor.shape, *tensor.raw));
+    }
+    if (tensor.type != Tensor::int32 || tensor.shape.size() != 2 || !tensor.fits_shape()) {
+      fail("its initializer 'tables' is not int32 [entries, members]");
+    }
+    set_name("tables", number("tables"));
+    tables_ = tensor;
+  }
+
+  void add_node(std::string_view message) {
+    if (message.size() > most_node_bytes) fail("an operator takes too many bytes");
+    std::optional<std::string_view> operation, output, domain;
+    std::vector<Id> inputs;
+    std::string attributes;
+    Fields field(message, file_);
+    while (field.next()) {
+      if (field.number == 1) {
+        const auto known = names_.find(field.content);
+        if (known == names_.end()) {
+          fail("'" + excerpt(field.content) + "' is read before it is computed");
+        }
+        inputs.push_back(known->second);
+      } else if (field.number == 2) {
+        field.once(output);
+      } else if (field.number == 4) {
+        field.once(operation);
+      } else if (field.number == 5) {
+        read_attribute(field.content, attributes);
+      } else if (field.number == 7) {
+        field.once(domain);
+      }
+    }
+    if (!operation || !output || !domain.value_or("").empty()) {
+      fail("an operator without a name, an output or of another domain");
+    }
+    std::string key = "operator ";
+    add_part(key, *operation);
+    key += attributes + "of ";
+    for (const Id input : inputs) add_part(key, input);
+    set_name(*output, number(key));
+  }
+
+  void read_attribute(std::string_view message, std::string& key) const {
+    std::string_view name;
+    std::vector<std::uint64_t> values;
+    bool several = false;
+    Fields field(message, file_);
+    while (field.next()) {
+      if (field.number == 1) {
+        name = field.content;
+      } else if (field.number == 3 && !field.has_content) {
+        values = {field.value};
+      } else if (field.number == 8) {
+        several = true;
+        field.add_integers(values);
+      } else if (field.number != 20) {
+        fail("attribute '" + excerpt(name) + "' is not an integer");
+      }
+    }
+    add_attribute(key, name, several, values);
+  }
+
+  Id sum(const std::vector<Id>& values) {
+    Id total = values.at(0);
+    for (std::size_t i = 1; i < values.size(); ++i) total = operate("Add", {total, values[i]});
+    return total;
+  }
+
+  // The matrix that makes the symbols of all blocks of the codes of all genes.
+  std::string weights(const SearchSpace& space) const {
+    std::string bytes;
+    std::size_t first = 0;
+    for (const Block& block : space.blocks()) {
+      std::vector<float> row(space.genes().size());
+      std::size_t place = 1;
+      for (std::size_t gene = block.genes.size(); gene-- > 0;) {
+        row[first + gene] = static_cast<float>(place);
+        place *= block.genes[gene].choices.size();
+      }
+      first += block.genes.size();
+      for (const float weight : row) bytes += little_endian(weight);
+    }
+    return bytes;
+  }
+
+  Id sum_of_pairs(const SearchSpace& space) {
+    const std::vector<Block>& blocks = space.blocks();
+    Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
+    codes = operate("Cast", {codes}, "to", {float32});
+    const Id matrix = constant(float32, {blocks.size(), space.genes().size()}, weights(space));
+    const Id symbols =
+        operate("Cast", {operate("MatMul", {matrix, codes})}, "to", {Tensor::int32});
+    std::vector<Id> symbol, entries;
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      symbol.push_back(operate("Gather", {symbols, integer(block)}, "axis", {0}));
+    }
+    std::size_t start = 0;
+    for (std::size_t a = 0; a < blocks.size(); ++a) {
+      for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+        const std::size_t width = blocks[b].size(), stop = start + blocks[a].size() * width;
+        const Id row =
+            constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(width)));
+        const Id index = operate("Add", {operate("Mul", {symbol[a], row}), symbol[b]});
+        const Id table = operate(
+            "Slice", {number("tables"), integers(start), integers(stop), integers(0)});
+        entries.push_back(operate("Gather", {table, index}, "axis", {0}));
+        start = stop;
+      }
+    }
+    return sum(entries);
+  }
+
+  Id rows_inside(const Regime& regime) {
+    const std::string inside(regime.inside.begin(), regime.inside.end());
+    const Id code = operate("Gather", {number("input"), integer(regime.gene)}, "axis", {1});
+    return operate("Gather", {constant(boolean, {inside.size(), 1}, inside),
+                              operate("Cast", {code}, "to", {Tensor::int32})},
+                   "axis", {0});
+  }
+
+  Id invert(const Link& link, Id y, Id inside) {
+    auto hinge = link.hinges.begin();
+    std::size_t bend = 0;
+    const auto bent = [&](const Hinge& here) {
+      const Id above = operate("Max", {operate("Sub", {y, real(here.knot)}), real(0.0)});
+      return operate("Add", {y, operate("Mul", {above, real(here.change)})});
+    };
+    for (const Step step : link.inverse) {
+      switch (step) {
+        case Step::square: y = operate("Mul", {y, y}); break;
+        case Step::sqrt: y = operate("Sqrt", {y}); break;
+        case Step::reciprocal: y = operate("Div", {real(1.0), y}); break;
+        case Step::reflect: y = operate("Sub", {real(link.offset), y}); break;
+        case Step::hinge: y = bent(*hinge++); break;
+        case Step::regime:
+          y = operate("Where", {inside, bent(link.regime->hinges[bend++]), y});
+          break;
+      }
+    }
+    return y;
+  }
+
+  bool is_output(std::string_view name, Id value) {
+    const auto found = names_.find(name);
+    return found != names_.end() && found->second == operate("Cast", {value}, "to", {float32});
+  }
+
+  const std::string& file_;
+  std::unordered_map<std::string, Id> numbers_;
+  std::map<std::string_view, Id> names_;
+  Tensor tables_;
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_GRAPH_HPP
+
+// What an ONNX file says of itself, compared with what the manifest says of it. No dependencies;
+// C++17.
+//
+// The meaning of the tables stands twice: in the manifest, which people can edit, and in the ONNX
+// file, as metadata and as the graph that runtimes compute. Where the two differ one of them is wrong, and
+// nothing is predicted. An ONNX file is a protocol buffer message, a ModelProto of onnx/onnx.proto.
+#ifndef ANB_ONNX_FILE_HPP
+#define ANB_ONNX_FILE_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+namespace detail {
+
+// An ONNX file as a client reads it: its metadata, and where its graph is.
+class OnnxFile {
+ public:
+  // `content` and `name` must outlive this.
+  OnnxFile(const Bytes& content, const std::string& name)
+      : content_(reinterpret_cast<const char*>(content.data()), content.size()), name_(name) {
+    Fields field(content_, name_);
+    std::optional<std::string_view> graph;
+    while (field.next()) {
+      if (field.number == 7) field.once(graph);
+      if (field.number == 14) add_metadata(field);
+      if (field.number == 25) fail("it defines functions");
+    }
+    if (!graph) fail("it holds no graph");
+    graph_ = *graph;
+  }
+
+  // The model card in the metadata.
+  Json card() const {
+    const auto schema_text = metadata_.find(schema_key);
+    const auto card_text = metadata_.find(card_key);
+    if (schema_text == metadata_.end() || card_text == metadata_.end()) {
+      throw Error(name_ + " is not an anb_onnx artifact: its metadata lacks 'anb_onnx.schema' or "
+                  "'anb_onnx.card'");
+    }
+    if (schema_text->second != std::to_string(schema)) {
+      throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
+                  ", not '" + excerpt(schema_text->second) + "'");
+    }
+    return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
+  }
+
+  std::string_view graph() const { return graph_; }
+
+  // The place of a part of the file.
+  std::uint64_t place(std::string_view part) const {
+    return static_cast<std::uint64_t>(part.data() - content_.data());
+  }
+
+  [[noreturn]] void fail(const std::string& what) const { Fields({}, name_).fail(what); }
+
+ private:
+  static constexpr std::string_view schema_key = "anb_onnx.schema", card_key = "anb_onnx.card";
+
+  // Of what is read of the metadata; other entries may be any number, and are passed over.
+  void add_metadata(const Fields& field) {
+    std::optional<std::string_view> key, value;
+    Fields part(field.content, name_);
+    while (part.next()) {
+      if (part.number == 1) part.once(key);
+      if (part.number == 2) part.once(value);
+    }
+    const std::string_view name = key.value_or("");
+    if (name != schema_key && name != card_key) return;
+    if (!metadata_.emplace(name, value.value_or("")).second) {
+      fail("metadata '" + excerpt(name) + "' twice");
+    }
+  }
+
+  std::string_view content_, graph_;
+  const std::string& name_;
+  std::map<std::string_view, std::string_view> metadata_;
+};
+
+// A prediction of the link's scale in the target's unit.
+inline double invert(const Link& link, double y, bool inside) {
+  auto hinge = link.hinges.begin();
+  std::size_t bend = 0;
+  const auto bent = [&](const Hinge& here) {
+    return y + std::max(y - here.knot, 0.0) * here.change;
+  };
+  for (const Step step : link.inverse) {
+    switch (step) {
+      case Step::square: y = y * y; break;
+      case Step::sqrt: y = std::sqrt(y); break;
+      case Step::reciprocal: y = 1.0 / y; break;
+      case Step::reflect: y = link.offset - y; break;
+      case Step::hinge: y = bent(*hinge++); break;
+      case Step::regime: {
+        const double other = bent(link.regime->hinges[bend++]);
+        y = inside ? other : y;
+        break;
+      }
+    }
+  }
+  return y;
+}
+
+// The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
+// part of its tables, could leave int32.
+inline std::pair<std::int64_t, std::int64_t> check_sums(const SearchSpace& space,
+                                                        const Target& target, const Bytes& onnx) {
+  struct Range {
+    std::int64_t least = 0, most = 0;
+  };
+  const std::uint8_t* bytes = onnx.data() + target.tables->offset;
+  std::vector<Range> sums(target.members), parts(target.members);
+  const std::vector<Block>& blocks = space.blocks();
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
+      std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
+      for (std::size_t entry = 0; entry < blocks[a].size() * blocks[b].size(); ++entry) {
+        for (Range& range : table) {
+          const std::uint32_t word = read_word(bytes);
+          const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
+          range.least = std::min(range.least, value);
+          range.most = std::max(range.most, value);
+          bytes += 4;
+        }
+      }
+      for (std::size_t m = 0; m < target.members; ++m) {
+        sums[m].least += table[m].least;
+        sums[m].most += table[m].most;
+        parts[m].least += std::min<std::int64_t>(table[m].least, 0);
+        parts[m].most += std::max<std::int64_t>(table[m].most, 0);
+      }
+    }
+  }
+  Range all = sums[0];
+  for (std::size_t m = 0; m < target.members; ++m) {
+    if (parts[m].least < INT32_MIN || parts[m].most > INT32_MAX) {
+      throw Error("sums of the tables of target " + target.name + " do not fit 32 bits");
+    }
+    all.least = std::min(all.least, sums[m].least);
+    all.most = std::max(all.most, sums[m].most);
+  }
+  return {all.least, all.most};
+}
+
+// Throws if a prediction, or an end of its interval, could leave float32; or if none is in the
+// link's domain.
+inline void check_range(const Target& target, std::pair<std::int64_t, std::int64_t> sums) {
+  const double scale = target.tables->scale, shift = target.tables->shift;
+  double u[] = {static_cast<double>(sums.first) * scale + shift,
+                static_cast<double>(sums.second) * scale + shift};
+  std::sort(u, u + 2);
+  const Link& link = *target.link;
+  const bool positive = !link.inverse.empty() && link.inverse[0] <= Step::reciprocal;
+  if (positive && u[1] <= 0) {
+    throw Error("no prediction of target " + target.name + " is in the domain of its link");
+  }
+  // Where the least sum is outside of the domain, nothing follows from it.
+  const bool bounded = !positive || u[0] > 0;
+  double low = HUGE_VAL, high = -HUGE_VAL;
+  for (int end = bounded ? 0 : 1; end < 2; ++end) {
+    for (const bool inside : {false, true}) {
+      if (inside && !link.regime) continue;
+      const double y = invert(link, u[end], inside);
+      if (!(std::fabs(y) <= largest)) {
+        throw Error("predictions of target " + target.name + " do not fit float32");
+      }
+      low = std::min(low, y);
+      high = std::max(high, y);
+    }
+  }
+  if (!bounded || !target.calibration) return;
+  const Calibration& calibration = *target.calibration;
+  const double widest = std::max(calibration.scale(low, (high - low) / 2),
+                                 calibration.scale(high, (high - low) / 2));
+  const double half = std::max(calibration.quantiles.back(), 1.0) * widest;
+  if (!(std::max(std::fabs(low), std::fabs(high)) + half <= largest)) {
+    throw Error("intervals of target " + target.name + " do not fit float32");
+  }
+}
+
+// The number of entries of a space's tables: one for each two symbols of each two blocks.
+inline std::size_t count_entries(const SearchSpace& space) {
+  std::size_t count = 0;
+  const std::vector<Block>& blocks = space.blocks();
+  for (std::size_t a = 0; a < blocks.size(); ++a) {
+    for (std::size_t b = a + 1; b < blocks.size(); ++b) count += blocks[a].size() * blocks[b].size();
+  }
+  return count;
+}
+
+}  // namespace detail
+
+// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: search
+// space, metric, device, unit, direction, form, members, link, calibration, and of tables their
+// place and shape. Of tables, also what the graph computes with them is compared, and that no sum and
+// no prediction can leave its type.
+inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
+  const detail::OnnxFile file(onnx, target.file);
+  const auto require = [&](bool same, const char* key) {
+    if (!same) {
+      throw Error(target.file + " and the manifest's entry of target " + target.name +
+                  " differ in '" + key + "': one of them was changed; anb-export writes both anew");
+    }
+  };
+  const Json card = file.card();
+  require(detail::read_space(card.at("search_space")) == space, "search_space");
+  Target own;
+  detail::read_card(card, space, target.link.has_value(), own);
+  require(own.metric == target.metric, "metric");
+  require(own.device == target.device, "device");
+  require(own.unit == target.unit, "unit");
+  require(own.direction == target.direction, "direction");
+  require(own.form == target.form, "form");
+  require(own.members == target.members, "members");
+  require(own.link == target.link, "link");
+  require(own.calibration == target.calibration, "calibration");
+  const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
+  if (target.name != name) {
+    throw Error("target " + target.name + " of the manifest must be called " + name +
+                ", after its metric and device");
+  }
+  if (!target.tables) return;
+  if (!target.link || space.blocks().size() < 2) {
+    throw Error("target " + target.name + ": tables are of two blocks each, and need a link");
+  }
+  const std::size_t n_entries = detail::count_entries(space);
+  if (target.tables->entries != n_entries) {
+    throw Error("tables of search space " + space.name() + " have " + std::to_string(n_entries) +
+                " entries, target " + target.name + " has " +
+                std::to_string(target.tables->entries));
+  }
+  detail::Graph graph(file.graph(), target.file);
+  const detail::Tensor& tables = graph.tables();
+  require(tables.shape[0] == n_entries, "tables.entries");
+  require(tables.shape[1] == target.members, "tables.members");
+  require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
+  require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
+  detail::check_range(target, detail::check_sums(space, target, onnx));
+}
+
+}  // namespace anb
+
+#endif  // ANB_ONNX_FILE_HPP
 
 // The arithmetic after the integer sums of the tables: float64 steps in a fixed order.
 // No dependencies; C++17.
@@ -1365,10 +2554,10 @@ struct Pair {
   std::size_t offset;  // in entries
 };
 
-inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entries) {
+inline std::vector<Pair> pairs_of(const SearchSpace& space) {
   const std::vector<Block>& blocks = space.blocks();
   std::vector<Pair> pairs;
-  n_entries = 0;
+  std::size_t n_entries = 0;
   for (std::size_t a = 0; a < blocks.size(); ++a) {
     for (std::size_t b = a + 1; b < blocks.size(); ++b) {
       pairs.push_back({a, b, n_entries});
@@ -1376,6 +2565,18 @@ inline std::vector<Pair> pairs_of(const SearchSpace& space, std::size_t& n_entri
     }
   }
   return pairs;
+}
+
+// Copies bytes that another thread may write to meanwhile: what is checked in the copy is what is
+// used of it, as the compiler cannot know that it still equals the original and read that again.
+inline void copy_once(std::uint8_t* to, const std::uint8_t* from, std::size_t n) {
+#if defined(__GNUC__)
+  std::memcpy(to, from, n);
+  __asm__ __volatile__("" : : "r"(to) : "memory");
+#else
+  const volatile std::uint8_t* source = from;
+  for (std::size_t i = 0; i < n; ++i) to[i] = source[i];
+#endif
 }
 
 struct alignas(64) CacheLine {
@@ -1393,7 +2594,7 @@ class Surrogate {
       : Surrogate(manifest.space(), manifest.find(target),
                   manifest.read_listed(manifest.find(target))) {}
 
-  // From a file's content, which the caller vouches for.
+  // From a file's content, whose SHA-256 the caller vouches for.
   Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
       : space_(space), target_(target), unrolled_(unrolled_for(space)) {
     if (detail::fuses_products()) {
@@ -1404,14 +2605,9 @@ class Surrogate {
       throw Error("target " + target.name + ", of the form '" + target.form +
                   "', has no tables: it needs an ONNX runtime");
     }
-    std::size_t n_entries = 0;
-    pairs_ = detail::pairs_of(space, n_entries);
-    if (target.tables->entries != n_entries) {
-      throw Error("tables of search space " + space.name() + " have " +
-                  std::to_string(n_entries) + " entries, target " + target.name + " has " +
-                  std::to_string(target.tables->entries));
-    }
-    read_entries(onnx, n_entries);
+    check_file(space, target, onnx);
+    pairs_ = detail::pairs_of(space);
+    read_entries(onnx);
   }
 
   static std::string engine() { return "standalone"; }
@@ -1453,41 +2649,25 @@ class Surrogate {
     return unrolled;
   }
 
-  // Copies the tables to memory of their own, aligned to cache lines. Where block b of a pair has
-  // more symbols than a, the table is turned, so that the wider block numbers the rows.
-  void read_entries(const Bytes& onnx, std::size_t n_entries) {
+  // Copies the tables, checked before, to memory of their own, aligned to cache lines. Where block b
+  // of a pair has more symbols than a, the table is turned, so that the wider block numbers the
+  // rows.
+  void read_entries(const Bytes& onnx) {
     const std::size_t m_count = n_members();
-    const std::uint64_t offset = target_.tables->offset, size = 4 * n_entries * m_count;
-    if (offset > onnx.size() || size > onnx.size() - offset) {
-      throw Error("the tables of target " + target_.name + " end at byte " +
-                  std::to_string(offset + size) + " of a file of " + std::to_string(onnx.size()));
-    }
-    const std::uint8_t* bytes = onnx.data() + offset;
-    memory_.resize((n_entries * m_count + 15) / 16);
+    const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
+    memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
     std::int32_t* entries = &memory_[0].values[0];
-    std::vector<std::int64_t> largest(m_count);
     for (const detail::Pair& pair : pairs_) {
       const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
-      std::vector<std::int64_t> of_pair(m_count);
       for (std::size_t a = 0; a < n_a; ++a) {
         for (std::size_t b = 0; b < n_b; ++b) {
           std::int32_t* entry =
               entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
           for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
-            const std::uint32_t word = std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8 |
-                                       std::uint32_t{bytes[2]} << 16 |
-                                       std::uint32_t{bytes[3]} << 24;
+            const std::uint32_t word = detail::read_word(bytes);
             std::memcpy(&entry[m], &word, 4);
-            const std::int64_t value = entry[m];
-            of_pair[m] = std::max(of_pair[m], value < 0 ? -value : value);
           }
         }
-      }
-      for (std::size_t m = 0; m < m_count; ++m) largest[m] += of_pair[m];
-    }
-    for (const std::int64_t bound : largest) {
-      if (bound > INT32_MAX) {
-        throw Error("sums of the tables of target " + target_.name + " do not fit 32 bits");
       }
     }
   }
@@ -1519,10 +2699,16 @@ class Surrogate {
     const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members();
     const std::size_t genes = n_genes();
     detail::Scratch<M> scratch(m_count);
-    const auto step = [&](const std::uint8_t* here, std::size_t first, std::size_t valid,
-                          float* mean_here, float* std_here, float* members_here) {
-      if (!sum<M>(here, &scratch.totals[0])) space_.check(codes + first * genes, valid, first);
-      if constexpr (R) mark_inside(here, &scratch.inside[0]);
+    // The codes of a step, read once. Rows that are not there are zeros, which are in range.
+    std::vector<std::uint8_t> own(rows * genes);
+    const auto step = [&](std::size_t first, std::size_t valid, float* mean_here, float* std_here,
+                          float* members_here) {
+      detail::copy_once(own.data(), codes + first * genes, valid * genes);
+      if (!sum<M>(own.data(), &scratch.totals[0])) {
+        space_.check(own.data(), valid, first);
+        throw Error("a code is out of range");
+      }
+      if constexpr (R) mark_inside(own.data(), &scratch.inside[0]);
       detail::finish<M, R>(scratch, m_count, *target_.link, *target_.tables, mean_here, std_here,
                            members_here);
     };
@@ -1533,17 +2719,14 @@ class Surrogate {
         const std::uint8_t* ahead = codes + (row + 2 * rows) * genes;
         for (std::size_t byte = 0; byte < rows * genes; byte += 64) ANB_PREFETCH(ahead + byte);
       }
-      step(codes + row * genes, row, rows, mean + row, std + row,
-           members ? members + row * m_count : nullptr);
+      step(row, rows, mean + row, std + row, members ? members + row * m_count : nullptr);
     }
     if (row == n) return;
-    // The last rows, filled up with zeros, which are always in range.
     const std::size_t left = n - row;
-    std::vector<std::uint8_t> spare_codes(rows * genes);
     std::vector<float> spare((2 + m_count) * rows);
-    std::memcpy(spare_codes.data(), codes + row * genes, left * genes);
+    std::fill(own.begin(), own.end(), std::uint8_t{0});
     float* const spare_members = members ? spare.data() + 2 * rows : nullptr;
-    step(spare_codes.data(), row, left, spare.data(), spare.data() + rows, spare_members);
+    step(row, left, spare.data(), spare.data() + rows, spare_members);
     std::memcpy(mean + row, spare.data(), left * sizeof(float));
     std::memcpy(std + row, spare.data() + rows, left * sizeof(float));
     if (members) {

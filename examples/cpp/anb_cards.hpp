@@ -1,0 +1,318 @@
+// What a target's entry of manifest.json says, which the metadata of its ONNX file says again: unit,
+// link, calibration and so on. No dependencies; C++17. The keys are described in
+// docs/embedding.md.
+#ifndef ANB_CARDS_HPP
+#define ANB_CARDS_HPP
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "anb_encoder.hpp"
+#include "anb_json.hpp"
+
+namespace anb {
+
+// The steps of an inverse link, made of correctly rounded float64 operations.
+enum class Step { square, sqrt, reciprocal, reflect, hinge, regime };
+
+struct Hinge {
+  double knot = 0, change = 0;
+
+  bool operator==(const Hinge& other) const {
+    return knot == other.knot && change == other.change;
+  }
+};
+
+// Further hinges, for the architectures with some choices of one gene only.
+struct Regime {
+  std::size_t gene = 0;              // its number among all genes
+  std::vector<std::uint8_t> inside;  // 1 or 0 for each code of it
+  std::vector<Hinge> hinges;         // one for each Step::regime
+
+  bool operator==(const Regime& other) const {
+    return std::tie(gene, inside, hinges) == std::tie(other.gene, other.inside, other.hinges);
+  }
+};
+
+struct Link {
+  std::vector<Step> inverse;
+  double offset = 0;           // of Step::reflect
+  std::vector<Hinge> hinges;  // one for each Step::hinge
+  std::optional<Regime> regime;
+
+  bool operator==(const Link& other) const {
+    return std::tie(inverse, offset, hinges, regime) ==
+           std::tie(other.inverse, other.offset, other.hinges, other.regime);
+  }
+};
+
+// Where the integer tables lie in the ONNX file, and how their sums are scaled.
+struct Tables {
+  std::uint64_t offset = 0, entries = 0;
+  double scale = 0, shift = 0;
+};
+
+// How far a new measurement lies from the mean. Half of an interval is quantile * predictive_std.
+struct Calibration {
+  double spread = 0, noise = 0;
+  int noise_power = 0;
+  std::optional<double> offset;
+  std::vector<double> levels, quantiles;
+
+  struct Interval {
+    float predictive_std, lower, upper;
+  };
+
+  Interval interval(float mean, float std, double level) const {
+    if (!(level > 0 && level <= levels.back())) {
+      std::ostringstream message;
+      message << "level must be above 0 and at most " << levels.back() << ", not " << level;
+      throw Error(message.str());
+    }
+    const double centre = mean, wide = scale(centre, static_cast<double>(std));
+    const double half = quantile(level) * wide;
+    return {static_cast<float>(wide), static_cast<float>(centre - half),
+            static_cast<float>(centre + half)};
+  }
+
+  // The predictive scale, before it is rounded.
+  double scale(double mean, double std) const {
+    const double t = offset ? *offset - mean : mean;
+    double scale_of_noise = noise;
+    for (int i = 0; i < noise_power; ++i) scale_of_noise *= t;
+    const double scale_of_spread = spread * std;
+    const double a = scale_of_spread * scale_of_spread, b = scale_of_noise * scale_of_noise;
+    return std::sqrt(a + b);
+  }
+
+  bool operator==(const Calibration& other) const {
+    return std::tie(spread, noise, noise_power, offset, levels, quantiles) ==
+           std::tie(other.spread, other.noise, other.noise_power, other.offset, other.levels,
+                    other.quantiles);
+  }
+
+ private:
+  double quantile(double level) const {
+    const auto above = std::upper_bound(levels.begin(), levels.end(), level);
+    const std::size_t i = static_cast<std::size_t>(above - levels.begin()) - 1;
+    if (levels[i] == level) return quantiles[i];
+    const double slope = (quantiles[i + 1] - quantiles[i]) / (levels[i + 1] - levels[i]);
+    const double rise = slope * (level - levels[i]);
+    return rise + quantiles[i];
+  }
+};
+
+struct Target {
+  static constexpr std::size_t max_members = 1024;
+
+  std::string name, metric, device, unit, direction;  // device: "" where there is none
+  std::string form;                                   // "tables", "trees" and others
+  std::string file, sha256;
+  std::uint64_t bytes = 0;
+  std::size_t members = 0;
+  std::optional<Tables> tables;  // of forms that have them
+  std::optional<Link> link;      // where there are tables
+  std::optional<Calibration> calibration;
+};
+
+namespace detail {
+
+inline constexpr std::uint64_t schema = 1;             // of manifests, and of metadata
+inline constexpr std::size_t max_hinges = 64;          // of a link, and of a regime
+inline constexpr std::uint64_t max_stated = std::uint64_t{1} << 48;  // bytes or entries
+
+inline constexpr std::size_t max_name = 255;
+inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
+
+inline std::string check_name(const Json& place, std::string name) {
+  if (name.empty() || name.size() > 4 * max_name || name != printable(name)) {
+    place.fail("a string of 1 to 255 printable characters, not '" + excerpt(name) + "'");
+  }
+  return name;
+}
+
+inline std::string read_name(const Json& json, const char* key) {
+  const Json value = json.at(key);
+  return check_name(value, value.string());
+}
+
+// A number in a target's unit, or a factor of one.
+inline double read_number(const Json& json) {
+  const double value = json.number();
+  if (std::fabs(value) > largest) json.fail("a number that a float32 can hold");
+  return value;
+}
+
+inline Gene read_gene(const Json& json) {
+  Gene gene{read_name(json, "name"), {}, false};
+  const Json list = json.at("choices");
+  for (const Json& choice : list.array(256)) {
+    const bool boolean = choice.kind() == Json::Kind::boolean;
+    if (gene.choices.empty()) gene.boolean = boolean;
+    if (boolean != gene.boolean) list.fail("all booleans or all integers");
+    gene.choices.push_back(boolean ? choice.boolean()
+                                   : static_cast<int>(choice.integer(INT32_MAX)));
+  }
+  return gene;
+}
+
+inline SearchSpace read_space(const Json& json) {
+  std::vector<Block> blocks;
+  for (const Json& block : json.at("blocks").array(SearchSpace::max_blocks)) {
+    blocks.push_back({read_name(block, "name"), {}});
+    for (const Json& gene : block.at("genes").array(SearchSpace::max_genes)) {
+      blocks.back().genes.push_back(read_gene(gene));
+    }
+  }
+  SearchSpace space(read_name(json, "name"), std::move(blocks));
+  const Json size = json.at("size");
+  if (size.integer(UINT64_MAX) != space.size()) size.fail(std::to_string(space.size()));
+  return space;
+}
+
+// [knot, change] for each step of that name; an increasing function, as a change is above -1.
+inline std::vector<Hinge> read_hinges(const Json& json, std::size_t steps,
+                                      const std::string& step) {
+  std::vector<Hinge> hinges;
+  for (const Json& hinge : json.array(max_hinges)) {
+    const std::vector<Json> parts = hinge.array();
+    if (parts.size() != 2) json.fail("one [knot, change] for each step " + step);
+    hinges.push_back({read_number(parts[0]), read_number(parts[1])});
+    if (!(hinges.back().change > -1)) parts[1].fail("above -1");
+  }
+  if (hinges.size() != steps) json.fail("one [knot, change] for each step " + step);
+  return hinges;
+}
+
+inline Regime read_regime(const Json& json, std::size_t steps, const SearchSpace& space) {
+  Regime regime;
+  const std::string name = json.at("gene").string();
+  const std::vector<Gene>& genes = space.genes();
+  while (regime.gene < genes.size() && genes[regime.gene].name != name) ++regime.gene;
+  if (regime.gene == genes.size()) {
+    json.at("gene").fail("a gene of search space " + space.name() + ", not '" + excerpt(name) +
+                         "'");
+  }
+  regime.inside.resize(genes[regime.gene].choices.size());
+  std::vector<std::uint64_t> codes;
+  for (const Json& code : json.at("codes").array()) {
+    codes.push_back(code.integer(regime.inside.size() - 1));
+  }
+  if (codes.empty() ||
+      std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) != codes.end()) {
+    json.at("codes").fail("one or more, that increase");
+  }
+  for (const std::uint64_t code : codes) regime.inside[code] = 1;
+  regime.hinges = read_hinges(json.at("hinges"), steps, "regime");
+  if (regime.hinges.empty()) json.at("hinges").fail("one or more");
+  return regime;
+}
+
+inline Step read_step(const Json& json) {
+  static const std::pair<const char*, Step> steps[] = {
+      {"square", Step::square},   {"sqrt", Step::sqrt},   {"reciprocal", Step::reciprocal},
+      {"reflect", Step::reflect}, {"hinge", Step::hinge}, {"regime", Step::regime}};
+  const std::string name = json.string();
+  for (const auto& [known, step] : steps) {
+    if (name == known) return step;
+  }
+  json.fail("square, sqrt, reciprocal, reflect, hinge or regime, not '" + excerpt(name) + "'");
+}
+
+inline Link read_link(const Json& json, const SearchSpace& space) {
+  Link link;
+  const Json list = json.at("inverse");
+  for (const Json& step : list.array(3 + 2 + 2 * max_hinges)) {
+    link.inverse.push_back(read_step(step));
+  }
+  const auto steps = [&](Step wanted) {
+    return static_cast<std::size_t>(std::count(link.inverse.begin(), link.inverse.end(), wanted));
+  };
+  // The inverse of a power 1, 2, 4, 1/2, 1/4, 1/8 or their negatives, and what follows it.
+  if (!std::is_sorted(link.inverse.begin(), link.inverse.end()) || steps(Step::square) > 3 ||
+      steps(Step::sqrt) > 2 || (steps(Step::square) > 0 && steps(Step::sqrt) > 0) ||
+      steps(Step::reciprocal) > 1 || steps(Step::reflect) > 1) {
+    list.fail("at most three squares or two sqrt, a reciprocal, a reflect, hinges, regimes, in "
+              "this order");
+  }
+  if (steps(Step::hinge) > 0 || json.find("hinges")) {
+    link.hinges = read_hinges(json.at("hinges"), steps(Step::hinge), "hinge");
+  }
+  if (steps(Step::regime) > 0 || json.find("regime")) {
+    link.regime = read_regime(json.at("regime"), steps(Step::regime), space);
+  }
+  const Json offset = json.at("offset");
+  if (steps(Step::reflect) > 0) {
+    link.offset = read_number(offset);
+  } else if (!offset.is_null()) {
+    offset.fail("null, as no step reflects");
+  }
+  return link;
+}
+
+inline Calibration read_calibration(const Json& json) {
+  Calibration calibration;
+  const auto not_negative = [&](const char* key) {
+    const double value = read_number(json.at(key));
+    if (value < 0) json.at(key).fail("0 or more");
+    return value;
+  };
+  calibration.spread = not_negative("spread");
+  calibration.noise = not_negative("noise");
+  calibration.noise_power = static_cast<int>(json.at("noise_power").integer(2));
+  if (!json.at("offset").is_null()) calibration.offset = read_number(json.at("offset"));
+  const auto read_list = [&](const char* key) {
+    std::vector<double> values;
+    for (const Json& value : json.at(key).array(1024)) values.push_back(read_number(value));
+    return values;
+  };
+  calibration.levels = read_list("levels");
+  calibration.quantiles = read_list("quantiles");
+  const std::vector<double>&levels = calibration.levels, &quantiles = calibration.quantiles;
+  if (levels.size() < 2 || levels.size() != quantiles.size() || levels[0] != 0 ||
+      std::adjacent_find(levels.begin(), levels.end(), std::greater_equal<>()) != levels.end() ||
+      !(levels.back() < 1)) {
+    json.at("levels").fail("two or more, that increase from 0 to below 1, as many as quantiles");
+  }
+  if (quantiles[0] != 0 || !std::is_sorted(quantiles.begin(), quantiles.end())) {
+    json.at("quantiles").fail("numbers that increase from 0");
+  }
+  return calibration;
+}
+
+// The facts that stand both in the manifest and in the ONNX file's metadata.
+inline void read_card(const Json& json, const SearchSpace& space, bool with_link, Target& target) {
+  target.metric = read_name(json, "metric");
+  if (!json.at("device").is_null()) target.device = read_name(json, "device");
+  target.unit = read_name(json, "unit");
+  target.direction = json.at("direction").string();
+  if (target.direction != "max" && target.direction != "min") {
+    json.at("direction").fail("max or min, not '" + excerpt(target.direction) + "'");
+  }
+  target.form = read_name(json, "form");
+  target.members = static_cast<std::size_t>(json.at("members").integer(Target::max_members));
+  if (target.members == 0) {
+    json.at("members").fail("an integer from 1 to " + std::to_string(Target::max_members) +
+                            ", not 0");
+  }
+  if (with_link) target.link = read_link(json.at("link"), space);
+  if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
+    target.calibration = read_calibration(*calibration);
+  }
+}
+
+}  // namespace detail
+
+}  // namespace anb
+
+#endif  // ANB_CARDS_HPP
