@@ -244,12 +244,10 @@ def _lightgbm_booster(state: Mapping[str, Any]) -> Model:
 
 
 def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
-    found = read_lightgbm(content)
-    if type(best_iteration) is not int or best_iteration <= 0:
-        return Model("lgb", found.forest, found.feature_names)
     # LightGBM itself predicts with the best round unless told otherwise, so the reference does.
-    best = found.forest.first(min(best_iteration, found.forest.n_trees))
-    return Model("lgb", best, found.feature_names, best)
+    recorded = type(best_iteration) is int and best_iteration > 0
+    found = read_lightgbm(content, first=best_iteration if recorded else None)
+    return Model("lgb", found.forest, found.feature_names, found.forest if recorded else None)
 
 
 def _xgboost_regressor(state: Mapping[str, Any]) -> Model:

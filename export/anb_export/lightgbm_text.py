@@ -39,7 +39,7 @@ class LightgbmModel:
     Attributes
     ----------
     forest : Forest
-        All trees.
+        The trees that predict.
     feature_names : tuple of str
     """
 
@@ -47,8 +47,15 @@ class LightgbmModel:
     feature_names: tuple[str, ...]
 
 
-def read_lightgbm(content: str | bytes) -> LightgbmModel:
+def read_lightgbm(content: str | bytes, *, first: int | None = None) -> LightgbmModel:
     """Parse a model that ``Booster.save_model`` or ``model_to_string`` wrote.
+
+    Parameters
+    ----------
+    content : str or bytes
+    first : int, optional
+        Only so many trees predict, if there are more: LightGBM's ``num_iteration``. A random
+        forest's prediction is the mean of these, not a part of the mean of all.
 
     Raises
     ------
@@ -94,13 +101,15 @@ def read_lightgbm(content: str | bytes) -> LightgbmModel:
     n_features = _integer(_get(facts, "max_feature_idx"), "max_feature_idx") + 1
     if len(names) != n_features:
         _refuse(f"{len(names)} feature_names, max_feature_idx states {n_features} features")
-    # Random forests (boosting=rf) average their trees.
-    weight = 1 / len(parts) if "average_output" in head.split("\n") else 1.0
+    used = len(parts) if first is None else min(first, len(parts))
+    # Random forests (boosting=rf) average the trees that predict.
+    weight = 1 / used if "average_output" in head.split("\n") else 1.0
+    # Trees that do not predict are read all the same: damage in them is damage.
     trees = [_tree(index, part, weight) for index, part in enumerate(parts)]
     forest = Forest.from_trees(
         trees, base_score=0.0, n_features=n_features, objective=objective.split(" ")[0]
     )
-    return LightgbmModel(forest, names)
+    return LightgbmModel(forest.first(used), names)
 
 
 def integer_threshold(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
