@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from anb_export import skops_file, ubjson
+from anb_export.columns import SILENT, Columns, xgboost_columns
 from anb_export.forest import Forest
 from anb_export.lightgbm_text import MAGIC, read_lightgbm
 from anb_export.safe_pickle import LIMIT, Object, loads
@@ -56,6 +57,8 @@ class Model:
         The trees up to the best round of early stopping, where the model recorded one.
     content : bytes or None
         For xgboost, the model alone in UBJSON or JSON, as ``Booster.load_model`` takes it.
+    columns : Columns
+        What else the file says about the columns it was trained on.
     """
 
     family: str
@@ -63,6 +66,7 @@ class Model:
     feature_names: tuple[str, ...] = ()
     best: Forest | None = None
     content: bytes | None = None
+    columns: Columns = SILENT
 
     def at_best_iteration(self) -> Model:
         """Return the model cut off after its best round.
@@ -208,7 +212,9 @@ def _xgboost(content: bytes) -> Model:
     names = learner.get("feature_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         _refuse("not an xgboost model: feature_names must be strings")
-    return Model("xgb", forest, tuple(names), _best_xgboost(forest, learner), content)
+    types = learner.get("feature_types", [])
+    columns = xgboost_columns(types if isinstance(types, list) else [])
+    return Model("xgb", forest, tuple(names), _best_xgboost(forest, learner), content, columns)
 
 
 def _best_xgboost(forest: Forest, learner: Mapping[str, Any]) -> Forest | None:
@@ -247,7 +253,8 @@ def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
     # LightGBM itself predicts with the best round unless told otherwise, so the reference does.
     recorded = type(best_iteration) is int and best_iteration > 0
     found = read_lightgbm(content, first=best_iteration if recorded else None)
-    return Model("lgb", found.forest, found.feature_names, found.forest if recorded else None)
+    best = found.forest if recorded else None
+    return Model("lgb", found.forest, found.feature_names, best, columns=found.columns)
 
 
 def _xgboost_regressor(state: Mapping[str, Any]) -> Model:

@@ -15,6 +15,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.columns import SILENT, Columns, lightgbm_columns
 from anb_export.forest import Forest, ForestError, Tree
 from anb_onnx._show import show
 
@@ -41,10 +42,13 @@ class LightgbmModel:
     forest : Forest
         The trees that predict.
     feature_names : tuple of str
+    columns : Columns
+        What else is said about the columns.
     """
 
     forest: Forest
     feature_names: tuple[str, ...]
+    columns: Columns = SILENT
 
 
 def read_lightgbm(content: str | bytes, *, first: int | None = None) -> LightgbmModel:
@@ -69,7 +73,7 @@ def read_lightgbm(content: str | bytes, *, first: int | None = None) -> Lightgbm
         except UnicodeDecodeError as error:
             msg = f"not a LightGBM model: {error}"
             raise ForestError(msg) from error
-    text, end, _ = content.partition("\nend of trees")
+    text, end, rest = content.partition("\nend of trees")
     head, *parts = text.split("\nTree=")
     if not head.startswith(MAGIC.decode()):
         _refuse("not a LightGBM model in text format: the first line must be 'tree'")
@@ -109,7 +113,8 @@ def read_lightgbm(content: str | bytes, *, first: int | None = None) -> Lightgbm
     forest = Forest.from_trees(
         trees, base_score=0.0, n_features=n_features, objective=objective.split(" ")[0]
     )
-    return LightgbmModel(forest.first(used), names)
+    columns = lightgbm_columns(facts.get("feature_infos", ""), rest)
+    return LightgbmModel(forest.first(used), names, columns)
 
 
 def integer_threshold(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,6 +163,7 @@ def _tree(index: int, text: str, weight: float) -> Tree:
         left=np.concatenate([children[0], ends]),
         right=np.concatenate([children[1], ends]),
         value=np.concatenate([np.zeros(n_branches), value]),
+        stated=np.concatenate([threshold, none.astype(np.float64)]),
     )
 
 

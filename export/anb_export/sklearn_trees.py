@@ -57,13 +57,15 @@ def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
         refuse(f"tree {index} is damaged: thresholds must be floats")
     left = _int64(nodes["left_child"])
     leaf = left == -1
+    threshold = nodes["threshold"].astype(np.float64)
     return Tree(
         feature=_int64(nodes["feature"]),
         # scikit-learn goes left if x <= threshold, like LightGBM.
-        threshold=np.where(leaf, 0, integer_threshold(nodes["threshold"].astype(np.float64))),
+        threshold=np.where(leaf, 0, integer_threshold(threshold)),
         left=left,
         right=_int64(nodes["right_child"]),
         value=np.where(leaf, values.reshape(-1) / n_trees, 0.0),
+        stated=threshold,
     )
 
 
