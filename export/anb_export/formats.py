@@ -169,7 +169,11 @@ def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
     """
     width, names = model.member.n_features, model.feature_names
     if width != space.n_genes:
-        _refuse(f"the model has {width} features, the space {space.name!r} {space.n_genes} genes")
+        hint = ", one for each choice" if width == sum(space.gene_sizes) else ""
+        _refuse(
+            f"the model has {width} features{hint}, the space {space.name!r} {space.n_genes} "
+            "genes; train on the genes' codes (anb_onnx.encode), one column for each"
+        )
     if not names or names == space.gene_names:
         return
     if len(names) != width:

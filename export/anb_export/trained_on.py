@@ -54,7 +54,7 @@ _ZERO = 1e-30
 # such splits behind if empty leaves are allowed (min_child_weight=0).
 _LAST_BIN = 1e-5
 # Splits of genes with three codes or more, of which one learned on codes sets a last code apart.
-_ENOUGH = 10
+_ENOUGH = 3
 # Largest share of splits that divide nothing, if somebody says what the training was on: rows
 # outside the space leave some behind.
 _STRAY = 0.01
