@@ -6,6 +6,7 @@ The oracle is the library that trained a model, asked for the numbers that it wa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,46 @@ def test_somebody_may_know_better_where_codes_are_possible() -> None:
 
 
 ENDS = (np.array([1, -1, -1]), np.array([2, -1, -1]))
+
+
+def stumps(*splits: tuple[str, float]) -> Model:
+    """An xgboost model of one split each, of ``gene < threshold``."""
+    trees = [
+        Tree(
+            np.array([NAMES.index(gene), 0, 0]),
+            np.array([threshold, 0, 0]),
+            *ENDS,
+            np.array([0.0, 1.0, 2.0]),
+        )
+        for gene, threshold in splits
+    ]
+    forest = Forest.from_trees(trees, base_score=0.0, n_features=28, objective="made up")
+    return Model("xgb", replace(forest, stated=None))  # xgboost's own thresholds are kept
+
+
+def test_the_end_of_the_last_bin_is_no_evidence() -> None:
+    """xgboost may split there if empty leaves are allowed: all rows went left in training, too."""
+    of_codes = [("block0_e", 4.00001), ("block1_k", 2.00001), ("block5_l", 6.00001)]
+    usual = [("block0_e", 1.0), ("block0_e", 2.0), ("block3_k", 1.0)]
+    model = stumps(*usual, *of_codes)
+    assert settle(model) == (model, "codes")
+    for other in (4.0, 4.001, 12.00001):
+        with pytest.raises(TrainedOnError, match="1 of 4 splits send every code"):
+            settle(stumps(*usual, ("block0_e", other)))
+
+
+def test_few_splits_that_divide_nothing_may_be_of_other_rows() -> None:
+    usual = [("block0_e", 1.0), ("block0_e", 2.0), ("block3_k", 1.0), ("block5_l", 3.0)] * 50
+    model = stumps(*usual, ("block0_l", 3.0))  # as of a training with four layers
+    with pytest.raises(TrainedOnError, match=r"1 of 201 splits send every code.* --trained"):
+        settle(model)
+    assert settle(model, "codes") == (model, "codes")
+    with pytest.raises(TrainedOnError, match="9 of 209 splits send every code"):
+        settle(stumps(*usual, *[("block0_l", 3.0)] * 9), "codes")
+    # Whatever their number, where everything is as values make it.
+    usual = [("block0_l", 2.0), ("block3_l", 2.0), ("block2_se", 1.0)] * 50
+    with pytest.raises(TrainedOnError, match=r"1 of 151 splits .* everything fits the genes"):
+        settle(stumps(*usual, ("block0_l", 3.0)), "codes")
 
 
 def only(gene: int) -> Any:
