@@ -36,11 +36,15 @@ class Columns:
     categories : tuple of tuple
         The categories of each column of that kind, in the order of the codes that pandas gave them.
         Which columns these are is stated only where all are of that kind. Empty if there are none.
+    drawn : bool
+        Whether splits were drawn at random between the numbers of a column, as by scikit-learn's
+        extra trees.
     """
 
     ranges: tuple[tuple[float, float] | None, ...] = ()
     booleans: frozenset[int] = frozenset()
     categories: tuple[tuple[Category, ...], ...] = ()
+    drawn: bool = False
 
 
 #: Of a file that says nothing.

@@ -21,7 +21,7 @@ from anb_export.columns import SILENT, Columns, xgboost_columns
 from anb_export.forest import Forest
 from anb_export.lightgbm_text import MAGIC, read_lightgbm
 from anb_export.safe_pickle import LIMIT, Object, loads
-from anb_export.sklearn_trees import forest_from_state
+from anb_export.sklearn_trees import draws_splits, forest_from_state
 from anb_export.svm_form import Kernel, kernel_from_state
 from anb_export.xgboost_document import decode
 from anb_onnx._show import show
@@ -286,7 +286,8 @@ def _booster(state: Mapping[str, Any], kind: str) -> Object:
 
 
 def _forest(state: Mapping[str, Any]) -> Model:
-    return Model("forest", forest_from_state(state), _column_names(state))
+    columns = Columns(drawn=draws_splits(state))
+    return Model("forest", forest_from_state(state), _column_names(state), columns=columns)
 
 
 def _support_vectors(family: str) -> Callable[[Mapping[str, Any]], Model]:

@@ -5,10 +5,10 @@ for e, False for se), or on scaled columns, has as many features of the same nam
 codes with wrong numbers. Its file shows it:
 
 * A learner of trees only makes splits that divide its rows, half way between two numbers of a
-  column or at one of them. A split that divides no two codes of its gene (``block0_e < 5``: the
-  codes are 0, 1, 2), or lies elsewhere between them (``< 0.75``), was not learned on codes. Nor was
-  a model whose splits never set the last of three or more codes apart, but a column scaled to 0 to
-  1 looks so.
+  column or at one of them (extra trees draw theirs at random). A split that divides no two codes of
+  its gene (``block0_e < 5``: the codes are 0, 1, 2), or lies elsewhere between them (``< 0.75``),
+  was not learned on codes. Nor was a model whose splits never set the last of three or more codes
+  apart: a column scaled to 0 to 1 looks so.
 * Support vectors are rows of the training.
 * LightGBM writes each column's least and largest number down, and the categories of a pandas table;
   xgboost writes down which columns held booleans.
@@ -323,7 +323,7 @@ def _of_splits(
             f"({first(void)})"
         )
     odd = _odd(feature, stated, numbers, closed=forest.stated is not None) & divides
-    if odd.any():
+    if odd.any() and not columns.drawn:
         reasons.append(
             f"{odd.sum()} of {n} splits are not where a training on {scale} makes them, half way "
             f"between two {scale} or at one ({first(odd)})"

@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import SVR, NuSVR
+from sklearn.tree import DecisionTreeRegressor
 
 import anb_onnx
 from anb_onnx.architecture import Architecture, sample
@@ -342,6 +343,44 @@ def test_constants_are_what_they_are() -> None:
     booster = xgb.XGBRegressor(n_estimators=2, n_jobs=1, gamma=1e9).fit(values(CODES), y)
     model = model_from_object(booster)
     assert settle(model) == (model, "codes")
+
+
+def drawn(x: Any) -> Any:
+    """A forest of trees that draw their splits, as extra trees do."""
+    forest = RandomForestRegressor(6, random_state=0).fit(x, labels(CODES))
+    forest.estimators_ = [
+        DecisionTreeRegressor(splitter="random", max_features=0.5, random_state=k).fit(
+            x, labels(CODES)
+        )
+        for k in range(6)
+    ]
+    return forest
+
+
+def test_drawn_splits_lie_anywhere() -> None:
+    x = CODES.astype(float)
+    model = model_from_object(drawn(x))
+    assert isinstance(model.member, Forest)
+    assert model.member.stated is not None
+    assert (model.member.stated[model.member.left >= 0] % 0.5 > 0.01).any()
+    assert settle(model) == (model, "codes")
+    estimator = drawn(values(CODES))
+    model = model_from_object(estimator)
+    with pytest.raises(TrainedOnError, match=r"splits send every code.*say --trained-on values"):
+        settle(model)
+    turned, _ = settle(model, "values")
+    wanted = estimator.predict(values(TEST))
+    np.testing.assert_allclose(turned.member.predict_exact(TEST), wanted, rtol=1e-12)
+    for kind in (
+        "standardised",
+        "0 to 1",
+        "codes 0 to 1",
+        "divided by 255",
+        "from 1",
+        "l by value",
+    ):
+        with pytest.raises(TrainedOnError, match="not trained on the genes' codes: "):
+            settle(model_from_object(drawn(OTHERS[kind](CODES))))
 
 
 # Categories of pandas
