@@ -39,14 +39,6 @@ def forest_from_state(state: Mapping[str, Any]) -> Forest:
     return Forest.from_trees(trees, base_score=0.0, n_features=width, objective=criterion[:40])
 
 
-def draws_splits(state: Mapping[str, Any]) -> bool:
-    """Say whether a pickled forest's trees drew their splits at random (``splitter="random"``)."""
-    trees = state.get("estimators_")
-    states = [t.state for t in trees if isinstance(t, Object)] if isinstance(trees, list) else []
-    splitters = [found.get("splitter") for found in states]
-    return any(isinstance(found, str) and found == "random" for found in splitters)
-
-
 def _sklearn_tree(index: int, estimator: Any, n_trees: int) -> Tree:
     inner = estimator.state.get("tree_") if isinstance(estimator, Object) else None
     state = inner.state if isinstance(inner, Object) else {}
@@ -81,3 +73,11 @@ def _int64(column: NDArray[Any]) -> NDArray[np.int64]:
     if column.dtype.kind != "i":
         refuse("a tree is damaged: children and features must be integers")
     return column.astype(np.int64)
+
+
+def draws_splits(state: Mapping[str, Any]) -> bool:
+    """Say whether a pickled forest's trees drew their splits at random (``splitter="random"``)."""
+    trees = state.get("estimators_")
+    states = [t.state for t in trees if isinstance(t, Object)] if isinstance(trees, list) else []
+    splitters = [found.get("splitter") for found in states]
+    return any(isinstance(found, str) and found == "random" for found in splitters)
