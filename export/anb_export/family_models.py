@@ -10,7 +10,6 @@ import io
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -30,6 +29,7 @@ _MOST_ITERATIONS = 2_000_000
 
 _TREE_ARRAYS = {"feature": "i", "threshold": "f", "left": "i", "right": "i", "value": "f"}
 _KERNEL_ARRAYS = {"vectors": "f", "coefficients": "f", "numbers": "f"}
+_KERNEL_NUMBERS = 5  # kernel, gamma, coef0, degree and intercept
 
 
 class FamilyError(AnbError):
@@ -249,7 +249,7 @@ def _kernel_from_npz(content: bytes) -> Kernel:
     if vectors.ndim != 2 or coefficients.shape != (len(vectors),) or not finite:
         msg = "the support vector machine is damaged"
         raise FamilyError(msg)
-    if numbers.shape != (len(fields(Kernel)) - 2,) or numbers[0] not in range(len(KERNELS)):
+    if numbers.shape != (_KERNEL_NUMBERS,) or numbers[0] not in range(len(KERNELS)):
         msg = "the support vector machine is damaged: unknown kernel"
         raise FamilyError(msg)
     name, gamma, coef0, degree, intercept = numbers.tolist()

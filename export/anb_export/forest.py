@@ -32,7 +32,8 @@ class ForestError(AnbError):
 class Tree:
     """One tree, not checked yet: children are positions in its own arrays, -1 at leaves.
 
-    A row goes left if ``x[feature] < threshold``; all arrays are 1-D and of equal length.
+    A row goes left if ``x[feature] < threshold``; all arrays are 1-D and of equal length. `stated`
+    are the thresholds as the file has them, where `threshold` stands for them on integers only.
     """
 
     feature: NDArray[np.int64]
@@ -40,6 +41,7 @@ class Tree:
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     value: NDArray[np.float64]
+    stated: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,9 @@ class Forest:
         Number of features the model was trained on.
     objective : str
         Training objective, for xgboost one of `xgboost_document.OBJECTIVES`.
+    stated : ndarray of float64, shape (n_nodes,), or None
+        Thresholds as the file has them, if others than `threshold`: evidence of what the model was
+        trained on (`trained_on`). Nothing computes with them.
     """
 
     feature: NDArray[np.int32]
@@ -80,6 +85,7 @@ class Forest:
     base_score: float
     n_features: int
     objective: str
+    stated: NDArray[np.float64] | None = None
 
     @property
     def n_trees(self) -> int:
@@ -173,7 +179,7 @@ class Forest:
         counts = np.array([len(tree.left) for tree in trees], dtype=np.int64)
         if not np.isfinite(base_score):
             refuse(f"the base score must be finite, found {base_score}")
-        return build_forest(
+        forest = build_forest(
             counts,
             **flat,
             default_left=np.zeros(len(flat["left"]), dtype=np.bool_),
@@ -181,6 +187,8 @@ class Forest:
             n_features=n_features,
             objective=objective,
         )
+        stated = [tree.threshold if tree.stated is None else tree.stated for tree in trees]
+        return replace(forest, stated=np.concatenate(stated))
 
     def first(self, n_trees: int) -> Forest:
         """Return the forest of the first `n_trees` trees.
@@ -219,6 +227,8 @@ class Forest:
         for column in ("left", "right"):
             child = getattr(self, column)[begin:end]
             kept[column] = np.where(child < 0, child, child - np.int32(begin))
+        if self.stated is not None:
+            kept["stated"] = self.stated[begin:end]
         return replace(self, roots=self.roots[start:stop] - np.int32(begin), **kept)
 
     def reached(self) -> NDArray[np.bool_]:

@@ -18,12 +18,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from anb_export import skops_file, ubjson
+from anb_export.columns import SILENT, Columns, xgboost_columns
 from anb_export.forest import Forest
 from anb_export.lightgbm_text import MAGIC, read_lightgbm
 from anb_export.model_files import largest, read_content
 from anb_export.other_files import OLD_BINARY, what_document, what_it_is
 from anb_export.safe_pickle import Object, PickleError, loads
-from anb_export.sklearn_trees import forest_from_state
+from anb_export.sklearn_trees import draws_splits, forest_from_state
 from anb_export.svm_form import Kernel, kernel_from_state
 from anb_export.xgboost_document import decode
 from anb_onnx._files import FileError
@@ -73,6 +74,8 @@ class Model:
         The trees up to the best round of early stopping, where the model recorded one.
     content : bytes or None
         For xgboost, the model alone in UBJSON or JSON, as ``Booster.load_model`` takes it.
+    columns : Columns
+        What else the file says about the columns it was trained on.
     """
 
     family: str
@@ -80,6 +83,7 @@ class Model:
     feature_names: tuple[str, ...] = ()
     best: Forest | None = None
     content: bytes | None = None
+    columns: Columns = SILENT
 
     def at_best_iteration(self) -> Model:
         """Return the model cut off after its best round.
@@ -182,7 +186,11 @@ def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
     """
     width, names = model.member.n_features, model.feature_names
     if width != space.n_genes:
-        _refuse(f"the model has {width} features, the space {space.name!r} {space.n_genes} genes")
+        hint = ", one for each choice" if width == sum(space.gene_sizes) else ""
+        _refuse(
+            f"the model has {width} features{hint}, the space {space.name!r} {space.n_genes} "
+            "genes; train on the genes' codes (anb_onnx.encode), one column for each"
+        )
     if not names or names == space.gene_names:
         return
     if len(names) != width:
@@ -227,7 +235,9 @@ def _xgboost(content: bytes) -> Model:
     names = learner.get("feature_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         _refuse("not an xgboost model: feature_names must be strings")
-    return Model("xgb", forest, tuple(names), _best_xgboost(forest, learner), content)
+    types = learner.get("feature_types", [])
+    columns = xgboost_columns(types if isinstance(types, list) else [])
+    return Model("xgb", forest, tuple(names), _best_xgboost(forest, learner), content, columns)
 
 
 def _best_xgboost(forest: Forest, learner: Mapping[str, Any]) -> Forest | None:
@@ -260,12 +270,11 @@ def _lightgbm_booster(state: Mapping[str, Any]) -> Model:
 
 
 def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
-    found = read_lightgbm(content)
-    if type(best_iteration) is not int or best_iteration <= 0:
-        return Model("lgb", found.forest, found.feature_names)
     # LightGBM itself predicts with the best round unless told otherwise, so the reference does.
-    best = found.forest.first(min(best_iteration, found.forest.n_trees))
-    return Model("lgb", best, found.feature_names, best)
+    recorded = type(best_iteration) is int and best_iteration > 0
+    found = read_lightgbm(content, first=best_iteration if recorded else None)
+    best = found.forest if recorded else None
+    return Model("lgb", found.forest, found.feature_names, best, columns=found.columns)
 
 
 def _xgboost_regressor(state: Mapping[str, Any]) -> Model:
@@ -310,7 +319,8 @@ def _booster(state: Mapping[str, Any], kind: str) -> Object:
 
 
 def _forest(state: Mapping[str, Any]) -> Model:
-    return Model("forest", forest_from_state(state), _column_names(state))
+    columns = Columns(drawn=draws_splits(state))
+    return Model("forest", forest_from_state(state), _column_names(state), columns=columns)
 
 
 def _support_vectors(family: str) -> Callable[[Mapping[str, Any]], Model]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,11 +28,13 @@ from anb_export.formats import (
 from anb_export.kernel_form import KERNEL_TOLERANCE, build_kernels
 from anb_export.metrics import evaluate
 from anb_export.model_files import read_content
+from anb_export.predictions import Predictions, agreement, refuse_disagreement
 from anb_export.project import project_tables
 from anb_export.splits import Split
 from anb_export.svm_form import Kernel
 from anb_export.table_form import build_table_model
 from anb_export.targets import get_target
+from anb_export.trained_on import Inputs, is_ambiguous, rewritten, settle, value_inputs
 from anb_export.tree64 import (
     REQUIRES,
     build_tree64,
@@ -40,7 +42,7 @@ from anb_export.tree64 import (
     check_tree64,
     tree64_facts,
 )
-from anb_export.verify import compare
+from anb_export.verify import compare, run_model
 from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
@@ -75,12 +77,15 @@ class Source:
         Of the file.
     seed : int or None
     model : Model
+    trained_on : str
+        What it was trained on, and rewritten from if that is not "codes"; see `trained_on.settle`.
     """
 
     name: str
     sha256: str
     seed: int | None
     model: Model
+    trained_on: str = "codes"
 
 
 def read_sources(
@@ -153,6 +158,18 @@ def unused_best(sources: Sequence[Source]) -> str | None:
     )
 
 
+def translated(card: dict[str, Any]) -> str | None:
+    """Say which members were trained on other numbers than codes, if any were."""
+    scales = [source["trained_on"] for source in card["sources"]]
+    found = sorted({*scales} - {"codes"})
+    if not found:
+        return None
+    n = len(scales) - scales.count("codes")
+    return (
+        f"{n} of {len(scales)} members were trained on {' and '.join(found)}; rewritten for codes"
+    )
+
+
 def import_models(
     target: str,
     sources: Sequence[Source],
@@ -160,6 +177,8 @@ def import_models(
     form: str | None = None,
     dataset: Dataset | None = None,
     split: Split | None = None,
+    trained_on: str | None = None,
+    check: Predictions | None = None,
     space: SearchSpace = MNASNET,
 ) -> tuple[bytes, dict[str, Any]]:
     """Make one artifact of an ensemble.
@@ -176,6 +195,10 @@ def import_models(
     split : Split, optional
         For the quality on the test rows, and the unit of a projection's differences, if both are
         given.
+    trained_on : str, optional
+        "codes" or "values" of the genes, if somebody says which; see `trained_on`.
+    check : Predictions, optional
+        What the models themselves predict; of several, their mean.
     space : SearchSpace
 
     Returns
@@ -188,9 +211,26 @@ def import_models(
     Raises
     ------
     AnbError
-        If the target is unknown, the families differ, the form does not fit the models, or the
-        graph does not predict what they predict.
+        If the target is unknown, the families differ, the form does not fit the models, one was
+        not trained on codes, or the graph does not predict what they predict or what `check` says.
     """
+    settled = [_settled(source, trained_on, check, space) for source in sources]
+    model, card = _convert(target, settled, form, dataset, split, space)
+    if check is not None:
+        ambiguous = trained_on is None and any(is_ambiguous(s.model, space) for s in sources)
+        card["check"] = _check(model, card, settled, check, space, ambiguous=ambiguous)
+    return model, card
+
+
+def _convert(
+    target: str,
+    sources: Sequence[Source],
+    form: str | None,
+    dataset: Dataset | None,
+    split: Split | None,
+    space: SearchSpace,
+) -> tuple[bytes, dict[str, Any]]:
+    """Make the artifact of models that take codes; see `import_models`."""
     spec = get_target(target)
     families = {source.model.family for source in sources}
     if len(families) != 1:
@@ -267,6 +307,91 @@ def import_models(
     return build(card), card
 
 
+def _settled(
+    source: Source, trained_on: str | None, check: Predictions | None, space: SearchSpace
+) -> Source:
+    try:
+        model, found = settle(source.model, trained_on, checked=check is not None, space=space)
+    except AnbError as error:
+        msg = f"{source.name}: {error}"
+        raise ImportingError(msg) from error
+    return replace(source, model=model, trained_on=found)
+
+
+def _check(
+    model: bytes,
+    card: dict[str, Any],
+    sources: Sequence[Source],
+    check: Predictions,
+    space: SearchSpace,
+    *,
+    ambiguous: bool,
+) -> dict[str, Any]:
+    """Compare an artifact with given predictions; return what its card says of that."""
+    scale = card["prediction_std"]
+    # A projection is not the models by design, and its card says how far it is off: there, these
+    # are compared. Elsewhere it is what the file predicts.
+    projected = card["form"] == "projected"
+    mean = _mean(sources, check) if projected else run_model(model, check.codes)["mean"]
+    found = agreement(check, mean, scale)
+
+    def agrees(changed: Sequence[Source]) -> bool:
+        return not agreement(check, _mean(changed, check), scale).apart
+
+    if found.apart:
+        hints = (hint for hint, changed in _otherwise(sources, space) if agrees(changed))
+        refuse_disagreement(check, mean, found, next(hints, _UNKNOWN))
+    if ambiguous and agrees(_on(sources, value_inputs(space), space)):
+        _refuse(
+            "the models may have been trained on the genes' codes or on their values, and the "
+            f"{found.n} rows of {check.name} fit both: give more rows, or --trained-on"
+        )
+    return {"file": check.name, "n": found.n, "largest": float(f"{found.largest:.3g}")}
+
+
+_UNKNOWN = (
+    "is it of these models, in the target's unit, with the same number of rounds, and were they "
+    "trained on the genes' codes?"
+)
+
+
+def _otherwise(
+    sources: Sequence[Source], space: SearchSpace
+) -> Iterator[tuple[str, Sequence[Source]]]:
+    """Yield what the models may be instead, and them."""
+    if any(source.model.best is not None for source in sources):
+        yield (
+            "all rows agree with --best-iteration",
+            [
+                s if s.model.best is None else replace(s, model=s.model.at_best_iteration())
+                for s in sources
+            ],
+        )
+    if any(source.trained_on != "codes" for source in sources):
+        return
+    yield "all rows agree with --trained-on values", _on(sources, value_inputs(space), space)
+    reversed_se = tuple(
+        np.arange(len(gene), dtype=np.float64)[:: -1 if gene.kind == "bool" else 1]
+        for gene in space.genes
+    )
+    yield (
+        "all rows agree if the training had False as 0 and True as 1, where the code of True is 0: "
+        "retrain on the codes (anb_onnx.encode)",
+        _on(sources, reversed_se, space),
+    )
+
+
+def _on(sources: Sequence[Source], inputs: Inputs, space: SearchSpace) -> Sequence[Source]:
+    return [replace(s, model=rewritten(s.model, inputs, space)) for s in sources]
+
+
+def _mean(sources: Sequence[Source], check: Predictions) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.mean(
+        [source.model.member.predict_exact(check.codes) for source in sources], axis=0
+    )
+    return found
+
+
 def _verify(
     model: bytes, codes: NDArray[np.uint8], exact: NDArray[np.float64], scale: float, form: str
 ) -> dict[str, Any]:
@@ -310,7 +435,8 @@ def _describe(source: Source) -> dict[str, Any]:
     )
     # Cards are UTF-8. Names of files need not be: other bytes are written as \xff.
     name = os.fsencode(source.name).decode("utf-8", "backslashreplace")
-    return {"file": name, "sha256": source.sha256, "seed": source.seed, **size}
+    facts = {"file": name, "sha256": source.sha256, "seed": source.seed, **size}
+    return {**facts, "trained_on": source.trained_on}
 
 
 def _refuse(message: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from onnx import TensorProto
 
 from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
@@ -45,14 +46,16 @@ def build_kernels(
         If skl2onnx makes something else of a member, or the graph is refused.
     """
     builder = GraphBuilder()
-    x = builder.cast(INPUT, TensorProto.FLOAT)
-    members = [
-        builder.cast(
-            builder.add("SVMRegressor", x, domain=_ML_DOMAIN, **svm_attributes(kernel)),
-            TensorProto.DOUBLE,
+    inputs: dict[bytes | None, str] = {}
+    members = []
+    for kernel in kernels:
+        table = None if kernel.inputs is None else kernel.inputs.tobytes()
+        if table not in inputs:
+            inputs[table] = _input(builder, kernel)
+        svm = builder.add(
+            "SVMRegressor", inputs[table], domain=_ML_DOMAIN, **svm_attributes(kernel)
         )
-        for kernel in kernels
-    ]
+        members.append(builder.cast(svm, TensorProto.DOUBLE))
     add_ensemble_outputs(builder, builder.add("Concat", *members, axis=1), len(members))
     return serialise(
         make_model(
@@ -63,3 +66,14 @@ def build_kernels(
             domains={_ML_DOMAIN: _ML_OPSET},
         )
     )
+
+
+def _input(builder: GraphBuilder, kernel: Kernel) -> str:
+    """Return what a member computes with, in float32: the codes, or the numbers they stand for."""
+    if kernel.inputs is None:
+        return builder.cast(INPUT, TensorProto.FLOAT)
+    rows, width = kernel.inputs.shape
+    # Each code's place in the table of all features' numbers, written row after row.
+    starts = builder.constant(np.arange(rows) * width, np.int64)
+    places = builder.add("Add", builder.cast(INPUT, TensorProto.INT64), starts)
+    return builder.add("Gather", builder.constant(kernel.inputs.reshape(-1), np.float32), places)

@@ -15,6 +15,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.columns import SILENT, Columns, lightgbm_columns
 from anb_export.forest import Forest, ForestError, Tree
 from anb_onnx._show import show
 
@@ -39,16 +40,26 @@ class LightgbmModel:
     Attributes
     ----------
     forest : Forest
-        All trees.
+        The trees that predict.
     feature_names : tuple of str
+    columns : Columns
+        What else is said about the columns.
     """
 
     forest: Forest
     feature_names: tuple[str, ...]
+    columns: Columns = SILENT
 
 
-def read_lightgbm(content: str | bytes) -> LightgbmModel:
+def read_lightgbm(content: str | bytes, *, first: int | None = None) -> LightgbmModel:
     """Parse a model that ``Booster.save_model`` or ``model_to_string`` wrote.
+
+    Parameters
+    ----------
+    content : str or bytes
+    first : int, optional
+        Only so many trees predict, if there are more: LightGBM's ``num_iteration``. A random
+        forest's prediction is the mean of these, not a part of the mean of all.
 
     Raises
     ------
@@ -62,7 +73,7 @@ def read_lightgbm(content: str | bytes) -> LightgbmModel:
         except UnicodeDecodeError as error:
             msg = f"not a LightGBM model: {error}"
             raise ForestError(msg) from error
-    text, end, _ = content.partition("\nend of trees")
+    text, end, rest = content.partition("\nend of trees")
     head, *parts = text.split("\nTree=")
     if not head.startswith(MAGIC.decode()):
         _refuse("not a LightGBM model in text format: the first line must be 'tree'")
@@ -94,13 +105,16 @@ def read_lightgbm(content: str | bytes) -> LightgbmModel:
     n_features = _integer(_get(facts, "max_feature_idx"), "max_feature_idx") + 1
     if len(names) != n_features:
         _refuse(f"{len(names)} feature_names, max_feature_idx states {n_features} features")
-    # Random forests (boosting=rf) average their trees.
-    weight = 1 / len(parts) if "average_output" in head.split("\n") else 1.0
+    used = len(parts) if first is None else min(first, len(parts))
+    # Random forests (boosting=rf) average the trees that predict.
+    weight = 1 / used if "average_output" in head.split("\n") else 1.0
+    # Trees that do not predict are read all the same: damage in them is damage.
     trees = [_tree(index, part, weight) for index, part in enumerate(parts)]
     forest = Forest.from_trees(
         trees, base_score=0.0, n_features=n_features, objective=objective.split(" ")[0]
     )
-    return LightgbmModel(forest, names)
+    columns = lightgbm_columns(facts.get("feature_infos", ""), rest)
+    return LightgbmModel(forest.first(used), names, columns)
 
 
 def integer_threshold(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,6 +166,7 @@ def _tree(index: int, text: str, weight: float) -> Tree:
         left=np.concatenate([children[0], ends]),
         right=np.concatenate([children[1], ends]),
         value=np.concatenate([np.zeros(n_branches), value]),
+        stated=np.concatenate([threshold, none.astype(np.float64)]),
     )
 
 

@@ -66,13 +66,15 @@ def _sklearn_tree(index: int, state: Mapping[str, Any], n_trees: int) -> Tree:
         refuse(f"tree {index} is damaged: thresholds must be floats")
     left = _int64(nodes["left_child"])
     leaf = left == -1
+    threshold = nodes["threshold"].astype(np.float64)
     return Tree(
         feature=_int64(nodes["feature"]),
         # scikit-learn goes left if x <= threshold, like LightGBM.
-        threshold=np.where(leaf, 0, integer_threshold(nodes["threshold"].astype(np.float64))),
+        threshold=np.where(leaf, 0, integer_threshold(threshold)),
         left=left,
         right=_int64(nodes["right_child"]),
         value=np.where(leaf, values.reshape(-1) / n_trees, 0.0),
+        stated=threshold,
     )
 
 
@@ -80,3 +82,11 @@ def _int64(column: NDArray[Any]) -> NDArray[np.int64]:
     if column.dtype.kind != "i":
         refuse("a tree is damaged: children and features must be integers")
     return column.astype(np.int64)
+
+
+def draws_splits(state: Mapping[str, Any]) -> bool:
+    """Say whether a pickled forest's trees drew their splits at random (``splitter="random"``)."""
+    trees = state.get("estimators_")
+    states = [t.state for t in trees if isinstance(t, Object)] if isinstance(trees, list) else []
+    splitters = [found.get("splitter") for found in states]
+    return any(isinstance(found, str) and found == "random" for found in splitters)

@@ -7,8 +7,8 @@ intercept. ONNX has it as SVMRegressor, which computes in float32: see `Kernel` 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,6 +47,8 @@ class Kernel:
         None where all targets lay in the tube of width epsilon: then the prediction is constant.
     coefficients : ndarray of float64, shape (n_vectors,)
     intercept : float
+    inputs : ndarray of float64, shape (n_features, n_codes), or None
+        The number that the kernel takes for each code of each feature; the code itself if None.
     """
 
     kernel: str
@@ -56,6 +58,7 @@ class Kernel:
     vectors: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     intercept: float
+    inputs: NDArray[np.float64] | None = None
 
     @property
     def n_features(self) -> int:
@@ -65,15 +68,20 @@ class Kernel:
     def predict_exact(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Compute in float64: codes uint8 [n, n_features] to float64 [n]."""
         parts = [
-            self._predict(codes[start : start + _ROWS].astype(np.float64))
+            self._predict(self._numbers(codes[start : start + _ROWS]))
             for start in range(0, len(codes), _ROWS)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 
+    def _numbers(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        if self.inputs is None:
+            return codes.astype(np.float64)
+        return self.inputs[np.arange(self.n_features), codes]
+
     def _predict(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         product = x @ self.vectors.T
         if self.kernel == "rbf":
-            # Codes and vectors are integers here, so that the distance comes out exactly.
+            # Numbers and vectors are integers here, so that the distance comes out exactly.
             squares = (x**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1)
             # Others may round to below zero, where a large gamma overflows.
             k = np.exp(-self.gamma * np.maximum(squares - 2 * product, 0))
@@ -137,10 +145,33 @@ def kernel_from_state(state: Mapping[str, Any]) -> Kernel:
     return found
 
 
+def on_inputs(kernel: Kernel, inputs: Sequence[NDArray[np.float64]]) -> Kernel:
+    """Return the model that takes codes, of one that was trained on numbers that stand for them.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    inputs : sequence of ndarray of float64, shape (n_codes,)
+        For each feature, the number of each code.
+
+    Raises
+    ------
+    KernelError
+        If a prediction may be beyond float32.
+    """
+    table = np.zeros((len(inputs), max(map(len, inputs))))
+    for row, numbers in zip(table, inputs, strict=True):
+        row[: len(numbers)] = numbers
+    found = replace(kernel, inputs=table)
+    _check_size(found)
+    return found
+
+
 def _check_size(kernel: Kernel) -> None:
     """Refuse a model that may leave float32 on its way, of which infinities would come."""
     largest = 1.0  # the value of a kernel, at most
-    product = _LARGEST_CODE * float(kernel.vectors.sum(axis=1).max(initial=0.0))
+    numbers = _LARGEST_CODE if kernel.inputs is None else float(np.abs(kernel.inputs).max())
+    product = numbers * float(kernel.vectors.sum(axis=1).max(initial=0.0))
     if kernel.kernel == "linear":
         largest = product
     elif kernel.kernel == "poly":

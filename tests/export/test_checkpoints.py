@@ -398,7 +398,7 @@ def test_rounds_after_the_best_are_noted(
     files = [str(tmp_path / name) for name in ("a.pkl", "b.ubj")]
     rest = ["--target", "accuracy", "--out", str(tmp_path / "out")]
     assert main(["import", *files, *rest]) == 0
-    (noted, _) = capsys.readouterr().err.splitlines()
+    noted, _, _ = capsys.readouterr().err.splitlines()
     assert f"for 1 of 2 members, after {best} of {all_of_them} trees; all trees are used" in noted
     assert "--best-iteration" in noted
     for quiet in ([files[1]], [files[0], "--best-iteration"]):

@@ -387,3 +387,8 @@ def test_names_that_do_not_fit(names: list[str], message: str) -> None:
 def test_other_numbers_of_features(width: int) -> None:
     with pytest.raises(FormatError, match=f"has {width} features, the space 'mnasnet' 28 genes"):
         check_features(model_from_object(booster(width=width)))
+
+
+def test_one_hot_columns() -> None:
+    with pytest.raises(FormatError, match="has 71 features, one for each choice, the space"):
+        check_features(model_from_object(booster(width=71)))

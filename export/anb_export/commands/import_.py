@@ -49,6 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--target", metavar="NAME", help="what given model files predict")
     parser.add_argument(
+        "--trained-on",
+        choices=("codes", "values"),
+        help="what the models were trained on: the genes' codes, or their values with True as 1, "
+        "which are translated exactly (default: codes, and models that show something else are "
+        "refused)",
+    )
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="architectures with the models' own predictions (CSV, JSON or Parquet: the genes and "
+        "a column 'prediction'); nothing is written unless the artifact predicts the same",
+    )
+    parser.add_argument(
         "--dataset",
         type=Path,
         metavar="PATH",
@@ -73,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise AnbError(msg)
     jobs = _jobs(arguments)
     _check_out(jobs)
+    options = _options(arguments, jobs)
     dataset = split = None
     if arguments.dataset is not None:
         dataset = read_dataset(arguments.dataset)
@@ -80,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     # A fault in the last ensemble must not leave the others in --out: all are made elsewhere first,
     # and on disk, since a hundred thousand trees take 200 MB.
     with _temporary_folder() as folder:
-        made = [_make(job, folder / str(k), dataset, split) for k, job in enumerate(jobs)]
+        made = [_make(job, folder / str(k), dataset, split, options) for k, job in enumerate(jobs)]
         for job, (file, card, notes) in zip(jobs, made, strict=True):
             model = file.read_bytes()
             write_artifact(job.path, model, job.target, card)
@@ -88,6 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
             for text in notes:
                 note(f"{job.target} {card['family']}: {text}")
             note(f"wrote {job.path} ({len(model):,} bytes, form {card['form']})")
+    if arguments.check is None:
+        note("not compared with the models' own predictions: --check FILE does (docs/import.md)")
     return 0
 
 
@@ -102,18 +119,36 @@ class _Job:
     notes: tuple[str, ...] = ()
 
 
+def _options(arguments: argparse.Namespace, jobs: Sequence[_Job]) -> dict[str, Any]:
+    """Return the options of `import_models` that say what the models were trained on."""
+    from anb_export.predictions import read_predictions
+    from anb_onnx.errors import AnbError
+
+    if arguments.check is None:
+        return {"trained_on": arguments.trained_on}
+    if len(jobs) > 1:
+        msg = (
+            f"--check {arguments.check} is for one ensemble, and {len(jobs)} were found: import "
+            f"them one by one, such as {jobs[0].target} first"
+        )
+        raise AnbError(msg)
+    return {"trained_on": arguments.trained_on, "check": read_predictions(arguments.check)}
+
+
 def _make(
-    job: _Job, file: Path, dataset: Dataset | None, split: Split | None
+    job: _Job, file: Path, dataset: Dataset | None, split: Split | None, options: dict[str, Any]
 ) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
     """Write a job's model to `file`; return that, the card and what to note."""
     from anb_export.files import write_atomically
-    from anb_export.importing import import_models, unused_best
+    from anb_export.importing import import_models, translated, unused_best
 
     sources = job.read()
-    model, card = import_models(job.target, sources, form=job.form, dataset=dataset, split=split)
+    model, card = import_models(
+        job.target, sources, form=job.form, dataset=dataset, split=split, **options
+    )
     write_atomically(file, model)
-    unused = unused_best(sources)
-    return file, card, (*job.notes, *([unused] if unused else []))
+    found = (unused_best(sources), translated(card))
+    return file, card, (*job.notes, *(text for text in found if text))
 
 
 def _jobs(arguments: argparse.Namespace) -> list[_Job]:
@@ -215,6 +250,12 @@ def _outcome(card: dict[str, Any]) -> str:
         found = card["fidelity"]
         differences = f"rms {found['rms']['target']:.2g} and max {found['max']['target']:.2g}"
         parts.append(f"projected, R2 {found['r2']:.5g} to the models, {differences} {card['unit']}")
+    if "check" in card:
+        found = card["check"]
+        parts.append(
+            f"within {found['largest']:.2g} standard deviations of the {found['n']:,} predictions "
+            f"in {found['file']}"
+        )
     if card["quality"]:
         m = card["quality"]["test"]
         parts.append(f"test R2 {m['r2']:.4f} tau {m['kendall_tau']:.4f} MAE {m['mae']:.4g}")
