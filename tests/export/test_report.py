@@ -233,10 +233,11 @@ def _no_schema(manifest: dict[str, Any], comparison: dict[str, Any]) -> None:
     ("damage", "message"),
     [
         (_another_split, "is from another split"),
-        (_other_quality, "r2 on the test rows is .* the manifest states"),
+        # Edits of the manifest alone are refused as soon as the artifact is loaded.
+        (_other_quality, r"key 'quality.test.r2' is .*, but .* in the card inside"),
         (_tree_form, "in the form 'trees'"),
-        (_other_seeds, "holds other members than"),
-        (_no_calibration, "has no 'calibration'"),
+        (_other_seeds, r"key 'seeds\[0\]' is 99, but .* in the card inside"),
+        (_no_calibration, "key 'calibration' is absent, but .* in the card inside"),
         (_other_members, "it is of other members; run `anb-export compare` again"),
         (_other_data, "is about another dataset"),
         (_no_schema, "is no comparison of schema 1"),
