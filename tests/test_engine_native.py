@@ -406,6 +406,12 @@ def test_bad_engines_are_refused() -> None:
         NativeEngine([make_ensemble(1)], threads=0)
 
 
+def test_a_kernel_that_takes_minutes_to_compile_is_refused_at_once() -> None:
+    space = small_space("22 blocks", [(2,)] * 22)
+    with pytest.raises(EngineError, match=r"231 pairs .* times 64 members .*engine='numpy'"):
+        NativeEngine([make_ensemble(64, space=space)])
+
+
 def test_bound_functions_see_new_codes() -> None:
     native = engine(8, 3)
     codes = make_codes(3)

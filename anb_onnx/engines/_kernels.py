@@ -28,11 +28,15 @@ from numpy.typing import NDArray
 from anb_onnx.engines._assembly import BYTES, F32, F64, I32, I64, WIDTH, Assembler, constant, vector
 from anb_onnx.engines._llvm import Compiled, process_triple
 from anb_onnx.engines._symbols import BLOCK_ROWS, Sizes, Source, SymbolWriter
+from anb_onnx.errors import EngineError
 from anb_onnx.tables import TableEnsemble
 
 Kernel: TypeAlias = Callable[[int, int, int, int, int | None, int, int], int]
 
 _NAME = "lookup"
+# Loads of vectors per architecture. Compiling takes more than linearly long in them: 4 s for 231
+# (22 blocks, 8 members), two minutes for 1,848 (64 members).
+_MOST_LOADS = 512
 _CACHE_LINE = 64
 
 
@@ -100,6 +104,24 @@ def kernel(spec: Spec) -> Kernel:
     pointer, row = ctypes.c_void_p, ctypes.c_int64
     function: Kernel = Compiled(assembly(spec)).function(_NAME, row, [pointer] * 5 + [row] * 2)
     return function
+
+
+def check_size(ensemble: TableEnsemble) -> None:
+    """Refuse an ensemble whose kernel would take long to compile.
+
+    Raises
+    ------
+    EngineError
+        Naming the number of pairs and members, and other engines.
+    """
+    n_pairs, m = len(ensemble.space.pairs), ensemble.n_members
+    if n_pairs * max(1, _padded(m) // WIDTH) > _MOST_LOADS:
+        msg = (
+            f"the native engine writes out all lookups of an architecture, and {n_pairs} pairs of "
+            f"blocks times {m} members would take minutes to compile; use engine='numpy' or "
+            "engine='onnxruntime'"
+        )
+        raise EngineError(msg)
 
 
 def assembly(spec: Spec) -> str:

@@ -17,6 +17,7 @@ from anb_onnx.engines._kernels import (
     Kernel,
     Parameters,
     Spec,
+    check_size,
     inside_table,
     kernel,
     kernel_table,
@@ -145,8 +146,8 @@ class NativeEngine:
     Raises
     ------
     EngineError
-        If there is no ensemble, they are of different spaces, `threads` is no positive integer,
-        or a kernel cannot be compiled on this machine.
+        If there is no ensemble, they are of different spaces, `threads` is no positive integer, or
+        a kernel cannot be compiled on this machine, or only in minutes.
     """
 
     name = "native"
@@ -166,6 +167,7 @@ class NativeEngine:
                     f"{space.name!r} and {ensemble.space.name!r}"
                 )
                 raise EngineError(msg)
+            check_size(ensemble)
         self._space, self._ensembles = space, ensembles
         self._threads = resolve_threads(threads)
         targets = tuple(_Target.of(k, ensemble) for k, ensemble in enumerate(ensembles))

@@ -92,7 +92,7 @@ def changed(text: str, old: str, new: str) -> str:
         (lambda t: changed(t, "prediction", "mean"), "needs one column 'prediction'.*'block0_e'"),
         (lambda t: changed(t, "block3_k", "prediction"), "needs one column 'prediction'"),
         (lambda t: changed(t, "block3_k", "block3_kernel"), "unknown column 'block3_kernel'"),
-        (lambda t: changed(t, "block3_k", "block3_e"), "column 'block3_k' is missing"),
+        (lambda t: changed(t, "block3_k", "block3_e"), "column 'block3_e' occurs twice"),
         (lambda t: t.replace(",", ";"), "separated by commas in CSV"),
         (lambda t: changed(t, "True", "yes"), "line 2: gene 'block0_se': 'yes' is not allowed"),
         (lambda t: changed(t, "61.5", "nan"), "row 1: prediction must be a finite number, found"),
