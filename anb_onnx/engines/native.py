@@ -28,6 +28,7 @@ from anb_onnx.engines.base import (
     Codes,
     FloatArray,
     Outputs,
+    address,
     check_out,
     check_shape,
     is_array,
@@ -51,7 +52,6 @@ _PART_ROWS = 32_768
 _ROWS_PER_THREAD = 16_384
 
 _UINT8, _INT64 = np.dtype(np.uint8), np.dtype(np.int64)
-_from_buffer: Any = (ctypes.c_char * 0).from_buffer
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,32 @@ class _Open:
     kernels: dict[Source, tuple[partial[int], ...]] = field(default_factory=dict)
 
     def kernels_for(self, source: Source) -> tuple[partial[int], ...]:
+        """Return the kernel of each target, compiled before or now."""
         found = self.kernels.get(source)
         if found is None:
             found = self.kernels[source] = tuple(target.kernel(source) for target in self.targets)
         return found
 
+    def new_calls(self, source: Source, out: Sequence[Outputs]) -> list[_Call]:
+        """Return each kernel with the addresses of outputs that were allocated for them."""
+        kernels = self.kernels_for(source)
+        return [
+            (kernels[k], address(mean), address(std), None if m is None else address(m))
+            for k, (mean, std, m) in enumerate(out)
+        ]
+
     def calls(self, source: Source, n: int, out: Sequence[Out]) -> list[_Call]:
         """Return each kernel with the addresses of its outputs, which are checked."""
-        kernels = self.kernels_for(source)
+        kernels, targets = self.kernels_for(source), self.targets
         if len(out) != len(kernels):
             msg = f"out has {len(out)} entries, the engine {len(kernels)} ensembles"
             raise EngineError(msg)
-        return [
-            (kernels[k], *check_out(arrays, n, self.targets[k].n_members, self.targets[k].name))  # type: ignore[arg-type]
-            for k, arrays in enumerate(out)
-        ]
+        calls = []
+        for k, arrays in enumerate(out):
+            target = targets[k]
+            addresses = check_out(arrays, n, target.n_members, target.name)  # type: ignore[arg-type]
+            calls.append((kernels[k], *addresses))
+        return calls
 
 
 class NativeEngine:
@@ -271,7 +282,7 @@ class NativeEngine:
             msg = "codes that are bound to a function must be C-contiguous"
             raise EngineError(msg)
         state = self._open or _closed()
-        n, source, out = len(codes), _address(codes), tuple(out)
+        n, source, out = len(codes), address(codes), tuple(out)
         # In parts, so that Ctrl-C never waits for more than one.
         calls = [
             partial(call, source, *addresses, start, min(start + _PART_ROWS, n))
@@ -308,11 +319,13 @@ class NativeEngine:
         state = self._open or _closed()
         n = len(rows)
         if out is None:
-            out = [Outputs.empty(n, e.n_members, members=members) for e in self._ensembles]
-        calls = state.calls(source, n, out)
+            new = [Outputs.empty(n, t.n_members, members=members) for t in state.targets]
+            calls, out = state.new_calls(source, new), new
+        else:
+            calls = state.calls(source, n, out)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
             # The plain road of small batches: nothing but the kernels.
-            base = _address(rows)
+            base = address(rows)
             for call, mean, std, of_members in calls:
                 row = call(base, mean, std, of_members, 0, n)
                 if row >= 0:
@@ -333,7 +346,7 @@ class NativeEngine:
         threads = max(1, min(self._threads, n // _ROWS_PER_THREAD))
         # Whole blocks, and at least one part for each thread.
         size = min(_PART_ROWS, -(-n // threads // BLOCK_ROWS) * BLOCK_ROWS)
-        base = _address(rows) if rows.flags.c_contiguous else None
+        base = address(rows) if rows.flags.c_contiguous else None
 
         # A helper that runs `work` holds on to whatever its addresses are of.
         def work(part: tuple[int, int], _keep: object = (state, rows, out)) -> None:
@@ -457,14 +470,6 @@ class _BadRow(Exception):
     def __init__(self, row: int) -> None:
         super().__init__(row)
         self.row = row
-
-
-def _address(array: NDArray[Any]) -> int:
-    """Return where a C-contiguous array begins."""
-    try:
-        return ctypes.addressof(_from_buffer(array))  # a fifth of the time of the other way
-    except TypeError:  # read-only
-        return int(array.ctypes.data)
 
 
 def _closed() -> NoReturn:
