@@ -68,8 +68,8 @@ def test_a_closed_surrogate_answers_nothing(engine: str) -> None:
             call()  # type: ignore[no-untyped-call]
 
 
-def test_auto_closed_while_it_turns_native_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    surrogate = anb_onnx.load("accuracy", engine="auto")
+def close_while_it_compiles(surrogate: anb_onnx.Surrogate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the next kernel compiled only after the surrogate was closed, as by another thread."""
     compiled = _llvm._compile
 
     def close_meanwhile(assembly: str) -> object:
@@ -78,6 +78,11 @@ def test_auto_closed_while_it_turns_native_stays_closed(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(_llvm, "_compile", close_meanwhile)
     _kernels.kernel.cache_clear()
+
+
+def test_auto_closed_while_it_turns_native_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    surrogate = anb_onnx.load("accuracy", engine="auto")
+    close_while_it_compiles(surrogate, monkeypatch)
     codes = anb_onnx.sample(1_000_000, seed=0)
     for _ in range(2):
         with pytest.raises(anb_onnx.EngineError, match="closed"):
@@ -90,14 +95,7 @@ def test_native_closed_while_it_compiles_stays_closed(monkeypatch: pytest.Monkey
     surrogate = anb_onnx.load("accuracy", engine="native")
     expected = surrogate.query_codes(anb_onnx.sample(5, seed=0))
     surrogate = anb_onnx.load("accuracy", engine="native")
-    compiled = _llvm._compile
-
-    def close_meanwhile(assembly: str) -> object:
-        surrogate.close()
-        return compiled(assembly)
-
-    monkeypatch.setattr(_llvm, "_compile", close_meanwhile)
-    _kernels.kernel.cache_clear()
+    close_while_it_compiles(surrogate, monkeypatch)
     # The call on its way finishes; the next one is refused.
     found = surrogate.query_codes(anb_onnx.sample(5, seed=0))
     assert found.mean.tobytes() == expected.mean.tobytes()
