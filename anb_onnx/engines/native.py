@@ -28,11 +28,14 @@ from anb_onnx.engines.base import (
     Codes,
     FloatArray,
     Outputs,
+    as_outputs,
     check_out,
     check_shape,
     is_array,
+    plain,
     refuse_input,
     resolve_threads,
+    span,
 )
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.space import SearchSpace
@@ -51,7 +54,6 @@ _PART_ROWS = 32_768
 _ROWS_PER_THREAD = 16_384
 
 _UINT8, _INT64 = np.dtype(np.uint8), np.dtype(np.int64)
-_from_buffer: Any = (ctypes.c_char * 0).from_buffer
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,22 @@ class _Open:
             found = self.kernels[source] = tuple(target.kernel(source) for target in self.targets)
         return found
 
-    def calls(self, source: Source, n: int, out: Sequence[Out]) -> list[_Call]:
-        """Return each kernel with the addresses of its outputs, which are checked."""
-        kernels = self.kernels_for(source)
-        if len(out) != len(kernels):
-            msg = f"out has {len(out)} entries, the engine {len(kernels)} ensembles"
+    def outputs(self, out: Sequence[Out]) -> list[Outputs]:
+        """Return what was given for each target, in a form that nobody else can change."""
+        if len(out) != len(self.targets):
+            msg = f"out has {len(out)} entries, the engine {len(self.targets)} ensembles"
             raise EngineError(msg)
         return [
-            (kernels[k], *check_out(arrays, n, self.targets[k].n_members, self.targets[k].name))  # type: ignore[arg-type]
+            as_outputs(given, target.name) for given, target in zip(out, self.targets, strict=True)
+        ]
+
+    def calls(
+        self, source: Source, n: int, read: tuple[int, int], out: Sequence[Outputs]
+    ) -> list[_Call]:
+        """Return each kernel with the addresses of its outputs, which are checked."""
+        kernels, targets = self.kernels_for(source), self.targets
+        return [
+            (kernels[k], *check_out(arrays, n, targets[k].n_members, read, targets[k].name))
             for k, arrays in enumerate(out)
         ]
 
@@ -225,13 +235,14 @@ class NativeEngine:
         if type(codes) is not np.ndarray or not (
             codes.dtype is _UINT8 and codes.ndim == 2 and codes.shape[1] == self._n_genes
         ):
-            check_shape(codes, self._n_genes)
+            codes = check_shape(codes, self._n_genes)
         return self._predict("codes", codes, members, out)
 
     def predict_indices(
         self, indices: NDArray[np.int64], *, members: bool = False, out: Sequence[Out] | None = None
     ) -> list[Outputs]:
         """Predict all targets for indices, int64 [N], as `predict` does for codes."""
+        indices = plain(indices)
         if not is_array(indices) or indices.dtype != _INT64 or indices.ndim != 1:
             refuse_input("indices", "an int64 array [N]", indices)
         return self._predict("indices", indices, members, out)
@@ -243,7 +254,7 @@ class NativeEngine:
 
         Their type is the space's `symbol_dtype`, as `codes_to_symbols` returns them.
         """
-        dtype, n_blocks = self._space.symbol_dtype, self._space.n_blocks
+        symbols, dtype, n_blocks = plain(symbols), self._space.symbol_dtype, self._space.n_blocks
         if not (
             is_array(symbols)
             and symbols.dtype == dtype
@@ -266,16 +277,16 @@ class NativeEngine:
         out : sequence of Outputs or of tuples (mean, std, members or None)
             As for `predict`.
         """
-        check_shape(codes, self._n_genes)
+        codes = check_shape(codes, self._n_genes)
         if not codes.flags.c_contiguous:
             msg = "codes that are bound to a function must be C-contiguous"
             raise EngineError(msg)
         state = self._open or _closed()
-        n, source, out = len(codes), _address(codes), tuple(out)
+        n, read, outputs = len(codes), span(codes), state.outputs(out)
         # In parts, so that Ctrl-C never waits for more than one.
         calls = [
-            partial(call, source, *addresses, start, min(start + _PART_ROWS, n))
-            for call, *addresses in state.calls("codes", n, out)
+            partial(call, read[0], *addresses, start, min(start + _PART_ROWS, n))
+            for call, *addresses in state.calls("codes", n, read, outputs)
             for start in range(0, n, _PART_ROWS)
         ]
         pool = state.pool
@@ -289,7 +300,7 @@ class NativeEngine:
                     self._refuse("codes", codes, row)
 
         # The addresses are good as long as these live.
-        run.keep = (codes, out, state)  # type: ignore[attr-defined]
+        run.keep = (codes, outputs, state)  # type: ignore[attr-defined]
         return run
 
     def close(self) -> None:
@@ -308,18 +319,21 @@ class NativeEngine:
         state = self._open or _closed()
         n = len(rows)
         if out is None:
-            out = [Outputs.empty(n, e.n_members, members=members) for e in self._ensembles]
-        calls = state.calls(source, n, out)
+            outputs = [Outputs.empty(n, e.n_members, members=members) for e in self._ensembles]
+        else:
+            outputs = state.outputs(out)
+        read = span(rows)
+        calls = state.calls(source, n, read, outputs)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
             # The plain road of small batches: nothing but the kernels.
-            base = _address(rows)
+            base = read[0]
             for call, mean, std, of_members in calls:
                 row = call(base, mean, std, of_members, 0, n)
                 if row >= 0:
                     self._refuse(source, rows, row)
         else:
-            self._predict_parts(state, source, rows, calls, out)
-        return [given if type(given) is Outputs else Outputs(*given) for given in out]
+            self._predict_parts(state, source, rows, calls, outputs)
+        return outputs
 
     def _predict_parts(
         self,
@@ -327,13 +341,13 @@ class NativeEngine:
         source: Source,
         rows: NDArray[Any],
         calls: Sequence[_Call],
-        out: Sequence[Out],
+        out: Sequence[Outputs],
     ) -> None:
         n = len(rows)
         threads = max(1, min(self._threads, n // _ROWS_PER_THREAD))
         # Whole blocks, and at least one part for each thread.
         size = min(_PART_ROWS, -(-n // threads // BLOCK_ROWS) * BLOCK_ROWS)
-        base = _address(rows) if rows.flags.c_contiguous else None
+        base = span(rows)[0] if rows.flags.c_contiguous else None
 
         # A helper that runs `work` holds on to whatever its addresses are of.
         def work(part: tuple[int, int], _keep: object = (state, rows, out)) -> None:
@@ -457,14 +471,6 @@ class _BadRow(Exception):
     def __init__(self, row: int) -> None:
         super().__init__(row)
         self.row = row
-
-
-def _address(array: NDArray[Any]) -> int:
-    """Return where a C-contiguous array begins."""
-    try:
-        return ctypes.addressof(_from_buffer(array))  # a fifth of the time of the other way
-    except TypeError:  # read-only
-        return int(array.ctypes.data)
 
 
 def _closed() -> NoReturn:
