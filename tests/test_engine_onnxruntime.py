@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_artifact import N_MEMBERS, expected, onnx_bytes
+from small_artifact import N_MEMBERS, _node, expected, onnx_bytes
 
 from anb_onnx import ArchitectureError, ArtifactError, EngineError, sample
 from anb_onnx.engines.base import Outputs, resolve_threads
@@ -109,6 +109,18 @@ def test_what_is_no_onnx_is_refused(model: bytes) -> None:
 def test_another_interface_is_refused(name: str) -> None:
     with pytest.raises(ArtifactError, match=f"some.onnx is not an anb_onnx artifact.*{name}"):
         OnnxRuntimeEngine(onnx_bytes({}, names={name: "other"}), source="some.onnx")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, CHUNK_ROWS, CHUNK_ROWS + 1])
+def test_another_number_of_rows_is_refused(n: int) -> None:
+    # The mean over architectures instead of members: as many rows as members, whatever N is.
+    nodes = [_node("ReduceMean", ["m"], "average", axes=[k], keepdims=0) for k in (1, 0)]
+    assert MODEL.count(nodes[0]) == 1
+    engine = OnnxRuntimeEngine(MODEL.replace(*nodes), source="some.onnx", threads=2)
+    with pytest.raises(
+        ArtifactError, match=rf"some\.onnx .* its output 'mean' has {N_MEMBERS} rows"
+    ):
+        engine.predict(sample(n, seed=1))
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2"])

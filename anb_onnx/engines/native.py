@@ -28,6 +28,7 @@ from anb_onnx.engines.base import (
     Codes,
     FloatArray,
     Outputs,
+    address,
     as_outputs,
     check_out,
     check_shape,
@@ -107,6 +108,7 @@ class _Open:
     kernels: dict[Source, tuple[partial[int], ...]] = field(default_factory=dict)
 
     def kernels_for(self, source: Source) -> tuple[partial[int], ...]:
+        """Return the kernel of each target, compiled before or now."""
         found = self.kernels.get(source)
         if found is None:
             found = self.kernels[source] = tuple(target.kernel(source) for target in self.targets)
@@ -121,15 +123,25 @@ class _Open:
             as_outputs(given, target.name) for given, target in zip(out, self.targets, strict=True)
         ]
 
+    def new_calls(self, source: Source, out: Sequence[Outputs]) -> list[_Call]:
+        """Return each kernel with the addresses of outputs that were allocated for them."""
+        kernels = self.kernels_for(source)
+        return [
+            (kernels[k], address(mean), address(std), None if m is None else address(m))
+            for k, (mean, std, m) in enumerate(out)
+        ]
+
     def calls(
         self, source: Source, n: int, read: tuple[int, int], out: Sequence[Outputs]
     ) -> list[_Call]:
         """Return each kernel with the addresses of its outputs, which are checked."""
         kernels, targets = self.kernels_for(source), self.targets
-        return [
-            (kernels[k], *check_out(arrays, n, targets[k].n_members, read, targets[k].name))
-            for k, arrays in enumerate(out)
-        ]
+        calls = []
+        for k, arrays in enumerate(out):
+            target = targets[k]
+            addresses = check_out(arrays, n, target.n_members, read, target.name)
+            calls.append((kernels[k], *addresses))
+        return calls
 
 
 class NativeEngine:
@@ -319,14 +331,14 @@ class NativeEngine:
         state = self._open or _closed()
         n = len(rows)
         if out is None:
-            outputs = [Outputs.empty(n, e.n_members, members=members) for e in self._ensembles]
+            outputs = [Outputs.empty(n, t.n_members, members=members) for t in state.targets]
+            calls = state.new_calls(source, outputs)
         else:
             outputs = state.outputs(out)
-        read = span(rows)
-        calls = state.calls(source, n, read, outputs)
+            calls = state.calls(source, n, span(rows), outputs)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
             # The plain road of small batches: nothing but the kernels.
-            base = read[0]
+            base = address(rows)
             for call, mean, std, of_members in calls:
                 row = call(base, mean, std, of_members, 0, n)
                 if row >= 0:
@@ -347,7 +359,7 @@ class NativeEngine:
         threads = max(1, min(self._threads, n // _ROWS_PER_THREAD))
         # Whole blocks, and at least one part for each thread.
         size = min(_PART_ROWS, -(-n // threads // BLOCK_ROWS) * BLOCK_ROWS)
-        base = span(rows)[0] if rows.flags.c_contiguous else None
+        base = address(rows) if rows.flags.c_contiguous else None
 
         # A helper that runs `work` holds on to whatever its addresses are of.
         def work(part: tuple[int, int], _keep: object = (state, rows, out)) -> None:

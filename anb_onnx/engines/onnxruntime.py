@@ -12,7 +12,7 @@ from typing import Any, SupportsIndex
 from anb_onnx._matrix import in_range, refuse_codes
 from anb_onnx._metadata import read_metadata
 from anb_onnx._operators import check_operators
-from anb_onnx.engines._ort import onnxruntime
+from anb_onnx.engines._ort import call, onnxruntime
 from anb_onnx.engines._pool import WorkerPool
 from anb_onnx.engines.base import (
     Codes,
@@ -166,9 +166,13 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_FATAL
         try:
-            session = onnxruntime.InferenceSession(
-                self._model, options, providers=["CPUExecutionProvider"]
+            session = call(
+                lambda: onnxruntime.InferenceSession(
+                    self._model, options, providers=["CPUExecutionProvider"]
+                )
             )
+        except EngineError:
+            raise
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             msg = (
                 f"{self._source} cannot be opened by onnxruntime {onnxruntime.__version__}: "
@@ -195,7 +199,9 @@ class OnnxRuntimeEngine:
 def _run(session: Any, names: list[str], chunk: Codes, source: str) -> list[Any]:
     """Run a session on one chunk of rows; refuse what it answers where that cannot be right."""
     try:
-        results = session.run(names, {_INPUT: chunk})
+        results = call(lambda: session.run(names, {_INPUT: chunk}))
+    except EngineError:
+        raise
     except Exception as error:  # onnxruntime's exceptions share no base class but this
         msg = f"{source} cannot be run by onnxruntime {onnxruntime.__version__}: {_one_line(error)}"
         raise ArtifactError(msg) from error
