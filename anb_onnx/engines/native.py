@@ -362,8 +362,8 @@ class NativeEngine:
         base = address(rows) if rows.flags.c_contiguous else None
 
         # A helper that runs `work` holds on to whatever its addresses are of.
-        def work(part: tuple[int, int], _keep: object = (state, rows, out)) -> None:
-            number, start = part
+        def work(part: int, _keep: object = (state, rows, out)) -> None:
+            number, start = part // per_target, part % per_target * size
             stop = min(start + size, n)
             call, *addresses = calls[number]
             here = base
@@ -376,9 +376,9 @@ class NativeEngine:
                 raise _BadRow(row)
 
         # One target after the other, so that the table of one stays in the cache.
-        parts = ((number, start) for number in range(len(calls)) for start in range(0, n, size))
+        per_target = len(range(0, n, size))
         try:
-            state.pool.run(work, parts, threads)
+            state.pool.run(work, range(len(calls) * per_target), threads)
         except _BadRow as error:
             self._refuse(source, rows, error.row)
 
