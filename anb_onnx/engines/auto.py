@@ -137,7 +137,7 @@ class AutoEngine:
 
             fast = NativeTargetEngine(self._ensemble, threads=self._threads)
             fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to
-        except (ImportError, EngineError):
+        except (ImportError, OSError, EngineError):
             # No llvmlite for this Python, or no executable memory for this process.
             return self._open_onnxruntime()
         return fast

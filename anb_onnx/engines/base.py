@@ -289,6 +289,6 @@ def resolve_threads(threads: SupportsIndex | None) -> int:
     except TypeError:
         count = 0
     if count < 1:
-        msg = f"threads must be a positive integer, or None for all CPUs, not {threads!r}"
+        msg = f"threads must be a positive integer, or None for all CPUs, not {show(threads)}"
         raise EngineError(msg)
     return count
