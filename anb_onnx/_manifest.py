@@ -78,10 +78,14 @@ def read_bytes(
     Raises
     ------
     ArtifactError
-        If it fails; the message ends with `mend`.
+        If it fails; the message ends with `mend`, unless the variable itself is wrong.
     """
     try:
-        return read_regular(path, limit_of(variable, default), variable=variable)
+        limit = limit_of(variable, default)
+    except FileError as error:  # which no other file would mend
+        raise ArtifactError(str(error)) from error
+    try:
+        return read_regular(path, limit, variable=variable)
     except FileError as error:
         msg = f"{error}; {mend}"
         raise ArtifactError(msg) from error

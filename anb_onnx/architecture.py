@@ -328,8 +328,15 @@ def sample(n: int, *, seed: Seed = None, space: SearchSpace = MNASNET) -> NDArra
     return _generator(seed).integers(0, high, size=(n, space.n_genes), dtype=np.uint8)
 
 
+def _check(arch: object) -> None:
+    if not isinstance(arch, Architecture):
+        msg = f"arch is an Architecture, not {show(arch)}; Architecture.from_values makes one"
+        raise ArchitectureError(msg)
+
+
 def neighbours(arch: Architecture) -> list[Architecture]:
     """Return every architecture that differs in exactly one gene, in the order of genes, codes."""
+    _check(arch)
     codes = arch._codes
     return [
         Architecture._make(codes[:gene] + bytes((code,)) + codes[gene + 1 :], arch.space)
@@ -355,8 +362,9 @@ def mutate(arch: Architecture, *, seed: Seed = None, n_genes: int = 1) -> Archit
     Raises
     ------
     ArchitectureError
-        If `seed` or `n_genes` is not as above.
+        If `arch`, `seed` or `n_genes` is not as above.
     """
+    _check(arch)
     sizes = arch.space.gene_sizes
     free = [gene for gene, size in enumerate(sizes) if size > 1]
     n_genes = _count("n_genes", n_genes, 0, len(free))

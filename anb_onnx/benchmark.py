@@ -8,6 +8,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
+from anb_onnx._show import show
 from anb_onnx.catalog import Catalog
 from anb_onnx.encoding import Architectures, encode, is_single
 from anb_onnx.errors import TargetError
@@ -55,13 +56,15 @@ class Benchmark(Mapping[str, Surrogate]):
         engine: str = "auto",
         threads: SupportsIndex | None = None,
     ) -> None:
-        if isinstance(targets, str):
-            msg = f"targets must be a list of names, as in [{targets!r}]"
+        if isinstance(targets, str) or not (targets is None or isinstance(targets, Iterable)):
+            msg = f"targets must be a list of names, as in ['accuracy'], not {show(targets)}"
             raise TargetError(msg)
         names = [t.name for t in Catalog.bundled().targets] if targets is None else list(targets)
+        self._set(load(name, engine=engine, threads=threads) for name in names)
+
+    def _set(self, loaded: Iterable[Surrogate]) -> None:
         surrogates: dict[str, Surrogate] = {}
-        for name in names:
-            surrogate = load(name, engine=engine, threads=threads)
+        for surrogate in loaded:
             if surrogate.target.name in surrogates:
                 msg = f"target {surrogate.target.name!r} is given twice"
                 raise TargetError(msg)
@@ -110,9 +113,9 @@ class Benchmark(Mapping[str, Surrogate]):
     def __getitem__(self, name: str) -> Surrogate:
         try:
             return self._surrogates[name]
-        except KeyError:
+        except (KeyError, TypeError):  # unknown, or nothing that could be a name
             known = ", ".join(self._surrogates)
-            msg = f"no target {name!r} in this benchmark; it has {known}"
+            msg = f"no target {show(name)} in this benchmark; it has {known}"
             raise BenchmarkKeyError(msg) from None
 
     def __iter__(self) -> Iterator[str]:
@@ -132,8 +135,19 @@ class Benchmark(Mapping[str, Surrogate]):
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Its surrogates re-open their files, and refuse other ones.
+        return _reopen, (list(self._surrogates.values()),)
+
     def __repr__(self) -> str:
         return f"Benchmark({list(self._surrogates)})"
+
+
+def _reopen(surrogates: list[Surrogate]) -> Benchmark:
+    """Return the benchmark of surrogates that were pickled with it."""
+    benchmark = Benchmark.__new__(Benchmark)
+    benchmark._set(surrogates)
+    return benchmark
 
 
 class BenchmarkKeyError(TargetError, KeyError):

@@ -147,7 +147,7 @@ class Calibration:
             If the level is not in that range.
         """
         if not isinstance(level, (int, float, np.floating)) or not 0 < level <= self.levels[-1]:
-            msg = f"level must be above 0 and at most {self.levels[-1]}, found {level!r}"
+            msg = f"level must be above 0 and at most {self.levels[-1]}, found {show(level)}"
             raise LevelError(msg)
         half = float(np.interp(level, self.levels, self.quantiles)) * self._scale(mean, std)
         centre = np.asarray(mean, dtype=np.float64)

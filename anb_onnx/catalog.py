@@ -246,13 +246,13 @@ class Catalog:
         """
         for argument, value in (("target", metric), ("device", device)):
             if not isinstance(value, str) and not (argument == "device" and value is None):
-                msg = f"{argument} must be a string, not {value!r}; {self._names()}"
+                msg = f"{argument} must be a string, not {show(value)}; {self._names()}"
                 raise TargetError(msg)
         named = [a for a in self.artifacts if a.target.name == metric]
         measured = [a for a in self.artifacts if a.target.metric == metric]
         if not named and not measured:
             known = {name for t in self.targets for name in (t.name, t.metric)}
-            msg = f"unknown target {metric!r}{_suggest(metric, known)}; {self._names()}"
+            msg = f"unknown target {show(metric)}{_suggest(metric, known)}; {self._names()}"
             raise TargetError(msg)
         fits = [a for a in (*named, *measured) if a.target.device == device]
         if fits:
@@ -261,12 +261,12 @@ class Catalog:
             return named[0]
         devices = sorted({a.target.device for a in (*named, *measured) if a.target.device})
         if not devices:
-            msg = f"{metric} depends on no device, so device={device!r} cannot be given for it"
+            msg = f"{metric} depends on no device, so device={show(device)} cannot be given for it"
         elif device is None:
             msg = f"{metric} needs a device; valid devices: {', '.join(devices)}"
         else:
             msg = (
-                f"no {metric} for device {device!r}{_suggest(device, devices)}; "
+                f"no {metric} for device {show(device)}{_suggest(device, devices)}; "
                 f"valid devices: {', '.join(devices)}"
             )
         raise TargetError(msg)

@@ -279,6 +279,6 @@ def _kernels(n_rows: int, threads: int) -> ModuleType | None:
         return None
     try:
         kernels: ModuleType = import_sheltered("anb_onnx.engines.encode_numba")
-    except ImportError:  # not installed, or not for this version of NumPy
+    except (ImportError, OSError):  # not installed, or not for this version of NumPy
         return None
     return kernels

@@ -75,8 +75,8 @@ def load(
     ...     surrogate.target.unit
     'images/s'
     """
-    if engine not in ENGINES:
-        msg = f"unknown engine {engine!r}; valid engines: {', '.join(ENGINES)}"
+    if not isinstance(engine, str) or engine not in ENGINES:
+        msg = f"unknown engine {show(engine)}; valid engines: {', '.join(ENGINES)}"
         raise EngineError(msg)
     if path is not None:
         if target is not None or device is not None:

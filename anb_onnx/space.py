@@ -323,7 +323,9 @@ class SearchSpace:
             )
             space = cls(data["name"], blocks)
             size = data.get("size", space.size)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ArchitectureError):
+                raise
             msg = f"this does not describe a search space: {type(error).__name__}: {error}"
             raise ArchitectureError(msg) from error
         if type(size) is not int or size != space.size:

@@ -305,7 +305,7 @@ def open_native(
         raise EngineError(msg)
     try:
         native = import_sheltered("anb_onnx.engines.native")
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # llvmlite raises either without its library
         msg = f"the native engine needs llvmlite ({error}); mend it with: pip install llvmlite"
         raise EngineError(msg) from error
     engine: NativeTargetEngine = native.NativeTargetEngine(ensemble, threads=threads)

@@ -164,6 +164,15 @@ def test_nothing_waits_and_nothing_overflows(tmp_path: Path, name: str, kind: st
         assert wanted[kind] in refusal(ArtifactError, lambda: anb_onnx.load(path=place))
 
 
+def test_a_limit_that_is_none_is_not_mended_by_another_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANB_ONNX_MAX_ARTIFACT_BYTES", "1e9")
+    with pytest.raises(ArtifactError, match="must be a number of bytes") as caught:
+        anb_onnx.load("accuracy")
+    assert "install" not in str(caught.value)
+
+
 def test_limits_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_catalog(tmp_path / "artifacts")
     load = lambda: anb_onnx.load(path=folder / "accuracy.onnx")  # noqa: E731

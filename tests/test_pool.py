@@ -1,9 +1,11 @@
 """Threads that share out a batch: whatever ends it, nobody is at work on it any more."""
 
 import gc
+import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import weakref
 from collections.abc import Iterator
@@ -54,13 +56,15 @@ def test_an_error_of_a_helper_reaches_the_caller() -> None:
 
 
 def test_an_error_in_the_parts_reaches_the_caller() -> None:
-    def parts() -> Iterator[int]:
-        yield from range(3)
-        raise LookupError
+    class Parts(list[int]):
+        def __getitem__(self, number: Any) -> Any:
+            if number == 3:
+                raise LookupError
+            return super().__getitem__(number)
 
     done: list[int] = []
     with pytest.raises(LookupError):
-        WorkerPool(3).run(done.append, parts(), 3)
+        WorkerPool(3).run(done.append, Parts(range(4)), 3)
     assert sorted(done) == [0, 1, 2]
 
 
@@ -271,6 +275,61 @@ def test_what_is_sheltered_is_done_or_not_begun(interrupts: Interrupts) -> None:
             interrupted += 1
         assert begun == ended
     assert interrupted > 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("shelter", [False, True], ids=["batch", "sheltered"])
+def test_a_child_forked_by_a_signal_handler_waits_for_no_thread_of_its_parent(
+    shelter: bool,
+) -> None:
+    code = """
+    import os, signal, sys, threading
+    from anb_onnx import EngineError
+    from anb_onnx.engines._pool import WorkerPool
+    from anb_onnx.engines._shelter import sheltered
+
+    inside, goes_on, children = threading.Event(), threading.Event(), []
+    main = threading.get_ident()
+
+    def fork(number, frame):
+        children.append(os.fork())
+        goes_on.set()
+
+    def wait(part=None):
+        if threading.get_ident() != main:
+            inside.set()
+            if sys.argv[1] == "True":
+                signal.pthread_kill(main, signal.SIGUSR1)  # while it waits
+            goes_on.wait(60)
+        elif not goes_on.is_set():
+            inside.wait(60)
+            signal.raise_signal(signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, fork)
+    pool, status = WorkerPool(2), 1
+    try:
+        if sys.argv[1] == "True":
+            sheltered(wait)
+        else:
+            pool.run(wait, range(2), 2)
+        status = 2  # right for the parent only
+    except EngineError as error:
+        assert "forked" in str(error)
+        status = 0
+    if children == [0]:
+        done = []
+        pool.run(done.append, range(100), 2)  # all goes on as usual
+        os._exit(status if sorted(done) == list(range(100)) and sheltered(int) == 0 else 3)
+    print(status, os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+    """
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), str(shelter)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.stdout, run.returncode) == ("2 0\n", 0), run.stderr
 
 
 def test_a_process_ends_although_helpers_wait() -> None:

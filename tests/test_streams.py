@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from anb_onnx._program import BROKEN_PIPE, USER_ERROR
 from anb_onnx._show import one_line, printable
 from anb_onnx.catalog import FOLDER_VARIABLE
 from anb_onnx.prediction import Prediction
+
+ROOT = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
 
@@ -223,6 +227,44 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signal
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
+
+
+@pytest.mark.parametrize("package", ["anb_onnx", "anb_export"])
+@pytest.mark.parametrize("when", ["imported", "run", "over"])
+def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: str) -> None:
+    # The moment is made, not waited for: a library that is being imported sends the signal.
+    code = f"""
+    import atexit, signal, sys, types
+    from {package} import _start
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "{package}.cli" and {when!r} == "imported":
+                signal.raise_signal(signal.SIGINT)
+
+    def main():
+        if {when!r} == "run":
+            signal.raise_signal(signal.SIGINT)
+        return 0
+
+    sys.meta_path.insert(0, Finder())
+    if {when!r} != "imported":
+        sys.modules["{package}.cli"] = types.SimpleNamespace(main=main)
+    if {when!r} == "over":
+        atexit.register(signal.raise_signal, signal.SIGINT)
+    sys.exit(_start.main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("name", ["anb-onnx", "anb-export"])
+def test_the_commands_start_where_ctrl_c_is_silent(name: str) -> None:
+    project = ROOT / ("." if name == "anb-onnx" else "export") / "pyproject.toml"
+    scripts = tomllib.loads(project.read_text())["project"]["scripts"]
+    assert scripts == {name: f"{name.replace('-', '_')}._start:main"}
 
 
 @pytest.mark.parametrize(

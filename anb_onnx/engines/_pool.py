@@ -5,17 +5,16 @@ from __future__ import annotations
 import _thread
 import contextlib
 import os
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from itertools import count
 from queue import SimpleQueue
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-from anb_onnx.engines._shelter import Gate
+from anb_onnx.engines._shelter import Forks, Gate, refuse_forked
 
 T = TypeVar("T")
 
 _Tasks: TypeAlias = "SimpleQueue[Callable[[], None] | None]"
-_END: Any = object()
 
 
 class WorkerPool:
@@ -37,7 +36,7 @@ class WorkerPool:
         self._left_behind: list[_Crew] = []
         self.closed = False
 
-    def run(self, work: Callable[[T], None], parts: Iterable[T], threads: int) -> None:
+    def run(self, work: Callable[[T], None], parts: Sequence[T], threads: int) -> None:
         """Call ``work`` for every part; return, or raise, when no thread is at work any more.
 
         Whatever ends it - an error, Ctrl-C, a signal handler that raises - the helpers finish the
@@ -48,8 +47,8 @@ class WorkerPool:
         ----------
         work : callable
             Takes a part. Should release the GIL, and be quick.
-        parts : iterable
-            Drawn from in order, by whichever thread is free.
+        parts : sequence
+            Taken in order, by whichever thread is free.
         threads : int
             Use at most this many, and at most those of the pool.
 
@@ -57,6 +56,8 @@ class WorkerPool:
         ------
         Exception
             One that ``work`` raised; then some parts are not done.
+        EngineError
+            If a signal handler forked meanwhile, in the child.
         """
         n_helpers = min(threads, self._threads) - 1
         if n_helpers < 1:
@@ -72,7 +73,10 @@ class WorkerPool:
         finally:
             # In this order, with no other call before: see `_shelter`.
             batch.stopped = True
-            batch.gate.shut()
+            if batch.forks == Forks.count:
+                batch.gate.shut()
+        if batch.forks != Forks.count:
+            refuse_forked()
         batch.gate.retire()
         failure = batch.failure
         if failure is not None:
@@ -144,21 +148,22 @@ def _serve(tasks: _Tasks) -> None:
 class _Batch(Generic[T]):
     """The parts of a batch, and who is at work on them."""
 
-    def __init__(self, work: Callable[[T], None], parts: Iterable[T]) -> None:
-        self._work, self._parts = work, iter(parts)
-        self._lock = threading.Lock()
+    def __init__(self, work: Callable[[T], None], parts: Sequence[T]) -> None:
+        self._work, self._parts = work, parts
+        # No lock: a child would find it taken by a thread that it does not have.
+        self._numbers = count()
+        self.forks = Forks.count
         self.gate = Gate()
         self.stopped = False
         self.failure: BaseException | None = None
 
     def drain(self) -> None:
         """Do parts until there is none left, or the batch has failed or was stopped."""
-        while not self.stopped:
-            with self._lock:
-                part = next(self._parts, _END)
-            if part is _END:
+        while not self.stopped and self.forks == Forks.count:
+            number = next(self._numbers)
+            if number >= len(self._parts):
                 return
-            self._work(part)
+            self._work(self._parts[number])
 
     def help(self) -> None:
         """Do parts on a helper."""

@@ -13,6 +13,9 @@ call, as the first thing it calls in a ``finally``::
         job.gate.shut()      # a foreign function: the handlers run once it has returned
 
 `Gate` is that wait; `sheltered` runs one function, `import_sheltered` an import in this way.
+
+A signal handler may also fork. The child comes back from it without any of the other threads, and
+must not wait for them: see `Forks`.
 """
 
 from __future__ import annotations
@@ -20,11 +23,14 @@ from __future__ import annotations
 import _thread
 import ctypes
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+
+from anb_onnx.errors import EngineError
 
 T = TypeVar("T")
 
@@ -38,6 +44,39 @@ _allocate.restype, _release.restype = ctypes.c_void_p, None
 # Locks of gates that are done with. Freeing them would take a `__del__`, in which a
 # KeyboardInterrupt is lost; a gate that Ctrl-C keeps from being retired costs some bytes instead.
 _spare: list[ctypes.c_void_p] = []
+
+
+class Forks:
+    """How many forks this process is behind: whoever waits for threads looks whether it changed.
+
+    As an attribute of a class it can be compared without a call, in which a handler could run.
+    """
+
+    count = 0
+    #: Locks that the main thread waits for; in a child nobody would let it go on.
+    waited_for: ClassVar[set[Any]] = set()
+
+    @classmethod
+    def forked(cls) -> None:
+        """In a child: note it, and let the thread go on that forked."""
+        cls.count += 1
+        for lock in cls.waited_for:
+            if lock.locked():
+                lock.release()
+        cls.waited_for = set()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Forks.forked)
+
+
+def refuse_forked() -> NoReturn:
+    """Raise the error for work that a process began before it forked."""
+    msg = (
+        "this process was forked in the middle of this call, by a signal handler or a finalizer, "
+        "and has none of the threads that were at work on it; call again"
+    )
+    raise EngineError(msg)
 
 
 class Gate:
@@ -97,6 +136,8 @@ def sheltered(function: Callable[[], T]) -> T:
     ------
     Exception
         What the function raises.
+    EngineError
+        If a signal handler forked meanwhile, in the child.
     """
     # While the interpreter ends no thread gets the GIL, and Ctrl-C has no one left to reach.
     if threading.get_ident() != threading.main_thread().ident or sys.is_finalizing():
@@ -107,9 +148,14 @@ def sheltered(function: Callable[[], T]) -> T:
             _thread.start_new_thread(job.run, ())
         except (RuntimeError, MemoryError):  # no further thread; then Ctrl-C may come in between
             return function()
+        Forks.waited_for.add(job.done)
         job.done.acquire()
     finally:
-        job.gate.shut()
+        if job.forks == Forks.count:
+            job.gate.shut()
+        Forks.waited_for.discard(job.done)
+    if job.forks != Forks.count:
+        refuse_forked()
     job.gate.retire()
     if job.error is not None:
         try:
@@ -139,6 +185,7 @@ def import_sheltered(name: str) -> Any:
 class _Job(Generic[T]):
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
+        self.forks = Forks.count
         self.gate = Gate()
         self.done = threading.Lock()
         self.done.acquire()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from anb_onnx.encoding import indices_to_codes
 from anb_onnx.engines._shelter import sheltered
-from anb_onnx.engines.base import Codes, Engine, Outputs, check_shape, resolve_threads
+from anb_onnx.engines.base import Codes, Engine, Outputs, check_shape, plain, resolve_threads
 from anb_onnx.engines.reference import ReferenceEngine
 from anb_onnx.errors import EngineError
 from anb_onnx.tables import TableEnsemble
@@ -87,7 +87,7 @@ class AutoEngine:
         self, codes: Codes, *, members: bool = False, out: Outputs | None = None
     ) -> Outputs:
         """Predict for codes, checking them; see `Engine.predict`."""
-        check_shape(codes, self.n_genes)
+        codes = check_shape(codes, self.n_genes)
         fast = self._fast or self._load_if_worth(len(codes))
         if fast is None:
             began = time.perf_counter()
@@ -100,6 +100,7 @@ class AutoEngine:
         self, indices: NDArray[np.int64], *, members: bool = False, out: Outputs | None = None
     ) -> Outputs:
         """Predict for indices, int64 [N], checking them."""
+        indices = plain(indices)
         fast = self._fast or self._load_if_worth(len(indices))
         if fast is not None and fast.predict_indices is not None:
             return fast.predict_indices(indices, members=members, out=out)
@@ -136,7 +137,7 @@ class AutoEngine:
 
             fast = NativeTargetEngine(self._ensemble, threads=self._threads)
             fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to
-        except (ImportError, EngineError):
+        except (ImportError, OSError, EngineError):
             # No llvmlite for this Python, or no executable memory for this process.
             return self._open_onnxruntime()
         return fast

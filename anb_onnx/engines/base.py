@@ -122,17 +122,29 @@ def is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray)
 
 
-def check_shape(codes: Codes, n_genes: int) -> None:
-    """Refuse anything but an array uint8 [N, n_genes], whatever its values.
+def plain(value: object) -> Any:
+    """Return an array that `is_array` takes without its class, else the value itself.
+
+    A subclass answers for its shape, length and items as it likes; kernels work on addresses.
+    """
+    if type(value) is np.ndarray or not is_array(value):
+        return value
+    return np.asarray(value)
+
+
+def check_shape(codes: Codes, n_genes: int) -> Codes:
+    """Return an array uint8 [N, n_genes], whatever its values, as a plain one; refuse all else.
 
     Raises
     ------
     ArchitectureError
     """
+    codes = plain(codes)
     if not (
         is_array(codes) and codes.dtype == _UINT8 and codes.ndim == 2 and codes.shape[1] == n_genes
     ):
         refuse_input("codes", f"a uint8 array [N, {n_genes}]", codes)
+    return codes
 
 
 def refuse_input(name: str, wanted: str, found: object) -> NoReturn:
@@ -142,37 +154,25 @@ def refuse_input(name: str, wanted: str, found: object) -> NoReturn:
     raise ArchitectureError(msg)
 
 
-def check_out(
-    out: Outputs, n: int, n_members: int, name: str = "out"
-) -> tuple[int, int, int | None]:
-    """Refuse arrays that cannot take the outputs of `n` architectures; return where they begin.
+def as_outputs(out: Any, name: str = "out") -> Outputs:
+    """Return whatever holds mean, std and members (or None) as `Outputs`.
 
-    They are float32 [N], [N] and, unless None, [N, M], C-contiguous, writeable, and no two of them
-    share memory.
+    What is checked must be what is written: a list may change meanwhile, and an iterator gives its
+    arrays once, and then nobody else keeps them.
 
     Raises
     ------
     EngineError
-        Naming the array, as part of `name`, what it should be and what it is.
+        If these are not three things.
     """
+    if type(out) is Outputs:
+        return out
     try:
         mean, std, members = out
     except (TypeError, ValueError):
         msg = f"{name} must be Outputs(mean, std, members), not {show(out)}"
         raise EngineError(msg) from None
-    shape = (n,)
-    a = _address_to_fill(mean, shape, name, "mean")
-    b = _address_to_fill(std, shape, name, "std")
-    size = 4 * n
-    if -size < a - b < size:
-        _refuse_overlap(name, "mean", "std")
-    if members is None:
-        return a, b, None
-    c = _address_to_fill(members, (n, n_members), name, "members")
-    for address, other in ((a, "mean"), (b, "std")):
-        if address < c + size * n_members and c < address + size:
-            _refuse_overlap(name, other, "members")
-    return a, b, c
+    return Outputs(mean, std, members)
 
 
 _from_buffer: Any = (ctypes.c_char * 0).from_buffer
@@ -180,16 +180,70 @@ _addressof, _ndarray = ctypes.addressof, np.ndarray
 
 
 def address(array: npt.NDArray[Any]) -> int:
-    """Return where a C-contiguous array begins."""
+    """Return where a plain C-contiguous array begins."""
     try:
         return _addressof(_from_buffer(array))  # a fifth of the time of the other way
     except TypeError:  # read-only
         return int(array.ctypes.data)
 
 
+def span(array: npt.NDArray[Any]) -> tuple[int, int]:
+    """Return the address of a plain array's first byte, and that behind its last."""
+    if array.flags.c_contiguous:
+        low = address(array)
+        return low, low + array.nbytes
+    low = high = int(array.ctypes.data)
+    for size, stride in zip(array.shape, array.strides, strict=True):
+        low += min(0, (size - 1) * stride)
+        high += max(0, (size - 1) * stride)
+    return low, high + array.itemsize
+
+
+def check_out(
+    out: Outputs, n: int, n_members: int, rows: tuple[int, int], name: str = "out"
+) -> tuple[int, int, int | None]:
+    """Refuse arrays that cannot take the outputs of `n` architectures; return where they begin.
+
+    They are float32 [N], [N] and, unless None, [N, M], C-contiguous, writeable, and share memory
+    neither with each other nor with the `span` of the input's rows: what is written for one row
+    would else be read as another.
+
+    Raises
+    ------
+    EngineError
+        Naming the array, as part of `name`, what it should be and what it is.
+    """
+    mean, std, members = out
+    low, high = rows
+    shape = (n,)
+    a = _address_to_fill(mean, shape, name, "mean")
+    b = _address_to_fill(std, shape, name, "std")
+    size = 4 * n
+    if -size < a - b < size:
+        _refuse_overlap(f"{name}.mean", f"{name}.std")
+    if a < high and low < a + size:
+        _refuse_overlap(f"{name}.mean", "the input")
+    if b < high and low < b + size:
+        _refuse_overlap(f"{name}.std", "the input")
+    if members is None:
+        return a, b, None
+    c = _address_to_fill(members, (n, n_members), name, "members")
+    end = c + size * n_members
+    for address, stop, other in (
+        (a, a + size, f"{name}.mean"),
+        (b, b + size, f"{name}.std"),
+        (low, high, "the input"),
+    ):
+        if c < stop and address < end:
+            _refuse_overlap(other, f"{name}.members")
+    return a, b, c
+
+
 def _address_to_fill(array: Any, shape: tuple[int, ...], name: str, part: str) -> int:
     """Return where an array begins; refuse anything but float32 of a shape, fit to write to."""
     try:
+        if type(array) is not _ndarray:
+            array = plain(array)
         # First what nearly always is the case, and quick to see.
         if (
             (type(array) is _ndarray and array.dtype is _FLOAT32)
@@ -212,8 +266,8 @@ def _address_to_fill(array: Any, shape: tuple[int, ...], name: str, part: str) -
     raise EngineError(msg)
 
 
-def _refuse_overlap(name: str, first: str, second: str) -> NoReturn:
-    msg = f"{name}.{first} and {name}.{second} share memory; give an array of its own to each"
+def _refuse_overlap(first: str, second: str) -> NoReturn:
+    msg = f"{first} and {second} share memory; give an array of its own to each"
     raise EngineError(msg)
 
 
@@ -235,6 +289,6 @@ def resolve_threads(threads: SupportsIndex | None) -> int:
     except TypeError:
         count = 0
     if count < 1:
-        msg = f"threads must be a positive integer, or None for all CPUs, not {threads!r}"
+        msg = f"threads must be a positive integer, or None for all CPUs, not {show(threads)}"
         raise EngineError(msg)
     return count

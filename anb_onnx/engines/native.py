@@ -29,11 +29,14 @@ from anb_onnx.engines.base import (
     FloatArray,
     Outputs,
     address,
+    as_outputs,
     check_out,
     check_shape,
     is_array,
+    plain,
     refuse_input,
     resolve_threads,
+    span,
 )
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.space import SearchSpace
@@ -111,6 +114,15 @@ class _Open:
             found = self.kernels[source] = tuple(target.kernel(source) for target in self.targets)
         return found
 
+    def outputs(self, out: Sequence[Out]) -> list[Outputs]:
+        """Return what was given for each target, in a form that nobody else can change."""
+        if len(out) != len(self.targets):
+            msg = f"out has {len(out)} entries, the engine {len(self.targets)} ensembles"
+            raise EngineError(msg)
+        return [
+            as_outputs(given, target.name) for given, target in zip(out, self.targets, strict=True)
+        ]
+
     def new_calls(self, source: Source, out: Sequence[Outputs]) -> list[_Call]:
         """Return each kernel with the addresses of outputs that were allocated for them."""
         kernels = self.kernels_for(source)
@@ -119,16 +131,15 @@ class _Open:
             for k, (mean, std, m) in enumerate(out)
         ]
 
-    def calls(self, source: Source, n: int, out: Sequence[Out]) -> list[_Call]:
+    def calls(
+        self, source: Source, n: int, read: tuple[int, int], out: Sequence[Outputs]
+    ) -> list[_Call]:
         """Return each kernel with the addresses of its outputs, which are checked."""
         kernels, targets = self.kernels_for(source), self.targets
-        if len(out) != len(kernels):
-            msg = f"out has {len(out)} entries, the engine {len(kernels)} ensembles"
-            raise EngineError(msg)
         calls = []
         for k, arrays in enumerate(out):
             target = targets[k]
-            addresses = check_out(arrays, n, target.n_members, target.name)  # type: ignore[arg-type]
+            addresses = check_out(arrays, n, target.n_members, read, target.name)
             calls.append((kernels[k], *addresses))
         return calls
 
@@ -236,13 +247,14 @@ class NativeEngine:
         if type(codes) is not np.ndarray or not (
             codes.dtype is _UINT8 and codes.ndim == 2 and codes.shape[1] == self._n_genes
         ):
-            check_shape(codes, self._n_genes)
+            codes = check_shape(codes, self._n_genes)
         return self._predict("codes", codes, members, out)
 
     def predict_indices(
         self, indices: NDArray[np.int64], *, members: bool = False, out: Sequence[Out] | None = None
     ) -> list[Outputs]:
         """Predict all targets for indices, int64 [N], as `predict` does for codes."""
+        indices = plain(indices)
         if not is_array(indices) or indices.dtype != _INT64 or indices.ndim != 1:
             refuse_input("indices", "an int64 array [N]", indices)
         return self._predict("indices", indices, members, out)
@@ -254,7 +266,7 @@ class NativeEngine:
 
         Their type is the space's `symbol_dtype`, as `codes_to_symbols` returns them.
         """
-        dtype, n_blocks = self._space.symbol_dtype, self._space.n_blocks
+        symbols, dtype, n_blocks = plain(symbols), self._space.symbol_dtype, self._space.n_blocks
         if not (
             is_array(symbols)
             and symbols.dtype == dtype
@@ -277,16 +289,16 @@ class NativeEngine:
         out : sequence of Outputs or of tuples (mean, std, members or None)
             As for `predict`.
         """
-        check_shape(codes, self._n_genes)
+        codes = check_shape(codes, self._n_genes)
         if not codes.flags.c_contiguous:
             msg = "codes that are bound to a function must be C-contiguous"
             raise EngineError(msg)
         state = self._open or _closed()
-        n, source, out = len(codes), address(codes), tuple(out)
+        n, read, outputs = len(codes), span(codes), state.outputs(out)
         # In parts, so that Ctrl-C never waits for more than one.
         calls = [
-            partial(call, source, *addresses, start, min(start + _PART_ROWS, n))
-            for call, *addresses in state.calls("codes", n, out)
+            partial(call, read[0], *addresses, start, min(start + _PART_ROWS, n))
+            for call, *addresses in state.calls("codes", n, read, outputs)
             for start in range(0, n, _PART_ROWS)
         ]
         pool = state.pool
@@ -300,7 +312,7 @@ class NativeEngine:
                     self._refuse("codes", codes, row)
 
         # The addresses are good as long as these live.
-        run.keep = (codes, out, state)  # type: ignore[attr-defined]
+        run.keep = (codes, outputs, state)  # type: ignore[attr-defined]
         return run
 
     def close(self) -> None:
@@ -319,10 +331,11 @@ class NativeEngine:
         state = self._open or _closed()
         n = len(rows)
         if out is None:
-            new = [Outputs.empty(n, t.n_members, members=members) for t in state.targets]
-            calls, out = state.new_calls(source, new), new
+            outputs = [Outputs.empty(n, t.n_members, members=members) for t in state.targets]
+            calls = state.new_calls(source, outputs)
         else:
-            calls = state.calls(source, n, out)
+            outputs = state.outputs(out)
+            calls = state.calls(source, n, span(rows), outputs)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
             # The plain road of small batches: nothing but the kernels.
             base = address(rows)
@@ -331,8 +344,8 @@ class NativeEngine:
                 if row >= 0:
                     self._refuse(source, rows, row)
         else:
-            self._predict_parts(state, source, rows, calls, out)
-        return [given if type(given) is Outputs else Outputs(*given) for given in out]
+            self._predict_parts(state, source, rows, calls, outputs)
+        return outputs
 
     def _predict_parts(
         self,
@@ -340,7 +353,7 @@ class NativeEngine:
         source: Source,
         rows: NDArray[Any],
         calls: Sequence[_Call],
-        out: Sequence[Out],
+        out: Sequence[Outputs],
     ) -> None:
         n = len(rows)
         threads = max(1, min(self._threads, n // _ROWS_PER_THREAD))
@@ -349,8 +362,8 @@ class NativeEngine:
         base = address(rows) if rows.flags.c_contiguous else None
 
         # A helper that runs `work` holds on to whatever its addresses are of.
-        def work(part: tuple[int, int], _keep: object = (state, rows, out)) -> None:
-            number, start = part
+        def work(part: int, _keep: object = (state, rows, out)) -> None:
+            number, start = part // per_target, part % per_target * size
             stop = min(start + size, n)
             call, *addresses = calls[number]
             here = base
@@ -363,9 +376,9 @@ class NativeEngine:
                 raise _BadRow(row)
 
         # One target after the other, so that the table of one stays in the cache.
-        parts = ((number, start) for number in range(len(calls)) for start in range(0, n, size))
+        per_target = len(range(0, n, size))
         try:
-            state.pool.run(work, parts, threads)
+            state.pool.run(work, range(len(calls) * per_target), threads)
         except _BadRow as error:
             self._refuse(source, rows, error.row)
 

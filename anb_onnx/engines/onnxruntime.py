@@ -14,7 +14,15 @@ from anb_onnx._metadata import read_metadata
 from anb_onnx._operators import check_operators
 from anb_onnx.engines._ort import call, onnxruntime
 from anb_onnx.engines._pool import WorkerPool
-from anb_onnx.engines.base import Codes, Outputs, check_out, check_shape, resolve_threads
+from anb_onnx.engines.base import (
+    Codes,
+    Outputs,
+    as_outputs,
+    check_out,
+    check_shape,
+    resolve_threads,
+    span,
+)
 from anb_onnx.errors import ArtifactError, EngineError
 from anb_onnx.space import SearchSpace
 
@@ -120,13 +128,13 @@ class OnnxRuntimeEngine:
         Memory beyond input and output does not grow with N.
         """
         session = self._here().session
-        check_shape(codes, self._n_genes)
+        codes = check_shape(codes, self._n_genes)
         n, space = len(codes), self._space
         if out is None:
             out = Outputs.empty(n, self._n_members, members=members)
         else:
-            check_out(out, n, self._n_members)
-            out = out if type(out) is Outputs else Outputs(*out)
+            out = as_outputs(out)
+            check_out(out, n, self._n_members, span(codes))
         names = ["mean", "std"] if out.members is None else ["mean", "std", "members"]
         outputs = out
 

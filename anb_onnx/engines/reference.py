@@ -7,7 +7,16 @@ from numpy.typing import NDArray
 
 from anb_onnx._matrix import in_range, refuse_codes
 from anb_onnx.encoding import codes_to_symbols, indices_to_codes
-from anb_onnx.engines.base import Codes, Outputs, check_out, check_shape, is_array, refuse_input
+from anb_onnx.engines.base import (
+    Codes,
+    Outputs,
+    as_outputs,
+    check_out,
+    check_shape,
+    is_array,
+    refuse_input,
+    span,
+)
 from anb_onnx.errors import EngineError
 from anb_onnx.tables import TableEnsemble
 
@@ -49,13 +58,13 @@ class ReferenceEngine:
             msg = "the numpy engine is closed; load the surrogate again"
             raise EngineError(msg)
         space = self._ensemble.space
-        check_shape(codes, space.n_genes)
+        codes = check_shape(codes, space.n_genes)
         n = len(codes)
         if out is None:
             out = Outputs.empty(n, self.n_members, members=members)
         else:
-            check_out(out, n, self.n_members)
-            out = out if type(out) is Outputs else Outputs(*out)
+            out = as_outputs(out)
+            check_out(out, n, self.n_members, span(codes))
         for start in range(0, n, _CHUNK_ROWS):
             rows = out.rows(start, start + _CHUNK_ROWS)
             # A copy, since what is checked must be what is looked up, whoever writes meanwhile.

@@ -1,0 +1,54 @@
+"""Where the commands begin, before anything big is imported: Ctrl-C ends them without a word.
+
+The imports of a command take longer than many of its answers. Ctrl-C in the middle of one would
+end in a traceback, or in the error of a library that was cut in half.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+_INTERRUPTED = 130  # as in `_program`, which imports more than is needed here
+
+
+def main() -> int:
+    """Run `anb-onnx`; return its exit code, 130 after Ctrl-C at any time."""
+    return start("anb_onnx.cli")
+
+
+def start(module: str) -> int:
+    """Import the module of a command, run its ``main`` and return the exit code.
+
+    Parameters
+    ----------
+    module : str
+        Has a function ``main`` without arguments.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    # Not where somebody else decides about Ctrl-C: a shell that starts a job in the background.
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return _run(import_module(module))
+    signal.signal(signal.SIGINT, _leave)
+    command = import_module(module)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return _run(command)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, _leave)  # while the interpreter ends
+
+
+def _run(command: Any) -> int:
+    code: int = command.main()
+    return code
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process: nothing has been begun that would have to be cleaned up."""
+    os._exit(_INTERRUPTED)
