@@ -73,6 +73,9 @@ class Forest:
     stated : ndarray of float64, shape (n_nodes,), or None
         Thresholds as the file has them, if others than `threshold`: evidence of what the model was
         trained on (`trained_on`). Nothing computes with them.
+    divided : ndarray of bool, shape (n_nodes,), or None
+        Branches that sent rows of the training both ways; None if the file does not tell. Evidence,
+        too.
     """
 
     feature: NDArray[np.int32]
@@ -86,6 +89,7 @@ class Forest:
     n_features: int
     objective: str
     stated: NDArray[np.float64] | None = None
+    divided: NDArray[np.bool_] | None = None
 
     @property
     def n_trees(self) -> int:
@@ -227,8 +231,9 @@ class Forest:
         for column in ("left", "right"):
             child = getattr(self, column)[begin:end]
             kept[column] = np.where(child < 0, child, child - np.int32(begin))
-        if self.stated is not None:
-            kept["stated"] = self.stated[begin:end]
+        for column in ("stated", "divided"):
+            if getattr(self, column) is not None:
+                kept[column] = getattr(self, column)[begin:end]
         return replace(self, roots=self.roots[start:stop] - np.int32(begin), **kept)
 
     def reached(self) -> NDArray[np.bool_]:

@@ -97,6 +97,13 @@ def read_lightgbm(content: str | bytes, *, first: int | None = None) -> Lightgbm
         _refuse("the model holds no trees")
     if not end:
         _refuse("the text ends early: 'end of trees' is missing")
+    # After the trees stands what numbers mean (pandas_categorical), in the last line.
+    _, end, last = rest.partition("\nend of parameters")
+    if not end or (last.strip() and not last.strip().startswith("pandas_categorical:")):
+        _refuse(
+            "the text ends early: 'end of parameters' and, from Python, a whole line "
+            "'pandas_categorical' are expected; get the file again"
+        )
     # Trees are numbered, and counted by their sizes: both tell that some were lost or repeated.
     stated = len(facts["tree_sizes"].split()) if "tree_sizes" in facts else len(parts)
     if stated != len(parts):

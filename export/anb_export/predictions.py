@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.scratch import scratch_folder
 from anb_onnx import _json
 from anb_onnx._cli_read import read_architectures
 from anb_onnx._files import read_regular
@@ -146,8 +146,8 @@ def refuse_disagreement(
 
 def _architectures(content: bytes, suffix: str, space: SearchSpace) -> NDArray[np.uint8]:
     """Read what is left without the predictions as the runtime's own commands do."""
-    with TemporaryDirectory(prefix="anb-export-") as folder:
-        path = Path(folder) / f"rows{suffix}"
+    with scratch_folder() as folder:
+        path = folder / f"rows{suffix}"
         path.write_bytes(content)
         try:
             return read_architectures(str(path), space)

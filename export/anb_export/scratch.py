@@ -1,4 +1,8 @@
-"""A folder for what a command makes before it writes anything; those of killed ones are removed."""
+"""A folder for what a command makes before it writes anything; those of killed ones are removed.
+
+Somebody's own folder beside them may have a name of the same kind, such as one given as --out. So
+only folders that hold the mark of this module are taken for such remains.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,47 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from anb_onnx.errors import AnbError
+
 try:
     import fcntl
 except ImportError:  # Windows: there, what a killed process leaves stays
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = "anb-export-"
+_MARK = ".anb-export-scratch"
+
+
+class ScratchError(AnbError):
+    """There is no place for temporary files."""
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Make a folder beside the system's temporary files, and remove it when the block ends.
 
-    Before that, folders that killed processes have left are removed: a folder in use is locked.
+    Before that, folders that killed processes have left are removed: a folder in use is locked,
+    and one that this module did not make has no mark.
 
     Raises
     ------
-    OSError
+    ScratchError
         If none can be made.
     """
+    try:
+        folder, handle = _make()
+    except OSError as error:
+        msg = f"no folder for temporary files: {error.strerror}; TMPDIR names another"
+        raise ScratchError(msg) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def _make() -> tuple[Path, int]:
     _remove_abandoned(Path(tempfile.gettempdir()))
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -35,13 +61,8 @@ def scratch_folder() -> Iterator[Path]:
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
             handle = _lock(folder)
             if folder.exists():
-                break
-            os.close(handle)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if handle >= 0:
+                (folder / _MARK).touch()
+                return folder, handle
             os.close(handle)
 
 
@@ -55,7 +76,8 @@ def _remove_abandoned(place: Path) -> None:
                     continue
                 handle = _lock(folder)
                 try:
-                    shutil.rmtree(folder)
+                    if (folder / _MARK).is_file():
+                        shutil.rmtree(folder)
                 finally:
                     os.close(handle)
 

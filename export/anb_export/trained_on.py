@@ -10,6 +10,8 @@ codes with wrong numbers. Its file shows it:
   was not learned on codes. Nor was a model whose splits never set the last of three or more codes
   apart: a column scaled to 0 to 1 looks so.
 * Support vectors are rows of the training.
+* xgboost sums the weights of the rows on either side: a split above all numbers of its column that
+  has rows on both sides had rows without a number, such as those of ``missing=0``.
 * LightGBM writes each column's least and largest number down, and the categories of a pandas table;
   xgboost writes down which columns held booleans.
 
@@ -76,11 +78,15 @@ class _Evidence:
         Empty if everything fits.
     certain : bool
         Whether nobody can say otherwise.
+    missing : str
+        Why rows of the training missed numbers, of which the model's predictions alone can tell
+        whether some number stood for them; empty if nothing says so.
     """
 
     n: int
     reasons: tuple[str, ...]
     certain: bool
+    missing: str = ""
 
 
 def settle(
@@ -133,6 +139,12 @@ def settle(
             f"it may have been trained on the genes' codes or on their values: {codes.n} "
             f"{_what(model)} fit both; say which with --trained-on codes or --trained-on values, "
             "or give predictions of the model with --check FILE"
+        )
+    missing = found[trained_on or "codes"].missing
+    if missing and not checked:
+        _refuse(
+            f"numbers were missing in the training: {missing}; if one stood for them, as with "
+            "missing=0, retrain without; else show it with predictions of the model, --check FILE"
         )
     if trained_on == "values":
         return rewritten(model, value_inputs(space), space), "values"
@@ -333,7 +345,34 @@ def _of_splits(
     ranges = _bad_ranges(columns, numbers, space)
     reasons += ranges
     reasons += _bad_booleans(columns, scale, space)
-    return _Evidence(n, tuple(reasons), certain=bool(ranges) or void.sum() > _STRAY * n)
+    missing = ""
+    if forest.divided is not None:
+        gaps = forest.divided[nodes] & _beyond_a_last_bin(feature, strict, numbers)
+        if gaps.any():
+            missing = (
+                f"{gaps.sum()} of {n} splits set rows apart from all numbers of their gene "
+                f"({first(gaps)})"
+            )
+    certain = bool(ranges) or void.sum() > _STRAY * n
+    return _Evidence(n, tuple(reasons), certain, missing)
+
+
+def _beyond_a_last_bin(
+    feature: NDArray[np.int32],
+    strict: NDArray[np.float64],
+    numbers: Sequence[NDArray[np.float64]],
+) -> NDArray[np.bool_]:
+    """Say which splits are where xgboost ends the last bin of a column, whatever its last number.
+
+    All numbers are below. Rows that went the other way had none: they held what was given as
+    `missing`, or nothing.
+    """
+    found = np.zeros(len(strict), dtype=np.bool_)
+    for gene, column in enumerate(numbers):
+        rows = np.flatnonzero(feature == gene)
+        ends = column + np.abs(column) + _LAST_BIN
+        found[rows] = (np.abs(strict[rows, None] - ends) <= 3 * _CLOSE).any(axis=1)
+    return found
 
 
 def _odd(

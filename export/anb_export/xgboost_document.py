@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ OBJECTIVES = frozenset(
 #: Most brackets and braces in JSON, each of which becomes a list or a dict: so many in any file,
 #: and one more for so many bytes. A tree of two leaves has 18 in 1 kB.
 _BRACKETS, _BYTES_PER_BRACKET = 2**20, 16
+
+#: Share of its parent's weight up to which a node counts as empty.
+_EMPTY = 1e-6
 
 _ONE_EACH = "train one model for each target"
 _NUMBERS = "train on the codes as numbers (enable_categorical=False)"
@@ -124,7 +128,7 @@ def _flatten(trees: list[Any], *, base_score: float, n_features: int, objective:
             f"tree {tree}, node {node - start}: categorical splits are not supported; {_NUMBERS}"
         )
     condition = _floats(flat, "split_conditions")
-    return build_forest(
+    forest = build_forest(
         counts,
         left=_whole(flat, "left_children"),
         right=_whole(flat, "right_children"),
@@ -136,6 +140,22 @@ def _flatten(trees: list[Any], *, base_score: float, n_features: int, objective:
         n_features=n_features,
         objective=objective,
     )
+    return replace(forest, divided=_divided(trees, forest))
+
+
+def _divided(trees: list[Any], forest: Forest) -> NDArray[np.bool_] | None:
+    """Say which branches sent rows both ways: the sums of their hessians tell, if they are there.
+
+    Nothing is computed from these sums, so that what is wrong with them only leaves them untold.
+    """
+    columns = [_column(tree.get("sum_hessian", ()), "sum_hessian") for tree in trees]
+    found = np.concatenate(columns)
+    if len(found) != forest.n_nodes or found.dtype.kind not in "iuf":
+        return None
+    weight, branch = found.astype(np.float64), forest.left >= 0
+    less = np.minimum(weight[forest.left], weight[forest.right])
+    # What is left of empty nodes by subtraction is not always 0.
+    return branch & (less > _EMPTY * weight)
 
 
 _COLUMNS = (

@@ -343,3 +343,25 @@ def test_the_example_of_the_docs(
     monkeypatch.chdir(tmp_path)
     exec(compile(block, str(DOCS), "exec"), {"model": model})
     assert main([*place(model), "--check", "check.csv"]) == 0
+
+
+CONSTANT: dict[str, Callable[[float], Any]] = {
+    "svr": lambda y: SVR(epsilon=abs(y)).fit(X, np.linspace(0.9 * y, 1.1 * y, len(X))),
+    "forest": lambda y: RandomForestRegressor(3, max_depth=3, random_state=0).fit(X, [y] * len(X)),
+    "xgboost": lambda y: xgb.XGBRegressor(n_estimators=3, n_jobs=1).fit(X, [y] * len(X)),
+}
+
+
+@pytest.mark.parametrize("size", [68.12752398310664, 2.3e-4, -2.9e5])
+@pytest.mark.parametrize("name", CONSTANT)
+def test_models_that_predict_a_constant(name: str, size: float, tmp_path: Path) -> None:
+    """The mean of equal numbers differs in its last bits, which is no standard deviation."""
+    estimator = CONSTANT[name](size)
+    (wanted,) = {float(value) for value in estimator.predict(CODES)}
+    model = tmp_path / "model.pkl"
+    model.write_bytes(pickle.dumps(estimator))
+    arguments = ["import", str(model), "--target", "accuracy", "--out", str(tmp_path / "out")]
+    for share in (1.01, 1.0):
+        check = write(tmp_path / "check.csv", table(CODES, np.full(len(CODES), share * wanted)))
+        assert main([*arguments, "--check", str(check)]) == (0 if share == 1 else 2)
+        assert (tmp_path / "out").exists() == (share == 1)

@@ -5,6 +5,7 @@ The oracle is the library that trained a model, asked for the numbers that it wa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -553,3 +554,52 @@ def test_unknown_scales() -> None:
     model = model_from_object(fitted("forest", CODES))
     with pytest.raises(TrainedOnError, match="'ranks' is not known; known are codes, values"):
         settle(model, "ranks")
+
+
+@pytest.mark.parametrize("method", ["hist", "approx", "exact"])
+@pytest.mark.parametrize(("missing", "trained_on"), [(0, "codes"), (1, "codes"), (0, "values")])
+def test_boosters_of_trainings_in_which_a_number_was_missing(
+    method: str, missing: float, trained_on: str, tmp_path: Path
+) -> None:
+    """The booster does not state it, but its splits do; they would follow the number itself."""
+    x = CODES.astype(np.float64) if trained_on == "codes" else values(CODES)
+    estimator = xgb.XGBRegressor(
+        n_estimators=10, max_depth=3, tree_method=method, missing=missing, n_jobs=1
+    )
+    path = tmp_path / "model.ubj"
+    estimator.fit(x, labels(CODES)).save_model(path)
+    for stated in {None, trained_on}:
+        with pytest.raises(TrainedOnError, match=r"numbers were missing|send every|half way"):
+            settle(read_model(path), stated)
+    if method != "exact":  # which tells it by splits below all numbers
+        with pytest.raises(TrainedOnError, match=r"missing in the training: .*block.*missing=0"):
+            settle(read_model(path), trained_on)
+
+
+def test_rows_without_a_number_are_told_from_missing_ones_by_predictions() -> None:
+    x = CODES.astype(np.float64)
+    x[np.random.default_rng(3).random(x.shape) < 0.3] = np.nan
+    estimator = xgb.XGBRegressor(n_estimators=10, max_depth=6, n_jobs=1).fit(x, labels(CODES))
+    model = model_from_object(estimator)
+    for stated in (None, "codes"):
+        with pytest.raises(TrainedOnError, match="numbers were missing in the training"):
+            settle(model, stated)
+        assert settle(model, stated, checked=True) == (model, "codes")
+    np.testing.assert_allclose(model.member.predict_exact(TEST), estimator.predict(TEST), rtol=1e-6)
+
+
+@pytest.mark.parametrize("hessians", [None, [], [1.0], ["a"]])
+def test_odd_weights_of_nodes_leave_only_the_evidence_out(hessians: Any) -> None:
+    booster = xgb.XGBRegressor(n_estimators=2, max_depth=2, n_jobs=1).fit(CODES, labels(CODES))
+    document = json.loads(booster.get_booster().save_raw("json"))
+    for tree in document["learner"]["gradient_booster"]["model"]["trees"]:
+        tree["sum_hessian"] = hessians
+        if hessians is None:
+            del tree["sum_hessian"]
+    forest = Forest.from_document(document)
+    assert forest.divided is None
+    whole = model_from_object(booster).member
+    assert isinstance(whole, Forest)
+    assert whole.divided is not None
+    np.testing.assert_array_equal(whole.divided, whole.left >= 0)
+    np.testing.assert_array_equal(forest.predict_exact(TEST), whole.predict_exact(TEST))

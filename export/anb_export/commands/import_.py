@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Import every ensemble found, and print a line for each."""
     from anb_export.dataset import read_dataset
     from anb_export.manifest import write_artifact
+    from anb_export.scratch import scratch_folder
     from anb_export.splits import read_split
     from anb_onnx.errors import AnbError
 
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         split = read_split(dataset, _arguments.split_of(arguments))
     # A fault in the last ensemble must not leave the others in --out: all are made elsewhere first,
     # and on disk, since a hundred thousand trees take 200 MB.
-    with _temporary_folder() as folder:
+    with scratch_folder() as folder:
         made = [_make(job, folder / str(k), dataset, split, options) for k, job in enumerate(jobs)]
         for job, (file, card, notes) in zip(jobs, made, strict=True):
             model = file.read_bytes()
@@ -222,20 +222,6 @@ def _check_out(jobs: Sequence[_Job]) -> None:
         if (folder / MANIFEST).exists():
             read_manifest(folder / MANIFEST, mend="remove it, and a new one is written")
             Catalog.read(folder)
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    from anb_export.scratch import scratch_folder
-    from anb_onnx.errors import AnbError
-
-    with ExitStack() as stack:
-        try:
-            folder = stack.enter_context(scratch_folder())
-        except OSError as error:
-            msg = f"no folder for temporary files: {error.strerror}; TMPDIR names another"
-            raise AnbError(msg) from error
-        yield folder
 
 
 def _outcome(card: dict[str, Any]) -> str:
