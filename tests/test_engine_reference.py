@@ -88,6 +88,15 @@ def test_batches_that_end_anywhere(engine: ReferenceEngine, n: int, members: boo
     check(engine.predict_indices(indices, members=members), codes, members=members)
 
 
+def test_members_only_where_asked_for_by_name(engine: ReferenceEngine) -> None:
+    codes = make_codes(3)
+    check(engine.predict(codes=codes), codes, members=False)
+    check(engine.predict_indices(indices=codes_to_indices(codes, SPACE)), codes, members=False)
+    for call in (engine.predict, engine.predict_indices):
+        with pytest.raises(TypeError, match="positional argument"):
+            call(codes, True)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("members", [False, True])
 def test_outputs_are_filled_where_they_are(engine: ReferenceEngine, members: bool) -> None:
     codes = make_codes(N)
