@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _ENCODING = "tests/test_encoding.py -k 'not shared_cache'"
 _NATIVE = (
     "tests/test_engine_native.py -k 'bits or spaces or extreme or batches or views or address or "
-    "refused or told_apart or boundary or fused or laid_out'"
+    "refused or told_apart or boundary or fused or laid_out or words'"
 )
 
 #: The tests of each module that ought to kill its mutants, as arguments of pytest.

@@ -416,6 +416,35 @@ def test_other_refusals(forests: list[Forest]) -> None:
         standardised([forest_of([1.0], 1)], space_of((3,)))
 
 
+@pytest.mark.parametrize(
+    ("depth", "message"),
+    [(3000, "tree 0 mixes more than two blocks"), (4335, "tree 0 is deeper than 4,000 levels")],
+)
+def test_trees_of_thousands_of_levels_are_refused(depth: int, message: str) -> None:
+    """A chain that takes the codes of 17 genes away one by one; what waits must fit the stack."""
+    space = space_of(*[(256,)] * 17)
+    inner = np.arange(depth)
+    n = 2 * depth + 1  # node 2k has the leaf 2k + 1 on its right, and the next on its left
+    feature, left, right = (np.full(n, -1, np.int32) for _ in range(3))
+    threshold = np.zeros(n, np.float32)
+    feature[2 * inner], threshold[2 * inner] = inner // 255, 254.5 - inner % 255
+    left[2 * inner], right[2 * inner] = 2 * inner + 2, 2 * inner + 1
+    forest = Forest(
+        feature=feature,
+        threshold=threshold,
+        left=left,
+        right=right,
+        value=np.ones(n, np.float32),
+        default_left=np.zeros(n, np.bool_),
+        roots=np.zeros(1, np.int32),
+        base_score=0.0,
+        n_features=17,
+        objective="reg:squarederror",
+    )
+    with pytest.raises(CompileError, match=message):
+        standardised([forest], space)
+
+
 # --- lower bounds ---
 
 
