@@ -252,6 +252,33 @@ def test_an_offset_is_refused_from_the_byte_on_at_which_tables_leave_the_file() 
         read(members=1)
 
 
+def test_whole_numbers_may_lose_their_point_in_json_and_floats_are_no_counts() -> None:
+    folder = Catalog.bundled().folder
+    model = (folder / "macs.onnx").read_bytes()
+    card = json.loads((folder / "manifest.json").read_text())["targets"]["macs"]
+
+    def read(**change: object) -> TableEnsemble:
+        stated = {**card, "tables": {**card["tables"], **change}}
+        return TableEnsemble.from_artifact(model, stated, MNASNET, "macs.onnx")
+
+    assert card["tables"]["shift"] == 0
+    for shift in (0, 0.0):
+        assert type(read(shift=shift).shift) is float
+    for shift in (2**53, -(2**53), 10**400, "0", False, None):
+        with pytest.raises(ArtifactError, match=r"key 'tables\.shift' must be float, found"):
+            read(shift=shift)
+    for value in (1.0, True, "1", None, -1):
+        with pytest.raises(ArtifactError, match=r"key 'tables\.members' must be int, found"):
+            read(members=value)
+    for key in ("tables", "link"):
+        for value in (None, [], 3):
+            with pytest.raises(ArtifactError, match="needs the keys 'tables' and 'link'"):
+                TableEnsemble.from_artifact(model, {**card, key: value}, MNASNET, "macs.onnx")
+        without = {k: v for k, v in card.items() if k != key}
+        with pytest.raises(ArtifactError, match="needs the keys 'tables' and 'link'"):
+            TableEnsemble.from_artifact(model, without, MNASNET, "macs.onnx")
+
+
 def test_one_block_has_no_tables() -> None:
     space = SearchSpace("one", (Block("b", (Gene("g", (1, 2)),)),))
     with pytest.raises(ArtifactError, match="'one' has one block"):
