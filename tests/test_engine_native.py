@@ -43,6 +43,7 @@ SPACES = [
     small_space("one gene per block", [(5,)] * 6),
     small_space("blocks of different lengths", [(2, 2, 2), (7,), (2, 3), (2, 2, 2, 2, 2)]),
     small_space("the largest words", [(4, 4, 4, 4), (128, 2, 1, 1), (1, 1, 2, 128)]),
+    small_space("three genes per block", [(2, 3, 2), (3, 1, 4), (2, 2, 2)]),
     small_space("a gene too large for words", [(129, 1), (2, 2)]),
     small_space("symbols too large for words", [(86, 3), (2, 2)]),
     small_space("a gene of 256", [(256,), (2,)]),
