@@ -552,6 +552,16 @@ def test_one_row_of_codes_is_refused_with_the_way_to_pass_it() -> None:
             call(CODES[:1])
 
 
+@pytest.mark.parametrize("shape", [(), (2, 28, 1), (3, 28, 28), (28, 28, 28), (2, 27), (2, 29)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...], dtype: type) -> None:
+    codes = np.zeros(shape, dtype)
+    calls = [encode, codes_to_symbols, codes_to_indices]
+    for call in [*calls, check_codes] if dtype is np.uint8 else calls:
+        with pytest.raises(ArchitectureError, match=r"the shape \[N, 28\], not \["):
+            call(codes)
+
+
 def test_in_a_space_of_one_gene_an_index_is_its_code() -> None:
     space = SearchSpace("one", (Block("b", (Gene("g", tuple(range(7))),)),))
     for dtype in (np.uint8, np.int8, np.int64):
