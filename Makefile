@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest kill-points artifacts bench clean
+.PHONY: test lint wheel check-wheel check-oldest kill-points mutants artifacts bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ check-oldest:
 # Ends train, import, convert, compile and build at every point at which they touch a file.
 kill-points: $(VENV)/.ready
 	$(BIN)/python tests/kill_points.py
+
+# Which changes of the code the tests do not notice; `make mutants MODULES=anb_onnx/links.py COUNT=0`
+# tries all of one module.
+COUNT ?= 40
+mutants: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[mutation]"
+	$(BIN)/python tests/mutation.py --count $(COUNT) $(MODULES)
 
 artifacts: $(VENV)/.ready
 	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts

@@ -36,6 +36,7 @@ from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
 
 B0 = efficientnet_b0()
 CODES = sample(200, seed=3)
+SIZES = tuple(len(codes) for codes in oracle.GENES.values())
 VALUES = [Architecture.from_codes(row).to_values() for row in CODES]
 
 # Shapes that MNASNET has not: one gene, one choice, 256 choices, symbols of 16 bits.
@@ -133,8 +134,26 @@ def test_spaces_with_indices_beyond_64_bits() -> None:
     ]
     with pytest.raises(ArchitectureError, match="too many for int64 indices"):
         codes_to_indices(codes, space)
-    with pytest.raises(ArchitectureError, match="row 0: index 9223372036854775808"):
-        indices_to_codes(np.array([2**63], dtype=np.uint64), space)
+    for beyond in (np.array([2**63], dtype=np.uint64), [2**63], (2**63 + 1,)):
+        with pytest.raises(ArchitectureError, match=f"row 0: index {int(beyond[0])} is out of"):
+            indices_to_codes(beyond, space)
+
+
+def test_the_biggest_space_with_indices_of_64_bits(each_way: str) -> None:
+    """2**63 members: the last index is the largest int64; with a choice more there is none."""
+    space, bigger, twice = (
+        SearchSpace("bits", tuple(Block(f"b{i}", (Gene(f"g{i}", tuple(range(n))),)) for i, n in g))
+        for g in map(list, map(enumerate, ([2] * 63, [3] + [2] * 62, [2] * 64)))
+    )
+    bits = np.random.default_rng(3).integers(0, 2, (20, 63), dtype=np.uint8)
+    bits[0] = 1
+    wanted = [int("".join(map(str, row)), 2) for row in bits.tolist()]
+    assert wanted[0] == 2**63 - 1
+    assert codes_to_indices(bits, space).tolist() == wanted
+    np.testing.assert_array_equal(indices_to_codes(wanted, space), bits)
+    for beyond in (bigger, twice):
+        with pytest.raises(ArchitectureError, match=f"{beyond.size} members: too many for int64"):
+            codes_to_indices(np.zeros((1, beyond.n_genes), np.uint8), beyond)
 
 
 def test_b0_in_all_three_forms() -> None:
@@ -492,6 +511,64 @@ def test_wrong_indices_are_refused_by_name(indices: Any, message: str) -> None:
     with pytest.raises(ArchitectureError) as caught:
         indices_to_codes(indices)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint16, np.float32])
+def test_the_first_row_is_named_whichever_gene_it_is_of(dtype: type, each_way: str) -> None:
+    for first, later in ((2, 9), (9, 2), (0, 27), (27, 0), (5, 5)):
+        codes = np.zeros((60, 28), dtype)
+        codes[7, first] = 100
+        codes[[8, 20, 59], later] = 101
+        name = MNASNET.gene_names[first]
+        for call in (encode, codes_to_symbols, codes_to_indices):
+            with pytest.raises(ArchitectureError, match=f"row 7, gene '{name}': code 100"):
+                call(codes)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float64])
+def test_batches_without_a_code_of_0_and_of_nothing_but_last_codes(
+    dtype: type, each_way: str
+) -> None:
+    for row in ([1] * 28, [size - 1 for size in MNASNET.gene_sizes], [0] * 28):
+        codes = np.array([row] * 3, dtype)
+        assert encode(codes).tolist() == [row] * 3
+        assert codes_to_indices(codes).tolist() == [int(np.ravel_multi_index(row, SIZES))] * 3
+
+
+@pytest.mark.parametrize("bad", [-1, MNASNET.size, 2**62, -(2**63)])
+def test_the_first_and_the_last_index_are_not_the_ones_named(bad: int) -> None:
+    last = MNASNET.size - 1
+    assert indices_to_codes(np.array([0, last]))[1].tolist() == [s - 1 for s in MNASNET.gene_sizes]
+    for indices in ([0, last, 0, bad, -5, 2**62], np.array([0, last, 0, bad, -5, 2**62])):
+        with pytest.raises(ArchitectureError, match=f"row 3: index {bad} is out of range; .* 0 to"):
+            indices_to_codes(indices)
+
+
+def test_one_row_of_codes_is_refused_with_the_way_to_pass_it() -> None:
+    for call in (encode, check_codes, codes_to_symbols, codes_to_indices):
+        for row in (CODES[0], CODES[0].astype(np.int64)):
+            with pytest.raises(ArchitectureError, match=r"pass codes\[None\] if these are codes"):
+                call(row)
+            call(CODES[:1])
+
+
+@pytest.mark.parametrize("shape", [(), (2, 28, 1), (3, 28, 28), (28, 28, 28), (2, 27), (2, 29)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...], dtype: type) -> None:
+    codes = np.zeros(shape, dtype)
+    calls = [encode, codes_to_symbols, codes_to_indices]
+    for call in [*calls, check_codes] if dtype is np.uint8 else calls:
+        with pytest.raises(ArchitectureError, match=r"the shape \[N, 28\], not \["):
+            call(codes)
+
+
+def test_in_a_space_of_one_gene_an_index_is_its_code() -> None:
+    space = SearchSpace("one", (Block("b", (Gene("g", tuple(range(7))),)),))
+    for dtype in (np.uint8, np.int8, np.int64):
+        assert encode(np.array([5], dtype), space).tolist() == [[5]]
+        assert encode(np.array([5, 6], dtype), space).tolist() == [[5], [6]]
+    with pytest.raises(ArchitectureError, match="index 7 is out of range; allowed are 0 to 6"):
+        encode(np.array([7]), space)
 
 
 def test_28_small_indices_are_still_reachable() -> None:

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -42,6 +43,9 @@ SPACES = [
     small_space("one gene per block", [(5,)] * 6),
     small_space("blocks of different lengths", [(2, 2, 2), (7,), (2, 3), (2, 2, 2, 2, 2)]),
     small_space("the largest words", [(4, 4, 4, 4), (128, 2, 1, 1), (1, 1, 2, 128)]),
+    small_space("three genes per block", [(2, 3, 2), (3, 1, 4), (2, 2, 2)]),
+    small_space("a gene too large for words", [(129, 1), (2, 2)]),
+    small_space("symbols too large for words", [(86, 3), (2, 2)]),
     small_space("a gene of 256", [(256,), (2,)]),
     small_space("symbols of 16 bits", [(100, 7), (3, 90)]),
     small_space("2**60 members", [(8, 8)] * 10),
@@ -325,6 +329,37 @@ def test_indices_out_of_range_are_refused(index: int) -> None:
     assert [bits(engine(8).predict_indices(ends, members=True)[0])] == expected
 
 
+@pytest.mark.parametrize("space", [MNASNET, *SPACES], ids=lambda space: space.name)
+def test_one_index_out_of_range_is_refused_all_by_itself(space: SearchSpace) -> None:
+    """No other bad row, in a block of rows that is full, is there to be noticed instead."""
+    native = NativeEngine([make_ensemble(1, space=space)], threads=1)
+    for index in (space.size, space.size + 1, 2 * space.size - 1, 2 * space.size, -1, -space.size):
+        for row in (0, 63, 70):
+            indices = np.zeros(130, np.int64)
+            indices[row] = index
+            with pytest.raises(ArchitectureError, match=f"row {row}: index {index} is out of"):
+                native.predict_indices(indices)
+    indices[70] = space.size - 1
+    codes = indices_to_codes(indices, space)
+    assert [bits(native.predict_indices(indices, members=True)[0])] == reference(native, codes)
+
+
+@pytest.mark.parametrize("space", [MNASNET, *SPACES], ids=lambda space: space.name)
+def test_one_symbol_out_of_range_is_refused_all_by_itself(space: SearchSpace) -> None:
+    native = NativeEngine([make_ensemble(1, space=space)], threads=1)
+    most = np.iinfo(space.symbol_dtype).max
+    for block, size in enumerate(space.block_sizes):
+        for symbol in {size, size + 1, most} - {most + 1, most + 2}:
+            for row in (3, 70):
+                symbols = np.zeros((130, space.n_blocks), space.symbol_dtype)
+                symbols[row, block] = symbol
+                if symbol < size:  # a block of as many symbols as there are
+                    native.predict_symbols(symbols)
+                    continue
+                with pytest.raises(ArchitectureError, match=f"row {row}, .*symbol {symbol} is out"):
+                    native.predict_symbols(symbols)
+
+
 def test_indices_next_to_every_boundary() -> None:
     for space in (MNASNET, SPACES[-1]):
         native = NativeEngine([make_ensemble(1, space=space)], threads=1)
@@ -497,6 +532,29 @@ def test_pickle() -> None:
     again = pickle.loads(pickle.dumps(native))
     assert (again.threads, again.n_members) == (2, (3,))
     assert _digest(again, 10) == _digest(native, 10)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "read"),
+    [
+        (((5,),) * 6, "<16 x i8>"),
+        (((128,), (2,)), "<16 x i8>"),
+        (((2, 3), (4, 5)), "<16 x i16>"),
+        (((2, 128), (128, 2)), "<16 x i16>"),
+        (((3, 2, 3, 2),) * 7, "<16 x i32>"),
+        (((129,), (2,)), "i8"),
+        (((129, 1), (2, 2)), "i8"),
+        (((86, 3), (2, 2)), "i8"),
+        (((2, 2, 2),) * 3, "i8"),
+        (((2, 2), (2,)), "i8"),
+    ],
+)
+def test_words_of_codes_are_read_16_rows_at_a_time(sizes: Any, read: str) -> None:
+    """Each input once, in one go: of what is checked and used there is no second reading."""
+    text = assembly(Spec("codes", sizes, 8, ()))
+    found = re.findall(r"load volatile (.*?), ", text)
+    assert set(found) == {read}
+    assert len(found) == (len(sizes) if read != "i8" else sum(map(len, sizes)))
 
 
 def test_nothing_is_fused_or_reordered() -> None:

@@ -132,6 +132,8 @@ def test_round_trip() -> None:
         ({"hinges": []}, "regime: at least one hinge is needed"),
         ({"hinges": [[1.0]]}, r"regime: a hinge is \(knot, change\)"),
         ({"hinges": [[1.0, -1.0]]}, "regime: a hinge is .* change > -1"),
+        ({"hinges": [[1.0, -1.5]]}, "regime: a hinge is .* change > -1"),
+        ({"hinges": [[3.5e38, 1.0]]}, "regime: a hinge is .* of at most 3.403e.38 in size"),
         ({"hinges": [[float("nan"), 1.0]]}, "regime: a hinge is"),
         ({"hinges": [["1", 1.0]]}, "regime: a hinge is"),
         ({"hinges": [[10**400, 1.0]]}, "regime: malformed hinges"),
@@ -145,6 +147,14 @@ def test_hostile_regimes(change: dict[str, Any], message: str) -> None:
     document = {**Link("1", None, (), FOUR_LAYERS).to_dict(), "regime": regime}
     with pytest.raises(ArtifactError, match=message):
         Link.from_dict(document)
+
+
+def test_everything_up_to_its_limit_is_allowed() -> None:
+    largest = float(np.finfo(np.float32).max)
+    hinges = ((-largest, np.nextafter(-1.0, 0.0).item()), (largest, largest)) * 32
+    regime = Regime("g", tuple(range(256)), hinges)
+    assert (len(regime.hinges), regime.codes[-1]) == (64, 255)
+    assert Regime.from_dict(json.loads(json.dumps(regime.to_dict()))) == regime
 
 
 def test_steps_and_regime_must_agree() -> None:
@@ -166,6 +176,8 @@ def test_a_regime_of_another_space_is_refused() -> None:
     for gene, code, message in (
         ("block7_l", 0, "gene 'block7_l' is not in search space 'mnasnet'; its genes are block0_e"),
         ("block4_l", 3, "code 3 of gene 'block4_l' is out of range; allowed are 0 to 2"),
+        ("block5_l", 4, "code 4 of gene 'block5_l' is out of range; allowed are 0 to 3"),
+        ("block6_se", 2, "code 2 of gene 'block6_se' is out of range; allowed are 0 to 1"),
     ):
         link = Link("1", None, (), Regime(gene, (code,), ((1.0, 1.0),)))
         with pytest.raises(ArtifactError, match=message):

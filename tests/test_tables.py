@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from anb_onnx.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
@@ -180,6 +182,101 @@ def test_refusals(change: dict[str, object], message: str) -> None:
     facts = {"space": SPACE, "entries": entries(2), "scale": 1.0, "shift": 0.0, "link": Link()}
     with pytest.raises(ArtifactError, match=message):
         TableEnsemble(**{**facts, **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "limit", "beyond"),
+    [
+        ("scale", 2.0**-500, 0.0),
+        ("scale", -(2.0**-500), 0.0),
+        ("scale", 2.0**95, math.inf),
+        ("scale", -(2.0**95), -math.inf),
+        ("shift", 2.0**126, math.inf),
+        ("shift", -(2.0**126), -math.inf),
+    ],
+)
+def test_numbers_up_to_their_limits_are_allowed(key: str, limit: float, beyond: float) -> None:
+    facts = {"scale": 1.0, "shift": 0.0}
+    found = TableEnsemble(SPACE, entries(2), link=Link(), **{**facts, key: limit})
+    assert getattr(found, key) == limit
+    with pytest.raises(ArtifactError, match=f"{key} must be"):
+        TableEnsemble(
+            SPACE, entries(2), link=Link(), **{**facts, key: math.nextafter(limit, beyond)}
+        )
+
+
+def test_members_up_to_their_limit_are_allowed() -> None:
+    assert TableEnsemble(SPACE, entries(1024), 1.0, 0.0, Link()).n_members == 1024
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("member", [0, 1])
+def test_sums_up_to_the_last_of_int32_are_allowed(sign: int, member: int) -> None:
+    """Each pair's largest entry of one sign counts, in whatever row, for each member alone."""
+    last = 2**31 - 1 if sign > 0 else -(2**31)
+    raw = np.zeros((26, 2), np.int32)
+    raw[[3, 13, 25], member] = last - sign * 300, sign * 100, sign * 200
+    # Of the other sign, and of another member: these take nothing away and add nothing.
+    raw[[4, 14, 24], member] = -sign * 1000
+    raw[[3, 13, 25], 1 - member] = sign * 7
+    found = TableEnsemble(SPACE, raw, 0.5, 1.0, Link())
+    ends = sorted([last * 0.5 + 1.0, -sign * 3000 * 0.5 + 1.0])
+    assert found.bounds == (ends[0], ends[1])
+    raw[25, member] += sign
+    with pytest.raises(ArtifactError, match=f"can add up to .*{last + sign}.*; sums must stay"):
+        TableEnsemble(SPACE, raw, 0.5, 1.0, Link()).bounds  # noqa: B018
+
+
+def test_an_offset_is_refused_from_the_byte_on_at_which_tables_leave_the_file() -> None:
+    folder = Catalog.bundled().folder
+    model = (folder / "accuracy.onnx").read_bytes()
+    card = json.loads((folder / "manifest.json").read_text())["targets"]["accuracy"]
+
+    def read(**change: int) -> TableEnsemble:
+        stated = {**card, "tables": {**card["tables"], **change}}
+        return TableEnsemble.from_artifact(model, stated, MNASNET, "accuracy.onnx")
+
+    assert read().n_members == 8
+    last = len(model) - 29808 * 8 * 4
+    with pytest.raises(ArtifactError, match=rf"'tables\.offset' is {last} in its card, but"):
+        read(offset=last)
+    with pytest.raises(ArtifactError, match=f"would end behind the file's {len(model)} bytes"):
+        read(offset=last + 1)
+    with pytest.raises(
+        ArtifactError, match=r"'tables\.members' must be from 1 to 1024, found 1025"
+    ):
+        read(members=1025)
+    with pytest.raises(ArtifactError, match=r"'tables\.members' must be from 1 to 1024, found 0"):
+        read(members=0)
+    with pytest.raises(ArtifactError, match=r"'tables\.members' is 1 in its card, but 8 in the"):
+        read(members=1)
+
+
+def test_whole_numbers_may_lose_their_point_in_json_and_floats_are_no_counts() -> None:
+    folder = Catalog.bundled().folder
+    model = (folder / "macs.onnx").read_bytes()
+    card = json.loads((folder / "manifest.json").read_text())["targets"]["macs"]
+
+    def read(**change: object) -> TableEnsemble:
+        stated = {**card, "tables": {**card["tables"], **change}}
+        return TableEnsemble.from_artifact(model, stated, MNASNET, "macs.onnx")
+
+    assert card["tables"]["shift"] == 0
+    for shift in (0, 0.0):
+        assert type(read(shift=shift).shift) is float
+    for shift in (2**53, -(2**53), 10**400, "0", False, None):
+        with pytest.raises(ArtifactError, match=r"key 'tables\.shift' must be float, found"):
+            read(shift=shift)
+    for value in (1.0, True, "1", None, -1):
+        with pytest.raises(ArtifactError, match=r"key 'tables\.members' must be int, found"):
+            read(members=value)
+    for key in ("tables", "link"):
+        for value in (None, [], 3):
+            with pytest.raises(ArtifactError, match="needs the keys 'tables' and 'link'"):
+                TableEnsemble.from_artifact(model, {**card, key: value}, MNASNET, "macs.onnx")
+        without = {k: v for k, v in card.items() if k != key}
+        with pytest.raises(ArtifactError, match="needs the keys 'tables' and 'link'"):
+            TableEnsemble.from_artifact(model, without, MNASNET, "macs.onnx")
 
 
 def test_one_block_has_no_tables() -> None:

@@ -240,6 +240,35 @@ def test_many_large_leaves_that_cancel_are_no_obstacle() -> None:
     assert steps_off(standardised([forest], space), [forest], all_codes(space)) == 0
 
 
+@pytest.mark.parametrize("std", [3 * 2.0**40, 2.0**49, 0.7, 3 * 2.0**-40])
+def test_labels_of_any_size(std: float) -> None:
+    """Steps are of the labels' std, whatever their unit: nanoseconds or gigahertz."""
+    space = SPACES["two blocks"]
+    trees: list[Tree] = [
+        (0, 0.5, (2, 0.5, 1.25 * std, -0.1 * std), 0.3 * std),
+        (1, 0.5, 0.77 * std, (3, 0.5, std / 3, -std / 7)),
+    ]
+    forest = forest_of(trees, space.n_genes, 2.5 * std)
+    tables = compile_tables(
+        [forest], link=Link(), mean=2 * std, std=std, labels_standardised=False, space=space
+    )
+    assert (tables.scale, tables.shift) == (std * STEP, 2 * std)
+    codes = all_codes(space)
+    totals = tables.totals(symbols_of(codes, space))[:, 0].tolist()
+    rounded = [_as_float32(tree) for tree in trees]
+    for row, total in zip(codes.tolist(), totals, strict=True):
+        exact = Fraction(std) / 2 + sum(Fraction(leaf_of(tree, row)) for tree in rounded)
+        assert abs(total - exact / Fraction(std * STEP)) <= Fraction(1, 2) + Fraction(1, 2**20)
+
+
+def _as_float32(tree: Tree) -> Tree:
+    """The tree with the leaves that a forest keeps of it."""
+    if not isinstance(tree, tuple):
+        return float(np.float32(tree))
+    gene, threshold, left, right = tree
+    return gene, threshold, _as_float32(left), _as_float32(right)
+
+
 def test_members_stay_in_order() -> None:
     space = SPACES["two blocks"]
     forests = [forest_of([float(m)], space.n_genes) for m in range(5)]
@@ -385,6 +414,35 @@ def test_other_refusals(forests: list[Forest]) -> None:
         standardised(forests[:1], SPACES["two blocks"])
     with pytest.raises(CompileError, match="'hand-made' has one block"):
         standardised([forest_of([1.0], 1)], space_of((3,)))
+
+
+@pytest.mark.parametrize(
+    ("depth", "message"),
+    [(3000, "tree 0 mixes more than two blocks"), (4335, "tree 0 is deeper than 4,000 levels")],
+)
+def test_trees_of_thousands_of_levels_are_refused(depth: int, message: str) -> None:
+    """A chain that takes the codes of 17 genes away one by one; what waits must fit the stack."""
+    space = space_of(*[(256,)] * 17)
+    inner = np.arange(depth)
+    n = 2 * depth + 1  # node 2k has the leaf 2k + 1 on its right, and the next on its left
+    feature, left, right = (np.full(n, -1, np.int32) for _ in range(3))
+    threshold = np.zeros(n, np.float32)
+    feature[2 * inner], threshold[2 * inner] = inner // 255, 254.5 - inner % 255
+    left[2 * inner], right[2 * inner] = 2 * inner + 2, 2 * inner + 1
+    forest = Forest(
+        feature=feature,
+        threshold=threshold,
+        left=left,
+        right=right,
+        value=np.ones(n, np.float32),
+        default_left=np.zeros(n, np.bool_),
+        roots=np.zeros(1, np.int32),
+        base_score=0.0,
+        n_features=17,
+        objective="reg:squarederror",
+    )
+    with pytest.raises(CompileError, match=message):
+        standardised([forest], space)
 
 
 # --- lower bounds ---
