@@ -90,7 +90,10 @@ def floors(pyproject: Path) -> dict[str, str]:
     extras = project.get("optional-dependencies", {})
     needed = [*project["dependencies"]]
     needed += [
-        need for name, part in extras.items() if name not in ("bench", "lint") for need in part
+        need
+        for name, part in extras.items()
+        if name not in ("bench", "lint", "mutation")
+        for need in part
     ]
     found = (re.fullmatch(r"([\w-]+)>=([\w.]+)", need) for need in needed)
     return {match[1].lower(): match[2] for match in found if match}
