@@ -155,6 +155,23 @@ describe("the page", () => {
     expect(await index(page)).toBe(B0);
   });
 
+  it("draws nothing where there is no room, and everything once there is", async () => {
+    const drawn = () =>
+      page.evaluate(() => {
+        const canvas = document.querySelector<HTMLCanvasElement>(".density")!;
+        return canvas.width * canvas.height === 0 ? 0 : canvas.toDataURL().length;
+      });
+    const show = (display: string) =>
+      page.evaluate((value) => {
+        document.querySelector<HTMLElement>(".density")!.parentElement!.style.display = value;
+      }, display);
+    await expect.poll(drawn).toBeGreaterThan(20_000);
+    await show("none");
+    await expect.poll(drawn).toBe(0);
+    await show("");
+    await expect.poll(drawn).toBeGreaterThan(20_000);
+  });
+
   it("shows a point under the pointer and loads it by a click", async () => {
     const box = (await page.locator(".overlay").boundingBox())!;
     await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.5);

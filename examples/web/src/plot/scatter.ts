@@ -128,6 +128,8 @@ export class Scatter {
     const xs = this.data.columns[x.name];
     const ys = this.data.columns[Y];
     if (!xs || !ys) return;
+    // No room, as while the page is hidden: the observer has it drawn once there is.
+    if (this.#density.width === 0 || this.#density.height === 0) return;
     const cloud = { x: xs, y: ys, n: this.data.nSampled, mask: this.data.mask };
     drawDensity(this.#density, cloud, this.x, this.y, this.#ratio, theme().ink);
   }
