@@ -13,11 +13,12 @@ import tempfile
 import textwrap
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.cli import parser as export_parser
 from small_artifact import write_catalog
 from test_output import make_node
 
@@ -40,7 +41,12 @@ def commands(parser: argparse.ArgumentParser) -> list[list[str]]:
 
 
 HELP = [("anb_onnx.cli", argv) for argv in commands(cli._parser())]
-HELP += [("anb_export.cli", argv) for argv in commands(export_parser())]
+#: Both programs, or the runtime's alone where the exporter is not installed.
+PROGRAMS = {"anb_onnx": "anb-onnx"}
+if find_spec("anb_export"):
+    PROGRAMS["anb_export"] = "anb-export"
+    export = import_module("anb_export.cli")
+    HELP += [("anb_export.cli", argv) for argv in commands(export.parser())]
 
 #: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
 WORK = {
@@ -229,7 +235,7 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signal
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x", "old")]
 
 
-@pytest.mark.parametrize("package", ["anb_onnx", "anb_export"])
+@pytest.mark.parametrize("package", PROGRAMS)
 @pytest.mark.parametrize("when", ["imported", "run", "over"])
 def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: str) -> None:
     # The moment is made, not waited for: a library that is being imported sends the signal.
@@ -260,7 +266,7 @@ def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: s
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
-@pytest.mark.parametrize("name", ["anb-onnx", "anb-export"])
+@pytest.mark.parametrize("name", PROGRAMS.values())
 def test_the_commands_start_where_ctrl_c_is_silent(name: str) -> None:
     project = ROOT / ("." if name == "anb-onnx" else "export") / "pyproject.toml"
     scripts = tomllib.loads(project.read_text())["project"]["scripts"]
