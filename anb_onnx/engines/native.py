@@ -120,7 +120,8 @@ class _Open:
             msg = f"out has {len(out)} entries, the engine {len(self.targets)} ensembles"
             raise EngineError(msg)
         return [
-            as_outputs(given, target.name) for given, target in zip(out, self.targets, strict=True)
+            given if type(given) is Outputs else as_outputs(given, self.targets[k].name)
+            for k, given in enumerate(out)
         ]
 
     def new_calls(self, source: Source, out: Sequence[Outputs]) -> list[_Call]:
@@ -329,16 +330,16 @@ class NativeEngine:
         self, source: Source, rows: NDArray[Any], members: bool, out: Sequence[Out] | None
     ) -> list[Outputs]:
         state = self._open or _closed()
-        n = len(rows)
+        n, read = len(rows), span(rows)
         if out is None:
             outputs = [Outputs.empty(n, t.n_members, members=members) for t in state.targets]
             calls = state.new_calls(source, outputs)
         else:
             outputs = state.outputs(out)
-            calls = state.calls(source, n, span(rows), outputs)
+            calls = state.calls(source, n, read, outputs)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
             # The plain road of small batches: nothing but the kernels.
-            base = address(rows)
+            base = read[0]
             for call, mean, std, of_members in calls:
                 row = call(base, mean, std, of_members, 0, n)
                 if row >= 0:
