@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from anb_onnx.errors import AnbError, ArchitectureError, ArtifactError, EngineError, TargetError
 
 if TYPE_CHECKING:
-    from anb_onnx.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
     from anb_onnx.benchmark import Benchmark
-    from anb_onnx.catalog import Target, targets
-    from anb_onnx.encoding import (
+    from anb_onnx.catalog.catalog import Target, targets
+    from anb_onnx.encoding.encoding import (
         codes_to_indices,
         codes_to_symbols,
         encode,
@@ -26,7 +25,14 @@ if TYPE_CHECKING:
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction
-    from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+    from anb_onnx.spaces.architecture import (
+        Architecture,
+        efficientnet_b0,
+        mutate,
+        neighbours,
+        sample,
+    )
+    from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
 
     __version__: str
@@ -65,16 +71,22 @@ __all__ = [
 _MODULE_OF = {
     name: module
     for module, names in {
-        "architecture": ("Architecture", "efficientnet_b0", "mutate", "neighbours", "sample"),
-        "catalog": ("Target", "targets"),
-        "encoding": (
+        "spaces.architecture": (
+            "Architecture",
+            "efficientnet_b0",
+            "mutate",
+            "neighbours",
+            "sample",
+        ),
+        "catalog.catalog": ("Target", "targets"),
+        "encoding.encoding": (
             "codes_to_indices",
             "codes_to_symbols",
             "encode",
             "from_table",
             "indices_to_codes",
         ),
-        "space": ("MNASNET", "Block", "Gene", "SearchSpace"),
+        "spaces.space": ("MNASNET", "Block", "Gene", "SearchSpace"),
         "prediction": ("Prediction",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),

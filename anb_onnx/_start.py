@@ -18,7 +18,7 @@ _INTERRUPTED = 130  # as in `_program`, which imports more than is needed here
 
 def main() -> int:
     """Run `anb-onnx`; return its exit code, 130 after Ctrl-C at any time."""
-    return start("anb_onnx.cli")
+    return start("anb_onnx.cli.main")
 
 
 def start(module: str) -> int:

@@ -8,9 +8,9 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from anb_onnx._show import show
-from anb_onnx.catalog import Catalog
-from anb_onnx.encoding import Architectures, encode, is_single
+from anb_onnx._io.show import show
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.encoding.encoding import Architectures, encode, is_single
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
 from anb_onnx.prediction import Prediction

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.regimes import LARGEST
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx._show import show
-from anb_onnx.architecture import Architecture, efficientnet_b0, sample
-from anb_onnx.catalog import Catalog
-from anb_onnx.encoding import Architectures, is_single
+from anb_onnx._io.show import show
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.encoding.encoding import Architectures, is_single
 from anb_onnx.errors import AnbError, ArchitectureError, TargetError
 from anb_onnx.loading import load
-from anb_onnx.space import MNASNET, Choice
+from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, sample
+from anb_onnx.spaces.space import MNASNET, Choice
 from anb_onnx.surrogate import Surrogate
 
 __all__ = ["ANBEnsemble", "Configuration", "EfficientNetSS", "Ensemble", "Member"]

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.errors import ArtifactError
 from anb_onnx.regimes import LARGEST, MAX_HINGES, Hinge, Regime, check_hinges, read_hinges
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 __all__ = ["MAX_HINGES", "POWERS", "STEPS", "Link"]
 

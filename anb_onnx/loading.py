@@ -7,17 +7,17 @@ import os
 from pathlib import Path
 from typing import Any, SupportsIndex
 
-from anb_onnx._manifest import card_from_metadata, check_members, read_bytes, read_space
-from anb_onnx._metadata import read_metadata
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import Artifact, Catalog, listed_beside, target_of_card
-from anb_onnx.engines._shelter import import_sheltered
+from anb_onnx.catalog.catalog import Artifact, Catalog, listed_beside, target_of_card
+from anb_onnx.catalog.manifest import card_from_metadata, check_members, read_bytes, read_space
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
-from anb_onnx.engines.reference import ReferenceEngine
+from anb_onnx.engines.numpy_engine import ReferenceEngine
 from anb_onnx.errors import ArtifactError, EngineError, TargetError
-from anb_onnx.space import SearchSpace
+from anb_onnx.onnx_files.messages import read_metadata
+from anb_onnx.parallel.shelter import import_sheltered
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Origin, Surrogate, open_native
 from anb_onnx.tables import TableEnsemble
 
@@ -175,7 +175,7 @@ def _open_onnxruntime(
     model: bytes, path: Path, threads: SupportsIndex | None, space: SearchSpace | None
 ) -> Any:
     # Imported here: `import anb_onnx` and listing targets must not wait for it.
-    engines = import_sheltered("anb_onnx.engines.onnxruntime")
+    engines = import_sheltered("anb_onnx.engines.onnxruntime_engine")
     return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads, space=space)
 
 

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx._show import is_name, show
+from anb_onnx._io.show import is_name, show
 from anb_onnx.errors import ArtifactError
-from anb_onnx.space import MAX_CHOICES, SearchSpace
+from anb_onnx.spaces.space import MAX_CHOICES, SearchSpace
 
 #: (knot, change): from `knot` on, in the target's unit, the slope is 1 + `change` times as steep.
 Hinge: TypeAlias = tuple[float, float]

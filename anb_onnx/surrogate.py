@@ -11,17 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import Target
-from anb_onnx.encoding import Architectures, check_codes, encode, indices_to_codes, is_single
-from anb_onnx.engines._shelter import import_sheltered
+from anb_onnx.catalog.catalog import Target
+from anb_onnx.encoding.encoding import (
+    Architectures,
+    check_codes,
+    encode,
+    indices_to_codes,
+    is_single,
+)
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
 from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError
+from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.prediction import Prediction
-from anb_onnx.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 if TYPE_CHECKING:
-    from anb_onnx.engines.native import NativeTargetEngine
+    from anb_onnx.engines.native.engine import NativeTargetEngine
 
 # Arrays are encoded in blocks of this many rows, so that neither validation nor a conversion
 # from indices or wide integers needs memory that grows with the batch.
@@ -304,7 +310,7 @@ def open_native(
         msg = f"the native engine runs artifacts in table form; that of {name!r} is not"
         raise EngineError(msg)
     try:
-        native = import_sheltered("anb_onnx.engines.native")
+        native = import_sheltered("anb_onnx.engines.native.engine")
     except (ImportError, OSError) as error:  # llvmlite raises either without its library
         msg = f"the native engine needs llvmlite ({error}); mend it with: pip install llvmlite"
         raise EngineError(msg) from error

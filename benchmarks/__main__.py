@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from benchmarks import (
     bits,
     cold_start,

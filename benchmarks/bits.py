@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.engines.base import Outputs
 from benchmarks.settings import Settings
 from benchmarks.subject import draw

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from benchmarks.formats import seconds
 from benchmarks.measure import spread
 from benchmarks.process import run_snippet, seconds_of

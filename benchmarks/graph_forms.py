@@ -20,9 +20,9 @@ from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_mod
 from anb_export.table_form import TABLES, _symbols, build_table_model, invert_link, rows_inside
 from onnx import TensorProto, numpy_helper
 
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.space import MNASNET
 from anb_onnx.tables import TableEnsemble, pair_offsets
 from benchmarks import measure
 from benchmarks.settings import QUICK, Settings

@@ -17,7 +17,7 @@ from typing import Any
 
 from anb_export.markdown import paragraph, table
 
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from benchmarks import machine, measure, report, sections
 from benchmarks.clients import NATIVE, Group, Measure, Room, groups
 from benchmarks.formats import rate, times

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from anb_onnx.engines._llvm import Compiled, process_triple
 from anb_onnx.engines.base import Outputs
-from anb_onnx.engines.native import NativeTargetEngine
+from anb_onnx.engines.native.engine import NativeTargetEngine
+from anb_onnx.engines.native.llvm import Compiled, process_triple
 from anb_onnx.tables import TableEnsemble
 from benchmarks import measure
 from benchmarks.graph_forms import random_tables

@@ -29,7 +29,7 @@ part = anb_onnx.sample(50_000, seed=0)
 if kind == "codes":
     batch = np.empty((n, part.shape[1]), np.uint8)
 else:
-    part = anb_onnx.encoding.codes_to_indices(part)
+    part = anb_onnx.encoding.encoding.codes_to_indices(part)
     batch = np.empty(n, np.int64)
 for start in range(0, n, len(part)):
     batch[start : start + len(part)] = part[: n - start]

@@ -15,10 +15,10 @@ import sys
 from typing import Any
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import AnbError
-from anb_onnx.golden import read_golden, same_bits
 from benchmarks import measure
 
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 
 _ROOT = Path(__file__).resolve().parents[1]
 

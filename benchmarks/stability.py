@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 
 BATCHES = (1, 7, 512, 65_536)
 THREADS = (1, 2)

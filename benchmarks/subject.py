@@ -18,7 +18,7 @@ from anb_export.training import Training, read_training
 from numpy.typing import NDArray
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.tables import TableEnsemble
 
 Codes = NDArray[np.uint8]

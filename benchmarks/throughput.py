@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from benchmarks import measure
 from benchmarks.contenders import Contender
 from benchmarks.settings import Settings

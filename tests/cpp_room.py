@@ -23,7 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anb_onnx.links import Link
-from anb_onnx.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 CPP = Path(__file__).resolve().parents[1] / "examples" / "cpp"

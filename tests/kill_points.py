@@ -39,8 +39,8 @@ from anb_export.tune import store_recipe
 from export.family_study import FAMILIES
 from export.synthetic import write_study
 
-from anb_onnx.catalog import Catalog
-from anb_onnx.golden import read_golden
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.golden import read_golden
 from anb_onnx.links import Link
 
 Tree = dict[str, bytes]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import AnbError
 from anb_onnx.surrogate import Surrogate
 

@@ -43,14 +43,14 @@ _NATIVE = (
 
 #: The tests of each module that ought to kill its mutants, as arguments of pytest.
 MODULES = {
-    "anb_onnx/encoding.py": _ENCODING,
-    "anb_onnx/_matrix.py": _ENCODING,
+    "anb_onnx/encoding/encoding.py": _ENCODING,
+    "anb_onnx/spaces/matrix.py": _ENCODING,
     "anb_onnx/tables.py": "tests/test_tables.py tests/test_hostile_artifacts.py",
     "anb_onnx/links.py": "tests/test_links.py tests/test_regimes.py",
     "anb_onnx/regimes.py": "tests/test_regimes.py tests/test_links.py",
-    "anb_onnx/engines/_symbols.py": _NATIVE,
-    "anb_onnx/engines/_kernels.py": _NATIVE,
-    "anb_onnx/engines/reference.py": "tests/test_engine_reference.py",
+    "anb_onnx/engines/native/symbols.py": _NATIVE,
+    "anb_onnx/engines/native/kernels.py": _NATIVE,
+    "anb_onnx/engines/numpy_engine.py": "tests/test_engine_reference.py",
     "export/anb_export/compile.py": "tests/export/test_compile.py",
     "export/anb_export/_compile_numba.py": "tests/export/test_compile.py",
 }

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import anb_onnx.architecture
-from anb_onnx.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
+import anb_onnx.spaces.architecture
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 
 B0 = efficientnet_b0()
 B0_LISTS: dict[str, Any] = {
@@ -349,6 +349,6 @@ def test_a_gene_with_one_choice_never_changes() -> None:
 
 
 def test_the_examples_in_the_docstrings_run() -> None:
-    results = doctest.testmod(anb_onnx.architecture)
+    results = doctest.testmod(anb_onnx.spaces.architecture)
     assert results.attempted > 0
     assert results.failed == 0

@@ -7,8 +7,8 @@ import pytest
 from small_artifact import SMALL_TARGETS, write_catalog
 
 from anb_onnx import ArtifactError, Target, TargetError, targets
-from anb_onnx.catalog import FOLDER_VARIABLE, Catalog, listed_beside
-from anb_onnx.space import MNASNET
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE, Catalog, listed_beside
+from anb_onnx.spaces.space import MNASNET
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from small_artifact import N_MEMBERS, SMALL_TARGETS, expected, seed_of, write_ca
 
 import anb_onnx
 from anb_onnx import MNASNET, efficientnet_b0, sample
-from anb_onnx.architecture import Architecture
-from anb_onnx.catalog import FOLDER_VARIABLE
-from anb_onnx.cli import _WRITERS, main
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.cli.main import _WRITERS, main
+from anb_onnx.spaces.architecture import Architecture
 
 B0 = efficientnet_b0()
 LISTS = [list(B0.expansion), list(B0.kernel), list(B0.layers), list(B0.se)]
@@ -475,7 +475,7 @@ def test_a_broken_pipe_is_silent(command: str) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole process groups")
 def test_ctrl_c(command: str) -> None:
     code = (
-        "import sys; from anb_onnx.cli import main\n"
+        "import sys; from anb_onnx.cli.main import main\n"
         "print('ready', flush=True); sys.exit(main(['query', '--file', '-']))"
     )
     with subprocess.Popen(
@@ -495,7 +495,7 @@ def test_ctrl_c(command: str) -> None:
 
 def test_a_query_imports_neither_numba_nor_pyarrow(command: str) -> None:
     code = (
-        "import sys; from anb_onnx.cli import main\n"
+        "import sys; from anb_onnx.cli.main import main\n"
         "main(['query', 'efficientnet-b0'])\n"
         "print(sorted({'numba', 'pyarrow', 'pandas', 'onnx'} & set(sys.modules)))"
     )

@@ -31,13 +31,13 @@ from cpp_room import (
     processor_has,
 )
 
-from anb_onnx.architecture import efficientnet_b0, sample
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import FOLDER_VARIABLE
-from anb_onnx.encoding import codes_to_indices, codes_to_symbols
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.encoding.encoding import codes_to_indices, codes_to_symbols
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import efficientnet_b0, sample
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 ROOT = CPP.parents[1]

@@ -21,9 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anb_onnx import encoding
-from anb_onnx.architecture import Architecture, efficientnet_b0, sample
-from anb_onnx.encoding import (
+from anb_onnx.encoding import encoding
+from anb_onnx.encoding.encoding import (
     check_codes,
     codes_to_indices,
     codes_to_symbols,
@@ -32,7 +31,8 @@ from anb_onnx.encoding import (
     is_single,
 )
 from anb_onnx.errors import ArchitectureError, EngineError
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, sample
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 
 B0 = efficientnet_b0()
 CODES = sample(200, seed=3)
@@ -618,7 +618,7 @@ def _python(code: str, **environment: str) -> str:
 def test_small_batches_import_no_numba_and_none_is_needed() -> None:
     _python(
         "import sys, numpy as np\n"
-        "from anb_onnx import encoding, sample\n"
+        "from anb_onnx.encoding import encoding, sample\n"
         "codes = sample(20_000, seed=0)\n"
         "symbols = encoding.codes_to_symbols(encoding.encode(codes))\n"
         "assert 'numba' not in sys.modules\n"
@@ -632,7 +632,7 @@ def test_kernels_survive_a_shared_cache_and_the_lack_of_one(tmp_path: Path) -> N
     code = (
         "import sys, numba\n"
         "from numba.core.caching import CacheImpl\n"
-        "from anb_onnx import encoding, sample\n"
+        "from anb_onnx.encoding import encoding, sample\n"
         "if len(sys.argv) > 1 or {lock}: CacheImpl._locator_classes = []\n"
         "encoding._WARM_ROWS = 0\n"
         "print(encoding.codes_to_symbols(sample(10, seed=0)).tolist())\n"

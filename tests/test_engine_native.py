@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anb_onnx.encoding import codes_to_indices, codes_to_symbols, indices_to_codes
-from anb_onnx.engines import _kernels, _llvm
-from anb_onnx.engines._kernels import Spec, assembly, kernel_table
-from anb_onnx.engines._symbols import BLOCK_ROWS
+from anb_onnx.encoding.encoding import codes_to_indices, codes_to_symbols, indices_to_codes
 from anb_onnx.engines.base import Outputs
-from anb_onnx.engines.native import NativeEngine, NativeTargetEngine
+from anb_onnx.engines.native import kernels as _kernels
+from anb_onnx.engines.native import llvm as _llvm
+from anb_onnx.engines.native.engine import NativeEngine, NativeTargetEngine
+from anb_onnx.engines.native.kernels import Spec, assembly, kernel_table
+from anb_onnx.engines.native.symbols import BLOCK_ROWS
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 LINKS = [Link(power) for power in POWERS] + [Link("-1", 80.0), Link("1", -3.5), Link("-1/4", 9.0)]
@@ -608,10 +609,10 @@ def test_a_first_call_is_quick_and_needs_no_numba_and_no_disk(tmp_path: Path) ->
 import sys
 from pathlib import Path
 import numpy as np
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.space import MNASNET
 from anb_onnx.tables import TableEnsemble, pair_offsets
 from anb_onnx.links import Link
-from anb_onnx.engines.native import NativeEngine
+from anb_onnx.engines.native.engine import NativeEngine
 def refuse(event, args):
     if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
         raise OSError(f"writes {args[0]}")

@@ -13,7 +13,7 @@ from small_artifact import N_MEMBERS, _node, expected, onnx_bytes
 
 from anb_onnx import ArchitectureError, ArtifactError, EngineError, sample
 from anb_onnx.engines.base import Outputs, resolve_threads
-from anb_onnx.engines.onnxruntime import CHUNK_ROWS, OnnxRuntimeEngine, _Process
+from anb_onnx.engines.onnxruntime_engine import CHUNK_ROWS, OnnxRuntimeEngine, _Process
 
 MODEL = onnx_bytes({"key": "value"})
 
@@ -229,7 +229,7 @@ def test_memory_does_not_grow_with_the_batch(tmp_path: Path) -> None:
 import resource
 from pathlib import Path
 import numpy as np
-from anb_onnx.engines.onnxruntime import OnnxRuntimeEngine
+from anb_onnx.engines.onnxruntime_engine import OnnxRuntimeEngine
 engine = OnnxRuntimeEngine(Path({str(model)!r}).read_bytes(), threads=2)
 codes = np.ones((2_000_000, 28), np.uint8)
 engine.predict(codes[:10_000])

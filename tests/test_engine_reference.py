@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from anb_onnx.encoding import codes_to_indices
+from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.engines.base import Outputs
-from anb_onnx.engines.reference import ReferenceEngine
+from anb_onnx.engines.numpy_engine import ReferenceEngine
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.links import Link
-from anb_onnx.space import Block, Gene, SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 SPACE = SearchSpace(

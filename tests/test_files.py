@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anb_onnx._files import FileError, limit_of, open_regular, read_regular
+from anb_onnx._io.files import FileError, limit_of, open_regular, read_regular
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices of POSIX")
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx.catalog import Catalog
-from anb_onnx.cli import main
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.golden import Golden, read_golden, same_bits
+from anb_onnx.cli.main import main
 from anb_onnx.errors import ArtifactError
-from anb_onnx.golden import Golden, read_golden, same_bits
 from anb_onnx.loading import ENGINES
 
 CATALOG = Catalog.bundled()
@@ -215,6 +215,6 @@ def test_verify_compares_the_bits(
 ) -> None:
     assert main(["verify", "--engine", "native"]) == 0
     assert capsys.readouterr().out.count("4096 golden architectures") == len(TARGETS)
-    monkeypatch.setattr("anb_onnx.cli.same_bits", lambda a, b: False)
+    monkeypatch.setattr("anb_onnx.cli.main.same_bits", lambda a, b: False)
     assert main(["verify"]) == 1
     assert "differs from the golden vectors" in capsys.readouterr().err

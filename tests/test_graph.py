@@ -12,13 +12,13 @@ from small_artifact import card, metadata_of, onnx_bytes
 
 import anb_onnx
 from anb_onnx import ArtifactError
-from anb_onnx._graph import TableGraph, read_graph
-from anb_onnx._metadata import fields, read_metadata
-from anb_onnx.catalog import Artifact, Catalog
-from anb_onnx.encoding import codes_to_symbols
-from anb_onnx.engines.onnxruntime import OnnxRuntimeEngine
+from anb_onnx.catalog.catalog import Artifact, Catalog
+from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.engines.onnxruntime_engine import OnnxRuntimeEngine
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, Block, SearchSpace
+from anb_onnx.onnx_files.graph import TableGraph, read_graph
+from anb_onnx.onnx_files.messages import fields, read_metadata
+from anb_onnx.spaces.space import MNASNET, Block, SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 CATALOG = Catalog.bundled()

@@ -17,8 +17,8 @@ from small_artifact import card, metadata_of, onnx_bytes, write_catalog, write_m
 
 import anb_onnx
 from anb_onnx import AnbError, ArtifactError, TargetError
-from anb_onnx.catalog import FOLDER_VARIABLE, Catalog
-from anb_onnx.space import MNASNET
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE, Catalog
+from anb_onnx.spaces.space import MNASNET
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices of POSIX")
 ACCURACY = card("accuracy", None, "%", "max")

@@ -28,7 +28,7 @@ def test_misspelt_name_is_an_attribute_error() -> None:
         ("import anb_onnx", {"numba", "onnxruntime", "numpy"}),
         ("import anb_onnx; anb_onnx.targets", {"numba", "onnxruntime"}),
         ("import anb_onnx; anb_onnx.load", {"numba", "onnxruntime"}),
-        ("import anb_onnx.cli", {"numba", "onnxruntime"}),
+        ("import anb_onnx.cli.main", {"numba", "onnxruntime"}),
         ("import anb_onnx.compat", {"numba", "onnxruntime"}),
     ],
 )

@@ -17,11 +17,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from anb_onnx import MNASNET, _cli_tables, _input, cli, sample
-from anb_onnx._cli_read import parse_architecture, read_architectures
-from anb_onnx.architecture import Architecture
-from anb_onnx.encoding import codes_to_indices, from_table
+from anb_onnx import MNASNET, sample
+from anb_onnx._io import input as _input
+from anb_onnx.cli import main as cli
+from anb_onnx.cli import tables as _cli_tables
+from anb_onnx.cli.read import parse_architecture, read_architectures
+from anb_onnx.encoding.encoding import codes_to_indices, from_table
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import Architecture
 
 CODES = sample(8, seed=5)
 VALUES = [Architecture.from_codes(row).to_values() for row in CODES]
@@ -366,7 +369,7 @@ def test_pipes_are_read_and_other_things_refused(
 @pytest.mark.parametrize("slow", [True, False])
 def test_standard_input_under_its_names(path: str, slow: bool) -> None:
     code = (
-        "import sys; from anb_onnx._cli_read import *; from anb_onnx import MNASNET\n"
+        "import sys; from anb_onnx.cli.read import *; from anb_onnx import MNASNET\n"
         f"print(len(read_architectures({path!r}, MNASNET, file_format='csv')))"
     )
     reader, writer = os.pipe()

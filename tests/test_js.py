@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from node_room import ARTIFACTS, copy_sources, need, run
 
-from anb_onnx.architecture import sample
 from anb_onnx.calibration import Calibration
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 from anb_onnx.tables import TableEnsemble
 
 #: Random architectures compared with Python; ANB_CROSSCHECK_ROWS=1000000 takes a minute more.

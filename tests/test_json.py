@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anb_onnx._json import MAX_DIGITS, JsonError, loads
+from anb_onnx._io.strict_json import MAX_DIGITS, JsonError, loads
 
 #: Any text but half surrogate pairs.
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
@@ -96,7 +96,7 @@ class Counted(str):
 
 
 def test_a_key_that_stands_twice_at_the_end_is_found_in_linear_time() -> None:
-    from anb_onnx._json import _object
+    from anb_onnx._io.strict_json import _object
 
     n = 50_000
     pairs: list[tuple[str, Any]] = [(Counted(f"key{i}"), i) for i in range(n)]

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx.engines import _kernels, _llvm
 from anb_onnx.engines.base import Outputs
-from anb_onnx.engines.native import NativeEngine
+from anb_onnx.engines.native import kernels as _kernels
+from anb_onnx.engines.native import llvm as _llvm
+from anb_onnx.engines.native.engine import NativeEngine
 from anb_onnx.links import Link
-from anb_onnx.space import Block, Gene, SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 HERE = Path(__file__).resolve().parent
@@ -132,7 +133,7 @@ def test_no_lookup_leaves_the_tables(source: str, at_end: bool) -> None:
     import ctypes, mmap, sys, threading
     import numpy as np
     import anb_onnx
-    from anb_onnx.engines import native
+    from anb_onnx.engines.native import engine as native
 
     libc = ctypes.CDLL(None, use_errno=True)
     page = mmap.PAGESIZE

@@ -19,7 +19,7 @@ from manifest_edits import Folder, damages, digit_edits, value_edits
 
 import anb_onnx
 from anb_onnx import ArtifactError
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.links import Link
 from anb_onnx.loading import ENGINES
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import FOLDER_VARIABLE
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE
 from anb_onnx.links import POWERS, STEPS, Link
 from anb_onnx.regimes import Hinge, Regime
-from anb_onnx.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import pair_offsets
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema: pip install -e '.[test]'")

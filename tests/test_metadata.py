@@ -13,8 +13,8 @@ from small_artifact import card, metadata_of, onnx_bytes
 
 import anb_onnx
 from anb_onnx import ArtifactError, EngineError
-from anb_onnx._metadata import read_metadata
-from anb_onnx.engines import onnxruntime as engine
+from anb_onnx.engines import onnxruntime_engine as engine
+from anb_onnx.onnx_files.messages import read_metadata
 
 ACCURACY = card("accuracy", None, "%", "max")
 

@@ -98,7 +98,7 @@ def test_a_compiler_that_cannot_be_loaded_is_one_that_is_not_there() -> None:
 
     sys.meta_path.insert(0, Broken())
     import anb_onnx
-    from anb_onnx import encoding
+    from anb_onnx.encoding import encoding
 
     codes = anb_onnx.sample(1_000_000, seed=0)
     encoding._COLD_ROWS = 1_000

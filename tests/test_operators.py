@@ -9,9 +9,9 @@ import pytest
 from small_artifact import _field, _node, card, metadata_of, onnx_bytes, write_catalog
 
 import anb_onnx
-from anb_onnx._operators import ALLOWED, check_operators
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import ArtifactError
+from anb_onnx.onnx_files.operators import ALLOWED, check_operators
 
 MODEL = onnx_bytes(metadata_of(card("accuracy", None, "%", "max")))
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from anb_onnx import _output
-from anb_onnx._output import OutputError, check_output, open_output, write_output
+from anb_onnx._io import output as _output
+from anb_onnx._io.output import OutputError, check_output, open_output, write_output
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
 
@@ -293,7 +293,7 @@ def as_user(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run code as a user whom permissions stop."""
     script = (
         "import os, sys\n"
-        "from anb_onnx._output import check_output, write_output\n"
+        "from anb_onnx._io.output import check_output, write_output\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         f"os.chdir({str(folder)!r})\n{code}"
     )
@@ -361,7 +361,7 @@ def test_another_hard_link_keeps_the_old_content(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x"
     code = (
-        "import os, signal; from anb_onnx._output import open_output\n"
+        "import os, signal; from anb_onnx._io.output import open_output\n"
         f"with open_output({str(path)!r}) as stream:\n"
         "    stream.write(b'half'); stream.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

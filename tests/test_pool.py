@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anb_onnx.engines import _pool
-from anb_onnx.engines._pool import WorkerPool
-from anb_onnx.engines._shelter import Gate, sheltered
+from anb_onnx.parallel import pool as _pool
+from anb_onnx.parallel.pool import WorkerPool
+from anb_onnx.parallel.shelter import Gate, sheltered
 
 
 def test_a_pool_hands_on_errors_and_goes_on() -> None:
@@ -104,7 +104,7 @@ def test_helpers_end_with_their_pool(end: str) -> None:
     # In a process of its own, where no thread of another test is about to end.
     code = f"""
 import os, threading
-from anb_onnx.engines._pool import WorkerPool
+from anb_onnx.parallel.pool import WorkerPool
 def count():
     return len(os.listdir("/proc/self/task"))
 before, barrier, pool = count(), threading.Barrier(5), WorkerPool(5)
@@ -293,8 +293,8 @@ def test_a_child_forked_by_a_signal_handler_waits_for_no_thread_of_its_parent(
     code = """
     import os, signal, sys, threading
     from anb_onnx import EngineError
-    from anb_onnx.engines._pool import WorkerPool
-    from anb_onnx.engines._shelter import sheltered
+    from anb_onnx.parallel.pool import WorkerPool
+    from anb_onnx.parallel.shelter import sheltered
 
     inside, goes_on, children = threading.Event(), threading.Event(), []
     main = threading.get_ident()
@@ -342,7 +342,7 @@ def test_a_child_forked_by_a_signal_handler_waits_for_no_thread_of_its_parent(
 
 def test_a_process_ends_although_helpers_wait() -> None:
     code = (
-        "from anb_onnx.engines._pool import WorkerPool\n"
+        "from anb_onnx.parallel.pool import WorkerPool\n"
         "pool = WorkerPool(8)\n"
         "pool.run(lambda part: None, range(1000), 8)\n"
         "print('done')"

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anb_onnx.architecture import Architecture, sample
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 FOUR_LAYERS = Regime("block5_l", (3,), ((1300.0, -0.75), (1340.0, 0.5)))

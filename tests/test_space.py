@@ -12,7 +12,7 @@ import oracle
 import pytest
 
 from anb_onnx.errors import AnbError, ArchitectureError
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 
 
 def test_mnasnet_is_the_space_of_the_reference() -> None:

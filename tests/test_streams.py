@@ -22,11 +22,12 @@ import pytest
 from small_artifact import write_catalog
 from test_output import make_node
 
-from anb_onnx import MNASNET, cli
-from anb_onnx._cli_write import write_card, write_csv, write_json, write_table
-from anb_onnx._program import BROKEN_PIPE, USER_ERROR
-from anb_onnx._show import one_line, printable
-from anb_onnx.catalog import FOLDER_VARIABLE
+from anb_onnx import MNASNET
+from anb_onnx._io.program import BROKEN_PIPE, USER_ERROR
+from anb_onnx._io.show import one_line, printable
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.cli import main as cli
+from anb_onnx.cli.write import write_card, write_csv, write_json, write_table
 from anb_onnx.prediction import Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +41,7 @@ def commands(parser: argparse.ArgumentParser) -> list[list[str]]:
     return [["--help"], ["--version"], *([name, "--help"] for name in actions.choices)]
 
 
-HELP = [("anb_onnx.cli", argv) for argv in commands(cli._parser())]
+HELP = [("anb_onnx.cli.main", argv) for argv in commands(cli._parser())]
 #: Both programs, or the runtime's alone where the exporter is not installed.
 PROGRAMS = {"anb_onnx": "anb-onnx"}
 if find_spec("anb_export"):
@@ -92,16 +93,16 @@ def is_one_line(text: str, program: str) -> bool:
 )
 def test_help_that_cannot_be_written_is_an_error(room: Path, module: str, argv: list[str]) -> None:
     done = shell(room, module, argv, ">{full}")
-    program = module.removesuffix(".cli").replace("_", "-")
+    program = module.partition(".")[0].replace("_", "-")
     assert done.returncode == USER_ERROR
     assert is_one_line(done.stderr, program)
     assert "standard output cannot be written (No space left on device)" in done.stderr
 
 
 def test_every_command_is_tried() -> None:
-    assert {argv[0] for module, argv in HELP if module == "anb_onnx.cli" and len(argv) > 1} == set(
-        WORK
-    )
+    assert {
+        argv[0] for module, argv in HELP if module == "anb_onnx.cli.main" and len(argv) > 1
+    } == set(WORK)
 
 
 @pytest.mark.parametrize("name", WORK)
@@ -109,7 +110,7 @@ def test_every_command_is_tried() -> None:
 def test_results_that_cannot_be_written_are_an_error(
     room: Path, name: str, redirection: str
 ) -> None:
-    done = shell(room, "anb_onnx.cli", WORK[name], redirection)
+    done = shell(room, "anb_onnx.cli.main", WORK[name], redirection)
     assert done.returncode == USER_ERROR
     assert is_one_line(done.stderr, "anb-onnx")
     assert done.stdout == ""
@@ -118,9 +119,9 @@ def test_results_that_cannot_be_written_are_an_error(
 @pytest.mark.parametrize("name", ["query", "verify"])
 @pytest.mark.parametrize("redirection", ["2>&-", "2>{full}", "<&- 2>&-"])
 def test_results_do_not_need_the_other_streams(room: Path, name: str, redirection: str) -> None:
-    done = shell(room, "anb_onnx.cli", WORK[name], redirection)
+    done = shell(room, "anb_onnx.cli.main", WORK[name], redirection)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == shell(room, "anb_onnx.cli", WORK[name], "").stdout != ""
+    assert done.stdout == shell(room, "anb_onnx.cli.main", WORK[name], "").stdout != ""
 
 
 @pytest.mark.parametrize(
@@ -138,12 +139,12 @@ def test_results_do_not_need_the_other_streams(room: Path, name: str, redirectio
 def test_an_error_without_a_place_to_tell_it(
     room: Path, argv: list[str], redirection: str, code: int
 ) -> None:
-    done = shell(room, "anb_onnx.cli", argv, redirection)
+    done = shell(room, "anb_onnx.cli.main", argv, redirection)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
 def test_closed_standard_input_is_an_error(room: Path) -> None:
-    done = shell(room, "anb_onnx.cli", ["query", "--file", "-"], "<&-")
+    done = shell(room, "anb_onnx.cli.main", ["query", "--file", "-"], "<&-")
     assert done.returncode == USER_ERROR
     assert is_one_line(done.stderr, "anb-onnx")
     assert "standard input cannot be read" in done.stderr
@@ -152,7 +153,7 @@ def test_closed_standard_input_is_an_error(room: Path) -> None:
 def test_no_file_takes_the_place_of_a_closed_stream(room: Path) -> None:
     # The next file that is opened gets the lowest number: what is printed must not end up in it.
     out = room / "out.json"
-    done = shell(room, "anb_onnx.cli", ["query", "5", "--out", str(out)], "<&- >&- 2>&-")
+    done = shell(room, "anb_onnx.cli.main", ["query", "5", "--out", str(out)], "<&- >&- 2>&-")
     assert done.returncode == 0
     assert out.read_text().startswith("[\n")
 
@@ -163,7 +164,7 @@ def test_nobody_reads(room: Path, argv: list[str], unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     environment = {FOLDER_VARIABLE: str(room / "artifacts"), "PYTHONUNBUFFERED": unbuffered}
-    command = [sys.executable, "-m", "anb_onnx.cli", *argv]
+    command = [sys.executable, "-m", "anb_onnx.cli.main", *argv]
     done = subprocess.run(
         command, stdout=writer, stderr=subprocess.PIPE, env={**os.environ, **environment}
     )
@@ -174,7 +175,7 @@ def test_nobody_reads(room: Path, argv: list[str], unbuffered: str) -> None:
 def test_nobody_reads_a_pipe_any_more(room: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    command = [sys.executable, "-m", "anb_onnx.cli", "sample", "100000", "--out"]
+    command = [sys.executable, "-m", "anb_onnx.cli.main", "sample", "100000", "--out"]
     with subprocess.Popen([*command, str(tmp_path / "pipe")], stderr=subprocess.PIPE) as process:
         select.select([reader], [], [])
         os.close(reader)
@@ -188,7 +189,7 @@ def test_nobody_reads_a_pipe_any_more(room: Path, tmp_path: Path) -> None:
 def test_a_stream_that_would_wait_is_waited_for(room: Path) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    command = [sys.executable, "-m", "anb_onnx.cli", "sample", "50000", "--seed", "1"]
+    command = [sys.executable, "-m", "anb_onnx.cli.main", "sample", "50000", "--seed", "1"]
     with subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE) as process:
         os.close(writer)
         with os.fdopen(reader, "rb") as stream:
@@ -200,7 +201,7 @@ def test_a_stream_that_would_wait_is_waited_for(room: Path) -> None:
 
 def test_what_an_encoding_lacks_is_escaped(room: Path) -> None:
     code = (
-        "import sys; from anb_onnx._program import run\n"
+        "import sys; from anb_onnx._io.program import run\n"
         "sys.exit(run('p', lambda: sys.stdout.write('1 \\u00b5s \\udcff\\n') * 0))"
     )
     for encoding, shown in (("ascii", rb"1 \xb5s \udcff"), ("utf-8", "1 µs \\udcff".encode())):
@@ -216,7 +217,7 @@ def test_what_an_encoding_lacks_is_escaped(room: Path) -> None:
 def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "x").write_text("old")
     code = (
-        "import signal, sys; from anb_onnx import cli\n"
+        "import signal, sys; from anb_onnx.cli import main as cli\n"
         "def write(stream, *_):\n"
         "    stream.write('half'); stream.flush()\n"
         "    print('writing', flush=True); signal.pause()\n"
@@ -239,13 +240,14 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signal
 @pytest.mark.parametrize("when", ["imported", "run", "over"])
 def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: str) -> None:
     # The moment is made, not waited for: a library that is being imported sends the signal.
+    command = {"anb_onnx": "anb_onnx.cli.main", "anb_export": "anb_export.cli"}[package]
     code = f"""
     import atexit, signal, sys, types
     from {package} import _start
 
     class Finder:
         def find_spec(self, name, path=None, target=None):
-            if name == "{package}.cli" and {when!r} == "imported":
+            if name == "{command}" and {when!r} == "imported":
                 signal.raise_signal(signal.SIGINT)
 
     def main():
@@ -255,7 +257,7 @@ def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: s
 
     sys.meta_path.insert(0, Finder())
     if {when!r} != "imported":
-        sys.modules["{package}.cli"] = types.SimpleNamespace(main=main)
+        sys.modules["{command}"] = types.SimpleNamespace(main=main)
     if {when!r} == "over":
         atexit.register(signal.raise_signal, signal.SIGINT)
     sys.exit(_start.main())
@@ -286,7 +288,7 @@ def test_the_commands_start_where_ctrl_c_is_silent(name: str) -> None:
 def test_errors_are_one_line_and_exit_code_2(
     error: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from anb_onnx._program import run
+    from anb_onnx._io.program import run
     from anb_onnx.errors import AnbError
 
     def fail() -> int:

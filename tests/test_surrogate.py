@@ -34,8 +34,8 @@ from anb_onnx import (
     load,
     sample,
 )
-from anb_onnx.architecture import Architecture
-from anb_onnx.catalog import FOLDER_VARIABLE, Catalog
+from anb_onnx.catalog.catalog import FOLDER_VARIABLE, Catalog
+from anb_onnx.spaces.architecture import Architecture
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets, summarise
 
 SPACE = SearchSpace(

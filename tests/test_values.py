@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from anb_onnx.architecture import Architecture, efficientnet_b0, sample
-from anb_onnx.encoding import from_table
+from anb_onnx.encoding.encoding import from_table
 from anb_onnx.errors import AnbError, ArchitectureError
+from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, sample
 
 B0 = efficientnet_b0()
 CODES = sample(200, seed=3)

@@ -16,11 +16,11 @@ from typing import NoReturn, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.encoding import indices_to_codes
-from anb_onnx.engines._shelter import sheltered
+from anb_onnx.encoding.encoding import indices_to_codes
 from anb_onnx.engines.base import Codes, Engine, Outputs, check_shape, plain, resolve_threads
-from anb_onnx.engines.reference import ReferenceEngine
+from anb_onnx.engines.numpy_engine import ReferenceEngine
 from anb_onnx.errors import EngineError
+from anb_onnx.parallel.shelter import sheltered
 from anb_onnx.tables import TableEnsemble
 
 #: Seconds it takes to import and compile the native engine, and architectures that NumPy answers
@@ -133,7 +133,7 @@ class AutoEngine:
 
     def _load(self) -> Engine:
         try:
-            from anb_onnx.engines.native import NativeTargetEngine
+            from anb_onnx.engines.native.engine import NativeTargetEngine
 
             fast = NativeTargetEngine(self._ensemble, threads=self._threads)
             fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to

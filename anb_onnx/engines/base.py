@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError, EngineError
 
 Codes = npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export._pickled_budget import ARRAY, INSTANCE, Budget, one_line, refuse
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 
 _NUMBER = re.compile(r"b1|[iu][1248]|f[248]")
 _OBJECT = "O8"

@@ -35,12 +35,12 @@ from anb_export.targets import TARGETS, get_target
 from anb_export.train import fold_rows, train
 from anb_export.training import Training
 from anb_export.verify import compare
-from anb_onnx.architecture import sample
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import Catalog
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.spaces.architecture import sample
 from anb_onnx.tables import TableEnsemble
 
 #: Members of a compact ensemble, with seeds 1 to N_MEMBERS.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from anb_export.targets import TARGETS
-from anb_onnx._files import FileError, read_regular
-from anb_onnx._json import JsonError, loads
+from anb_onnx._io.files import FileError, read_regular
+from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import AnbError
 
 #: The pickle in each member's folder.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from anb_export import commands
-from anb_onnx._program import Parser, run
+from anb_onnx._io.program import Parser, run
 
 
 def command_names() -> list[str]:
@@ -23,7 +23,7 @@ def _module_names() -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code, as `anb_onnx._program.run` tells them."""
+    """Run one command and return its exit code, as `anb_onnx._io.program.run` tells them."""
     return run("anb-export", lambda: _main(arguments))
 
 

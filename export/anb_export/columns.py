@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from anb_onnx import _json
-from anb_onnx._json import JsonError
-from anb_onnx._show import show
+from anb_onnx._io import strict_json
+from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import JsonError
 from anb_onnx.errors import AnbError
 
 #: A category of pandas, as JSON holds it.
@@ -72,7 +72,7 @@ def lightgbm_columns(feature_infos: str, end: str) -> Columns:
     if not found:
         return Columns(ranges)
     try:
-        value = _json.loads(line.partition("\n")[0])
+        value = strict_json.loads(line.partition("\n")[0])
     except JsonError as error:
         msg = f"the model is damaged: pandas_categorical: {error}"
         raise ColumnsError(msg) from error

@@ -22,9 +22,9 @@ from anb_export.splits import Split
 from anb_export.targets import TARGETS, get_target
 from anb_export.train import train
 from anb_export.training import Training
-from anb_onnx._manifest import MANIFEST
-from anb_onnx._output import check_output
-from anb_onnx.catalog import Catalog
+from anb_onnx._io.output import check_output
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.errors import AnbError
 
 #: Members of the reference's ensembles, with seeds 1 to N_UPSTREAM_MEMBERS.

@@ -22,10 +22,10 @@ from anb_export.svm_form import Kernel
 from anb_export.training import Training
 from anb_export.tree64 import REQUIRES, build_tree64, check_tree64, tree64_facts
 from anb_export.verify import compare, exact_members
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: What `convert` makes of trees.
 FORMS = ("trees", "tree64")

@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.targets import TARGETS, get_target
-from anb_onnx._files import FileError, limit_of, open_regular, read_regular
-from anb_onnx._json import JsonError, loads
-from anb_onnx._show import show
-from anb_onnx.architecture import Architecture
+from anb_onnx._io.files import FileError, limit_of, open_regular, read_regular
+from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: Largest accepted record; the published ones have 1.4 kB.
 MAX_RECORD_BYTES = 1 << 20

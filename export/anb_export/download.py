@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from anb_export.files import to_json, write_atomically
 from anb_export.watchdog import Watchdog, handlers
-from anb_onnx._files import read_regular
-from anb_onnx._json import loads
+from anb_onnx._io.files import read_regular
+from anb_onnx._io.strict_json import loads
 from anb_onnx.errors import AnbError
 
 _CHUNK = 1 << 18

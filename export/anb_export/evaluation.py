@@ -18,11 +18,11 @@ from anb_export.metrics import evaluate
 from anb_export.splits import Split
 from anb_export.targets import TargetSpec, get_target
 from anb_export.training import open_training
-from anb_onnx.architecture import efficientnet_b0
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import Artifact
-from anb_onnx.encoding import codes_to_indices
+from anb_onnx.catalog.catalog import Artifact
+from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import efficientnet_b0
 
 #: Relative difference in MAE above which a comparison is not of the artifact's own members. The
 #: tables differ from the exact sums of leaves by about 1e-6 of a standard deviation.

@@ -16,10 +16,10 @@ from scipy import stats
 
 from anb_export.forest import Forest
 from anb_export.recipe import LabelTransform
-from anb_onnx.architecture import sample
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
-from anb_onnx.space import SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: Random architectures a fidelity is measured on unless told otherwise, and their seed, which no

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anb_onnx._output import write_output
+from anb_onnx._io.output import write_output
 
 
 def write_atomically(path: Path, content: bytes) -> None:

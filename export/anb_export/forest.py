@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.model_files import read_content
-from anb_onnx._files import FileError
+from anb_onnx._io.files import FileError
 from anb_onnx.errors import AnbError
 
 _INT32_MAX = np.iinfo(np.int32).max

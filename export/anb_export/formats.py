@@ -27,10 +27,10 @@ from anb_export.safe_pickle import Object, PickleError, loads
 from anb_export.sklearn_trees import draws_splits, forest_from_state
 from anb_export.svm_form import Kernel, kernel_from_state
 from anb_export.xgboost_document import decode
-from anb_onnx._files import FileError
-from anb_onnx._show import show
+from anb_onnx._io.files import FileError
+from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: Model families by the names that `anb-export train --family` knows.
 FAMILIES = ("xgb", "lgb", "forest", "svr", "nusvr")

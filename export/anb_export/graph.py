@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from anb_export.files import sha256
 from anb_onnx.errors import AnbError
-from anb_onnx.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace
 
 #: Lowest ai.onnx opset that has all operators used, Slice with its bounds as inputs being the
 #: youngest; and the IR version of that time (ONNX 1.5). By onnxruntime's table of versions this

@@ -27,7 +27,7 @@ from anb_export.recipe import Recipe, read_hyperparameters
 from anb_export.splits import Split
 from anb_export.targets import get_target
 from anb_export.train import TrainingSet, fold_rows, train_member
-from anb_onnx._output import check_output
+from anb_onnx._io.output import check_output
 from anb_onnx.errors import AnbError
 
 

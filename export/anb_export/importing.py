@@ -43,10 +43,10 @@ from anb_export.tree64 import (
     tree64_facts,
 )
 from anb_export.verify import compare, run_model
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: Forms of ensembles of trees. Support vector machines have one form, "kernel".
 FORMS = ("tree64", "trees", "tables", "projected")

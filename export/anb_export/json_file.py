@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anb_onnx._files import FileError, read_regular
-from anb_onnx._json import JsonError, loads
+from anb_onnx._io.files import FileError, read_regular
+from anb_onnx._io.strict_json import JsonError, loads
 
 #: Most bytes of a file of hyper-parameters, recipes, a split or a comparison; the published ones
 #: have 0.3 MB.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from anb_export.columns import SILENT, Columns, lightgbm_columns
 from anb_export.forest import Forest, ForestError, Tree
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 
 #: First word of the objectives whose prediction is the sum of the leaves itself.
 OBJECTIVES = frozenset({"regression", "regression_l1", "huber", "fair", "quantile", "mape"})

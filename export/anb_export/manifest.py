@@ -10,8 +10,9 @@ from typing import Any
 
 from anb_export.files import sha256, to_json, write_atomically
 from anb_export.training import Training
-from anb_onnx._json import loads
-from anb_onnx._manifest import (
+from anb_onnx._io.strict_json import loads
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.manifest import (
     MANIFEST,
     SCHEMA,
     check_card,
@@ -19,9 +20,8 @@ from anb_onnx._manifest import (
     read_manifest,
     read_space,
 )
-from anb_onnx.catalog import Catalog
 from anb_onnx.errors import ArtifactError
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: Licence of the Accel-NASBench measurements, and of the artifacts made from them.

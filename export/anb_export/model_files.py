@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anb_onnx._files import FileError, limit_of, read_regular
+from anb_onnx._io.files import FileError, limit_of, read_regular
 
 #: Largest file read. The largest published checkpoint has 80 MB.
 LIMIT = 2**30

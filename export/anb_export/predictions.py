@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.scratch import scratch_folder
-from anb_onnx import _json
-from anb_onnx._cli_read import read_architectures
-from anb_onnx._files import read_regular
-from anb_onnx._json import JsonError
-from anb_onnx._show import show
+from anb_onnx._io import strict_json
+from anb_onnx._io.files import read_regular
+from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import JsonError
+from anb_onnx.cli.read import read_architectures
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: Name of the predictions' column.
 COLUMN = "prediction"
@@ -195,9 +195,9 @@ def _split_csv(content: bytes, space: SearchSpace) -> tuple[bytes, list[Any]]:
 def _split_json(content: bytes, space: SearchSpace) -> tuple[bytes, list[Any]]:
     try:
         try:
-            items = _json.loads(content)
+            items = strict_json.loads(content)
         except JsonError:
-            items = [_json.loads(line) for line in content.splitlines() if line.strip()]
+            items = [strict_json.loads(line) for line in content.splitlines() if line.strip()]
     except JsonError as error:
         msg = f"not valid JSON, neither whole nor line by line ({error})"
         raise CheckError(msg) from error

@@ -17,10 +17,10 @@ from anb_export.splits import Split
 from anb_export.table_form import build_table_model
 from anb_export.training import Training
 from anb_export.verify import run_model
-from anb_onnx.architecture import sample
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: Random architectures on which the ONNX file is compared with its tables.

@@ -18,7 +18,7 @@ from anb_export.markdown import BEGIN, END, paragraph, replace_section
 from anb_export.plots import plot
 from anb_export.splits import Split
 from anb_export.targets import TARGETS
-from anb_onnx.catalog import Artifact, Catalog
+from anb_onnx.catalog.catalog import Artifact, Catalog
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from anb_export._pickled_names import (
     PassedOver,
 )
 from anb_export.model_files import LIMIT, read_content
-from anb_onnx._files import FileError
-from anb_onnx._show import show
+from anb_onnx._io.files import FileError
+from anb_onnx._io.show import show
 
 __all__ = ["CLASSES", "Object", "PickleError", "loads", "read_pickle"]
 

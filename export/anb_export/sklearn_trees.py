@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anb_export.forest import Forest, Tree, refuse
 from anb_export.lightgbm_text import integer_threshold
 from anb_export.safe_pickle import Object
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 
 
 def forest_from_state(state: Mapping[str, Any]) -> Forest:

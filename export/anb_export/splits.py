@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anb_export.dataset import Dataset
 from anb_export.files import write_atomically
 from anb_export.json_file import read_json
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
 
 PARTS = ("train", "val", "test")

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.space import MNASNET
 
 #: Kernels that ONNX knows.
 KERNELS = ("linear", "poly", "rbf", "sigmoid")

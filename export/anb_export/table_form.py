@@ -30,7 +30,7 @@ from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_mod
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 #: Name of the initializer that holds all tables.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from anb_onnx.catalog import Target
+from anb_onnx.catalog.catalog import Target
 from anb_onnx.errors import TargetError
 
 

@@ -38,9 +38,9 @@ from anb_export.columns import SILENT, Category, Columns
 from anb_export.forest import Forest
 from anb_export.formats import Model
 from anb_export.svm_form import Kernel, on_inputs
-from anb_onnx._show import show
+from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET, Gene, SearchSpace
+from anb_onnx.spaces.space import MNASNET, Gene, SearchSpace
 
 #: What ``--trained-on`` may say.
 SCALES = ("codes", "values")

@@ -15,7 +15,7 @@ from anb_export.formats import FAMILIES
 from anb_export.json_file import read_json
 from anb_export.recipe import LabelTransform, transform_from_dict
 from anb_export.targets import TARGETS, TargetSpec
-from anb_onnx._files import FileError, read_regular
+from anb_onnx._io.files import FileError, read_regular
 from anb_onnx.errors import AnbError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.training import Training
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: Largest accepted difference to xgboost's own prediction, in standard deviations of the target.
 #: xgboost adds thousands of leaves in float32, so its own error is up to 1e-4 and more; a larger
@@ -157,9 +157,9 @@ def run_model(model: bytes, codes: NDArray[np.uint8]) -> dict[str, NDArray[np.fl
         If the model's card asks for a newer onnxruntime than is installed: some older ones do not
         refuse it, but compute it wrongly.
     """
-    from anb_onnx._metadata import read_metadata
-    from anb_onnx.engines._ort import onnxruntime as ort
-    from anb_onnx.engines.onnxruntime import _check_required
+    from anb_onnx.engines.onnxruntime_engine import _check_required
+    from anb_onnx.engines.ort import onnxruntime as ort
+    from anb_onnx.onnx_files.messages import read_metadata
 
     _check_required(read_metadata(model), "the model")
     options = ort.SessionOptions()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, Protocol, TypeAlias
 
-from anb_onnx._output import remove_abandoned
+from anb_onnx._io.output import remove_abandoned
 from anb_onnx.errors import AnbError
 
 State: TypeAlias = Literal["running", "done", "reused"]

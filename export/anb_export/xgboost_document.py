@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from anb_export import ubjson
 from anb_export.forest import Forest, ForestError, build_forest, refuse
-from anb_onnx._json import _object as unique_object
-from anb_onnx._show import show
+from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import _object as unique_object
 
 #: Objectives whose prediction is the sum of the leaves itself, without a link function.
 OBJECTIVES = frozenset(

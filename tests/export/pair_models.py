@@ -11,7 +11,7 @@ import numpy as np
 import xgboost as xgb
 from anb_export.forest import Forest
 
-from anb_onnx.space import Block, Gene, SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 #: A leaf, or (gene, threshold, left, right): left is taken where code < threshold.
 Tree: TypeAlias = "float | tuple[int, float, Tree, Tree]"

@@ -37,13 +37,13 @@ from anb_export.training import Training, read_training
 from anb_export.tune import store_recipe
 
 import anb_onnx
-from anb_onnx.architecture import efficientnet_b0, sample
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import efficientnet_b0, sample
+from anb_onnx.spaces.space import MNASNET
 from anb_onnx.tables import TableEnsemble
 
 from .pair_models import predict, symbols_of

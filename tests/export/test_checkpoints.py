@@ -19,9 +19,9 @@ from anb_export.importing import ImportingError, Source, import_models, read_sou
 from anb_export.splits import read_split
 
 import anb_onnx
-from anb_onnx.architecture import sample
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import AnbError, TargetError
+from anb_onnx.spaces.architecture import sample
 
 from .checkpoint_writer import fit, labels, rows, write_member
 

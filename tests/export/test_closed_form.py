@@ -13,9 +13,9 @@ import pytest
 from anb_export.closed_form import ClosedFormError, exact_tables
 from anb_export.dataset import Dataset, read_dataset
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 
 from .pair_models import all_codes, space_of, symbols_of
 from .synthetic import records, write_folder

@@ -27,11 +27,11 @@ from anb_export.targets import TARGETS
 from anb_export.train import train_member
 from anb_export.tune import store_recipe
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 
 from .pair_models import genes_of_pairs, predict, space_of, symbols_of
 
@@ -225,7 +225,7 @@ def test_monotone_members(dataset: Dataset, compact: CompactRecipe) -> None:
 
 
 def test_only_numbers_have_a_direction() -> None:
-    from anb_onnx.space import Block, Gene, SearchSpace
+    from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
     genes = (Gene("a", (3, 5)), Gene("b", ("conv", "skip")), Gene("c", (False, True)))
     space = SearchSpace("s", (Block("x", genes), Block("y", (Gene("d", (1, 2, 3)),))))

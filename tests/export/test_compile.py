@@ -18,9 +18,9 @@ from anb_export.forest import Forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anb_onnx.architecture import sample
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 from .pair_models import (

@@ -20,8 +20,8 @@ from anb_export.svm_form import Kernel
 from anb_export.training import Training, read_training
 
 import anb_onnx
-from anb_onnx.architecture import efficientnet_b0, sample
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import efficientnet_b0, sample
 
 from .family_study import write_family_study
 

@@ -9,11 +9,11 @@ from anb_export.forest import Forest
 from anb_export.project import project_tables
 from scipy import stats
 
-from anb_onnx.architecture import sample
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 
 from .pair_models import booster_of, forest_of, labels_of
 

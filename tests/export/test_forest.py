@@ -13,7 +13,7 @@ import xgboost as xgb
 from anb_export.forest import Forest, ForestError, Tree
 from anb_export.training import Training
 
-from anb_onnx.architecture import sample
+from anb_onnx.spaces.architecture import sample
 
 
 def booster_of(training: Training) -> Any:

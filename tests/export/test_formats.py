@@ -26,9 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR, NuSVR
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 
 from .checkpoint_writer import fit, labels, rows
 

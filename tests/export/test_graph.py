@@ -18,8 +18,8 @@ from anb_export.graph import (
 )
 from onnx import TensorProto
 
-from anb_onnx.architecture import sample
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 
 def linear_model(weights: np.ndarray) -> onnx.ModelProto:

@@ -11,8 +11,8 @@ from anb_export.lightgbm_text import integer_threshold, read_lightgbm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import sample
 
 from .checkpoint_writer import fit, labels, rows
 

@@ -17,10 +17,10 @@ from anb_export.table_form import build_table_model
 from anb_export.training import Training
 from small_artifact import metadata_of, onnx_bytes
 
-from anb_onnx.catalog import Catalog
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 

@@ -16,8 +16,8 @@ from anb_export.safe_pickle import loads
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.metrics import mean_absolute_error
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import sample
 
 from .checkpoint_writer import labels, rows
 from .test_safe_pickle import Bomb

@@ -19,9 +19,9 @@ from anb_export.predictions import CheckError, read_predictions
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.svm import SVR
 
-from anb_onnx.architecture import Architecture, sample
-from anb_onnx.catalog import Catalog
-from anb_onnx.space import MNASNET
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.space import MNASNET
 
 from .checkpoint_writer import labels, rows
 

@@ -17,11 +17,11 @@ from anb_export.projected_form import build_projected
 from anb_export.training import Training
 
 import anb_onnx
-from anb_onnx.architecture import sample
-from anb_onnx.encoding import codes_to_symbols
+from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 from .pair_models import all_codes, booster_of, forest_of, labels_of, space_of, symbols_of

@@ -15,9 +15,9 @@ from anb_export.recalibrate import (
     fit_regime,
 )
 
-from anb_onnx.architecture import sample
 from anb_onnx.links import Link
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 
 
 def saturating(x: np.ndarray) -> np.ndarray:

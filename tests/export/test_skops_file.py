@@ -23,9 +23,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVR, NuSVR
 
 import anb_onnx
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
-from anb_onnx.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET
 
 from .checkpoint_writer import labels, rows
 

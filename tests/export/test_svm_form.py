@@ -12,8 +12,8 @@ from anb_export.importing import Source, import_models
 from anb_export.svm_form import KERNELS, Kernel, KernelError, kernel_from_state
 from sklearn.svm import SVR, NuSVR
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import sample
 
 from .checkpoint_writer import labels, rows
 

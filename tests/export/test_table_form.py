@@ -12,11 +12,11 @@ import onnxruntime as ort
 import pytest
 from anb_export.table_form import TableModel, build_table_model
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
-from anb_onnx.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 from .pair_models import all_codes, space_of, symbols_of

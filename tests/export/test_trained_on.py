@@ -34,8 +34,8 @@ from sklearn.svm import SVR, NuSVR
 from sklearn.tree import DecisionTreeRegressor
 
 import anb_onnx
-from anb_onnx.architecture import Architecture, sample
-from anb_onnx.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
 
 from .forests import random_forest
 

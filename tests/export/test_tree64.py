@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 
 import anb_onnx
 from anb_onnx import EngineError
-from anb_onnx.architecture import sample
-from anb_onnx.engines import onnxruntime as engine
+from anb_onnx.engines import onnxruntime_engine as engine
+from anb_onnx.spaces.architecture import sample
 
 from .forests import exact_sum, leaves, random_forest
 
@@ -331,7 +331,7 @@ def test_a_forest_of_the_recipe_s_size_converts_quickly() -> None:
 
 
 def test_requirement_stands_in_the_file(converted: tuple[bytes, dict[str, Any]]) -> None:
-    from anb_onnx._metadata import read_metadata
+    from anb_onnx.onnx_files.messages import read_metadata
 
     card = json.loads(read_metadata(converted[0])["anb_onnx.card"])
     assert card["requires"] == REQUIRES

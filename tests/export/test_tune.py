@@ -35,10 +35,10 @@ from anb_export.tune import (
     tune,
 )
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
+from anb_onnx.spaces.architecture import sample
 
 from .pair_models import predict
 

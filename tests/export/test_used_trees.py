@@ -17,7 +17,7 @@ from anb_export.forest import Forest
 from anb_export.formats import Model, model_from_bytes, model_from_object, read_model
 
 import anb_onnx
-from anb_onnx.architecture import sample
+from anb_onnx.spaces.architecture import sample
 
 from .checkpoint_writer import labels, rows
 

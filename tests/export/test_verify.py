@@ -9,7 +9,7 @@ from anb_export.convert import convert
 from anb_export.training import Training
 from anb_export.verify import Difference, VerifyError, run_model, verify
 
-from anb_onnx.engines._ort import onnxruntime
+from anb_onnx.engines.ort import onnxruntime
 from anb_onnx.errors import EngineError
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from anb_export import workers
 
-from anb_onnx import _program as program
-from anb_onnx._output import temporary_of
+from anb_onnx._io import program
+from anb_onnx._io.output import temporary_of
 from anb_onnx.errors import AnbError
 
 

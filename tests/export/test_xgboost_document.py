@@ -15,8 +15,8 @@ from anb_export.ubjson import UbjsonError
 from anb_export.ubjson import loads as from_ubjson
 from anb_export.xgboost_document import OBJECTIVES, decode
 
-from anb_onnx.architecture import sample
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.architecture import sample
 
 from .checkpoint_writer import fit, labels, rows
 
@@ -145,8 +145,8 @@ def test_repeated_keys_are_compared_once_each() -> None:
 
         __hash__ = str.__hash__
 
-    from anb_onnx._json import JsonError
-    from anb_onnx._json import _object as unique_object
+    from anb_onnx._io.strict_json import JsonError
+    from anb_onnx._io.strict_json import _object as unique_object
 
     pairs = [(Counted(k), None) for k in range(10_000)] + [(Counted("9999"), None)]
     with pytest.raises(JsonError, match="'9999' stands twice"):

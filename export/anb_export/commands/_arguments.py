@@ -50,7 +50,7 @@ def check_onnx_out(path: Path) -> None:
     AnbError
         Naming the file and the reason.
     """
-    from anb_onnx._output import check_output
+    from anb_onnx._io.output import check_output
     from anb_onnx.errors import AnbError
 
     if path.suffix != ".onnx":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from anb_onnx._show import printable
+from anb_onnx._io.show import printable
 
 if TYPE_CHECKING:
     from anb_export.workers import OnProgress, State

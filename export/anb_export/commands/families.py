@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.dataset import read_dataset
     from anb_export.family_table import NINE, jobs_for, run_table, write_table
     from anb_export.splits import read_split
-    from anb_onnx._output import check_output
+    from anb_onnx._io.output import check_output
 
     for page in (arguments.out, arguments.out.with_suffix(".json")):
         check_output(page)  # refused now, not after hours

@@ -208,9 +208,9 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
 
 def _check_out(jobs: Sequence[_Job]) -> None:
     """Refuse early what `write_artifact` would refuse after it wrote other artifacts."""
-    from anb_onnx._manifest import MANIFEST, read_manifest
-    from anb_onnx._output import check_output
-    from anb_onnx.catalog import Catalog
+    from anb_onnx._io.output import check_output
+    from anb_onnx.catalog.catalog import Catalog
+    from anb_onnx.catalog.manifest import MANIFEST, read_manifest
     from anb_onnx.errors import AnbError
 
     for job in jobs:

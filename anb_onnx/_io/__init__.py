@@ -1,0 +1,1 @@
+"""Files, streams and words: what reads and writes bytes, and how values are shown in messages."""

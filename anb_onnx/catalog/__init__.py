@@ -1,0 +1,1 @@
+"""Which artifacts there are: manifests, cards and golden vectors."""

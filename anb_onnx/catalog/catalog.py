@@ -1,0 +1,343 @@
+"""Which targets there are, which file answers each, and whether that file is whole."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from anb_onnx._io.show import MAX_NAME, is_name, show
+from anb_onnx.catalog.manifest import (
+    MANIFEST,
+    check_card,
+    check_members,
+    check_schema,
+    file_name,
+    read_bytes,
+    read_document,
+    read_space,
+    text,
+)
+from anb_onnx.errors import ArtifactError, TargetError
+from anb_onnx.spaces.space import SearchSpace
+
+#: Environment variable that names a folder of artifacts to use instead of the bundled ones.
+FOLDER_VARIABLE = "ANB_ONNX_ARTIFACTS"
+
+#: Most targets of a manifest.
+MAX_TARGETS = 4096
+
+_REINSTALL = "mend it with: pip install --force-reinstall anb-onnx"
+_REBUILD = f"anb-export build writes the files and their {MANIFEST}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A quantity that a surrogate predicts.
+
+    Attributes
+    ----------
+    name : str
+        Unique name, for example ``"accuracy"`` or ``"throughput_tpuv2"``.
+    metric : str
+        What is measured, for example ``"throughput"``.
+    device : str or None
+        Where it was measured, None for metrics that depend on no device.
+    unit : str
+        Unit of every predicted value and standard deviation, for example ``"images/s"``.
+    direction : {"max", "min"}
+        Whether larger or smaller is better.
+    """
+
+    name: str
+    metric: str
+    device: str | None
+    unit: str
+    direction: Literal["max", "min"]
+
+    @classmethod
+    def from_card(cls, name: str, card: Mapping[str, Any], source: str) -> Target:
+        """Read the target out of a model card; `source` names the card in errors."""
+        device = card.get("device")
+        if device is not None and not is_name(device):
+            msg = (
+                f"{source}: key 'device' must be null or a non-empty string of at most {MAX_NAME} "
+                f"printable characters, not {show(device)}"
+            )
+            raise ArtifactError(msg)
+        if not is_name(name):
+            msg = (
+                f"{source}: the name of a target must have 1 to {MAX_NAME} printable characters, "
+                f"not {show(name)}"
+            )
+            raise ArtifactError(msg)
+        direction = text(card, "direction", source)
+        if direction not in ("max", "min"):
+            msg = f"{source}: key 'direction' must be max or min, not {direction!r}"
+            raise ArtifactError(msg)
+        return cls(
+            name=name,
+            metric=text(card, "metric", source),
+            device=device,
+            unit=text(card, "unit", source),
+            direction=cast(Literal["max", "min"], direction),
+        )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One ONNX file of a catalog, with what its manifest says about it.
+
+    Attributes
+    ----------
+    target : Target
+        What the file predicts.
+    path : Path
+        The file.
+    sha256 : str
+        Hexadecimal SHA-256 that the file must have.
+    card : mapping
+        The manifest's entry: quality, data, recipe, licence and so on.
+    space : SearchSpace
+        Search space of its input.
+    bundled : bool
+        Whether the file was installed with the package, which decides how it is mended.
+    """
+
+    target: Target
+    path: Path
+    sha256: str
+    card: Mapping[str, Any]
+    space: SearchSpace
+    bundled: bool = False
+
+    @property
+    def mend(self) -> str:
+        """What mends the file or its manifest, for messages."""
+        return _REINSTALL if self.bundled else _REBUILD
+
+    def read(self) -> bytes:
+        """Return the file's bytes, once they are those that the manifest lists.
+
+        Their SHA-256 must be the manifest's, and the card inside the file must say what the
+        manifest says.
+
+        Raises
+        ------
+        ArtifactError
+            Where the file is missing or damaged, or the manifest was changed; names the file, both
+            hashes or the key and both values, and the remedy.
+        """
+        mend = self.mend
+        model = read_bytes(self.path, mend=mend)
+        found = hashlib.sha256(model).hexdigest()
+        if found != self.sha256:
+            msg = (
+                f"{self.path} is damaged: expected sha256 {self.sha256}, found {found} "
+                f"({len(model)} bytes); {mend}"
+            )
+            raise ArtifactError(msg)
+        source = f"{self.path.parent / MANIFEST}: target {self.target.name!r}"
+        try:
+            if self.card.get("bytes") != len(model):
+                msg = (
+                    f"{source}: key 'bytes' must be {len(model)}, the size of {self.path}, not "
+                    f"{show(self.card.get('bytes'))}"
+                )
+                raise ArtifactError(msg)
+            named = target_of_card(self.card, source).name
+            if self.target.name != named:
+                msg = f"{source} must be called {named!r}, after its metric and device"
+                raise ArtifactError(msg)
+            check_card(model, self.card, self.space, source, str(self.path))
+        except ArtifactError as error:
+            msg = f"{error}; {mend}"
+            raise ArtifactError(msg) from error
+        return model
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The artifacts of one folder, as its `manifest.json` lists them.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder.
+    artifacts : tuple of Artifact
+        In the order of the manifest.
+    """
+
+    folder: Path
+    artifacts: tuple[Artifact, ...]
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str], *, bundled: bool = False) -> Catalog:
+        """Read a folder's manifest; the ONNX files are not opened.
+
+        Raises
+        ------
+        ArtifactError
+            Where the manifest is missing, is no JSON, lacks a key or has another schema.
+        """
+        folder = Path(folder)
+        mend = _REINSTALL if bundled else _REBUILD
+        manifest = read_document(folder / MANIFEST, mend=mend)
+        return cls.of(folder, manifest, bundled=bundled)
+
+    @classmethod
+    def of(cls, folder: Path, manifest: Mapping[str, Any], *, bundled: bool = False) -> Catalog:
+        """Return the catalog that a folder's manifest, already parsed, describes."""
+        source = str(folder / MANIFEST)
+        check_schema(manifest.get("schema"), source)
+        entries = manifest.get("targets")
+        if not isinstance(entries, dict):
+            msg = f"{source}: key 'targets' must be an object, not {show(entries)}"
+            raise ArtifactError(msg)
+        if len(entries) > MAX_TARGETS:
+            msg = f"{source} lists {len(entries)} targets, at most {MAX_TARGETS} are allowed"
+            raise ArtifactError(msg)
+        space = read_space(manifest.get("search_space"), source)
+        artifacts = tuple(
+            _read_entry(folder, name, entry, space, source, bundled=bundled)
+            for name, entry in entries.items()
+        )
+        first: dict[str, str] = {}
+        for artifact in artifacts:
+            name, file = artifact.target.name, artifact.path.name
+            if first.setdefault(file, name) != name:
+                msg = f"{source}: targets {first[file]!r} and {name!r} name the same file, {file!r}"
+                raise ArtifactError(msg)
+        return cls(folder, artifacts)
+
+    @classmethod
+    def bundled(cls) -> Catalog:
+        """Catalog of the installed artifacts, or of the folder in `ANB_ONNX_ARTIFACTS`."""
+        override = os.environ.get(FOLDER_VARIABLE)
+        if override:
+            return cls.read(override)
+        return cls.read(_installed_folder(), bundled=True)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets, in the order of the manifest."""
+        return tuple(artifact.target for artifact in self.artifacts)
+
+    def find(self, metric: str, device: str | None = None) -> Artifact:
+        """Find the artifact of a target.
+
+        Parameters
+        ----------
+        metric : str
+            Name of a target (``"throughput_tpuv2"``) or a metric (``"throughput"``).
+        device : str, optional
+            Device, where a metric is given that was measured on several.
+
+        Raises
+        ------
+        TargetError
+            Where there is no such target, metric or device, where a device is needed but not
+            given, or given for what depends on none. The message lists what is valid.
+        """
+        for argument, value in (("target", metric), ("device", device)):
+            if not isinstance(value, str) and not (argument == "device" and value is None):
+                msg = f"{argument} must be a string, not {show(value)}; {self._names()}"
+                raise TargetError(msg)
+        named = [a for a in self.artifacts if a.target.name == metric]
+        measured = [a for a in self.artifacts if a.target.metric == metric]
+        if not named and not measured:
+            known = {name for t in self.targets for name in (t.name, t.metric)}
+            msg = f"unknown target {show(metric)}{_suggest(metric, known)}; {self._names()}"
+            raise TargetError(msg)
+        fits = [a for a in (*named, *measured) if a.target.device == device]
+        if fits:
+            return fits[0]
+        if named and device is None:
+            return named[0]
+        devices = sorted({a.target.device for a in (*named, *measured) if a.target.device})
+        if not devices:
+            msg = f"{metric} depends on no device, so device={show(device)} cannot be given for it"
+        elif device is None:
+            msg = f"{metric} needs a device; valid devices: {', '.join(devices)}"
+        else:
+            msg = (
+                f"no {metric} for device {show(device)}{_suggest(device, devices)}; "
+                f"valid devices: {', '.join(devices)}"
+            )
+        raise TargetError(msg)
+
+    def _names(self) -> str:
+        return f"valid targets: {', '.join(t.name for t in self.targets) or '(none)'}"
+
+
+def targets() -> tuple[Target, ...]:
+    """List the targets that `load` knows by name.
+
+    Returns
+    -------
+    tuple of Target
+
+    Raises
+    ------
+    ArtifactError
+        Where the installed manifest is missing or damaged.
+    """
+    return Catalog.bundled().targets
+
+
+def listed_beside(path: Path) -> Artifact | None:
+    """Find the entry for an ONNX file in a `manifest.json` beside it, if there is one.
+
+    A `manifest.json` of something else (a web application's, say) counts as none.
+    """
+    manifest = path.parent / MANIFEST
+    # Whatever it is: a pipe in its place is refused, not taken for none.
+    if not os.path.lexists(manifest):
+        return None
+    content = read_document(manifest, mend=_REBUILD)
+    if "schema" not in content or "targets" not in content:
+        return None
+    catalog = Catalog.of(path.parent, content)
+    return next((a for a in catalog.artifacts if a.path.name == path.name), None)
+
+
+def target_of_card(card: Mapping[str, Any], source: str) -> Target:
+    """Target of a card that stands alone, outside a manifest: named by metric and device."""
+    metric, device = card.get("metric"), card.get("device")
+    return Target.from_card(f"{metric}_{device}" if device else f"{metric}", card, source)
+
+
+def _installed_folder() -> Path:
+    package = Path(__file__).resolve().parents[1]
+    # In a checkout the artifacts lie beside the package, where the exporter builds them.
+    for folder in (package / "artifacts", package.parent / "artifacts"):
+        if (folder / MANIFEST).is_file():
+            return folder
+    return package / "artifacts"
+
+
+def _read_entry(
+    folder: Path, name: str, entry: object, space: SearchSpace, source: str, *, bundled: bool
+) -> Artifact:
+    source = f"{source}: target {show(name)}"
+    if not isinstance(entry, dict):
+        msg = f"{source} must be an object, not {show(entry)}"
+        raise ArtifactError(msg)
+    file = file_name(entry, source)
+    sha256 = text(entry, "sha256", source)
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        msg = f"{source}: key 'sha256' must be 64 hexadecimal digits, not {show(sha256)}"
+        raise ArtifactError(msg)
+    check_members(entry, source)
+    target = Target.from_card(name, entry, source)
+    return Artifact(target, folder / file, sha256, entry, space, bundled)
+
+
+def _suggest(value: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(value.lower(), sorted(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,344 @@
+"""The command `anb-onnx`: list, query, sample, explain and verify from a shell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anb_onnx import __version__
+from anb_onnx._io.input import check_rows
+from anb_onnx._io.program import OK, UNVERIFIED, Parser, complain, run
+from anb_onnx._io.show import printable
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.golden import read_golden, same_bits
+from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx.cli.write import (
+    Codes,
+    Predictions,
+    open_text,
+    write_aligned,
+    write_array,
+    write_card,
+    write_csv,
+    write_json,
+    write_table,
+)
+from anb_onnx.encoding.encoding import codes_to_indices
+from anb_onnx.errors import AnbError, ArtifactError
+from anb_onnx.loading import ENGINES, load
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.space import MNASNET
+from anb_onnx.surrogate import Surrogate
+
+_BLOCK_ROWS = 2**16
+
+_WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process if not given.
+
+    Returns
+    -------
+    int
+        0 where all went well, 1 where `verify` found a damaged artifact, 2 after an error of
+        the user or with full or closed streams (one line on standard error), 130 after Ctrl-C,
+        141 where whoever read the output stopped.
+    """
+    return run("anb-onnx", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    args = _parser().parse_args(argv)
+    return int(args.run(args))
+
+
+class _Parser(Parser):
+    """Lets options stand between arguments."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # Sub-commands are parsed through this method, and argparse by itself takes
+        # `query 1 --json 2` for a mistake. Its intermixed parsing calls this method in turn.
+        if self._mixing or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="anb-onnx",
+        description="Accuracy and device performance of Accel-NASBench architectures.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"anb-onnx {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    listing = _command(commands, "targets", _targets, "list the bundled targets")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    query = _command(commands, "query", _query, "predict targets for architectures")
+    query.add_argument(
+        "architectures",
+        nargs="*",
+        metavar="ARCHITECTURE",
+        help="efficientnet-b0, an index, a JSON object of the 28 genes, or four lists "
+        "'[[expansion...],[kernel...],[layers...],[se...]]'",
+    )
+    query.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="architectures from a JSON, JSON-lines, CSV or Parquet file, '-' for standard input "
+        "(JSON, JSON lines or CSV); CSV and Parquet need the 28 genes or a column 'index'",
+    )
+    query.add_argument("--format", choices=FORMATS, help="format of the files")
+    query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
+    query.add_argument(
+        "--index-column",
+        metavar="NAME",
+        help="column of indices of architectures (default: 'index', unless of row numbers)",
+    )
+    query.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="a target of 'anb-onnx targets'; may be repeated (default: all of them)",
+    )
+    query.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="FILE.onnx",
+        help="an ONNX file written by anb-export; may be repeated",
+    )
+    query.add_argument("--members", action="store_true", help="print each member's prediction")
+    query.add_argument("--threads", type=int, metavar="N", help="default: all CPUs")
+    query.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    shape = query.add_mutually_exclusive_group()
+    shape.add_argument(
+        "--json", action="store_const", dest="shape", const="json", help="print JSON"
+    )
+    shape.add_argument("--csv", action="store_const", dest="shape", const="csv", help="print CSV")
+    _add_out(query)
+
+    draw = _command(commands, "sample", _sample, "draw architectures uniformly at random")
+    draw.add_argument("n", type=int, metavar="N", help="how many")
+    draw.add_argument("--seed", type=int, help="for the same architectures again")
+    draw.add_argument("--format", choices=("index", "json", "csv"), default="index")
+    _add_out(draw)
+
+    info = _command(commands, "info", _info, "print a target's model card")
+    info.add_argument("target", metavar="TARGET")
+    info.add_argument("--json", action="store_true", help="print JSON")
+
+    verify = _command(
+        commands,
+        "verify",
+        _verify,
+        "check the SHA-256 of every artifact, and an engine's bits on the golden vectors",
+    )
+    verify.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", help="write to a file, complete or not at all")
+
+
+def _targets(args: argparse.Namespace) -> int:
+    artifacts = Catalog.bundled().artifacts
+    if args.json:
+        rows: list[dict[str, Any]] = [
+            {
+                "name": a.target.name,
+                "metric": a.target.metric,
+                "device": a.target.device,
+                "unit": a.target.unit,
+                "direction": a.target.direction,
+                "members": a.card.get("members"),
+            }
+            for a in artifacts
+        ]
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return OK
+    header = ["target", "metric", "device", "unit", "better", "members"]
+    better = {"max": "higher", "min": "lower"}
+    cells = [
+        [
+            a.target.name,
+            a.target.metric,
+            a.target.device or "-",
+            a.target.unit,
+            better[a.target.direction],
+            str(a.card.get("members", "-")),
+        ]
+        for a in artifacts
+    ]
+    write_aligned(sys.stdout, header, lambda: cells, ["members"])
+    return OK
+
+
+def _query(args: argparse.Namespace) -> int:
+    if not args.architectures and not args.file:
+        msg = "no architectures given; name one (efficientnet-b0), an index, or --file FILE"
+        raise AnbError(msg)
+    surrogates = _surrogates(args)
+    # One batch is encoded once and asked of every surrogate: they must share a space.
+    space = surrogates[0].space if surrogates else MNASNET
+    for other in surrogates:
+        if other.space != space:
+            msg = (
+                f"{surrogates[0].target.name} ({space.name}) and {other.target.name} "
+                f"({other.space.name}) have different search spaces; query them one by one"
+            )
+            raise AnbError(msg)
+    parts = [parse_architecture(text, space) for text in args.architectures]
+    parts += [
+        read_architectures(
+            path,
+            space,
+            file_format=args.format,
+            ignore_extra=args.ignore_extra,
+            index_column=args.index_column,
+        )
+        for path in args.file
+    ]
+    check_rows(sum(map(len, parts)))
+    codes: Codes = np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def answers() -> Iterator[tuple[Codes, Predictions]]:
+        # As text, a million answers take more memory than the architectures.
+        for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
+            block = codes[start : start + _BLOCK_ROWS]
+            yield block, {s.target.name: s.query(block, members=args.members) for s in surrogates}
+
+    shape = args.shape or _shape_of(args.out)
+    with open_text(args.out) as stream:
+        _WRITERS[shape](stream, answers, space)
+    return OK
+
+
+def _surrogates(args: argparse.Namespace) -> list[Surrogate]:
+    names = list(args.target)
+    if not names and not args.model:
+        names = [t.name for t in Catalog.bundled().targets]
+    options = {"engine": args.engine, "threads": args.threads}
+    surrogates = [load(name, **options) for name in names]
+    surrogates += [load(path=path, **options) for path in args.model]
+    found: dict[str, Surrogate] = {}
+    for surrogate in surrogates:
+        name = surrogate.target.name
+        if name in found:
+            msg = f"target {name!r} is given twice"
+            raise AnbError(msg)
+        found[name] = surrogate
+    return surrogates
+
+
+def _shape_of(out: str | None) -> str:
+    suffix = Path(out).suffix.lower() if out else ""
+    return {".json": "json", ".csv": "csv"}.get(suffix, "table")
+
+
+def _sample(args: argparse.Namespace) -> int:
+    check_rows(args.n)
+    codes = sample(args.n, seed=args.seed)
+    with open_text(args.out) as stream:
+        if args.format == "index":
+            for start in range(0, len(codes), _BLOCK_ROWS):
+                indices = codes_to_indices(codes[start : start + _BLOCK_ROWS])
+                stream.writelines(f"{index}\n" for index in indices.tolist())
+        elif args.format == "json":
+            write_array(stream, (a.to_values() for a in _architectures(codes)))
+        else:
+            stream.write(",".join(MNASNET.gene_names) + "\n")
+            for architecture in _architectures(codes):
+                stream.write(",".join(str(v) for v in architecture.to_values().values()) + "\n")
+    return OK
+
+
+def _architectures(codes: Codes) -> Iterator[Architecture]:
+    return (Architecture.from_codes(row) for row in codes)
+
+
+def _info(args: argparse.Namespace) -> int:
+    artifact = Catalog.bundled().find(args.target)
+    if args.json:
+        sys.stdout.write(json.dumps(dict(artifact.card), indent=1) + "\n")
+        return OK
+    write_card(sys.stdout, artifact.target.name, artifact.card)
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    try:
+        catalog = Catalog.bundled()
+    except ArtifactError as error:
+        return _unverified(str(error))
+    code = OK
+    for artifact in catalog.artifacts:
+        try:
+            artifact.read()
+        except ArtifactError as error:
+            code = _unverified(str(error))
+        else:
+            sys.stdout.write(f"ok  {artifact.sha256}  {printable(artifact.path.name)}\n")
+    return code if code else _verify_golden(catalog, args.engine)
+
+
+def _verify_golden(catalog: Catalog, engine: str) -> int:
+    """Compare an engine's answers with the golden vectors, bit for bit."""
+    try:
+        golden = read_golden(catalog.folder)
+    except ArtifactError as error:
+        return _unverified(str(error))
+    if golden is None:
+        return OK
+    code, n = OK, len(golden.codes)
+    for target, outputs in golden.outputs.items():
+        with load(target, engine=engine) as surrogate:
+            found = surrogate.query_codes(golden.codes, members=True)
+        if same_bits(found, outputs):
+            sys.stdout.write(
+                f"ok  {n} golden architectures, {engine} engine  {printable(target)}\n"
+            )
+        else:
+            message = f"{target}: the {engine} engine differs from the golden vectors"
+            code = _unverified(message)
+    return code
+
+
+def _unverified(message: str) -> int:
+    complain("anb-onnx", message)
+    return UNVERIFIED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""Architectures on the command line, in files and on standard input."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import io
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anb_onnx._io.files import FileError
+from anb_onnx._io.input import check_rows, read_text
+from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import JsonError, loads
+from anb_onnx.cli.tables import from_csv, from_parquet
+from anb_onnx.errors import AnbError, ArchitectureError
+from anb_onnx.spaces.architecture import Architecture, efficientnet_b0
+from anb_onnx.spaces.lists import LISTS
+from anb_onnx.spaces.space import SearchSpace
+
+Codes = npt.NDArray[np.uint8]
+
+#: Architectures that go by a name.
+NAMED: dict[str, Callable[[], Architecture]] = {"efficientnet-b0": efficientnet_b0}
+
+FORMATS = ("json", "csv", "parquet")
+
+_SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+_WORDS = {None: "null", True: "true", False: "false"}
+
+
+def parse_architecture(text: str, space: SearchSpace) -> Codes:
+    """Codes [1, genes] of one architecture as a person types it.
+
+    A name, an index, the JSON object of the genes, or the four lists (expansion, kernel, layers,
+    se) as JSON or as Python writes them.
+    """
+    stripped = text.strip()
+    try:
+        value = loads(stripped)
+    except JsonError as error:
+        value = _python(stripped)
+        if value is None:
+            if stripped.startswith(("{", "[")):
+                msg = f"{show(stripped)} is no architecture ({error})"
+                raise ArchitectureError(msg) from error
+            value = stripped
+    return _rows([_from_json(value, space)], space)
+
+
+def _python(text: str) -> Any:
+    """Return the value of a list, tuple or dict as Python writes it; None for anything else."""
+    if not text.startswith(("[", "(", "{")):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd literals, on standard error
+            tree = ast.parse(text, mode="eval")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                keys = [key and ast.dump(key) for key in node.keys]
+                if len(set(keys)) < len(keys):
+                    return None  # Python takes the last of two equal keys
+        return ast.literal_eval(tree)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def read_architectures(
+    path: str,
+    space: SearchSpace,
+    *,
+    file_format: str | None = None,
+    ignore_extra: bool = False,
+    index_column: str | None = None,
+) -> Codes:
+    """Codes [N, genes] of the architectures in a file, "-" for standard input.
+
+    The format follows from the suffix, on standard input from the text. Errors name the file and
+    the line or item.
+    """
+    source = "standard input" if path == "-" else path
+    if file_format is None and path != "-":
+        suffix = Path(path).suffix.lower()
+        if suffix not in _SUFFIXES:
+            msg = (
+                f"{path}: the suffix {suffix!r} tells no format; "
+                f"give --format {{{','.join(FORMATS)}}}"
+            )
+            raise ArchitectureError(msg)
+        file_format = _SUFFIXES[suffix]
+    try:
+        if file_format == "parquet":
+            return from_parquet(path, space, ignore_extra, index_column)
+        raw = read_text(path)
+        text = raw.decode("utf-8-sig")
+        if file_format is None:
+            file_format = "json" if _looks_like_json(text) else "csv"
+        if file_format == "json":
+            return _from_json_text(text, space)
+        del text  # CSV is decoded line by line
+        return from_csv(raw, space, ignore_extra, index_column)
+    except OSError as error:
+        reason = "it is closed" if error.errno == errno.EBADF else error.strerror or error
+        msg = f"{source} cannot be read ({reason})"
+        raise ArchitectureError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{source} is not UTF-8 text ({error.reason} at byte {error.start})"
+        raise ArchitectureError(msg) from error
+    except FileError:
+        raise  # names the file itself
+    except AnbError as error:
+        msg = f"{source}: {error}"
+        raise ArchitectureError(msg) from error
+    except ValueError as error:  # NUL in the path, which Python refuses so
+        msg = f"{show(path)} cannot be read ({error})"
+        raise ArchitectureError(msg) from error
+
+
+def _rows(architectures: Iterable[Architecture], space: SearchSpace) -> Codes:
+    data = bytearray()
+    for number, architecture in enumerate(architectures, start=1):
+        check_rows(number)
+        data += bytes(architecture.codes)
+    return np.frombuffer(data, np.uint8).reshape(-1, space.n_genes)
+
+
+def _from_json(value: Any, space: SearchSpace) -> Architecture:
+    if isinstance(value, str) and value in NAMED:
+        # Through the values, which a search space with other genes refuses.
+        return Architecture.from_values(NAMED[value](), space=space)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Architecture.from_index(value, space=space)
+    if isinstance(value, dict):
+        if value.keys() == LISTS.keys():
+            return Architecture(**value, space=space)
+        return Architecture.from_values(value, space=space)
+    if _is_four_lists(value):
+        return Architecture(*value, space=space)
+    shown = _WORDS[value] if value is None or isinstance(value, bool) else show(value)
+    msg = (
+        f"{shown} is no architecture; give {', '.join(NAMED)}, an index from 0 to "
+        f"{space.size - 1}, a JSON object of the {space.n_genes} genes, or four lists "
+        f"[{', '.join(LISTS)}]"
+    )
+    raise ArchitectureError(msg)
+
+
+def _is_four_lists(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == len(LISTS)
+        and all(isinstance(v, (list, tuple)) for v in value)
+        and not any(isinstance(item, (list, tuple, dict)) for v in value for item in v)
+    )
+
+
+def _looks_like_json(text: str) -> bool:
+    first = next((line for line in _lines(text) if line.strip()), "").strip()
+    if first[:1] in ("{", "["):
+        return True
+    try:
+        loads(first)
+    except JsonError:
+        return False
+    return True
+
+
+def _lines(text: str) -> Iterable[str]:
+    """Lines that end in LF, CR LF or CR; `str.splitlines` knows further ends."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8", newline=None)
+
+
+def _from_json_text(text: str, space: SearchSpace) -> Codes:
+    """One architecture, an array of them, or one per line."""
+    if not text.strip():
+        msg = "no JSON in it"
+        raise ArchitectureError(msg)
+    try:
+        value = loads(text)
+    except JsonError as whole:
+        return _rows(_from_json_lines(text, space, whole), space)
+    single = not isinstance(value, list) or _is_four_lists(value)
+    items = enumerate([value] if single else value, start=1)
+    return _rows((_placed(f"item {number}", item, space) for number, item in items), space)
+
+
+def _from_json_lines(text: str, space: SearchSpace, whole: JsonError) -> Iterable[Architecture]:
+    first = True
+    for number, line in enumerate(_lines(text), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = loads(line)
+        except JsonError as error:
+            # The first line of a document that goes on is no value: then it is the error of the
+            # whole that tells.
+            msg = f"line {number}: not valid JSON ({error})"
+            if first:
+                msg = f"not valid JSON, neither whole nor line by line ({whole})"
+            raise ArchitectureError(msg) from error
+        first = False
+        yield _placed(f"line {number}", value, space)
+
+
+def _placed(where: str, value: Any, space: SearchSpace) -> Architecture:
+    try:
+        return _from_json(value, space)
+    except ArchitectureError as error:
+        msg = f"{where}: {error}"
+        raise ArchitectureError(msg) from error

@@ -1,0 +1,1 @@
+"""From architectures in any form to codes, symbols and indices."""

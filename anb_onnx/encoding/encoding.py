@@ -1,0 +1,291 @@
+"""Batches of architectures -> codes -> symbols and indices.
+
+A batch is checked where it comes in: everything behind `encode` may rely on codes in range.
+Small batches are NumPy's; big ones go to compiled kernels, which give the same integers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx._io.show import show
+from anb_onnx.errors import ArchitectureError, EngineError
+from anb_onnx.parallel.shelter import import_sheltered
+from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.matrix import (
+    as_uint8,
+    in_range,
+    plain,
+    plain_matrix,
+    refuse_codes,
+    refuse_one_row,
+)
+from anb_onnx.spaces.space import MNASNET, SearchSpace, is_integer
+from anb_onnx.spaces.values import from_table, mappings_codes, row_codes
+
+__all__ = [
+    "Architectures",
+    "check_codes",
+    "codes_to_indices",
+    "codes_to_symbols",
+    "encode",
+    "from_table",
+    "indices_to_codes",
+    "is_single",
+]
+
+Architectures: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[Any]
+"""What `encode` accepts. An `Architecture` is a `Mapping`."""
+
+# Compiled kernels pay from the first figure on where numba is in the process already, and from
+# the second where it has to be imported first: that takes about a second, in which NumPy turns
+# some 30 million architectures into symbols.
+_WARM_ROWS = 2**14
+_COLD_ROWS = 2**24
+
+
+def is_single(architectures: object) -> bool:
+    """Say whether this is one architecture (answered by scalars) rather than a batch."""
+    return isinstance(architectures, Mapping)
+
+
+def encode(
+    architectures: Architectures, space: SearchSpace = MNASNET, *, threads: int = 1
+) -> NDArray[np.uint8]:
+    """Return the codes of a batch of architectures; refuse anything that is not one.
+
+    Parameters
+    ----------
+    architectures
+        One of
+
+        * an `Architecture`, or any `Mapping` from gene names to values;
+        * a list or tuple of these (a ConfigSpace Configuration is a Mapping);
+        * an array of codes [N, n_genes] of any integer type, or of floats that are integers;
+        * an array of indices [N] of any integer type.
+
+        N may be 0. For a pandas, polars or pyarrow table use `from_table`.
+    space : SearchSpace
+        The space they are members of.
+    threads : int
+        Threads for the compiled kernels of big batches.
+
+    Returns
+    -------
+    ndarray of uint8 [N, n_genes]
+        C-contiguous codes in the order of `space.genes`. May be the given array itself.
+
+    Raises
+    ------
+    ArchitectureError
+        If the batch is none of the above; the message names the first offending row, gene and
+        value, and what is allowed.
+    """
+    if isinstance(architectures, Mapping):
+        if isinstance(architectures, Architecture):
+            return _sequence_codes([architectures], space)
+        row = row_codes(architectures, space)
+        return np.frombuffer(bytearray(row), np.uint8).reshape(1, -1)
+    if isinstance(architectures, (list, tuple)):
+        return _sequence_codes(architectures, space)
+    if any(hasattr(architectures, name) for name in ("columns", "schema")):
+        msg = f"a {type(architectures).__name__} is encoded by from_table"
+        raise ArchitectureError(msg)
+    array = plain(architectures)
+    if array.ndim == 1:
+        if len(array) == 0:
+            return np.empty((0, space.n_genes), dtype=np.uint8)
+        refuse_one_row(array, space)
+        return indices_to_codes(array, space, threads=threads)
+    codes = as_uint8(array, space)
+    if array.dtype == np.uint8:  # else it was checked before it was converted
+        check_codes(codes, space, threads=threads)
+    return codes
+
+
+def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
+    """Return the codes of a list or tuple of architectures and mappings."""
+    if all(type(item) is Architecture for item in items):
+        for row, item in enumerate(items):
+            if item.space is not space and item.space != space:
+                msg = (
+                    f"row {row} is an architecture of search space {item.space.name!r}, which is "
+                    f"not the space asked for, {space.name!r}"
+                )
+                raise ArchitectureError(msg)
+        joined = bytearray().join([item._codes for item in items])
+        return np.frombuffer(joined, np.uint8).reshape(-1, space.n_genes)
+    for row, item in enumerate(items):
+        if not isinstance(item, Mapping):
+            mappings_codes(items[:row], space)  # an earlier row may offend, too
+            hint = "; make an array of a list of codes or indices" if row == 0 else ""
+            msg = f"row {row}: {show(item)} is not an Architecture or a mapping{hint}"
+            raise ArchitectureError(msg)
+    return mappings_codes(items, space)
+
+
+def check_codes(codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: int = 1) -> None:
+    """Refuse anything but a uint8 array [N, n_genes] of codes in range.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the first offending row, gene and code.
+    """
+    codes = plain_matrix(codes, space)
+    if codes.dtype != np.uint8:
+        msg = f"codes are an array of uint8, not {codes.dtype}; encode() converts"
+        raise ArchitectureError(msg)
+    kernels = _kernels(len(codes), threads)
+    if kernels is not None:
+        valid = kernels.check(np.ascontiguousarray(codes), space, threads) < 0
+    else:
+        valid = in_range(codes, space)
+    if not valid:
+        refuse_codes(codes, space)
+
+
+def codes_to_symbols(
+    codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: int = 1
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Return the symbol of every block.
+
+    Parameters
+    ----------
+    codes : ndarray [N, n_genes]
+        As `encode` accepts them; they are checked in the same pass.
+    space : SearchSpace
+        The space they are members of.
+    threads : int
+        Threads for the compiled kernel of a big batch.
+
+    Returns
+    -------
+    ndarray of `space.symbol_dtype` (uint8 for `MNASNET`) [N, n_blocks]
+        A block's codes in mixed radix, first gene most significant.
+
+    Raises
+    ------
+    ArchitectureError
+        As `encode` does.
+    """
+    codes = as_uint8(codes, space)
+    symbols = np.empty((len(codes), space.n_blocks), dtype=space.symbol_dtype)
+    kernels = _kernels(len(codes), threads)
+    if kernels is not None:
+        if kernels.symbols(codes, symbols, space, threads) >= 0:
+            refuse_codes(codes, space)
+        return symbols
+    if not in_range(codes, space):
+        refuse_codes(codes, space)
+    for block, columns in enumerate(space.block_slices):
+        symbol = codes[:, columns.start].astype(space.symbol_dtype)
+        for gene in range(columns.start + 1, columns.stop):
+            # A size of 256 wraps to 0 in uint8, where the symbol so far can only be 0.
+            symbol *= np.asarray(space.gene_sizes[gene]).astype(space.symbol_dtype)
+            symbol += codes[:, gene]
+        symbols[:, block] = symbol
+    return symbols
+
+
+def codes_to_indices(
+    codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: int = 1
+) -> NDArray[np.int64]:
+    """Return the index int64 [N] of every row of codes [N, n_genes], which are checked first.
+
+    Raises
+    ------
+    ArchitectureError
+        As `encode` does, and if the space is too big for indices of 64 bits;
+        `Architecture.index` has no such bound.
+    """
+    if space.size > 2**63:
+        msg = f"search space {space.name!r} has {space.size} members: too many for int64 indices"
+        raise ArchitectureError(msg)
+    codes = as_uint8(codes, space)
+    indices = np.zeros(len(codes), dtype=np.int64)
+    kernels = _kernels(len(codes), threads)
+    if kernels is not None:
+        if kernels.indices(codes, indices, space, threads) >= 0:
+            refuse_codes(codes, space)
+        return indices
+    if not in_range(codes, space):
+        refuse_codes(codes, space)
+    for gene, size in enumerate(space.gene_sizes):
+        indices *= size
+        indices += codes[:, gene]
+    return indices
+
+
+def indices_to_codes(
+    indices: NDArray[Any] | Sequence[int], space: SearchSpace = MNASNET, *, threads: int = 1
+) -> NDArray[np.uint8]:
+    """Return the codes uint8 [N, n_genes] of an array [N], or a list or tuple, of indices.
+
+    Raises
+    ------
+    ArchitectureError
+        If they are not integers, or one is not in 0 to ``space.size - 1``.
+    """
+    if isinstance(indices, (list, tuple)):
+        for row, index in enumerate(indices):
+            if not is_integer(index):
+                msg = f"row {row}: an index is an integer, not {show(index)}"
+                raise ArchitectureError(msg)
+            if not 0 <= index < min(space.size, 2**63):
+                raise _index_error(row, index, space)
+        indices = np.array(indices, dtype=np.int64)
+    indices = plain(indices)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        msg = f"indices are an array [N] of integers, not {show(indices)}"
+        raise ArchitectureError(msg)
+    refuse_indices(indices, space)
+    rest = np.ascontiguousarray(indices, dtype=np.int64)
+    codes = np.empty((len(rest), space.n_genes), dtype=np.uint8)
+    kernels = _kernels(len(rest), threads)
+    if kernels is not None:
+        kernels.codes(rest, codes, space, threads)
+        return codes
+    for gene in reversed(range(space.n_genes)):
+        rest, codes[:, gene] = np.divmod(rest, space.gene_sizes[gene])
+    return codes
+
+
+def refuse_indices(indices: NDArray[Any], space: SearchSpace, *, first_row: int = 0) -> None:
+    """Refuse an array of integers [N] if one of them is no index of a space.
+
+    `first_row` is the number of its first row in what the user gave.
+
+    Raises
+    ------
+    ArchitectureError
+    """
+    top = min(space.size, 2**63) - 1
+    if len(indices) and (int(indices.min()) < 0 or int(indices.max()) > top):
+        row = int(np.argmax((indices < 0) | (indices > top)))
+        raise _index_error(first_row + row, int(indices[row]), space)
+
+
+def _index_error(row: int, index: int, space: SearchSpace) -> ArchitectureError:
+    msg = f"row {row}: index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
+    return ArchitectureError(msg)
+
+
+def _kernels(n_rows: int, threads: int) -> ModuleType | None:
+    """Return the compiled kernels if they are worth it for this many rows, else None."""
+    if not is_integer(threads) or threads < 1:
+        msg = f"threads is an integer >= 1, not {show(threads)}"
+        raise EngineError(msg)
+    if n_rows < (_WARM_ROWS if "numba" in sys.modules else _COLD_ROWS):
+        return None
+    try:
+        kernels: ModuleType = import_sheltered("anb_onnx.encoding.numba_encoder")
+    except (ImportError, OSError):  # not installed, or not for this version of NumPy
+        return None
+    return kernels

@@ -1,0 +1,1 @@
+"""The native engine: kernels assembled for one artifact with LLVM."""

@@ -1,0 +1,91 @@
+"""The NumPy engine: `TableEnsemble.predict` itself. Slow per row, but nothing to load first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
+from anb_onnx.engines.base import (
+    Codes,
+    Outputs,
+    as_outputs,
+    check_out,
+    check_shape,
+    is_array,
+    refuse_input,
+    span,
+)
+from anb_onnx.errors import EngineError
+from anb_onnx.spaces.matrix import in_range, refuse_codes
+from anb_onnx.tables import TableEnsemble
+
+#: Rows at a time, so that memory stays bounded and intermediates in the cache.
+_CHUNK_ROWS = 4096
+
+
+class ReferenceEngine:
+    """Engine that evaluates the tables with NumPy on the calling thread.
+
+    Parameters
+    ----------
+    ensemble : TableEnsemble
+    """
+
+    name = "numpy"
+    checks_bounds = True
+    threads = 1
+
+    def __init__(self, ensemble: TableEnsemble) -> None:
+        self._ensemble = ensemble
+        self._closed = False
+
+    @property
+    def n_genes(self) -> int:
+        """Number of codes per architecture."""
+        return self._ensemble.space.n_genes
+
+    @property
+    def n_members(self) -> int:
+        """Number of ensemble members M."""
+        return self._ensemble.n_members
+
+    def predict(
+        self, codes: Codes, *, members: bool = False, out: Outputs | None = None
+    ) -> Outputs:
+        """Predict for codes, checking them; see `Engine.predict`."""
+        if self._closed:
+            msg = "the numpy engine is closed; load the surrogate again"
+            raise EngineError(msg)
+        space = self._ensemble.space
+        codes = check_shape(codes, space.n_genes)
+        n = len(codes)
+        if out is None:
+            out = Outputs.empty(n, self.n_members, members=members)
+        else:
+            out = as_outputs(out)
+            check_out(out, n, self.n_members, span(codes))
+        for start in range(0, n, _CHUNK_ROWS):
+            rows = out.rows(start, start + _CHUNK_ROWS)
+            # A copy, since what is checked must be what is looked up, whoever writes meanwhile.
+            chunk = codes[start : start + _CHUNK_ROWS].copy()
+            if not in_range(chunk, space):
+                refuse_codes(chunk, space, first_row=start)
+            symbols = codes_to_symbols(chunk, space)
+            rows.mean[...], rows.std[...], found = self._ensemble.predict(symbols)
+            if rows.members is not None:
+                rows.members[...] = found
+        return out
+
+    def predict_indices(
+        self, indices: NDArray[np.int64], *, members: bool = False, out: Outputs | None = None
+    ) -> Outputs:
+        """Predict for indices, int64 [N], checking them."""
+        if not is_array(indices):
+            refuse_input("indices", "an int64 array [N]", indices)
+        codes = indices_to_codes(indices, self._ensemble.space)
+        return self.predict(codes, members=members, out=out)
+
+    def close(self) -> None:
+        """Let another `predict` be an `EngineError`; there is nothing to release."""
+        self._closed = True

@@ -1,0 +1,1 @@
+"""Threads whose work no signal, fork or end of the interpreter can leave half done."""

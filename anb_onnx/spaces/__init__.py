@@ -1,0 +1,1 @@
+"""Search spaces as values, and architectures in them."""

@@ -1,0 +1,376 @@
+"""One architecture: an immutable value, and the ways to draw and change it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import FrozenInstanceError
+from functools import total_ordering
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx._io.show import show
+from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.lists import LISTS, has_lists, list_genes, values_of_json, values_of_lists
+from anb_onnx.spaces.space import MNASNET, Choice, SearchSpace, is_integer
+from anb_onnx.spaces.values import row_codes
+
+Seed: TypeAlias = int | np.random.Generator | None
+
+
+@total_ordering
+class Architecture(Mapping[str, Choice]):
+    """An architecture: a mapping from gene names to values that never changes.
+
+    Architectures are hashable, equal where space and codes are equal, and ordered by index within
+    a space. An architecture never equals a plain dict; compare with `to_values()`.
+
+    Parameters
+    ----------
+    expansion, kernel, layers : sequence of int
+        One value per block.
+    se : sequence of bool
+        Squeeze-and-excitation per block; the strings "True" and "False" are accepted too.
+    space : SearchSpace
+        A space whose blocks hold the genes ``<block>_e``, ``<block>_k``, ``<block>_l`` and
+        ``<block>_se``. For another space use `from_values` or `from_codes`.
+
+    Raises
+    ------
+    ArchitectureError
+        If a list is not a sequence of one value per block, or a value is not one of its choices.
+
+    Examples
+    --------
+    >>> arch = efficientnet_b0()
+    >>> arch.expansion, arch["block1_k"], arch.index
+    ((1, 6, 6, 6, 6, 6, 6), 3, 2169626640)
+    """
+
+    __slots__ = ("_codes", "_space")
+    _codes: bytes
+    _space: SearchSpace
+
+    def __init__(
+        self,
+        expansion: Sequence[int],
+        kernel: Sequence[int],
+        layers: Sequence[int],
+        se: Sequence[bool | str],
+        *,
+        space: SearchSpace = MNASNET,
+    ) -> None:
+        given = {"expansion": expansion, "kernel": kernel, "layers": layers, "se": se}
+        self._set(row_codes(values_of_lists(given, space), space), space)
+
+    def _set(self, codes: bytes, space: SearchSpace) -> None:
+        object.__setattr__(self, "_codes", codes)
+        object.__setattr__(self, "_space", space)
+
+    @classmethod
+    def _make(cls, codes: bytes, space: SearchSpace) -> Architecture:
+        """Return the architecture of codes that are known to be valid."""
+        self = cls.__new__(cls)
+        self._set(codes, space)
+        return self
+
+    @classmethod
+    def from_values(
+        cls, values: Mapping[str, object], *, space: SearchSpace = MNASNET
+    ) -> Architecture:
+        """Return the architecture of a mapping from every gene name to its value.
+
+        Any `Mapping` will do, a ConfigSpace Configuration included.
+
+        Raises
+        ------
+        ArchitectureError
+            If a gene is unknown or missing, or a value is not one of its choices.
+        """
+        if not isinstance(values, Mapping):
+            msg = f"from_values takes a mapping of gene names to values, not {show(values)}"
+            raise ArchitectureError(msg)
+        return cls._make(row_codes(values, space), space)
+
+    @classmethod
+    def from_codes(
+        cls, codes: Sequence[int] | NDArray[Any], *, space: SearchSpace = MNASNET
+    ) -> Architecture:
+        """Return the architecture of one row of codes, in the order of `space.genes`.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is not one integer per gene, or a code is out of range.
+        """
+        if isinstance(codes, np.ndarray) and codes.ndim == 1:
+            codes = codes.tolist()
+        if not isinstance(codes, (list, tuple)):
+            msg = f"from_codes takes {space.n_genes} integers, one per gene, not {show(codes)}"
+            raise ArchitectureError(msg)
+        if len(codes) != space.n_genes:
+            msg = f"from_codes takes {space.n_genes} integers, one per gene; got {len(codes)}"
+            raise ArchitectureError(msg)
+        for gene, code in zip(space.genes, codes, strict=True):
+            if not is_integer(code):
+                msg = f"gene {gene.name!r}: the code {show(code)} is not an integer"
+                raise ArchitectureError(msg)
+            if not 0 <= code < len(gene):
+                msg = (
+                    f"gene {gene.name!r}: code {show(code)} is out of range; allowed are "
+                    f"0 to {len(gene) - 1} (for {gene.allowed})"
+                )
+                raise ArchitectureError(msg)
+        return cls._make(bytes(codes), space)
+
+    @classmethod
+    def from_index(cls, index: int, *, space: SearchSpace = MNASNET) -> Architecture:
+        """Return the architecture with this index, 0 to ``space.size - 1``.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is not an integer or out of range.
+        """
+        if not is_integer(index):
+            msg = f"an index is an integer, not {show(index)}"
+            raise ArchitectureError(msg)
+        index = int(index)
+        if not 0 <= index < space.size:
+            msg = f"index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
+            raise ArchitectureError(msg)
+        codes = []
+        for size in reversed(space.gene_sizes):
+            index, code = divmod(index, size)
+            codes.append(code)
+        return cls._make(bytes(reversed(codes)), space)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, space: SearchSpace = MNASNET) -> Architecture:
+        """Return the architecture of a JSON object.
+
+        The object holds either every gene by name, as `to_json` writes it, or the four lists
+        "expansion", "kernel", "layers" and "se".
+
+        Raises
+        ------
+        ArchitectureError
+            If the text is not such an object, or not an architecture of the space.
+        """
+        return cls.from_values(values_of_json(text, space), space=space)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space this is a member of."""
+        return self._space
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Code of each gene, in the order of ``space.genes``."""
+        return tuple(self._codes)
+
+    @property
+    def index(self) -> int:
+        """Position in the space, 0 to ``space.size - 1``."""
+        return sum(c * w for c, w in zip(self._codes, self._space.index_weights, strict=True))
+
+    @property
+    def expansion(self) -> tuple[Choice, ...]:
+        """Expansion ratio of each block."""
+        return self._list("expansion")
+
+    @property
+    def kernel(self) -> tuple[Choice, ...]:
+        """Kernel size of each block."""
+        return self._list("kernel")
+
+    @property
+    def layers(self) -> tuple[Choice, ...]:
+        """Number of layers of each block."""
+        return self._list("layers")
+
+    @property
+    def se(self) -> tuple[Choice, ...]:
+        """Squeeze-and-excitation (bool) of each block."""
+        return self._list("se")
+
+    def _list(self, key: str) -> tuple[Choice, ...]:
+        return tuple(self[name] for name in list_genes(key, self._space))
+
+    def to_values(self) -> dict[str, Choice]:
+        """Return a new dict from gene names to values, in the order of ``space.genes``."""
+        genes = self._space.genes
+        return {g.name: g.choices[c] for g, c in zip(genes, self._codes, strict=True)}
+
+    def to_json(self) -> str:
+        """Return `to_values` as one line of JSON."""
+        return json.dumps(self.to_values())
+
+    def __getitem__(self, name: str) -> Choice:
+        position = self._space.positions[name]
+        return self._space.genes[position].choices[self._codes[position]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._space.gene_names)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __repr__(self) -> str:
+        extra = "" if self._space == MNASNET else f", space={self._space!r}"
+        if has_lists(self._space):
+            lists = ", ".join(f"{key}={self._list(key)!r}" for key in LISTS)
+            return f"Architecture({lists}{extra})"
+        return f"Architecture.from_codes({self.codes!r}{extra})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Architecture):
+            return NotImplemented
+        return self._codes == other._codes and self._space == other._space
+
+    def __hash__(self) -> int:
+        return hash(self._codes)
+
+    def __lt__(self, other: object) -> bool:
+        # The first gene is the most significant, so codes compare as indices do.
+        if not isinstance(other, Architecture) or self._space != other._space:
+            return NotImplemented
+        return self._codes < other._codes
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to {name!r}: an Architecture is immutable")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"cannot delete {name!r}: an Architecture is immutable")
+
+    def __copy__(self) -> Architecture:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Architecture:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default space goes by name, so that a pickle stays small.
+        space = None if self._space == MNASNET else self._space
+        return _unpickle, (self._codes, space)
+
+
+def _unpickle(codes: bytes, space: SearchSpace | None) -> Architecture:
+    return Architecture._make(codes, MNASNET if space is None else space)
+
+
+def efficientnet_b0() -> Architecture:
+    """Return EfficientNet-B0 as a member of `MNASNET`."""
+    return Architecture(
+        expansion=(1, 6, 6, 6, 6, 6, 6),
+        kernel=(3, 3, 5, 3, 5, 5, 3),
+        layers=(1, 2, 2, 3, 3, 4, 1),
+        se=(True,) * 7,
+    )
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is not None and (not is_integer(seed) or seed < 0):
+        msg = f"seed is an integer >= 0, a numpy.random.Generator or None, not {show(seed)}"
+        raise ArchitectureError(msg)
+    return np.random.default_rng(seed)
+
+
+def _count(name: str, value: object, low: int, high: int | None = None) -> int:
+    if not is_integer(value) or value < low or (high is not None and value > high):
+        bounds = f">= {low}" if high is None else f"from {low} to {high}"
+        msg = f"{name} is an integer {bounds}, not {show(value)}"
+        raise ArchitectureError(msg)
+    return int(value)
+
+
+def sample(n: int, *, seed: Seed = None, space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
+    """Draw architectures uniformly and independently, with replacement.
+
+    Every code is drawn uniformly from its gene's choices, which is uniform over the space because
+    the space is their product. The same seed gives the same architectures (NumPy keeps the stream
+    of a Generator within a version), and fewer of them are a prefix of more of them.
+
+    Parameters
+    ----------
+    n : int
+        Number of architectures, 0 or more.
+    seed : int, numpy.random.Generator or None
+        A Generator is used and advanced; None seeds from the operating system. NumPy's global
+        state is never touched.
+    space : SearchSpace
+        The space to draw from.
+
+    Returns
+    -------
+    ndarray of uint8 [n, n_genes]
+        Codes; ``Architecture.from_codes(row)`` makes a value of one.
+
+    Raises
+    ------
+    ArchitectureError
+        If `n` or `seed` is not as above, or `n` beyond any array's size.
+    MemoryError
+        If `n` rows of `n_genes` bytes do not fit into memory.
+    """
+    n = _count("n", n, 0)
+    most = sys.maxsize // space.n_genes
+    if n > most:
+        msg = f"n is at most {most}, the rows that an array can have, not {show(n)}"
+        raise ArchitectureError(msg)
+    # One row of bounds, broadcast: the draws run along the rows, hence the prefix property.
+    high = np.array(space.gene_sizes, dtype=np.int64)
+    return _generator(seed).integers(0, high, size=(n, space.n_genes), dtype=np.uint8)
+
+
+def _check(arch: object) -> None:
+    if not isinstance(arch, Architecture):
+        msg = f"arch is an Architecture, not {show(arch)}; Architecture.from_values makes one"
+        raise ArchitectureError(msg)
+
+
+def neighbours(arch: Architecture) -> list[Architecture]:
+    """Return every architecture that differs in exactly one gene, in the order of genes, codes."""
+    _check(arch)
+    codes = arch._codes
+    return [
+        Architecture._make(codes[:gene] + bytes((code,)) + codes[gene + 1 :], arch.space)
+        for gene, size in enumerate(arch.space.gene_sizes)
+        for code in range(size)
+        if code != codes[gene]
+    ]
+
+
+def mutate(arch: Architecture, *, seed: Seed = None, n_genes: int = 1) -> Architecture:
+    """Return a copy with some genes changed to another value.
+
+    Parameters
+    ----------
+    arch : Architecture
+        Where to start.
+    seed : int, numpy.random.Generator or None
+        As in `sample`.
+    n_genes : int
+        How many genes change, drawn uniformly without replacement from those with more than one
+        choice. Each takes one of its other values, uniformly.
+
+    Raises
+    ------
+    ArchitectureError
+        If `arch`, `seed` or `n_genes` is not as above.
+    """
+    _check(arch)
+    sizes = arch.space.gene_sizes
+    free = [gene for gene, size in enumerate(sizes) if size > 1]
+    n_genes = _count("n_genes", n_genes, 0, len(free))
+    rng = _generator(seed)
+    codes = bytearray(arch._codes)
+    for gene in rng.choice(free, size=n_genes, replace=False).tolist() if n_genes else ():
+        # A step of 1 to size - 1 around the circle of codes reaches each other code once.
+        codes[gene] = (codes[gene] + int(rng.integers(1, sizes[gene]))) % sizes[gene]
+    return Architecture._make(bytes(codes), arch.space)
