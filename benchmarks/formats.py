@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from anb_export.markdown import number
+from anb_export.reports.markdown import number
 
 
 def rate(spread: Mapping[str, float]) -> str:

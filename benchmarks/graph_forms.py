@@ -16,8 +16,14 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
-from anb_export.table_form import TABLES, _symbols, build_table_model, invert_link, rows_inside
+from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.graphs.table_form import (
+    TABLES,
+    _symbols,
+    build_table_model,
+    invert_link,
+    rows_inside,
+)
 from onnx import TensorProto, numpy_helper
 
 from anb_onnx.encoding.encoding import codes_to_symbols

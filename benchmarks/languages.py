@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anb_export.markdown import paragraph, table
+from anb_export.reports.markdown import paragraph, table
 
 from anb_onnx.catalog.catalog import Catalog
 from benchmarks import machine, measure, report, sections

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anb_export.markdown import table
+from anb_export.reports.markdown import table
 
 from benchmarks import sections
 from benchmarks.formats import rate, times

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anb_export.convert import _tree_attributes
-from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
-from anb_export.recipe import Standardised
-from anb_export.table_form import invert_link, rows_inside
+from anb_export.artifacts.convert import _tree_attributes
+from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.graphs.table_form import invert_link, rows_inside
+from anb_export.training.recipe import Standardised
 from numpy.typing import NDArray
 
 from anb_onnx.spaces.space import MNASNET

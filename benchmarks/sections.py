@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anb_export.markdown import number, table
+from anb_export.reports.markdown import number, table
 
 from benchmarks.formats import one_time, rate, seconds, size, times
 from benchmarks.goals import GOALS

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from anb_export.formats import check_features, model_from_bytes
+from anb_export.models.formats import check_features, model_from_bytes
 
 from anb_onnx.errors import AnbError
 

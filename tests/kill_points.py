@@ -32,10 +32,11 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anb_export import build, out_of_fold
-from anb_export.compact import CompactRecipe
-from anb_export.training import TrainingError, read_training
-from anb_export.tune import store_recipe
+from anb_export.artifacts import build
+from anb_export.training import out_of_fold
+from anb_export.training.compact import CompactRecipe
+from anb_export.training.training import TrainingError, read_training
+from anb_export.training.tune import store_recipe
 from export.family_study import FAMILIES
 from export.synthetic import write_study
 

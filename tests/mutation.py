@@ -51,8 +51,8 @@ MODULES = {
     "anb_onnx/engines/native/symbols.py": _NATIVE,
     "anb_onnx/engines/native/kernels.py": _NATIVE,
     "anb_onnx/engines/numpy_engine.py": "tests/test_engine_reference.py",
-    "export/anb_export/compile.py": "tests/export/test_compile.py",
-    "export/anb_export/_compile_numba.py": "tests/export/test_compile.py",
+    "export/anb_export/tables/compile.py": "tests/export/test_compile.py",
+    "export/anb_export/tables/_compile_numba.py": "tests/export/test_compile.py",
 }
 
 

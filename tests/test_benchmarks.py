@@ -16,8 +16,8 @@ xgb = pytest.importorskip("xgboost")
 pytest.importorskip("onnxmltools")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anb_export.compact import pair_constraints
-from anb_export.recipe import Standardised
+from anb_export.training.compact import pair_constraints
+from anb_export.training.recipe import Standardised
 
 import anb_onnx
 from anb_onnx.links import Link

@@ -62,8 +62,8 @@ def assert_same_bits(package: Path, folder: Path, target: str, codes: np.ndarray
 def write_regime(folder: Path) -> Path:
     """Write accuracy with a regime that it does not have, as the exporter does."""
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
-    from anb_export.manifest import write_artifact
-    from anb_export.table_form import build_table_model
+    from anb_export.artifacts.manifest import write_artifact
+    from anb_export.graphs.table_form import build_table_model
 
     card, plain = read(ARTIFACTS, "accuracy")
     regime = Regime("block5_l", (1, 3), ((60.0, 0.75), (66.0, -0.5)))

@@ -11,8 +11,8 @@ import pytest
 from .synthetic import write_study
 
 if TYPE_CHECKING:
-    from anb_export.dataset import Dataset
-    from anb_export.training import Training
+    from anb_export.data.dataset import Dataset
+    from anb_export.training.training import Training
 
 MISSING = [
     package
@@ -48,7 +48,7 @@ def published_data() -> Path:
 
 @pytest.fixture(scope="session")
 def published(published_data: Path) -> Dataset:
-    from anb_export.dataset import read_dataset
+    from anb_export.data.dataset import read_dataset
 
     return read_dataset(published_data / "anb_dataset_jsons.tar.gz")
 
@@ -61,7 +61,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(study: Path) -> Dataset:
-    from anb_export.dataset import read_dataset
+    from anb_export.data.dataset import read_dataset
 
     return read_dataset(study / "anb_dataset_jsons.tar.gz")
 
@@ -69,9 +69,9 @@ def dataset(study: Path) -> Dataset:
 @pytest.fixture(scope="session")
 def training(study: Path, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """Three small members for the synthetic accuracies."""
-    from anb_export.recipe import upstream_recipe
-    from anb_export.splits import read_split
-    from anb_export.train import train
+    from anb_export.data.splits import read_split
+    from anb_export.training.recipe import upstream_recipe
+    from anb_export.training.train import train
 
     return train(
         dataset,

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from anb_export.forest import Forest, Tree
+from anb_export.models.forest import Forest, Tree
 
 N_GENES = 28
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import xgboost as xgb
-from anb_export.forest import Forest
+from anb_export.models.forest import Forest
 
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 

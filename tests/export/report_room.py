@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anb_export import build as build_module
-from anb_export.build import build
-from anb_export.compact import CompactRecipe
-from anb_export.comparison import compare
-from anb_export.dataset import Dataset, read_dataset
-from anb_export.report import Sources
-from anb_export.splits import Split, read_split
+from anb_export.artifacts import build as build_module
+from anb_export.artifacts.build import build
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.splits import Split, read_split
+from anb_export.reports.comparison import compare
+from anb_export.reports.report import Sources
+from anb_export.training.compact import CompactRecipe
 
 from anb_onnx.links import Link
 

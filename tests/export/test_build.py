@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from anb_export import build as module
-from anb_export import out_of_fold
-from anb_export.build import (
+from anb_export._io.files import sha256
+from anb_export.artifacts import build as module
+from anb_export.artifacts.build import (
     Built,
     build,
     check,
@@ -23,18 +23,18 @@ from anb_export.build import (
     train_compact,
     write_golden,
 )
-from anb_export.calibrate import coverage, learning_gain
 from anb_export.cli import main
-from anb_export.compact import CompactRecipe, pair_constraints
-from anb_export.compile import CompileError
-from anb_export.dataset import Dataset, read_dataset
-from anb_export.evaluate import evaluate_ensemble
-from anb_export.files import sha256
-from anb_export.recipe import Recipe
-from anb_export.splits import Split, read_split
-from anb_export.train import fold_rows, train
-from anb_export.training import Training, read_training
-from anb_export.tune import store_recipe
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.splits import Split, read_split
+from anb_export.reports.evaluate import evaluate_ensemble
+from anb_export.tables.compile import CompileError
+from anb_export.training import out_of_fold
+from anb_export.training.calibrate import coverage, learning_gain
+from anb_export.training.compact import CompactRecipe, pair_constraints
+from anb_export.training.recipe import Recipe
+from anb_export.training.train import fold_rows, train
+from anb_export.training.training import Training, read_training
+from anb_export.training.tune import store_recipe
 
 import anb_onnx
 from anb_onnx.calibration import Calibration

@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export.checkpoints import CheckpointError, find_checkpoints
+from anb_export.artifacts.importing import (
+    ImportingError,
+    Source,
+    import_models,
+    read_source,
+    read_sources,
+)
 from anb_export.cli import main
-from anb_export.dataset import read_dataset
-from anb_export.forest import Forest
-from anb_export.formats import model_from_object
-from anb_export.importing import ImportingError, Source, import_models, read_source, read_sources
-from anb_export.splits import read_split
+from anb_export.data.dataset import read_dataset
+from anb_export.data.splits import read_split
+from anb_export.models.checkpoints import CheckpointError, find_checkpoints
+from anb_export.models.forest import Forest
+from anb_export.models.formats import model_from_object
 
 import anb_onnx
 from anb_onnx.catalog.catalog import Catalog

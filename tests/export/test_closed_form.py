@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.closed_form import ClosedFormError, exact_tables
-from anb_export.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.tables.closed_form import ClosedFormError, exact_tables
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample

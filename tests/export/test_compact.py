@@ -11,7 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export.compact import (
+from anb_export.data.dataset import Dataset
+from anb_export.data.targets import TARGETS
+from anb_export.models.forest import Forest
+from anb_export.tables.compile import FRACTION_BITS, compile_tables
+from anb_export.training.compact import (
     RECIPES,
     CompactRecipe,
     load_recipes,
@@ -19,13 +23,9 @@ from anb_export.compact import (
     pair_constraints,
     single_blocks,
 )
-from anb_export.compile import FRACTION_BITS, compile_tables
-from anb_export.dataset import Dataset
-from anb_export.forest import Forest
-from anb_export.recipe import RecipeError, Standardised
-from anb_export.targets import TARGETS
-from anb_export.train import train_member
-from anb_export.tune import store_recipe
+from anb_export.training.recipe import RecipeError, Standardised
+from anb_export.training.train import train_member
+from anb_export.training.tune import store_recipe
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export.comparison import (
+from anb_export.data.splits import read_split
+from anb_export.reports.comparison import (
     BENCHMARK_TARGETS,
     _usual_test_rows,
     ahead,
     comparison_table,
     read_comparison,
 )
-from anb_export.report import write_report
-from anb_export.splits import read_split
+from anb_export.reports.report import write_report
 
 from anb_onnx.errors import AnbError
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from anb_export.compile import FRACTION_BITS, CompileError, compile_tables, lower_bounds
-from anb_export.forest import Forest
+from anb_export.models.forest import Forest
+from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables, lower_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,15 +9,15 @@ import onnx
 import onnxruntime as ort
 import pytest
 import xgboost as xgb
+from anb_export._io.files import sha256, to_json
+from anb_export.artifacts.convert import ConvertError, convert
 from anb_export.cli import main
-from anb_export.convert import ConvertError, convert
-from anb_export.dataset import read_dataset
-from anb_export.families import train_family
-from anb_export.family_recipe import family_recipe
-from anb_export.files import sha256, to_json
-from anb_export.splits import read_split
-from anb_export.svm_form import Kernel
-from anb_export.training import Training, read_training
+from anb_export.data.dataset import read_dataset
+from anb_export.data.splits import read_split
+from anb_export.models.svm_form import Kernel
+from anb_export.training.families import train_family
+from anb_export.training.family_recipe import family_recipe
+from anb_export.training.training import Training, read_training
 
 import anb_onnx
 from anb_onnx.errors import AnbError
@@ -198,7 +198,7 @@ def test_the_command_converts_support_vector_machines(
 def test_a_wrong_kernel_graph_is_not_written(
     machines: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anb_export import kernel_form
+    from anb_export.graphs import kernel_form
 
     right = kernel_form.svm_attributes
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export import dataset as module
 from anb_export.cli import main
-from anb_export.dataset import (
+from anb_export.data import dataset as module
+from anb_export.data.dataset import (
     MAX_BYTES,
     MAX_BYTES_VARIABLE,
     MAX_RECORD_BYTES,
@@ -24,7 +24,7 @@ from anb_export.dataset import (
     DatasetError,
     read_dataset,
 )
-from anb_export.splits import SplitError, read_split
+from anb_export.data.splits import SplitError, read_split
 
 from anb_onnx.errors import AnbError
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anb_export.cli import main
-from anb_export.dataset import Dataset
-from anb_export.evaluate import (
+from anb_export.data.dataset import Dataset
+from anb_export.data.splits import read_split
+from anb_export.reports.evaluate import (
     METRICS,
     evaluate_ensemble,
     plot,
     reference_metrics,
     write_evaluation,
 )
-from anb_export.splits import read_split
-from anb_export.training import Training
+from anb_export.training.training import Training
 from scipy import stats
 from sklearn import metrics as sk
 

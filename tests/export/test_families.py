@@ -9,19 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anb_export._io.files import sha256
 from anb_export.cli import main
-from anb_export.dataset import Dataset, read_dataset
-from anb_export.families import fit_member, train_family
-from anb_export.family_models import FamilyError, read_member
-from anb_export.family_recipe import FamilyRecipe, family_recipe, family_recipe_of
-from anb_export.family_table import BEGIN, END, NINE, jobs_for, markdown, run_table, write_table
-from anb_export.files import sha256
-from anb_export.formats import FAMILIES
-from anb_export.metrics import evaluate
-from anb_export.recipe import RecipeError
-from anb_export.splits import Split, read_split
-from anb_export.train import TrainingSet, fold_rows
-from anb_export.training import open_training, read_training
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.metrics import evaluate
+from anb_export.data.splits import Split, read_split
+from anb_export.models.formats import FAMILIES
+from anb_export.reports.family_table import (
+    BEGIN,
+    END,
+    NINE,
+    jobs_for,
+    markdown,
+    run_table,
+    write_table,
+)
+from anb_export.training.families import fit_member, train_family
+from anb_export.training.family_models import FamilyError, read_member
+from anb_export.training.family_recipe import FamilyRecipe, family_recipe, family_recipe_of
+from anb_export.training.recipe import RecipeError
+from anb_export.training.train import TrainingSet, fold_rows
+from anb_export.training.training import open_training, read_training
 
 from anb_onnx.errors import AnbError
 
@@ -394,7 +402,7 @@ def test_the_train_command(
 
 
 def test_the_compact_recipe(families: Path, tmp_path: Path) -> None:
-    from anb_export.tune import DEFAULT
+    from anb_export.training.tune import DEFAULT
 
     recipe = {**DEFAULT.to_dict(), "num_rounds": 20, "early_stopping_rounds": 5}
     recipes = tmp_path / "recipes.json"

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export import download
 from anb_export.cli import main
-from anb_export.fetch import (
+from anb_export.data import download
+from anb_export.data.fetch import (
     DATA,
     MODELS,
     Fetched,

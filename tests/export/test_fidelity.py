@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from anb_export.fidelity import measure
-from anb_export.forest import Forest
-from anb_export.project import project_tables
+from anb_export.models.forest import Forest
+from anb_export.tables.fidelity import measure
+from anb_export.tables.project import project_tables
 from scipy import stats
 
 from anb_onnx.encoding.encoding import codes_to_symbols

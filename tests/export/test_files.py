@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.cli import main
-from anb_export.files import sha256, to_json, write_atomically
 
 from anb_onnx.errors import AnbError
 

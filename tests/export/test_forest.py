@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export.forest import Forest, ForestError, Tree
-from anb_export.training import Training
+from anb_export.models.forest import Forest, ForestError, Tree
+from anb_export.training.training import Training
 
 from anb_onnx.spaces.architecture import sample
 

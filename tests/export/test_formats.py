@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export.forest import Forest
-from anb_export.formats import (
+from anb_export.models.forest import Forest
+from anb_export.models.formats import (
     FormatError,
     Model,
     check_features,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from anb_export.formats import model_from_bytes
+from anb_export.models.formats import model_from_bytes
 from fuzz_models import CHANGES, FOUND, changed, corpus, outcome
 
 from anb_onnx.errors import AnbError

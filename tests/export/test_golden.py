@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from anb_export.golden import golden_codes, golden_vectors
+from anb_export.artifacts.golden import golden_codes, golden_vectors
 
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from anb_export.graph import (
+from anb_export.graphs.graph import (
     INPUT,
     GraphBuilder,
     GraphError,

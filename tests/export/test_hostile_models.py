@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anb_export import ubjson
 from anb_export.cli import main
-from anb_export.formats import model_from_bytes
+from anb_export.models import ubjson
+from anb_export.models.formats import model_from_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export import hpo
 from anb_export.cli import main
-from anb_export.dataset import Dataset, read_dataset
-from anb_export.family_recipe import PARAMETERS, SECTIONS, family_recipe_of
-from anb_export.formats import FAMILIES
-from anb_export.recipe import read_hyperparameters
-from anb_export.splits import Split, read_split
-from anb_export.train import TrainingSet, fold_rows
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.splits import Split, read_split
+from anb_export.models.formats import FAMILIES
+from anb_export.training import hpo
+from anb_export.training.family_recipe import PARAMETERS, SECTIONS, family_recipe_of
+from anb_export.training.recipe import read_hyperparameters
+from anb_export.training.train import TrainingSet, fold_rows
 
 from anb_onnx.errors import AnbError
 

@@ -8,8 +8,8 @@ from typing import Any
 import onnx
 import pytest
 import xgboost as xgb
-from anb_export.convert import convert
-from anb_export.training import Training
+from anb_export.artifacts.convert import convert
+from anb_export.training.training import Training
 from leafparity import UnsupportedModelError, analyze
 from onnx import TensorProto, helper
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export.forest import ForestError
-from anb_export.lightgbm_text import integer_threshold, read_lightgbm
+from anb_export.models.forest import ForestError
+from anb_export.models.lightgbm_text import integer_threshold, read_lightgbm
 from hypothesis import given
 from hypothesis import strategies as st
 

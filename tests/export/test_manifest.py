@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export import build, manifest
-from anb_export.build import write_golden
-from anb_export.files import sha256, write_atomically
-from anb_export.golden import golden_vectors
-from anb_export.manifest import describe, find_entry, update_entry, write_artifact
-from anb_export.table_form import build_table_model
-from anb_export.training import Training
+from anb_export._io.files import sha256, write_atomically
+from anb_export.artifacts import build, manifest
+from anb_export.artifacts.build import write_golden
+from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.manifest import describe, find_entry, update_entry, write_artifact
+from anb_export.graphs.table_form import build_table_model
+from anb_export.training.training import Training
 from small_artifact import metadata_of, onnx_bytes
 
 from anb_onnx.catalog.catalog import Catalog

@@ -1,7 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from anb_export.markdown import BEGIN, END, number, paragraph, percent, replace_section, table
+from anb_export.reports.markdown import (
+    BEGIN,
+    END,
+    number,
+    paragraph,
+    percent,
+    replace_section,
+    table,
+)
 
 from anb_onnx.errors import AnbError
 

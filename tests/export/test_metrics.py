@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from anb_export.metrics import evaluate
+from anb_export.data.metrics import evaluate
 
 from anb_onnx.errors import AnbError
 

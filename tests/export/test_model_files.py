@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from anb_export.cli import main
-from anb_export.forest import Forest, ForestError
-from anb_export.formats import FormatError, read_model
-from anb_export.model_files import LIMIT, VARIABLE, read_content
-from anb_export.safe_pickle import PickleError, read_pickle
+from anb_export.models.forest import Forest, ForestError
+from anb_export.models.formats import FormatError, read_model
+from anb_export.models.model_files import LIMIT, VARIABLE, read_content
+from anb_export.models.safe_pickle import PickleError, read_pickle
 
 from anb_onnx.errors import AnbError
 

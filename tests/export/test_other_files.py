@@ -19,8 +19,8 @@ import onnx
 import pytest
 import xgboost as xgb
 from anb_export.cli import main
-from anb_export.formats import model_from_bytes, read_model
-from anb_export.other_files import what_it_is
+from anb_export.models.formats import model_from_bytes, read_model
+from anb_export.models.other_files import what_it_is
 
 from anb_onnx.errors import AnbError
 

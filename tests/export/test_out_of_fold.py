@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export import out_of_fold, train
-from anb_export.calibrate import OutOfFold
-from anb_export.compact import CompactRecipe
-from anb_export.dataset import Dataset
-from anb_export.out_of_fold import N_OOF_FOLDS, predict_out_of_fold
+from anb_export.data.dataset import Dataset
+from anb_export.training import out_of_fold, train
+from anb_export.training.calibrate import OutOfFold
+from anb_export.training.compact import CompactRecipe
+from anb_export.training.out_of_fold import N_OOF_FOLDS, predict_out_of_fold
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export._pickled_budget import MOST_OPERATIONS, Budget
-from anb_export.safe_pickle import PickleError, loads
+from anb_export.models._pickled_budget import MOST_OPERATIONS, Budget
+from anb_export.models.safe_pickle import PickleError, loads
 from sklearn.ensemble import RandomForestRegressor
 
 from .checkpoint_writer import fit, labels, rows
@@ -150,8 +150,8 @@ REFUSED = {
 
 CHILD = """
 import json, resource, sys
-from anb_export._pickled_budget import Budget
-from anb_export.safe_pickle import loads
+from anb_export.models._pickled_budget import Budget
+from anb_export.models.safe_pickle import loads
 from anb_onnx.errors import AnbError
 import numpy as np
 def most():  # of this process: getrusage starts with what the one that started it had

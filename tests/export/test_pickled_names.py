@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export._pickled_names import CALLS, CLASSES, PASSED_OVER
-from anb_export.formats import model_from_bytes, model_from_object
-from anb_export.safe_pickle import loads
+from anb_export.models._pickled_names import CALLS, CLASSES, PASSED_OVER
+from anb_export.models.formats import model_from_bytes, model_from_object
+from anb_export.models.safe_pickle import loads
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.metrics import mean_absolute_error
 
@@ -134,7 +134,7 @@ def test_what_is_passed_over_is_never_called(tmp_path: Path) -> None:
     assert not mark.exists()
     code = (
         "import sys\n"
-        "from anb_export.safe_pickle import loads\n"
+        "from anb_export.models.safe_pickle import loads\n"
         "loads(b'cxgboost.callback\\nEarlyStopping\\n)\\x81}b.')\n"
         "assert 'xgboost' not in sys.modules\n"
     )

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
+from anb_export.artifacts.predictions import CheckError, read_predictions
 from anb_export.cli import main
-from anb_export.predictions import CheckError, read_predictions
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.svm import SVR
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from anb_export.artifacts.projected_form import build_projected
 from anb_export.cli import main
-from anb_export.compile import FRACTION_BITS, CompileError, compile_tables
-from anb_export.forest import Forest
-from anb_export.project import project_tables
-from anb_export.projected_form import build_projected
-from anb_export.training import Training
+from anb_export.models.forest import Forest
+from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables
+from anb_export.tables.project import project_tables
+from anb_export.training.training import Training
 
 import anb_onnx
 from anb_onnx.encoding.encoding import codes_to_symbols

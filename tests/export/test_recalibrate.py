@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from anb_export import recalibrate as module
-from anb_export.recalibrate import (
+from anb_export.training import recalibrate as module
+from anb_export.training.recalibrate import (
     Hinges,
     apply_hinges,
     cross_fitted,

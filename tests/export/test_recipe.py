@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anb_export.recipe import Recipe, RecipeError, transform_from_dict, upstream_recipe
+from anb_export.training.recipe import Recipe, RecipeError, transform_from_dict, upstream_recipe
 
 from anb_onnx.links import Link
 

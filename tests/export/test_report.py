@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export.cli import main
-from anb_export.report import write_report
+from anb_export.reports.report import write_report
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import kendalltau

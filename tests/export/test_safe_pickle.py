@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export._pickled_budget import Budget
-from anb_export.safe_pickle import Object, PickleError, loads, read_pickle
+from anb_export.models._pickled_budget import Budget
+from anb_export.models.safe_pickle import Object, PickleError, loads, read_pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

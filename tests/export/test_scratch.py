@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from anb_export._io.scratch import scratch_folder
+from anb_export.artifacts.predictions import read_predictions
 from anb_export.cli import main
-from anb_export.predictions import read_predictions
-from anb_export.scratch import scratch_folder
 
 import anb_onnx
 from anb_onnx.errors import AnbError
@@ -18,7 +18,7 @@ from anb_onnx.errors import AnbError
 pytest.importorskip("fcntl")
 _KILLED = """
 import os, signal
-from anb_export.scratch import scratch_folder
+from anb_export._io.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "model.onnx").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_predictions_are_read_while_another_command_tidies_up(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What `--check` unpacks is in use as well."""
-    from anb_export import predictions
+    from anb_export.artifacts import predictions
 
     file = tmp_path / "check.csv"
     file.write_text("index,prediction\n5,70\n")

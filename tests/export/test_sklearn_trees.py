@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from anb_export.forest import ForestError
-from anb_export.safe_pickle import Object
-from anb_export.sklearn_trees import forest_from_state
+from anb_export.models.forest import ForestError
+from anb_export.models.safe_pickle import Object
+from anb_export.models.sklearn_trees import forest_from_state
 
 DEEP: list[Any] = []
 for _ in range(100_000):

@@ -14,8 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.cli import main
-from anb_export.formats import check_features, model_from_bytes, model_from_object, read_model
-from anb_export.skops_file import SkopsError, load_estimator
+from anb_export.models.formats import (
+    check_features,
+    model_from_bytes,
+    model_from_object,
+    read_model,
+)
+from anb_export.models.skops_file import SkopsError, load_estimator
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.dataset import Dataset, read_dataset
-from anb_export.splits import SplitError, read_split
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.splits import SplitError, read_split
 
 from .synthetic import records, write_folder, write_split
 

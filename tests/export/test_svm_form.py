@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
-from anb_export.formats import model_from_object
-from anb_export.importing import Source, import_models
-from anb_export.svm_form import KERNELS, Kernel, KernelError, kernel_from_state
+from anb_export.artifacts.importing import Source, import_models
+from anb_export.models.formats import model_from_object
+from anb_export.models.svm_form import KERNELS, Kernel, KernelError, kernel_from_state
 from sklearn.svm import SVR, NuSVR
 
 from anb_onnx.errors import AnbError

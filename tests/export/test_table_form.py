@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from anb_export.table_form import TableModel, build_table_model
+from anb_export.graphs.table_form import TableModel, build_table_model
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import POWERS, Link

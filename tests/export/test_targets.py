@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from anb_export.targets import TARGETS, get_target
+from anb_export.data.targets import TARGETS, get_target
 
 from anb_onnx.errors import TargetError
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export import ubjson
-from anb_export.dataset import Dataset, read_dataset
-from anb_export.files import sha256
-from anb_export.recipe import Recipe, RecipeError, upstream_recipe
-from anb_export.splits import Split, read_split
-from anb_export.train import (
+from anb_export._io.files import sha256
+from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.splits import Split, read_split
+from anb_export.models import ubjson
+from anb_export.training.recipe import Recipe, RecipeError, upstream_recipe
+from anb_export.training.train import (
     KEY_ATTRIBUTE,
     MemberTask,
     TrainingSet,
@@ -23,7 +23,7 @@ from anb_export.train import (
     train,
     train_member,
 )
-from anb_export.training import Training
+from anb_export.training.training import Training
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link

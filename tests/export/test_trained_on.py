@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
-from anb_export.forest import Forest, Tree
-from anb_export.formats import Model, model_from_object, read_model
-from anb_export.importing import ImportingError, Source, import_models
-from anb_export.trained_on import (
+from anb_export.artifacts.importing import ImportingError, Source, import_models
+from anb_export.graphs.verify import run_model
+from anb_export.models.forest import Forest, Tree
+from anb_export.models.formats import Model, model_from_object, read_model
+from anb_export.models.trained_on import (
     TrainedOnError,
     is_ambiguous,
     rewritten,
     settle,
     value_inputs,
 )
-from anb_export.verify import run_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
@@ -508,7 +508,7 @@ def test_damaged_categories(line: str, message: str) -> None:
 
 
 def read_lightgbm_text(text: str) -> Model:
-    from anb_export.formats import model_from_bytes
+    from anb_export.models.formats import model_from_bytes
 
     return model_from_bytes(text.encode())
 

@@ -11,18 +11,18 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from anb_export.convert import ConvertError, convert
-from anb_export.forest import Forest, ForestError, Tree
-from anb_export.training import Training
-from anb_export.tree64 import (
+from anb_export.artifacts.convert import ConvertError, convert
+from anb_export.graphs.tree64 import (
     REQUIRES,
     build_tree64,
     build_trees,
     check_tree64,
     exact_leaves,
 )
-from anb_export.tree_nodes import TreeFormError, tree_ensemble
-from anb_export.verify import run_model
+from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble
+from anb_export.graphs.verify import run_model
+from anb_export.models.forest import Forest, ForestError, Tree
+from anb_export.training.training import Training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -210,7 +210,7 @@ def test_long_forests_are_cut_without_a_trace(monkeypatch: pytest.MonkeyPatch) -
     forest = random_forest(60, seed=3)
     codes = sample(100, seed=1)
     whole = members(build_tree64([forest], CARD), codes)
-    monkeypatch.setattr("anb_export.tree64.MOST_NODES", 100)
+    monkeypatch.setattr("anb_export.graphs.tree64.MOST_NODES", 100)
     model = build_tree64([forest], CARD)
     n_parts = [n.op_type for n in onnx.load_from_string(model).graph.node].count("TreeEnsemble")
     assert n_parts > 5

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from anb_export import bending, out_of_fold
-from anb_export import tune as module
 from anb_export.cli import main
-from anb_export.compact import CompactRecipe, load_recipes
-from anb_export.dataset import Dataset
-from anb_export.metrics import evaluate
-from anb_export.recalibrate import cross_fitted
-from anb_export.recipe import RecipeError
-from anb_export.splits import Split, read_split
-from anb_export.targets import TARGETS
-from anb_export.train import fold_rows, train_member
-from anb_export.tune import (
+from anb_export.data.dataset import Dataset
+from anb_export.data.metrics import evaluate
+from anb_export.data.splits import Split, read_split
+from anb_export.data.targets import TARGETS
+from anb_export.training import bending, out_of_fold
+from anb_export.training import tune as module
+from anb_export.training.compact import CompactRecipe, load_recipes
+from anb_export.training.recalibrate import cross_fitted
+from anb_export.training.recipe import RecipeError
+from anb_export.training.train import fold_rows, train_member
+from anb_export.training.tune import (
     DEFAULT,
     TRIMS,
     CrossValidation,

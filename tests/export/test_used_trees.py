@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export.cli import main
-from anb_export.forest import Forest
-from anb_export.formats import Model, model_from_bytes, model_from_object, read_model
+from anb_export.models.forest import Forest
+from anb_export.models.formats import Model, model_from_bytes, model_from_object, read_model
 
 import anb_onnx
 from anb_onnx.spaces.architecture import sample

@@ -8,7 +8,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
-from anb_export import workers
+from anb_export.training import workers
 
 from anb_onnx._io import program
 from anb_onnx._io.output import temporary_of

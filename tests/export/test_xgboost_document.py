@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from anb_export.formats import check_features, model_from_bytes, read_model
-from anb_export.ubjson import UbjsonError
-from anb_export.ubjson import loads as from_ubjson
-from anb_export.xgboost_document import OBJECTIVES, decode
+from anb_export.models.formats import check_features, model_from_bytes, read_model
+from anb_export.models.ubjson import UbjsonError
+from anb_export.models.ubjson import loads as from_ubjson
+from anb_export.models.xgboost_document import OBJECTIVES, decode
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
@@ -176,7 +176,7 @@ def test_honest_documents_are_far_from_these_limits() -> None:
     content = bytes(booster.save_raw("json"))
     assert content.count(b"[") + content.count(b"{") < len(content) / 32
     content = bytes(booster.save_raw("ubj"))
-    from anb_export import ubjson
+    from anb_export.models import ubjson
 
     reader = ubjson._Reader(content)
     before = reader.left

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anb_export.commands._show import byte_progress, note, say
 
 if TYPE_CHECKING:
-    from anb_export.fetch import Source
+    from anb_export.data.fetch import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def _seconds(text: str) -> float:
 
 def run(source: Source, arguments: argparse.Namespace) -> int:
     """Fetch, and print the path of the file."""
-    from anb_export.fetch import Patience, fetch
+    from anb_export.data.fetch import Patience, fetch
 
     if arguments.url is not None:
         source = replace(source, url=arguments.url)

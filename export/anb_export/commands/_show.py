@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anb_onnx._io.show import printable
 
 if TYPE_CHECKING:
-    from anb_export.workers import OnProgress, State
+    from anb_export.training.workers import OnProgress, State
 
 
 def say(text: str) -> None:

@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target."""
-    from anb_export.build import build
-    from anb_export.compact import load_recipes
-    from anb_export.dataset import read_dataset
-    from anb_export.splits import read_split
-    from anb_export.targets import TARGETS, get_target
+    from anb_export.artifacts.build import build
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import read_split
+    from anb_export.data.targets import TARGETS, get_target
+    from anb_export.training.compact import load_recipes
 
     targets = tuple(get_target(name).name for name in arguments.target or TARGETS)
     recipes = load_recipes(arguments.recipes)

@@ -53,11 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and print the table."""
-    from anb_export.compact import load_recipes
-    from anb_export.comparison import compare, comparison_table
-    from anb_export.dataset import read_dataset
-    from anb_export.splits import read_split
-    from anb_export.targets import TARGETS, get_target
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import read_split
+    from anb_export.data.targets import TARGETS, get_target
+    from anb_export.reports.comparison import compare, comparison_table
+    from anb_export.training.compact import load_recipes
 
     measured = [name for name, spec in TARGETS.items() if not spec.exact]
     targets = [get_target(name).name for name in arguments.target or measured]

@@ -37,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, write the file and list it in the manifest."""
     if arguments.form == "projected":
         return project.run(arguments)
-    from anb_export.convert import convert
-    from anb_export.manifest import write_artifact
-    from anb_export.training import read_training
+    from anb_export.artifacts.convert import convert
+    from anb_export.artifacts.manifest import write_artifact
+    from anb_export.training.training import read_training
     from anb_onnx.errors import AnbError
 
     _arguments.check_onnx_out(arguments.out)

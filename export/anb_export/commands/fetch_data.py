@@ -16,6 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Download if needed; print the path."""
-    from anb_export.fetch import DATA
+    from anb_export.data.fetch import DATA
 
     return _fetch.run(DATA, arguments)

@@ -60,10 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search, and store what was found."""
-    from anb_export.dataset import read_dataset
-    from anb_export.hpo import check_store, published, search, store
-    from anb_export.splits import read_split
-    from anb_export.targets import get_target
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import read_split
+    from anb_export.data.targets import get_target
+    from anb_export.training.hpo import check_store, published, search, store
 
     spec = get_target(arguments.target)
     check_store(arguments.out, arguments.family, spec.name)

@@ -13,9 +13,9 @@ from anb_export.commands import _arguments
 from anb_export.commands._show import note, say
 
 if TYPE_CHECKING:
-    from anb_export.dataset import Dataset
-    from anb_export.importing import Source
-    from anb_export.splits import Split
+    from anb_export.artifacts.importing import Source
+    from anb_export.data.dataset import Dataset
+    from anb_export.data.splits import Split
 
 HELP = "convert the reference's checkpoints, or any model files, into ONNX files"
 
@@ -76,10 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import every ensemble found, and print a line for each."""
-    from anb_export.dataset import read_dataset
-    from anb_export.manifest import write_artifact
-    from anb_export.scratch import scratch_folder
-    from anb_export.splits import read_split
+    from anb_export._io.scratch import scratch_folder
+    from anb_export.artifacts.manifest import write_artifact
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import read_split
     from anb_onnx.errors import AnbError
 
     if arguments.split is not None and arguments.dataset is None:
@@ -121,7 +121,7 @@ class _Job:
 
 def _options(arguments: argparse.Namespace, jobs: Sequence[_Job]) -> dict[str, Any]:
     """Return the options of `import_models` that say what the models were trained on."""
-    from anb_export.predictions import read_predictions
+    from anb_export.artifacts.predictions import read_predictions
     from anb_onnx.errors import AnbError
 
     if arguments.check is None:
@@ -139,8 +139,8 @@ def _make(
     job: _Job, file: Path, dataset: Dataset | None, split: Split | None, options: dict[str, Any]
 ) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
     """Write a job's model to `file`; return that, the card and what to note."""
-    from anb_export.files import write_atomically
-    from anb_export.importing import import_models, translated, unused_best
+    from anb_export._io.files import write_atomically
+    from anb_export.artifacts.importing import import_models, translated, unused_best
 
     sources = job.read()
     model, card = import_models(
@@ -152,9 +152,9 @@ def _make(
 
 
 def _jobs(arguments: argparse.Namespace) -> list[_Job]:
-    from anb_export.checkpoints import MODEL_FILE, find_checkpoints
-    from anb_export.importing import KERNEL_FAMILIES, read_source, read_sources
-    from anb_export.targets import get_target
+    from anb_export.artifacts.importing import KERNEL_FAMILIES, read_source, read_sources
+    from anb_export.data.targets import get_target
+    from anb_export.models.checkpoints import MODEL_FILE, find_checkpoints
     from anb_onnx.errors import AnbError
 
     paths, best, form = arguments.paths, arguments.best_iteration, arguments.form

@@ -49,12 +49,12 @@ def add_fidelity(parser: argparse._ActionsContainer) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Project, measure the fidelity, write the file and list it in the manifest."""
-    from anb_export.dataset import read_dataset
-    from anb_export.fidelity import N_FIDELITY
-    from anb_export.manifest import write_artifact
-    from anb_export.projected_form import build_projected
-    from anb_export.splits import read_split
-    from anb_export.training import read_training
+    from anb_export.artifacts.manifest import write_artifact
+    from anb_export.artifacts.projected_form import build_projected
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import read_split
+    from anb_export.tables.fidelity import N_FIDELITY
+    from anb_export.training.training import read_training
     from anb_onnx.errors import AnbError
 
     _arguments.check_onnx_out(arguments.out)

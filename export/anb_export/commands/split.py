@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, write, and print the sizes."""
-    from anb_export.dataset import read_dataset
-    from anb_export.splits import RATIOS, random_split, write_split
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import RATIOS, random_split, write_split
 
     dataset = read_dataset(arguments.dataset)
     split = random_split(dataset, arguments.seed, arguments.ratios or RATIOS)

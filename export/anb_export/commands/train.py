@@ -11,7 +11,7 @@ from anb_export.commands import _arguments
 from anb_export.commands._show import member_progress, note, say
 
 if TYPE_CHECKING:
-    from anb_export.training import Training
+    from anb_export.training.training import Training
 
 HELP = "train the members of an ensemble for one target"
 
@@ -61,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the quality on each part of the split."""
-    from anb_export.dataset import read_dataset
-    from anb_export.splits import PARTS, read_split
-    from anb_export.targets import get_target
-    from anb_export.train import check_seeds
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import PARTS, read_split
+    from anb_export.data.targets import get_target
+    from anb_export.training.train import check_seeds
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)
@@ -96,9 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _prepare(arguments: argparse.Namespace, target: str) -> tuple[Callable[..., Training], int]:
     """Return what trains the members, and the most rounds of one; read the recipe only."""
     if arguments.recipe == "compact":
-        from anb_export.build import train_compact
-        from anb_export.compact import load_recipes
-        from anb_export.recipe import RecipeError
+        from anb_export.artifacts.build import train_compact
+        from anb_export.training.compact import load_recipes
+        from anb_export.training.recipe import RecipeError
 
         recipes = load_recipes(arguments.recipes)
         if target not in recipes:
@@ -121,8 +121,8 @@ def _prepare(arguments: argparse.Namespace, target: str) -> tuple[Callable[..., 
 
         return by_compact, compact.num_rounds
 
-    from anb_export.families import train_family
-    from anb_export.family_recipe import family_recipe
+    from anb_export.training.families import train_family
+    from anb_export.training.family_recipe import family_recipe
 
     recipe = family_recipe(arguments.family, target, _arguments.hyperparameters_of(arguments))
 

@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the study, or its last step alone, and store the recipe it chose."""
-    from anb_export.bending import refit
-    from anb_export.dataset import read_dataset
-    from anb_export.splits import read_split
-    from anb_export.targets import get_target
-    from anb_export.tune import check_store, read_entry, store_recipe, tune
+    from anb_export.data.dataset import read_dataset
+    from anb_export.data.splits import read_split
+    from anb_export.data.targets import get_target
+    from anb_export.training.bending import refit
+    from anb_export.training.tune import check_store, read_entry, store_recipe, tune
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)

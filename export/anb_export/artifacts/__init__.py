@@ -1,0 +1,1 @@
+"""Artifacts and their manifest: built, imported, converted and projected."""

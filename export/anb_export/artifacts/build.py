@@ -1,0 +1,392 @@
+"""Builds the compact artifact of each target: train, compile, calibrate, verify, write.
+
+Everything long is kept in a working folder and reused if what it depends on has not changed, so an
+interrupted build goes on where it stopped, and a repeated one only writes the same bytes again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export._io.files import sha256, write_atomically
+from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.manifest import (
+    LICENSE,
+    describe,
+    forget_golden,
+    set_golden,
+    write_artifact,
+)
+from anb_export.data.dataset import Dataset
+from anb_export.data.metrics import evaluate
+from anb_export.data.splits import Split
+from anb_export.data.targets import TARGETS, get_target
+from anb_export.graphs.table_form import build_table_model
+from anb_export.graphs.verify import compare
+from anb_export.tables.closed_form import exact_tables
+from anb_export.tables.compile import FRACTION_BITS, compile_tables
+from anb_export.training import workers
+from anb_export.training.calibrate import (
+    LEVELS,
+    coverage,
+    fit_calibration,
+    learning_gain,
+    size_gain,
+)
+from anb_export.training.compact import CompactRecipe
+from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
+from anb_export.training.recipe import Standardised
+from anb_export.training.train import fold_rows, train
+from anb_export.training.training import Training
+from anb_onnx.calibration import Calibration
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.errors import AnbError
+from anb_onnx.links import Link
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.tables import TableEnsemble
+
+#: Members of a compact ensemble, with seeds 1 to N_MEMBERS.
+N_MEMBERS = 8
+GOLDEN_FILE = "golden.bin"
+
+#: Random architectures on which tables are compared with the leaves they were compiled from: each
+#: walks some ten thousand trees. `anb-export verify` compares more.
+_VERIFY_ROWS = 20_000
+
+Report = Callable[[str], "workers.OnProgress | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """One artifact, before it is written.
+
+    Attributes
+    ----------
+    target : str
+    ensemble : TableEnsemble
+    card : dict
+        Its entry of the manifest, without what concerns the file.
+    """
+
+    target: str
+    ensemble: TableEnsemble
+    card: dict[str, Any]
+
+
+def build(
+    dataset: Dataset,
+    split: Split,
+    recipes: Mapping[str, CompactRecipe],
+    targets: tuple[str, ...],
+    *,
+    work: Path,
+    out: Path,
+    jobs: int = 1,
+    report: Report = lambda stage: None,
+) -> list[Built]:
+    """Build artifacts, the manifest, and the golden vectors of all targets.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : Split
+    recipes : mapping of str to CompactRecipe
+        For every measured target among `targets`.
+    targets : tuple of str
+    work : Path
+        Folder for members and out-of-fold predictions; may be kept for the next build.
+    out : Path
+        Folder of the artifacts.
+    jobs : int
+        Trainings at a time.
+    report : callable, optional
+        Called as ``report(stage)`` with, for example, ``"accuracy: members"``; returns the
+        progress callback for that stage.
+
+    Returns
+    -------
+    list of Built
+
+    Raises
+    ------
+    AnbError
+        If a target has no recipe, or a compiled ensemble is not faithful to its members.
+    """
+    for target in targets:  # refused now, not after hours
+        if not get_target(target).exact and target not in recipes:
+            msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
+            raise AnbError(msg)
+    found = []
+    for target in targets:
+        if get_target(target).exact:
+            found.append(build_exact(dataset, split, target))
+        else:
+            found.append(
+                build_compact(
+                    dataset, split, target, recipes[target], work=work, jobs=jobs, report=report
+                )
+            )
+        built = found[-1]
+        model = build_table_model(built.ensemble, built.card)
+        card = {**built.card, "tables": model.tables}
+        write_artifact(out / f"{target}.onnx", model.content, target, card)
+    write_golden(out)
+    return found
+
+
+def write_golden(folder: Path) -> None:
+    """Write the golden vectors of all table-form artifacts in a folder, and list them.
+
+    Raises
+    ------
+    ArtifactError
+        If the manifest is missing or malformed, or an artifact is damaged.
+    """
+    # Of builds that write into one folder at once, the last one to get here covers all artifacts.
+    set_golden(folder, lambda: _golden_file(folder))
+
+
+def _golden_file(folder: Path) -> dict[str, Any]:
+    listed = {artifact.target.name: artifact for artifact in Catalog.read(folder).artifacts}
+    ensembles = {}
+    for name in TARGETS:
+        if name in listed and "tables" in listed[name].card:
+            model, card, space = listed[name].read(), listed[name].card, listed[name].space
+            ensembles[name] = TableEnsemble.from_artifact(model, card, space, name)
+    golden, entry = golden_vectors(ensembles)
+    facts = {"file": GOLDEN_FILE, "sha256": sha256(golden), "bytes": len(golden)}
+    forget_golden(folder, sha256(golden))
+    write_atomically(folder / GOLDEN_FILE, golden)
+    return {**facts, **entry}
+
+
+def build_compact(
+    dataset: Dataset,
+    split: Split,
+    target: str,
+    compact: CompactRecipe,
+    *,
+    work: Path,
+    jobs: int = 1,
+    report: Report = lambda stage: None,
+) -> Built:
+    """Train, compile, calibrate and check one measured target."""
+    training = train_compact(
+        dataset,
+        split,
+        target,
+        compact,
+        tuple(range(1, N_MEMBERS + 1)),
+        work / "compact" / target,
+        jobs=jobs,
+        on_progress=report(f"{target}: members"),
+    )
+    ensemble = compile_training(training)
+    seeds = tuple(int(m["seed"]) for m in training.document["members"])
+    oof = predict_out_of_fold(
+        dataset,
+        target,
+        split.pool,
+        compact,
+        seeds[:N_OOF_MEMBERS],
+        work / "out_of_fold" / target,
+        jobs=jobs,
+        on_progress=report(f"{target}: out-of-fold ensembles"),
+    )
+    oof_std = oof.std(len(seeds))
+    calibration = fit_calibration(oof.measured, oof.mean, oof_std, compact.link.offset)
+    measured_oof = np.repeat(oof.measured[:, None], oof.members.shape[1], axis=1)
+    gain = learning_gain(
+        calibration,
+        (measured_oof.ravel(), oof.members.ravel()),
+        held_out(dataset, target, compact.rows(dataset, target, split.pool), training),
+    )
+    # The members' own std shrinks by itself as they learn from more rows; the noise does not.
+    size = size_gain(calibration, oof, oof_std, len(seeds))
+    calibration = replace(calibration, noise=calibration.noise * gain * size)
+    rows, _ = dataset.labelled(target, split.test)
+    measured = dataset.values[target][rows]
+    mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows]))
+    mean64, std64 = mean.astype(np.float64), std.astype(np.float64)
+    card = describe(training, form="tables", versions={"onnx": version("onnx")})
+    card |= {
+        "link": compact.link.to_dict(),
+        "recipe_parameters": compact.to_dict(),
+        "quality": {
+            "train": card["quality"]["train"],
+            "val": card["quality"]["val"],
+            "out_of_fold": evaluate(oof.measured, oof.mean),
+            "test": evaluate(measured, mean64),
+        },
+        "calibration": calibration.to_dict(),
+        "learning_gain": gain,
+        "size_gain": size,
+        "coverage": {
+            "out_of_fold": coverage(calibration, oof.measured, oof.mean, oof_std),
+            "test": coverage(calibration, measured, mean64, std64),
+        },
+        "fraction_bits": FRACTION_BITS,
+        "verification": check(ensemble, training, n=_VERIFY_ROWS),
+    }
+    return Built(target, ensemble, card)
+
+
+def held_out(
+    dataset: Dataset, target: str, rows: NDArray[np.int64], training: Training
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (measured, predicted) of each member on the fold that stopped its training."""
+    measured, predicted = [], []
+    for member, forest in zip(training.document["members"], training.forests(), strict=True):
+        _, held = fold_rows(len(rows), int(member["seed"]))
+        measured.append(dataset.values[target][rows[held]])
+        label = forest.predict_exact(dataset.codes[rows[held]])
+        predicted.append(training.transform.inverse(label, dataset.codes[rows[held]]))
+    return np.concatenate(measured), np.concatenate(predicted)
+
+
+def train_compact(
+    dataset: Dataset,
+    split: Split,
+    target: str,
+    compact: CompactRecipe,
+    seeds: tuple[int, ...],
+    folder: Path,
+    *,
+    jobs: int = 1,
+    on_progress: workers.OnProgress | None = None,
+) -> Training:
+    """Train the members of the compact recipe; see `train.train`."""
+    rows = compact.rows(dataset, target, split.pool)
+    weights = compact.weights(dataset, target, rows)
+    of_records = None
+    if weights is not None:
+        of_records = np.zeros(len(dataset))
+        of_records[rows] = weights
+    return train(
+        dataset,
+        split,
+        target,
+        compact.recipe(dataset, target, rows),
+        seeds,
+        folder,
+        jobs=jobs,
+        weights=of_records,
+        rows=rows,
+        on_progress=on_progress,
+    )
+
+
+def compile_training(training: Training) -> TableEnsemble:
+    """Compile trained members into tables.
+
+    Raises
+    ------
+    AnbError
+        If a path mixes three blocks, or another condition of `compile.compile_tables` fails.
+    """
+    transform = training.transform
+    if isinstance(transform, Standardised):
+        return compile_tables(
+            training.forests(), link=transform.link, mean=transform.mean, std=transform.std
+        )
+    if not isinstance(transform, Link) or not transform.is_identity:
+        msg = f"{training.folder}: members trained on {transform} cannot be compiled"
+        raise AnbError(msg)
+    return compile_tables(
+        training.forests(),
+        link=transform,
+        mean=float(training.document["target_mean"]),
+        std=training.target_std,
+        labels_standardised=False,
+    )
+
+
+def check(ensemble: TableEnsemble, training: Training, *, n: int) -> dict[str, Any]:
+    """Compare tables with the exact sums of leaves on `n` random architectures.
+
+    Returns
+    -------
+    dict
+        ``n``, ``seed``, the worst difference of an integer total in ``steps`` of the fixed point
+        with its ``bound``, and the worst difference of the outputs in target standard deviations.
+
+    Raises
+    ------
+    AnbError
+        If the bound is exceeded.
+    """
+    codes = sample(n, seed=0, space=ensemble.space)
+    totals = ensemble.totals(codes_to_symbols(codes, ensemble.space))
+    with ThreadPoolExecutor() as pool:  # compiled code without the interpreter's lock
+        columns = pool.map(lambda forest: forest.predict_exact(codes), training.forests())
+        label = np.stack(list(columns), axis=1)
+    standardised = label
+    if not isinstance(training.transform, Standardised):
+        standardised = (label - ensemble.shift) / math.ldexp(ensemble.scale, FRACTION_BITS)
+    steps = float(np.abs(totals - np.ldexp(standardised, FRACTION_BITS)).max())
+    bound = (len(ensemble.space.pairs) + 1) / 2
+    if not steps <= bound:
+        msg = f"{training.target}: tables are {steps:.2f} steps off the leaves, allowed {bound}"
+        raise AnbError(msg)
+    content = build_table_model(ensemble, {"metric": training.spec.metric}).content
+    exact = training.transform.inverse(label, codes)
+    difference = compare(content, codes, exact, training.target_std)
+    return {
+        "n": n,
+        "seed": 0,
+        "steps": float(f"{steps:.3g}"),
+        "bound": bound,
+        "largest": float(f"{difference.largest:.3g}"),
+    }
+
+
+def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
+    """Solve and check one exact target (multiply-adds, parameters)."""
+    ensemble = exact_tables(dataset, target)
+    spec = get_target(target)
+    mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes))
+    measured = dataset.values[target]
+    card: dict[str, Any] = {
+        "form": "tables",
+        "metric": spec.metric,
+        "device": spec.device,
+        "unit": spec.unit,
+        "direction": spec.direction,
+        "members": 1,
+        "seeds": [],
+        "exact": True,
+        "link": ensemble.link.to_dict(),
+        "recipe": "closed form",
+        "quality": {
+            "test": evaluate(measured[split.test], mean[split.test].astype(np.float64)),
+            "all": evaluate(measured, mean.astype(np.float64)),
+        },
+        # Nothing is uncertain: every interval is the value itself.
+        "calibration": Calibration(0.0, 0.0, 0, None, (0.0, LEVELS[-1]), (0.0, 0.0)).to_dict(),
+        "target_std": float(np.std(measured)),
+        "dataset": {
+            "name": "Accel-NASBench",
+            "license": LICENSE,
+            "sha256": dataset.sha256,
+            "n_records": len(dataset),
+            "n_used": len(dataset),
+            "n_dropped": 0,
+        },
+        "split": {"name": split.name, "sha256": split.sha256},
+        "versions": {p: version(p) for p in ("anb-onnx-export", "numpy", "onnx")},
+        "license": LICENSE,
+    }
+    if not np.array_equal(mean, measured.astype(np.float32)):
+        msg = f"{target}: the tables do not reproduce every record"
+        raise AnbError(msg)
+    return Built(target, ensemble, card)

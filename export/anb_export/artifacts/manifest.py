@@ -1,0 +1,253 @@
+"""Writes ``manifest.json``, which lists the artifacts of a folder and says what each one is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from anb_export._io.files import sha256, to_json, write_atomically
+from anb_export.training.training import Training
+from anb_onnx._io.strict_json import loads
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.manifest import (
+    MANIFEST,
+    SCHEMA,
+    check_card,
+    read_bytes,
+    read_manifest,
+    read_space,
+)
+from anb_onnx.errors import ArtifactError
+from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.tables import TableEnsemble
+
+#: Licence of the Accel-NASBench measurements, and of the artifacts made from them.
+LICENSE = "Apache-2.0"
+
+
+def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> dict[str, Any]:
+    """Return the model card of a trained ensemble: its manifest entry without the file's facts.
+
+    Parameters
+    ----------
+    training : Training
+    form : str
+        How the ensemble is written, such as ``"trees"`` or ``"tables"``.
+    versions : mapping
+        Packages that made the ONNX file, besides those of the training.
+    """
+    spec, document = training.spec, training.document
+    return {
+        "form": form,
+        "metric": spec.metric,
+        "device": spec.device,
+        "unit": spec.unit,
+        "direction": spec.direction,
+        "members": len(document["members"]),
+        "seeds": [member["seed"] for member in document["members"]],
+        "exact": False,
+        "link": document["recipe"]["transform"],
+        "recipe": document["recipe"]["name"],
+        "quality": document["metrics"],
+        "target_std": training.target_std,
+        "dataset": {"name": "Accel-NASBench", "license": LICENSE, **document["dataset"]},
+        "split": {key: document["split"][key] for key in ("name", "sha256")},
+        "versions": {**document["versions"], **versions},
+        "license": LICENSE,
+        # Boosters of xgboost are what members are unless the card says otherwise.
+        **({} if training.family == "xgb" else {"family": training.family}),
+    }
+
+
+def write_artifact(
+    path: Path, model: bytes, name: str, card: Mapping[str, Any], *, space: SearchSpace = MNASNET
+) -> None:
+    """Write an ONNX file, and list it in the manifest beside it.
+
+    Two files cannot be replaced at once, and a process may be killed between any two steps. So
+    where the manifest lists another content of the file, the new one is first written and listed
+    under another name: at every moment the manifest lists files that are there, whole, either the
+    old ones or the new. Running the same command again brings what was left to the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file.
+    model : bytes
+        Its content.
+    name : str
+        The target; an entry of this name is replaced.
+    card : mapping
+        As `describe` returns it: what the model's metadata holds, with ``tables`` if it has some.
+    space : SearchSpace
+        Space of the model's input.
+
+    Raises
+    ------
+    AnbError
+        If a file cannot be written, the manifest there is malformed or of another space, or `card`
+        says anything else than the model itself, so that `anb_onnx.load` would refuse it.
+    """
+    facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
+    stand_in = path.with_name(f"{path.stem}.anb-export-new{path.suffix}")
+    with _locked(path.parent):
+        manifest = _read(path.parent, space)  # refuse before anything is written
+        before = manifest["targets"]
+        # A file has one target: another one that it had goes with its content.
+        ours = (path.name, stand_in.name)
+        kept = {key: entry for key, entry in before.items() if entry["file"] not in ours}
+        manifest["targets"] = {**kept, name: {**card, **facts}}
+        manifest = loads(to_json(manifest))  # as it will be read: tuples become lists
+        _check(path, model, name, manifest)
+        after = {key: entry["sha256"] for key, entry in manifest["targets"].items()}
+        if any(after.get(key) != entry["sha256"] for key, entry in before.items()):
+            # The folder's golden vectors hold the bits of the file that is replaced. A build
+            # writes new ones at its end.
+            manifest.pop("golden", None)
+        listed = {entry["sha256"] for entry in before.values() if entry["file"] == path.name}
+        if listed - {facts["sha256"]}:
+            write_atomically(stand_in, model)
+            entry = {**manifest["targets"][name], "file": stand_in.name}
+            _write(path.parent, {**manifest, "targets": {**manifest["targets"], name: entry}})
+        write_atomically(path, model)
+        _write(path.parent, manifest)
+        with contextlib.suppress(OSError):
+            stand_in.unlink()
+
+
+def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> None:
+    """Refuse to list a model that the runtime would refuse to load."""
+    listed = {a.target.name: a for a in Catalog.of(path.parent, manifest).artifacts}[name]
+    source = f"{path.parent / MANIFEST}: target {name!r}"
+    check_card(model, listed.card, listed.space, source, str(path))
+    if "tables" in listed.card:
+        TableEnsemble.from_artifact(model, listed.card, listed.space, str(path))
+
+
+def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
+    """Write the manifest's ``golden`` entry: which file holds the golden vectors, and its layout.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the manifest.
+    make : callable
+        Writes the golden file of what the manifest lists, and returns the entry. No other process
+        writes to the folder meanwhile, so that none can list an artifact which the file misses. It
+        must not write to the manifest itself, but by `forget_golden`: that would wait for ever.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no manifest yet, or it is malformed.
+    """
+    with _locked(folder):
+        manifest = _read(folder, None)
+        manifest["golden"] = dict(make())
+        _write(folder, manifest)
+
+
+def forget_golden(folder: Path, sha256: str) -> None:
+    """Within `set_golden`, before the file is replaced: list no golden vectors but these.
+
+    Killed in between, the process leaves a folder without golden vectors, not with wrong ones.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the manifest.
+    sha256 : str
+        Digest of the vectors that are about to be written.
+    """
+    manifest = _read(folder, None)
+    if manifest.get("golden", {}).get("sha256", sha256) != sha256:
+        del manifest["golden"]
+        _write(folder, manifest)
+
+
+def update_entry(path: Path, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
+    """Change the manifest's entry of an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file.
+    change : callable
+        Maps the entry to the new one.
+
+    Raises
+    ------
+    ArtifactError
+        If no manifest lists the file, or lists it with another content.
+    """
+    with _locked(path.parent):
+        manifest = _read(path.parent, None)
+        name = _name_of(path, manifest)
+        manifest["targets"][name] = dict(change(dict(manifest["targets"][name])))
+        _write(path.parent, manifest)
+
+
+def find_entry(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return target and manifest entry of an ONNX file.
+
+    Raises
+    ------
+    ArtifactError
+        If no manifest lists the file, or lists it with another content.
+    """
+    manifest = _read(path.parent, None)
+    name = _name_of(path, manifest)
+    return name, dict(manifest["targets"][name])
+
+
+def _name_of(path: Path, manifest: Mapping[str, Any]) -> str:
+    for name, entry in manifest["targets"].items():
+        if entry.get("file") == path.name:
+            model = read_bytes(path, mend="run `anb-export convert`")
+            if entry.get("sha256") != sha256(model):
+                msg = f"{path} is not the file that {MANIFEST} lists; run `anb-export convert`"
+                raise ArtifactError(msg)
+            return str(name)
+    msg = f"{path.parent / MANIFEST} does not list {path.name}; run `anb-export convert`"
+    raise ArtifactError(msg)
+
+
+def _read(folder: Path, space: SearchSpace | None) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if space is not None and not path.exists():
+        return {"schema": SCHEMA, "search_space": space.to_dict(), "targets": {}}
+    manifest = read_manifest(path, mend="anb-export convert writes a new one if you remove it")
+    found = read_space(manifest.get("search_space"), str(path))
+    if space is not None and found != space:
+        msg = f"{path} lists surrogates of the space {found.name!r}, not of {space.name!r}"
+        raise ArtifactError(msg)
+    Catalog.read(folder)  # checks every entry
+    return manifest
+
+
+def _write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    write_atomically(folder / MANIFEST, to_json(manifest))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep two processes that write into one folder from losing each other's entry."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: there, build one target at a time
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        msg = f"cannot write to {folder}: {error.strerror}"
+        raise ArtifactError(msg) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Ensembles as ONNX graphs, and their comparison with what they were made from."""

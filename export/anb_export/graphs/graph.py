@@ -1,0 +1,182 @@
+"""What every exported ONNX graph shares: its inputs and outputs, its last steps, its metadata.
+
+The last steps run in float64, in an order that is written into the graph (chains of Add, no
+reductions), with operators that IEEE-754 rounds correctly. So they give the same bits in every
+runtime, batch size and thread count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from anb_export._io.files import sha256
+from anb_onnx.errors import AnbError
+from anb_onnx.spaces.space import SearchSpace
+
+#: Lowest ai.onnx opset that has all operators used, Slice with its bounds as inputs being the
+#: youngest; and the IR version of that time (ONNX 1.5). By onnxruntime's table of versions this
+#: opens in onnxruntime 0.4 (2019) and everything since, onnxruntime-web included; the tests run it
+#: in those of `docs/embedding.md`.
+OPSET = 10
+IR_VERSION = 5
+
+SCHEMA = "1"
+INPUT = "architectures"
+
+
+class GraphError(AnbError):
+    """A graph cannot be built or is not valid ONNX."""
+
+
+class GraphBuilder:
+    """Collects nodes and constants, giving each a name that is unique in the graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self._known: dict[str, str] = {}
+        self._names = 0
+
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Append a node with one output and return the output's name."""
+        name = f"{operator.lower()}_{self._names}"
+        self._names += 1
+        self._append(operator, inputs, name, domain, attributes)
+        return name
+
+    def output(self, name: str, operator: str, *inputs: str, **attributes: Any) -> None:
+        """Append a node whose output is the output `name` of the graph."""
+        self._append(operator, inputs, name, "", attributes)
+
+    def constant(self, value: Any, dtype: Any) -> str:
+        """Return the name of a constant; equal constants are stored once."""
+        array = np.asarray(value, dtype=dtype)
+        key = sha256(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        if key not in self._known:
+            self._known[key] = f"constant_{len(self.constants)}"
+            self.constants.append(numpy_helper.from_array(array, self._known[key]))
+        return self._known[key]
+
+    def cast(self, name: str, dtype: int) -> str:
+        """Append a Cast to an ONNX data type."""
+        return self.add("Cast", name, to=dtype)
+
+    def add_all(self, names: Sequence[str]) -> str:
+        """Sum tensors from left to right."""
+        total = names[0]
+        for name in names[1:]:
+            total = self.add("Add", total, name)
+        return total
+
+    def _append(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        output: str,
+        domain: str,
+        attributes: Mapping[str, Any],
+    ) -> None:
+        node = helper.make_node(
+            operator, list(inputs), [output], name=f"{output}_node", domain=domain, **attributes
+        )
+        self.nodes.append(node)
+
+
+def add_ensemble_outputs(builder: GraphBuilder, members: str, n_members: int) -> None:
+    """Append the outputs of the contract, from the members' predictions in the target's unit.
+
+    Parameters
+    ----------
+    builder : GraphBuilder
+    members : str
+        Name of a float64 tensor of shape [N, M]: one column for each member, in their order.
+    n_members : int
+        M.
+
+    Notes
+    -----
+    ``mean`` float32 [N]; ``std`` float32 [N], the population standard deviation (ddof=0);
+    ``members`` float32 [N, M]. All are computed in float64 from the unrounded members and rounded
+    once.
+    """
+    columns = [
+        builder.add("Gather", members, builder.constant(m, np.int64), axis=1)
+        for m in range(n_members)
+    ]
+    count = builder.constant(float(n_members), np.float64)
+    mean = builder.add("Div", builder.add_all(columns), count)
+    squares = []
+    for column in columns:
+        deviation = builder.add("Sub", column, mean)
+        squares.append(builder.add("Mul", deviation, deviation))
+    std = builder.add("Sqrt", builder.add("Div", builder.add_all(squares), count))
+    for name, value in (("mean", mean), ("std", std), ("members", members)):
+        builder.output(name, "Cast", value, to=TensorProto.FLOAT)
+
+
+def make_model(
+    builder: GraphBuilder,
+    *,
+    space: SearchSpace,
+    n_members: int,
+    card: Mapping[str, Any],
+    domains: Mapping[str, int] | None = None,
+) -> onnx.ModelProto:
+    """Wrap the nodes into a checked model.
+
+    Parameters
+    ----------
+    builder : GraphBuilder
+        Its nodes lead from `INPUT` to ``mean``, ``std`` and ``members``.
+    space : SearchSpace
+        The space of the input; it becomes part of the metadata.
+    n_members : int
+    card : mapping
+        The target's entry of the manifest, without file, sha256 and bytes.
+    domains : mapping, optional
+        Opset versions of operator domains besides ai.onnx.
+
+    Raises
+    ------
+    GraphError
+        If the ONNX checker refuses the model.
+    """
+    opsets = {"": OPSET, **(domains or {})}
+    graph = helper.make_graph(
+        builder.nodes,
+        f"anb_onnx_{card.get('metric', 'surrogate')}",
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", space.n_genes])],
+        [
+            helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info("std", TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info("members", TensorProto.FLOAT, ["N", n_members]),
+        ],
+        initializer=builder.constants,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid(domain, v) for domain, v in sorted(opsets.items())],
+        ir_version=IR_VERSION,
+        producer_name="anb_export",
+        producer_version=f"schema {SCHEMA}",
+    )
+    document = {**card, "search_space": space.to_dict()}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    helper.set_model_props(model, {"anb_onnx.schema": SCHEMA, "anb_onnx.card": text})
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # the checker raises several unrelated types
+        msg = f"the graph is not valid ONNX: {error}"
+        raise GraphError(msg) from error
+    return model
+
+
+def serialise(model: onnx.ModelProto) -> bytes:
+    """Return the model's bytes; equal models give equal bytes."""
+    return bytes(model.SerializeToString(deterministic=True))

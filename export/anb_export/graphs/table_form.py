@@ -1,0 +1,171 @@
+"""The table form: integer tables as one ONNX graph of standard operators.
+
+The graph computes what `anb_onnx.tables` defines, with operators that every ONNX runtime has:
+symbols by one small MatMul, one Gather per pair of blocks, an integer sum, and the float64 tail.
+
+Symbols stay below 256, and so do all terms of their sum: they are exact in float32 and in the
+shorter formats (TF32, bfloat16) that accelerators may put in its place. Pair indices are larger
+and therefore computed in int32.
+
+Pairs or lines: the seven lines of the Fano plane hold all pairs of seven blocks in 7 Gathers
+instead of 21, from tables folded out of the pairs at load. The bits are the same, and the speed is
+a tie that the third-level cache decides: onnxruntime 1.31, one thread, 8 members, million
+architectures per second at 512 / 2,048 / 4,096 rows per call, on an idle machine pairs
+4.7 / 7.0 / 7.8 and lines 4.3 / 7.8 / 9.3, on a busy one pairs 3.9 / 5.9 / 6.8 and lines
+4.4 / 5.1 / 4.3. Pairs stay, because a loaded file then takes 1 MB of memory and not 12, opens in
+half the time, and depends on nobody else's use of the cache. (`python -m benchmarks.graph_forms`
+measures it again.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, numpy_helper
+
+from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_onnx.errors import AnbError
+from anb_onnx.links import Link
+from anb_onnx.regimes import Regime
+from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.tables import TableEnsemble, pair_offsets
+
+#: Name of the initializer that holds all tables.
+TABLES = "tables"
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """A table-form ONNX file, and where its tables lie in it.
+
+    Attributes
+    ----------
+    content : bytes
+    tables : dict
+        The manifest's ``tables`` entry: ``offset`` (byte of the file where the entries begin, as
+        little-endian int32 in rows of one value per member), ``entries``, ``members``, ``scale``
+        and ``shift``.
+    """
+
+    content: bytes
+    tables: dict[str, Any]
+
+
+def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> TableModel:
+    """Return the ONNX file of an ensemble.
+
+    Parameters
+    ----------
+    ensemble : TableEnsemble
+    card : mapping
+        The target's entry of the manifest, without what concerns the file; becomes metadata.
+
+    Raises
+    ------
+    AnbError
+        If a block has too many symbols for exact short floats, or the graph is refused.
+    """
+    space = ensemble.space
+    if max(space.block_sizes) > 256:
+        msg = f"blocks may have 256 symbols, one of {space.name!r} has {max(space.block_sizes)}"
+        raise AnbError(msg)
+    builder = GraphBuilder()
+    symbols = _symbols(builder, space)
+    entries = np.ascontiguousarray(ensemble.entries, dtype="<i4")
+    builder.constants.append(numpy_helper.from_array(entries, TABLES))
+    total = _sum_of_pairs(builder, space, symbols)
+    scaled = builder.add(
+        "Mul", builder.cast(total, TensorProto.DOUBLE), builder.constant(ensemble.scale, np.float64)
+    )
+    u = builder.add("Add", scaled, builder.constant(ensemble.shift, np.float64))
+    inside = rows_inside(builder, ensemble.link.regime, space)
+    y = invert_link(builder, ensemble.link, u, inside)
+    add_ensemble_outputs(builder, y, ensemble.n_members)
+    model = make_model(builder, space=space, n_members=ensemble.n_members, card=card)
+    content = serialise(model)
+    raw = entries.tobytes()
+    offset = content.find(raw)
+    if offset < 0 or content.find(raw, offset + 1) >= 0:
+        msg = "the tables do not lie in one place of the file"
+        raise AnbError(msg)
+    return TableModel(
+        content,
+        {
+            "offset": offset,
+            "entries": len(entries),
+            "members": ensemble.n_members,
+            "scale": ensemble.scale,
+            "shift": ensemble.shift,
+        },
+    )
+
+
+def rows_inside(builder: GraphBuilder, regime: Regime | None, space: SearchSpace) -> str:
+    """Return bool [N, 1]: whether architectures are inside the regime; "" where there is none."""
+    if regime is None:
+        return ""
+    regime.check(space)
+    position = space.positions[regime.gene]
+    inside = np.isin(np.arange(space.gene_sizes[position]), regime.codes)
+    code = builder.add("Gather", INPUT, builder.constant(position, np.int64), axis=1)
+    table = builder.constant(inside[:, None], np.bool_)
+    return builder.add("Gather", table, builder.cast(code, TensorProto.INT32), axis=0)
+
+
+def invert_link(builder: GraphBuilder, link: Link, u: str, inside: str) -> str:
+    """Append the steps of the inverse link to the float64 tensor `u`."""
+    y, bends = u, iter(link.bends)
+    for step in link.inverse_steps:
+        if step == "square":
+            y = builder.add("Mul", y, y)
+        elif step == "sqrt":
+            y = builder.add("Sqrt", y)
+        elif step == "reciprocal":
+            y = builder.add("Div", builder.constant(1.0, np.float64), y)
+        elif step == "reflect":
+            y = builder.add("Sub", builder.constant(link.offset, np.float64), y)
+        else:
+            knot, change, zero = (builder.constant(v, np.float64) for v in (*next(bends), 0.0))
+            above = builder.add("Max", builder.add("Sub", y, knot), zero)
+            bent = builder.add("Add", y, builder.add("Mul", above, change))
+            y = bent if step == "hinge" else builder.add("Where", inside, bent, y)
+    return y
+
+
+def _symbols(builder: GraphBuilder, space: SearchSpace) -> list[str]:
+    """Return one int32 [N] per block."""
+    weights = np.zeros((space.n_blocks, space.n_genes), dtype=np.float32)
+    for number, genes in enumerate(space.block_slices):
+        weights[number, genes] = space.symbol_weights[genes]
+    # Transposed, so that each block's symbols are contiguous.
+    codes = builder.cast(builder.add("Transpose", INPUT, perm=[1, 0]), TensorProto.FLOAT)
+    matrix = builder.add("MatMul", builder.constant(weights, np.float32), codes)
+    symbols = builder.cast(matrix, TensorProto.INT32)
+    return [
+        builder.add("Gather", symbols, builder.constant(block, np.int64), axis=0)
+        for block in range(space.n_blocks)
+    ]
+
+
+def _sum_of_pairs(builder: GraphBuilder, space: SearchSpace, symbols: list[str]) -> str:
+    """Return int32 [N, M]: the sum of the entries of all pairs."""
+    offsets, axes = pair_offsets(space), builder.constant([0], np.int64)
+    rows: dict[tuple[int, int], str] = {}
+    found = []
+    for place, (a, b) in enumerate(space.pairs):
+        width = space.block_sizes[b]
+        if (a, width) not in rows:
+            rows[a, width] = builder.add("Mul", symbols[a], builder.constant(width, np.int32))
+        index = builder.add("Add", rows[a, width], symbols[b])
+        table = builder.add(
+            "Slice",  # of a constant: runtimes fold it when they load the file
+            TABLES,
+            builder.constant([offsets[place]], np.int64),
+            builder.constant([offsets[place + 1]], np.int64),
+            axes,
+        )
+        found.append(builder.add("Gather", table, index, axis=0))
+    return builder.add_all(found)

@@ -1,0 +1,1 @@
+"""Models of several libraries, read from their files as plain data."""

@@ -1,0 +1,1 @@
+"""Comparisons, model cards and their pages."""

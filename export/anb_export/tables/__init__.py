@@ -1,0 +1,1 @@
+"""Ensembles as integer tables: compiled exactly, projected, or solved for."""

@@ -1,0 +1,103 @@
+"""Multiply-adds and parameters as exact tables: both are sums of one integer per block.
+
+Every record of the data set states both counts in millions with all digits. Differences between
+the symbols of a block are determined by them; they are solved for, rounded to integers and then
+required to reproduce every record to the last digit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anb_export.data.dataset import Dataset
+from anb_export.data.targets import get_target
+from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.errors import AnbError
+from anb_onnx.links import Link
+from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.tables import TableEnsemble, pair_offsets
+
+#: Counts per unit of the target: both are published in millions.
+_COUNTS = 1e6
+#: Largest distance of a count from an integer that the decimal fraction may leave.
+_CLOSE = 1e-3
+
+
+class ClosedFormError(AnbError):
+    """A target is not a sum of one integer per block."""
+
+
+def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) -> TableEnsemble:
+    """Return tables of one member whose predictions are exact for every architecture.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All its records determine the tables; nothing is estimated, so no split is kept apart.
+    target : str
+        ``"macs"`` or ``"params"``.
+    space : SearchSpace
+
+    Raises
+    ------
+    ClosedFormError
+        If the target is not an exact count, some symbol occurs in no record, the records do not
+        determine all counts, some record is not reproduced, or a sum leaves the range of int32.
+    """
+    if not get_target(target).exact:
+        msg = f"{target!r} is measured, not counted; exact targets: macs, params"
+        raise ClosedFormError(msg)
+    symbols = codes_to_symbols(dataset.codes, space).astype(np.int64)
+    values = dataset.values[target] * _COUNTS
+    # Not a number is not close to one either.
+    broken = np.flatnonzero(~(np.abs(values - np.rint(values)) < _CLOSE))
+    if len(broken):
+        row = broken[0]
+        msg = (
+            f"{target} of {dataset.names[row]} is {dataset.values[target][row]!r}: not a count in "
+            "millions with all its digits"
+        )
+        raise ClosedFormError(msg)
+    counts = np.rint(values).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(space.block_sizes)])
+    columns = symbols + starts[:-1]
+    seen = np.bincount(columns.ravel(), minlength=starts[-1])
+    if (seen == 0).any():
+        block = int(np.searchsorted(starts, np.flatnonzero(seen == 0)[0], side="right")) - 1
+        msg = f"a choice of {space.blocks[block].name} occurs in no record; its count is unknown"
+        raise ClosedFormError(msg)
+    # The constant goes into the first block; each other block's first symbol counts zero.
+    design = np.zeros((len(dataset), int(starts[-1])))
+    np.put_along_axis(design, columns, 1.0, axis=1)
+    free = [c for c in range(int(starts[-1])) if c == 0 or c not in starts[1:]]
+    solution, _, rank, _ = np.linalg.lstsq(design[:, free], counts.astype(float), rcond=None)
+    if rank < len(free):
+        msg = (
+            f"the {len(dataset)} records leave {len(free) - rank} of {len(free)} differences "
+            f"between choices open; {target} needs more records"
+        )
+        raise ClosedFormError(msg)
+    effects = np.zeros(int(starts[-1]), dtype=np.int64)
+    effects[free] = np.rint(solution).astype(np.int64)
+    wrong = np.flatnonzero(effects[columns].sum(axis=1) != counts)
+    if len(wrong):
+        msg = (
+            f"{target} of {dataset.names[wrong[0]]} is {counts[wrong[0]]}, the sum over its "
+            f"blocks {effects[columns[wrong[0]]].sum()}: not a sum of one integer per block"
+        )
+        raise ClosedFormError(msg)
+    offsets = pair_offsets(space)
+    entries = np.zeros((offsets[-1], 1), dtype=np.int64)
+    for block in range(space.n_blocks):
+        place = next(k for k, pair in enumerate(space.pairs) if block in pair)
+        a, b = space.pairs[place]
+        table = entries[offsets[place] : offsets[place + 1], 0].reshape(
+            space.block_sizes[a], space.block_sizes[b]
+        )
+        effect = effects[starts[block] : starts[block + 1]]
+        table += effect[:, None] if block == a else effect[None, :]
+    by_block = np.split(effects, starts[1:-1])
+    if sum(int(np.abs(effect).max()) for effect in by_block) >= 2**31:
+        msg = f"{target} can exceed {2**31 / _COUNTS:.0f} million, which int32 does not hold"
+        raise ClosedFormError(msg)
+    return TableEnsemble(space, entries.astype(np.int32), 1 / _COUNTS, 0.0, Link())

@@ -1,0 +1,199 @@
+"""Reads a folder of trained members back: ``training.json`` and the files it lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anb_export._io.files import sha256
+from anb_export._io.json_file import read_json
+from anb_export.data.targets import TARGETS, TargetSpec
+from anb_export.models.forest import Forest
+from anb_export.models.formats import FAMILIES
+from anb_export.training.recipe import LabelTransform, transform_from_dict
+from anb_onnx._io.files import FileError, read_regular
+from anb_onnx.errors import AnbError
+
+if TYPE_CHECKING:
+    from anb_export.training.family_models import Member
+
+_NAME = "training.json"
+#: Names of members: boosters of xgboost and LightGBM, and arrays of the other families.
+_MEMBER = r"[\w.-]+\.(ubj|txt|npz)"
+#: Most bytes of a member; the largest of the reference's have 80 MB.
+_MEMBER_BYTES = 1 << 30
+
+
+class TrainingError(AnbError):
+    """A folder of members is incomplete or damaged."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained ensemble on disk.
+
+    Attributes
+    ----------
+    folder : Path
+    document : mapping
+        The content of ``training.json``: recipe, seeds, folds, data, split, metrics, versions.
+    """
+
+    folder: Path
+    document: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+        return str(self.document["target"])
+
+    @property
+    def spec(self) -> TargetSpec:
+        """The target."""
+        return TARGETS[self.target]
+
+    @property
+    def target_std(self) -> float:
+        """Standard deviation of the target over the training and validation rows, in its unit."""
+        return float(self.document["target_std"])
+
+    @property
+    def transform(self) -> LabelTransform:
+        """Leads from the target to what the members predict, and back."""
+        return transform_from_dict(self.document["recipe"]["transform"])
+
+    @property
+    def family(self) -> str:
+        """Family of the members' models: one of `formats.FAMILIES`."""
+        return str(self.document.get("family", "xgb"))
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The members' files, in order."""
+        return tuple(self.folder / member["file"] for member in self.document["members"])
+
+    def contents(self) -> tuple[bytes, ...]:
+        """Read the members' files.
+
+        Raises
+        ------
+        TrainingError
+            If a file is missing, or is not the one that ``training.json`` describes.
+        """
+        return tuple(
+            _read_member(path, member["sha256"])
+            for path, member in zip(self.files, self.document["members"], strict=True)
+        )
+
+    def forests(self) -> tuple[Forest, ...]:
+        """Read and parse the members, once.
+
+        Raises
+        ------
+        AnbError
+            If a file is missing, not the one described, or not a supported model, or the members
+            are no trees.
+        """
+        return self._forests
+
+    @cached_property
+    def _forests(self) -> tuple[Forest, ...]:
+        if self.family == "xgb":
+            return tuple(Forest.from_bytes(content) for content in self.contents())
+        found = [member for member in self.members() if isinstance(member, Forest)]
+        if len(found) != len(self.document["members"]):
+            msg = f"{self.folder} holds members of the family {self.family}, which are no trees"
+            raise TrainingError(msg)
+        return tuple(found)
+
+    def members(self) -> tuple[Member, ...]:
+        """Read and parse the members, whatever their family.
+
+        Raises
+        ------
+        AnbError
+            If a file is missing, not the one described, or not a supported model.
+        """
+        from anb_export.training.family_models import read_member
+
+        return tuple(read_member(self.family, content) for content in self.contents())
+
+
+def open_training(folder: str | Path) -> Training:
+    """Read ``training.json`` in `folder`, without looking at the members.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing or malformed.
+    """
+    path = Path(folder) / _NAME
+    try:
+        document = read_json(path)
+    except FileNotFoundError:
+        msg = f"no {_NAME} in {folder}: the training is not finished; run `anb-export train` again"
+        raise TrainingError(msg) from None
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"cannot read {path}: {error}"
+        raise TrainingError(msg) from error
+    _check(document, path)
+    return Training(Path(folder), document)
+
+
+def read_training(folder: str | Path) -> Training:
+    """Read ``training.json`` in `folder` and check that all members are there, unchanged.
+
+    Raises
+    ------
+    TrainingError
+        If ``training.json`` or a member is missing, malformed or changed since.
+    """
+    training = open_training(folder)
+    training.contents()
+    return training
+
+
+def _check(document: Any, path: Path) -> None:
+    def require(condition: bool, what: str) -> None:
+        if not condition:
+            msg = f"{path}: {what}; run `anb-export train` again"
+            raise TrainingError(msg)
+
+    require(isinstance(document, dict), "expected an object")
+    require(document.get("schema") == 1, f"schema must be 1, found {document.get('schema')!r}")
+    require(document.get("target") in TARGETS, f"unknown target {document.get('target')!r}")
+    family = document.get("family", "xgb")
+    require(family in FAMILIES, f"unknown family {family!r}")
+    std = document.get("target_std")
+    require(isinstance(std, float) and std > 0, f"target_std must be positive, found {std!r}")
+    for key in ("recipe", "dataset", "split", "metrics", "versions"):
+        require(isinstance(document.get(key), dict), f"{key} must be an object")
+    transform = document["recipe"].get("transform")
+    require(isinstance(transform, dict), "recipe.transform must be an object")
+    members = document.get("members")
+    require(isinstance(members, list) and len(members) > 0, "members must be a list")
+    for member in members:
+        require(isinstance(member, dict), "a member must be an object")
+        file, digest = member.get("file"), member.get("sha256")
+        require(
+            isinstance(file, str) and re.fullmatch(_MEMBER, file) is not None,
+            f"a member's file must be a plain name, found {file!r}",
+        )
+        require(isinstance(digest, str), f"{file}: sha256 is missing")
+
+
+def _read_member(path: Path, digest: str) -> bytes:
+    try:
+        content = read_regular(path, _MEMBER_BYTES)
+    except FileError as error:
+        msg = f"cannot read the member {path}: {error}; run `anb-export train` again"
+        raise TrainingError(msg) from error
+    found = sha256(content)
+    if found != digest:
+        msg = f"{path} is damaged: sha256 {found}, expected {digest}; run `anb-export train` again"
+        raise TrainingError(msg)
+    return content
