@@ -14,7 +14,7 @@ from anb_export.artifacts.build import compile_training
 from anb_export.artifacts.manifest import describe, write_artifact
 from anb_export.graphs.table_form import build_table_model
 from anb_export.models.forest import Forest
-from anb_export.training.training import Training, read_training
+from anb_export.training.members_folder import Training, read_training
 from numpy.typing import NDArray
 
 import anb_onnx

@@ -35,8 +35,8 @@ from pathlib import Path
 from anb_export.artifacts import build
 from anb_export.training import out_of_fold
 from anb_export.training.compact import CompactRecipe
-from anb_export.training.training import TrainingError, read_training
-from anb_export.training.tune import store_recipe
+from anb_export.training.members_folder import TrainingError, read_training
+from anb_export.training.tune_compact import store_recipe
 from export.family_study import FAMILIES
 from export.synthetic import write_study
 

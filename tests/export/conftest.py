@@ -12,7 +12,7 @@ from .synthetic import write_study
 
 if TYPE_CHECKING:
     from anb_export.data.dataset import Dataset
-    from anb_export.training.training import Training
+    from anb_export.training.members_folder import Training
 
 MISSING = [
     package
@@ -71,7 +71,7 @@ def training(study: Path, dataset: Dataset, tmp_path_factory: pytest.TempPathFac
     """Three small members for the synthetic accuracies."""
     from anb_export.data.splits import read_split
     from anb_export.training.recipe import upstream_recipe
-    from anb_export.training.train import train
+    from anb_export.training.train_members import train
 
     return train(
         dataset,

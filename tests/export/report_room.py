@@ -13,7 +13,7 @@ from anb_export.artifacts import build as build_module
 from anb_export.artifacts.build import build
 from anb_export.data.dataset import Dataset, read_dataset
 from anb_export.data.splits import Split, read_split
-from anb_export.reports.comparison import compare
+from anb_export.reports.compare_recipes import compare
 from anb_export.reports.report import Sources
 from anb_export.training.compact import CompactRecipe
 

@@ -26,15 +26,15 @@ from anb_export.artifacts.build import (
 from anb_export.cli import main
 from anb_export.data.dataset import Dataset, read_dataset
 from anb_export.data.splits import Split, read_split
-from anb_export.reports.evaluate import evaluate_ensemble
+from anb_export.reports.evaluate_ensemble import evaluate_ensemble
 from anb_export.tables.compile import CompileError
 from anb_export.training import out_of_fold
-from anb_export.training.calibrate import coverage, learning_gain
 from anb_export.training.compact import CompactRecipe, pair_constraints
+from anb_export.training.members_folder import Training, read_training
+from anb_export.training.predictive_scale import coverage, learning_gain
 from anb_export.training.recipe import Recipe
-from anb_export.training.train import fold_rows, train
-from anb_export.training.training import Training, read_training
-from anb_export.training.tune import store_recipe
+from anb_export.training.train_members import fold_rows, train
+from anb_export.training.tune_compact import store_recipe
 
 import anb_onnx
 from anb_onnx.calibration import Calibration

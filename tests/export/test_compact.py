@@ -24,8 +24,8 @@ from anb_export.training.compact import (
     single_blocks,
 )
 from anb_export.training.recipe import RecipeError, Standardised
-from anb_export.training.train import train_member
-from anb_export.training.tune import store_recipe
+from anb_export.training.train_members import train_member
+from anb_export.training.tune_compact import store_recipe
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link

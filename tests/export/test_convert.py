@@ -15,9 +15,9 @@ from anb_export.cli import main
 from anb_export.data.dataset import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.svm_form import Kernel
-from anb_export.training.families import train_family
 from anb_export.training.family_recipe import family_recipe
-from anb_export.training.training import Training, read_training
+from anb_export.training.members_folder import Training, read_training
+from anb_export.training.train_families import train_family
 
 import anb_onnx
 from anb_onnx.errors import AnbError

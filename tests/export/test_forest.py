@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export.models.forest import Forest, ForestError, Tree
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 
 from anb_onnx.spaces.architecture import sample
 

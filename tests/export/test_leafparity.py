@@ -9,7 +9,7 @@ import onnx
 import pytest
 import xgboost as xgb
 from anb_export.artifacts.convert import convert
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from leafparity import UnsupportedModelError, analyze
 from onnx import TensorProto, helper
 

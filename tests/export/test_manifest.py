@@ -14,7 +14,7 @@ from anb_export.artifacts.build import write_golden
 from anb_export.artifacts.golden import golden_vectors
 from anb_export.artifacts.manifest import describe, find_entry, update_entry, write_artifact
 from anb_export.graphs.table_form import build_table_model
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from small_artifact import metadata_of, onnx_bytes
 
 from anb_onnx.catalog.catalog import Catalog

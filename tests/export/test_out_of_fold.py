@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.data.dataset import Dataset
-from anb_export.training import out_of_fold, train
-from anb_export.training.calibrate import OutOfFold
+from anb_export.training import out_of_fold, train_members
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.out_of_fold import N_OOF_FOLDS, predict_out_of_fold
+from anb_export.training.predictive_scale import OutOfFold
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
@@ -57,7 +57,7 @@ def before(
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, Any]]:
     """The codes each member was given, and the member."""
     calls: list[tuple[np.ndarray, Any]] = []
-    original = train.train_member
+    original = train_members.train_member
 
     def spy(codes: np.ndarray, *arguments: Any, **options: Any) -> Any:
         booster = original(codes, *arguments, **options)
@@ -212,7 +212,7 @@ def test_whatever_decides_the_result_is_looked_at(
     changed = replace(dataset, values={**dataset.values, "accuracy": values})
     assert retrained(data=changed) == ALL - len(SEEDS)
     with monkeypatch.context() as patch:
-        patch.setattr(train, "version", lambda package: "0.0")
+        patch.setattr(train_members, "version", lambda package: "0.0")
         assert retrained() == ALL
     assert retrained() == ALL
     assert retrained() == 0
@@ -238,8 +238,10 @@ def test_hinges_change_predictions_but_train_nothing(
     one, other = (
         replace(RECIPE, link=used).recipe(dataset, "accuracy", pool) for used in (link, RECIPE.link)
     )
-    rows = train.TrainingSet(dataset.codes[pool], dataset.values["accuracy"][pool], None)
-    tasks = [train.MemberTask(0, tmp_path / "member", rows, used, 1) for used in (one, other)]
+    rows = train_members.TrainingSet(dataset.codes[pool], dataset.values["accuracy"][pool], None)
+    tasks = [
+        train_members.MemberTask(0, tmp_path / "member", rows, used, 1) for used in (one, other)
+    ]
     assert tasks[0].key == tasks[1].key
     power = replace(RECIPE, link=Link("-1/2", 80.0)).recipe(dataset, "accuracy", pool)
     assert replace(tasks[0], recipe=power).key != tasks[0].key

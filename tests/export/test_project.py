@@ -14,7 +14,7 @@ from anb_export.cli import main
 from anb_export.models.forest import Forest
 from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables
 from anb_export.tables.project import project_tables
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 
 import anb_onnx
 from anb_onnx.encoding.encoding import codes_to_symbols

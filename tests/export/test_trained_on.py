@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 from anb_export.artifacts.importing import ImportingError, Source, import_models
-from anb_export.graphs.verify import run_model
+from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest, Tree
 from anb_export.models.formats import Model, model_from_object, read_model
 from anb_export.models.trained_on import (

@@ -20,9 +20,9 @@ from anb_export.graphs.tree64 import (
     exact_leaves,
 )
 from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble
-from anb_export.graphs.verify import run_model
+from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest, ForestError, Tree
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

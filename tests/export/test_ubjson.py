@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export.models import ubjson
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 
 
 def plain(value: Any) -> Any:

@@ -31,22 +31,22 @@ from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.data.targets import TARGETS, get_target
 from anb_export.graphs.table_form import build_table_model
-from anb_export.graphs.verify import compare
+from anb_export.graphs.verify_graph import compare
 from anb_export.tables.closed_form import exact_tables
 from anb_export.tables.compile import FRACTION_BITS, compile_tables
 from anb_export.training import workers
-from anb_export.training.calibrate import (
+from anb_export.training.compact import CompactRecipe
+from anb_export.training.members_folder import Training
+from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
+from anb_export.training.predictive_scale import (
     LEVELS,
     coverage,
     fit_calibration,
     learning_gain,
     size_gain,
 )
-from anb_export.training.compact import CompactRecipe
-from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
 from anb_export.training.recipe import Standardised
-from anb_export.training.train import fold_rows, train
-from anb_export.training.training import Training
+from anb_export.training.train_members import fold_rows, train
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
@@ -265,7 +265,7 @@ def train_compact(
     jobs: int = 1,
     on_progress: workers.OnProgress | None = None,
 ) -> Training:
-    """Train the members of the compact recipe; see `train.train`."""
+    """Train the members of the compact recipe; see `train_members.train`."""
     rows = compact.rows(dataset, target, split.pool)
     weights = compact.weights(dataset, target, rows)
     of_records = None

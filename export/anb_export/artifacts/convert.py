@@ -25,10 +25,10 @@ from anb_export.graphs.graph import (
 )
 from anb_export.graphs.kernel_form import KERNEL_TOLERANCE, build_kernels
 from anb_export.graphs.tree64 import REQUIRES, build_tree64, check_tree64, tree64_facts
-from anb_export.graphs.verify import compare, exact_members
+from anb_export.graphs.verify_graph import compare, exact_members
 from anb_export.models.forest import Forest
 from anb_export.models.svm_form import Kernel
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample

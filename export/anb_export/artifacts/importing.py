@@ -27,7 +27,7 @@ from anb_export.graphs.tree64 import (
     check_tree64,
     tree64_facts,
 )
-from anb_export.graphs.verify import compare, run_model
+from anb_export.graphs.verify_graph import compare, run_model
 from anb_export.models.checkpoints import CheckpointEnsemble
 from anb_export.models.forest import Forest
 from anb_export.models.formats import (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anb_export._io.files import sha256, to_json, write_atomically
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from anb_onnx._io.strict_json import loads
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import (

@@ -25,7 +25,7 @@ def note(text: str) -> None:
 
 @contextmanager
 def member_progress(n_members: int, n_rounds: int) -> Iterator[OnProgress]:
-    """Show a bar for each member while the block runs; yields the callback for `train.train`."""
+    """Show a bar for each member while the block runs; yields the callback for `train`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -88,7 +88,7 @@ def stage_progress() -> Iterator[Callable[[str], OnProgress]]:
 
 @contextmanager
 def trial_progress(name: str, n_trials: int | None) -> Iterator[Callable[[int, float], None]]:
-    """Show a bar of trials; yields the callback for `tune.tune`."""
+    """Show a bar of trials; yields the callback for `tune_compact.tune`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import read_split
     from anb_export.data.targets import TARGETS, get_target
-    from anb_export.reports.comparison import compare, comparison_table
+    from anb_export.reports.compare_recipes import compare, comparison_table
     from anb_export.training.compact import load_recipes
 
     measured = [name for name, spec in TARGETS.items() if not spec.exact]

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.artifacts.build import check, compile_training
     from anb_export.artifacts.manifest import describe, write_artifact
     from anb_export.graphs.table_form import build_table_model
-    from anb_export.training.training import read_training
+    from anb_export.training.members_folder import read_training
 
     _arguments.check_onnx_out(arguments.out)
     training = read_training(arguments.members)

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         return project.run(arguments)
     from anb_export.artifacts.convert import convert
     from anb_export.artifacts.manifest import write_artifact
-    from anb_export.training.training import read_training
+    from anb_export.training.members_folder import read_training
     from anb_onnx.errors import AnbError
 
     _arguments.check_onnx_out(arguments.out)

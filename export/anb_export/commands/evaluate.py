@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate each ensemble, print and write."""
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import read_split
-    from anb_export.reports.evaluate import METRICS, evaluate_ensemble, write_evaluation
+    from anb_export.reports.evaluate_ensemble import METRICS, evaluate_ensemble, write_evaluation
 
     dataset = read_dataset(arguments.dataset)
     split = read_split(dataset, _arguments.split_of(arguments))

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate, and write the page."""
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import read_split
-    from anb_export.reports.family_table import NINE, jobs_for, run_table, write_table
+    from anb_export.reports.compare_families import NINE, jobs_for, run_table, write_table
     from anb_onnx._io.output import check_output
 
     for page in (arguments.out, arguments.out.with_suffix(".json")):

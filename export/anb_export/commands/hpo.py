@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import read_split
     from anb_export.data.targets import get_target
-    from anb_export.training.hpo import check_store, published, search, store
+    from anb_export.training.tune_families import check_store, published, search, store
 
     spec = get_target(arguments.target)
     check_store(arguments.out, arguments.family, spec.name)

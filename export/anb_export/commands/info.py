@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the folder and print what it holds."""
     from anb_export.data.splits import PARTS
-    from anb_export.training.training import read_training
+    from anb_export.training.members_folder import read_training
 
     training = read_training(arguments.members)
     document = training.document

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import read_split
     from anb_export.tables.fidelity import N_FIDELITY
-    from anb_export.training.training import read_training
+    from anb_export.training.members_folder import read_training
     from anb_onnx.errors import AnbError
 
     _arguments.check_onnx_out(arguments.out)

@@ -11,7 +11,7 @@ from anb_export.commands import _arguments
 from anb_export.commands._show import member_progress, note, say
 
 if TYPE_CHECKING:
-    from anb_export.training.training import Training
+    from anb_export.training.members_folder import Training
 
 HELP = "train the members of an ensemble for one target"
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import PARTS, read_split
     from anb_export.data.targets import get_target
-    from anb_export.training.train import check_seeds
+    from anb_export.training.train_members import check_seeds
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)
@@ -121,8 +121,8 @@ def _prepare(arguments: argparse.Namespace, target: str) -> tuple[Callable[..., 
 
         return by_compact, compact.num_rounds
 
-    from anb_export.training.families import train_family
     from anb_export.training.family_recipe import family_recipe
+    from anb_export.training.train_families import train_family
 
     recipe = family_recipe(arguments.family, target, _arguments.hyperparameters_of(arguments))
 

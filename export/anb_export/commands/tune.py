@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.data.dataset import read_dataset
     from anb_export.data.splits import read_split
     from anb_export.data.targets import get_target
-    from anb_export.training.bending import refit
-    from anb_export.training.tune import check_store, read_entry, store_recipe, tune
+    from anb_export.training.choose_hinges import refit
+    from anb_export.training.tune_compact import check_store, read_entry, store_recipe, tune
     from anb_onnx.errors import AnbError
 
     spec = get_target(arguments.target)

@@ -23,7 +23,7 @@ from onnx import TensorProto
 
 from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
-from anb_export.graphs.verify import run_model
+from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest
 from anb_onnx.spaces.space import MNASNET, SearchSpace
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from anb_export.reports.comparison import N_UPSTREAM_MEMBERS
-from anb_export.reports.evaluation import Evaluation
+from anb_export.reports.compare_recipes import N_UPSTREAM_MEMBERS
+from anb_export.reports.evaluate_artifact import Evaluation
 from anb_export.reports.markdown import number, paragraph, percent, table
 from anb_export.reports.plots import INTERVAL
-from anb_export.training.calibrate import LEVELS
+from anb_export.training.predictive_scale import LEVELS
 from anb_onnx.calibration import Calibration
 
 #: Test rows with the largest residuals that a card lists.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anb_export.reports.card_figures import calibration_section, quality_section, worst_section
-from anb_export.reports.evaluation import Evaluation
+from anb_export.reports.evaluate_artifact import Evaluation
 from anb_export.reports.markdown import number, paragraph, percent, table
 from anb_export.training.recipe import N_FOLDS
 from anb_onnx.regimes import Regime

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.reports.evaluation import Evaluation, ReportError
+from anb_export.reports.evaluate_artifact import Evaluation, ReportError
 from anb_onnx.calibration import Calibration
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.

@@ -14,8 +14,8 @@ from anb_export.data.splits import Split
 from anb_export.data.targets import TARGETS
 from anb_export.reports.card_figures import coverage_of_all, overview
 from anb_export.reports.cards import write_card
-from anb_export.reports.comparison import PUBLISHED_SPLIT, comparison_table, read_comparison
-from anb_export.reports.evaluation import Evaluation, ReportError, evaluate_artifact
+from anb_export.reports.compare_recipes import PUBLISHED_SPLIT, comparison_table, read_comparison
+from anb_export.reports.evaluate_artifact import Evaluation, ReportError, evaluate_artifact
 from anb_export.reports.markdown import BEGIN, END, paragraph, replace_section
 from anb_export.reports.plots import plot
 from anb_onnx.catalog.catalog import Artifact, Catalog

@@ -35,8 +35,8 @@ from anb_export.tables.compile import (
     check_range,
     fold_singles,
 )
+from anb_export.training.members_folder import Training
 from anb_export.training.recipe import Standardised
-from anb_export.training.training import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET, SearchSpace

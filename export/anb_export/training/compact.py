@@ -175,7 +175,7 @@ class CompactRecipe:
         *,
         space: SearchSpace = MNASNET,
     ) -> Recipe:
-        """Return the recipe for `train.train_member`, with labels standardised over `rows`."""
+        """Return the recipe for `train_member`, with labels standardised over `rows`."""
         labels = self.link.forward(dataset.values[target][rows])
         params: dict[str, Any] = {
             **self.params,

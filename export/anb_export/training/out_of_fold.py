@@ -14,10 +14,10 @@ from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
 from anb_export.models.forest import Forest
 from anb_export.training import workers
-from anb_export.training.calibrate import OutOfFold
 from anb_export.training.compact import CompactRecipe
+from anb_export.training.predictive_scale import OutOfFold
 from anb_export.training.recipe import Recipe
-from anb_export.training.train import MemberTask, TrainingSet, train_member
+from anb_export.training.train_members import MemberTask, TrainingSet, train_member
 from anb_onnx.errors import AnbError
 
 #: Folds of the pool, and the seed that shuffles them: so many that members learn from nearly as
@@ -117,7 +117,7 @@ def predict_out_of_fold(
     jobs : int
         Folds at a time.
     on_progress : callable, optional
-        As for `train.train`, with the fold in place of the member.
+        As for `train_members.train`, with the fold in place of the member.
 
     Returns
     -------

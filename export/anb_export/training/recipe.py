@@ -1,4 +1,4 @@
-"""What to train: a recipe is a value, and `train.train_member` makes a booster of it."""
+"""What to train: a recipe is a value, and `train_members.train_member` makes a booster of it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Trains ensembles of all families of models that the reference compares.
 
-Members are held out and seeded as in `train`: fold ``seed % 9`` of nine stops boosting, and is only
-predicted where nothing can be stopped. Hyper-parameters are the reference's published ones. Where
-the reference's program departs from what its parameters say, we do what they say:
+Members are held out and seeded as in `train_members`: fold ``seed % 9`` of nine stops boosting, and
+is only predicted where nothing can be stopped. Hyper-parameters are the reference's published ones.
+Where the reference's program departs from what its parameters say, we do what they say:
 
 * SVR and NuSVR get their parameters. (The reference's filter lets only the strings "True" and
   "False" through, so it fits scikit-learn's defaults whatever the search had found.)
@@ -29,7 +29,7 @@ from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.data.targets import get_target
 from anb_export.training import workers
-from anb_export.training.family_models import (
+from anb_export.training.family_members import (
     FamilyError,
     Member,
     fit_lightgbm,
@@ -37,8 +37,9 @@ from anb_export.training.family_models import (
     read_member,
 )
 from anb_export.training.family_recipe import FamilyRecipe
+from anb_export.training.members_folder import Training, open_training, read_training
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
-from anb_export.training.train import (
+from anb_export.training.train_members import (
     TrainingSet,
     check_predictions,
     check_seeds,
@@ -46,7 +47,6 @@ from anb_export.training.train import (
     fold_rows,
     train,
 )
-from anb_export.training.training import Training, open_training, read_training
 from anb_onnx.errors import AnbError
 
 _SUFFIXES = {"lgb": ".txt", "forest": ".npz", "svr": ".npz", "nusvr": ".npz"}
@@ -142,15 +142,16 @@ def train_family(
     jobs: int = 1,
     on_progress: workers.OnProgress | None = None,
 ) -> Training:
-    """Train an ensemble into a folder: the members and ``training.json``; see `train.train`.
+    """Train an ensemble into a folder: the members and ``training.json``, as `train_members.train`.
 
-    Parameters are those of `train.train`, which does the work for xgb. Members of the others are
-    ``member_NN.txt`` or ``.npz``, each with a note ``member_NN.json`` of what it was made from.
+    Parameters are those of `train_members.train`, which does the work for xgb. Members of the
+    others are ``member_NN.txt`` or ``.npz``, each with a note ``member_NN.json`` of what it was
+    made from.
 
     Raises
     ------
     AnbError
-        As `train.train`.
+        As `train_members.train`.
     """
     if isinstance(recipe, Recipe):
         return train(
@@ -169,7 +170,7 @@ def train_family(
         FamilyTask(index, folder / f"member_{index:02d}{suffix}", rows, recipe, seed)
         for index, seed in enumerate(seeds)
     ]
-    (folder / "training.json").unlink(missing_ok=True)  # as `train.train` does, and why
+    (folder / "training.json").unlink(missing_ok=True)  # as `train_members.train` does, and why
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
     contents = [task.path.read_bytes() for task in tasks]
     members = [read_member(recipe.family, content) for content in contents]

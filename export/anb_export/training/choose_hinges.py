@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.training.compact import CompactRecipe
+from anb_export.training.hinges import fit_hinges, fit_regime
 from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
-from anb_export.training.recalibrate import fit_hinges, fit_regime
 from anb_export.training.workers import OnProgress
 from anb_onnx.links import Link
 
@@ -34,7 +34,7 @@ def bend(
     Parameters
     ----------
     dataset, pool, target
-        As for `tune.tune`.
+        As for `tune_compact.tune`.
     chosen : CompactRecipe
         Hinges and regime that it has are replaced.
     folder : Path
@@ -50,7 +50,7 @@ def bend(
         with a regime.
     """
     plain = Link(chosen.link.power, chosen.link.offset)
-    # The same ensembles that will calibrate the artifact; see `recalibrate`.
+    # The same ensembles that will calibrate the artifact; see `hinges`.
     oof = predict_out_of_fold(
         dataset,
         target,
@@ -83,7 +83,7 @@ def refit(
     jobs: int = 1,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Do the last step of `tune.tune` again, for an entry of a file of recipes."""
+    """Do the last step of `tune_compact.tune` again, for an entry of a file of recipes."""
     chosen = CompactRecipe.from_dict(entry["recipe"])
     chosen, out_of_fold = bend(
         dataset, pool, target, chosen, folder, jobs=jobs, on_progress=on_progress

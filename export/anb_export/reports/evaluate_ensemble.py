@@ -18,9 +18,9 @@ from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.data.targets import get_target
-from anb_export.graphs.verify import run_model
-from anb_export.training.families import predict_members
-from anb_export.training.training import read_training
+from anb_export.graphs.verify_graph import run_model
+from anb_export.training.members_folder import read_training
+from anb_export.training.train_families import predict_members
 from anb_onnx.errors import AnbError
 
 #: The metrics in the order in which they are shown.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import MNASNET, SearchSpace

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from anb_export.artifacts.convert import convert
-from anb_export.graphs.verify import Difference, VerifyError, run_model, verify
-from anb_export.training.training import Training
+from anb_export.graphs.verify_graph import Difference, VerifyError, run_model, verify
+from anb_export.training.members_folder import Training
 
 from anb_onnx.engines.ort import onnxruntime
 from anb_onnx.errors import EngineError

@@ -15,9 +15,9 @@ from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.data.targets import TargetSpec, get_target
-from anb_export.reports.comparison import ComparisonError, work_folder
-from anb_export.training.calibrate import coverage
-from anb_export.training.training import open_training
+from anb_export.reports.compare_recipes import ComparisonError, work_folder
+from anb_export.training.members_folder import open_training
+from anb_export.training.predictive_scale import coverage
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import Artifact
 from anb_onnx.encoding.encoding import codes_to_indices
@@ -77,7 +77,7 @@ class Evaluation:
     calibration : Calibration or None
         None for an exact target, as all that follow.
     coverage : dict or None
-        On the test rows, computed from `rows`; see `calibrate.coverage`.
+        On the test rows, computed from `rows`; see `predictive_scale.coverage`.
     members : list of dict or None
         Seed, held-out fold and rounds of each member.
     compared : mapping or None

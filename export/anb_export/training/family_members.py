@@ -113,8 +113,8 @@ def fit_sklearn(
 ) -> bytes:
     """Fit a random forest, SVR or NuSVR; return its arrays as an npz file.
 
-    Support vector machines learn standardised labels (see `families`); scale and shift are folded
-    back into their coefficients and intercept.
+    Support vector machines learn standardised labels (see `train_families`); scale and shift are
+    folded back into their coefficients and intercept.
 
     Parameters
     ----------

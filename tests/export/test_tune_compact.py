@@ -17,13 +17,13 @@ from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split, read_split
 from anb_export.data.targets import TARGETS
-from anb_export.training import bending, out_of_fold
-from anb_export.training import tune as module
+from anb_export.training import choose_hinges, out_of_fold
+from anb_export.training import tune_compact as module
 from anb_export.training.compact import CompactRecipe, load_recipes
-from anb_export.training.recalibrate import cross_fitted
+from anb_export.training.hinges import cross_fitted
 from anb_export.training.recipe import RecipeError
-from anb_export.training.train import fold_rows, train_member
-from anb_export.training.tune import (
+from anb_export.training.train_members import fold_rows, train_member
+from anb_export.training.tune_compact import (
     DEFAULT,
     TRIMS,
     CrossValidation,
@@ -58,7 +58,7 @@ def small() -> Iterator[None]:
         patch.setattr(module, "N_TUNING_FOLDS", 3)
         patch.setattr(module, "N_FINALISTS", 2)
         patch.setattr(module, "N_FINAL_MEMBERS", 2)
-        patch.setattr(bending, "N_OOF_MEMBERS", 2)
+        patch.setattr(choose_hinges, "N_OOF_MEMBERS", 2)
         patch.setattr(out_of_fold, "N_OOF_FOLDS", 2)
         yield
 
@@ -351,9 +351,9 @@ def test_hinges_are_fitted_to_out_of_fold_predictions(
         calls.append((predicted, measured, codes, low, high))
         return ((low, -0.25), (high, 0.5)), regime
 
-    monkeypatch.setattr(bending, "fit_regime", spy)
+    monkeypatch.setattr(choose_hinges, "fit_regime", spy)
     # Asked only for the record, where there is a regime.
-    monkeypatch.setattr(bending, "fit_hinges", lambda p, m: spy(p, m, np.empty(0))[0])
+    monkeypatch.setattr(choose_hinges, "fit_hinges", lambda p, m: spy(p, m, np.empty(0))[0])
     entry = run(dataset, split, tmp_path, 2)
     assert entry == json.loads(json.dumps(entry))
     chosen, record = CompactRecipe.from_dict(entry["recipe"]), entry["study"]["out_of_fold"]
@@ -606,7 +606,7 @@ def test_out_is_checked_before_the_study(
         pytest.fail("too late")
 
     monkeypatch.setattr(module, "tune", late)
-    monkeypatch.setattr(bending, "refit", late)
+    monkeypatch.setattr(choose_hinges, "refit", late)
     recipes, out = tmp_path / "recipes.json", tmp_path / "out.json"
     store_recipe(recipes, "accuracy", {"recipe": DEFAULT.to_dict()})
     command = ["tune", "--dataset", str(study / "anb_dataset_jsons.tar.gz"), "--study"]

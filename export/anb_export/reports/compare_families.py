@@ -14,13 +14,13 @@ from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
 from anb_export.data.targets import TARGETS
 from anb_export.models.formats import FAMILIES
-from anb_export.reports.evaluate import evaluate_ensemble
+from anb_export.reports.evaluate_ensemble import evaluate_ensemble
 from anb_export.reports.markdown import number, table
 from anb_export.training import workers
 from anb_export.training.compact import load_recipes
-from anb_export.training.families import train_family
 from anb_export.training.family_recipe import SECTIONS, family_recipe
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
+from anb_export.training.train_families import train_family
 from anb_onnx.errors import AnbError
 
 #: Between these two lines of a page the tables lie.

@@ -15,7 +15,7 @@ from anb_export.data.dataset import Dataset, read_dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split, read_split
 from anb_export.models.formats import FAMILIES
-from anb_export.reports.family_table import (
+from anb_export.reports.compare_families import (
     BEGIN,
     END,
     NINE,
@@ -24,12 +24,12 @@ from anb_export.reports.family_table import (
     run_table,
     write_table,
 )
-from anb_export.training.families import fit_member, train_family
-from anb_export.training.family_models import FamilyError, read_member
+from anb_export.training.family_members import FamilyError, read_member
 from anb_export.training.family_recipe import FamilyRecipe, family_recipe, family_recipe_of
+from anb_export.training.members_folder import open_training, read_training
 from anb_export.training.recipe import RecipeError
-from anb_export.training.train import TrainingSet, fold_rows
-from anb_export.training.training import open_training, read_training
+from anb_export.training.train_families import fit_member, train_family
+from anb_export.training.train_members import TrainingSet, fold_rows
 
 from anb_onnx.errors import AnbError
 
@@ -402,7 +402,7 @@ def test_the_train_command(
 
 
 def test_the_compact_recipe(families: Path, tmp_path: Path) -> None:
-    from anb_export.training.tune import DEFAULT
+    from anb_export.training.tune_compact import DEFAULT
 
     recipe = {**DEFAULT.to_dict(), "num_rounds": 20, "early_stopping_rounds": 5}
     recipes = tmp_path / "recipes.json"

@@ -22,11 +22,11 @@ from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
 from anb_export.data.targets import get_target
 from anb_export.models.forest import Forest
-from anb_export.training.families import fit_member
-from anb_export.training.family_models import read_member
+from anb_export.training.family_members import read_member
 from anb_export.training.family_recipe import SECTIONS, FamilyRecipe, family_recipe_of
 from anb_export.training.recipe import Recipe, read_hyperparameters
-from anb_export.training.train import TrainingSet, fold_rows, train_member
+from anb_export.training.train_families import fit_member
+from anb_export.training.train_members import TrainingSet, fold_rows, train_member
 from anb_onnx._io.output import check_output
 from anb_onnx.errors import AnbError
 

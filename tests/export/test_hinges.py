@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from anb_export.training import recalibrate as module
-from anb_export.training.recalibrate import (
+from anb_export.training import hinges as module
+from anb_export.training.hinges import (
     Hinges,
     apply_hinges,
     cross_fitted,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anb_export.training.training import Training, TrainingError, open_training, read_training
+from anb_export.training.members_folder import Training, TrainingError, open_training, read_training
 
 
 @pytest.fixture

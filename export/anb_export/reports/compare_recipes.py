@@ -19,9 +19,9 @@ from anb_export.data.splits import Split
 from anb_export.data.targets import TARGETS, get_target
 from anb_export.reports.markdown import number, table
 from anb_export.training.compact import CompactRecipe
+from anb_export.training.members_folder import Training
 from anb_export.training.recipe import upstream_recipe
-from anb_export.training.train import train
-from anb_export.training.training import Training
+from anb_export.training.train_members import train
 from anb_onnx._io.output import check_output
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import MANIFEST

@@ -13,8 +13,9 @@ from anb_export._io.files import sha256
 from anb_export.data.dataset import Dataset, read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.models import ubjson
+from anb_export.training.members_folder import Training
 from anb_export.training.recipe import Recipe, RecipeError, upstream_recipe
-from anb_export.training.train import (
+from anb_export.training.train_members import (
     KEY_ATTRIBUTE,
     MemberTask,
     TrainingSet,
@@ -23,7 +24,6 @@ from anb_export.training.train import (
     train,
     train_member,
 )
-from anb_export.training.training import Training
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link

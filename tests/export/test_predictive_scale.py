@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from anb_export.training.calibrate import (
+from anb_export.training.predictive_scale import (
     LEVELS,
     OutOfFold,
     coverage,

@@ -19,7 +19,7 @@ from anb_onnx._io.files import FileError, read_regular
 from anb_onnx.errors import AnbError
 
 if TYPE_CHECKING:
-    from anb_export.training.family_models import Member
+    from anb_export.training.family_members import Member
 
 _NAME = "training.json"
 #: Names of members: boosters of xgboost and LightGBM, and arrays of the other families.
@@ -118,7 +118,7 @@ class Training:
         AnbError
             If a file is missing, not the one described, or not a supported model.
         """
-        from anb_export.training.family_models import read_member
+        from anb_export.training.family_members import read_member
 
         return tuple(read_member(self.family, content) for content in self.contents())
 

@@ -12,10 +12,10 @@ from anb_export.cli import main
 from anb_export.data.dataset import Dataset, read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.models.formats import FAMILIES
-from anb_export.training import hpo
+from anb_export.training import tune_families
 from anb_export.training.family_recipe import PARAMETERS, SECTIONS, family_recipe_of
 from anb_export.training.recipe import read_hyperparameters
-from anb_export.training.train import TrainingSet, fold_rows
+from anb_export.training.train_members import TrainingSet, fold_rows
 
 from anb_onnx.errors import AnbError
 
@@ -42,7 +42,7 @@ def split(families: Path, data: Dataset) -> Split:
 def test_what_is_found_can_be_trained(
     data: Dataset, split: Split, family: str, tmp_path: Path
 ) -> None:
-    found = hpo.search(
+    found = tune_families.search(
         data,
         split,
         family,
@@ -55,10 +55,10 @@ def test_what_is_found_can_be_trained(
     assert found["trials"] == 2
     recipe = family_recipe_of(family, found["hyperparameters"], where="here")
     rows = TrainingSet(data.codes[split.pool], data.values["accuracy"][split.pool])
-    again = np.mean([hpo.held_out_rmse(recipe, rows, seed) for seed in (1, 2)])
+    again = np.mean([tune_families.held_out_rmse(recipe, rows, seed) for seed in (1, 2)])
     assert again == pytest.approx(found["rmse"])
     if family != "xgb":
-        assert hpo.SPACES[family].keys() == PARAMETERS[family].keys()
+        assert tune_families.SPACES[family].keys() == PARAMETERS[family].keys()
 
 
 def test_the_score_is_that_of_the_held_out_fold(data: Dataset, split: Split) -> None:
@@ -70,7 +70,7 @@ def test_the_score_is_that_of_the_held_out_fold(data: Dataset, split: Split) -> 
     fit, held = fold_rows(len(rows.labels), 2)
     model = RandomForestRegressor(**found, random_state=2).fit(rows.codes[fit], rows.labels[fit])
     error = model.predict(rows.codes[held]) - rows.labels[held]
-    assert hpo.held_out_rmse(recipe, rows, 2) == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert tune_families.held_out_rmse(recipe, rows, 2) == pytest.approx(np.sqrt(np.mean(error**2)))
 
 
 def test_the_test_rows_are_not_read(data: Dataset, split: Split, tmp_path: Path) -> None:
@@ -80,7 +80,9 @@ def test_the_test_rows_are_not_read(data: Dataset, split: Split, tmp_path: Path)
     blind["accuracy"] = blind["accuracy"].copy()
     blind["accuracy"][split.test] = 1e9
     results = [
-        hpo.search(d, split, "forest", "accuracy", storage=tmp_path / name, n_trials=2, n_folds=1)
+        tune_families.search(
+            d, split, "forest", "accuracy", storage=tmp_path / name, n_trials=2, n_folds=1
+        )
         for name, d in (("a", data), ("b", replace(data, values=blind)))
     ]
     assert results[0] == results[1]
@@ -89,7 +91,7 @@ def test_the_test_rows_are_not_read(data: Dataset, split: Split, tmp_path: Path)
 def test_a_search_goes_on(data: Dataset, split: Split, tmp_path: Path) -> None:
     def search(n: int | None, seconds: float | None = None) -> tuple[dict[str, Any], list[int]]:
         counts: list[int] = []
-        found = hpo.search(
+        found = tune_families.search(
             data,
             split,
             "svr",
@@ -118,9 +120,11 @@ def test_a_search_goes_on(data: Dataset, split: Split, tmp_path: Path) -> None:
 
 def test_refusals(data: Dataset, split: Split, tmp_path: Path) -> None:
     with pytest.raises(AnbError, match="a number of trials or a time"):
-        hpo.search(data, split, "svr", "accuracy", storage=tmp_path / "a")
+        tune_families.search(data, split, "svr", "accuracy", storage=tmp_path / "a")
     with pytest.raises(AnbError, match="folds must be 1 to 9"):
-        hpo.search(data, split, "svr", "accuracy", storage=tmp_path / "a", n_trials=1, n_folds=10)
+        tune_families.search(
+            data, split, "svr", "accuracy", storage=tmp_path / "a", n_trials=1, n_folds=10
+        )
 
 
 def test_the_command(families: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +175,7 @@ def test_a_malformed_out_is_refused_before_the_search(
     monkeypatch: pytest.MonkeyPatch,
     content: str,
 ) -> None:
-    monkeypatch.setattr(hpo, "search", lambda *args, **options: pytest.fail("too late"))
+    monkeypatch.setattr(tune_families, "search", lambda *args, **options: pytest.fail("too late"))
     out = tmp_path / "out.json"
     out.write_text(content)
     printed = refusal(command, capsys)
@@ -188,15 +192,15 @@ def test_an_unwritable_out_is_refused_before_the_search(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hpo, "search", lambda *args, **options: pytest.fail("too late"))
+    monkeypatch.setattr(tune_families, "search", lambda *args, **options: pytest.fail("too late"))
     (tmp_path / "file").write_text("no folder")
     out = tmp_path / "file" / "out.json"
     printed = refusal([*command, "--out", str(out)], capsys)
     assert f"cannot write {out} (Not a directory); give another --out" in printed
     with pytest.raises(AnbError, match=r"cannot write .* \(it is a folder\); give another --out"):
-        hpo.check_writable(tmp_path)
+        tune_families.check_writable(tmp_path)
     good = tmp_path / "folder" / "deep" / "out.json"
-    hpo.check_store(good, "svr", "accuracy")
+    tune_families.check_store(good, "svr", "accuracy")
     assert not good.parent.parent.exists()
 
 
@@ -253,6 +257,6 @@ def test_a_journal_that_was_cut_off(
 
 def test_starting_points_of_other_kinds() -> None:
     start = family_study.FAMILIES["svr"]
-    assert hpo._inside(start, "svr")
+    assert tune_families._inside(start, "svr")
     for value in ("x", None, [1], float("nan"), 1e9):
-        assert not hpo._inside({**start, "C": value}, "svr")
+        assert not tune_families._inside({**start, "C": value}, "svr")

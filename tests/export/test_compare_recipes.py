@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.data.splits import read_split
-from anb_export.reports.comparison import (
+from anb_export.reports.compare_recipes import (
     BENCHMARK_TARGETS,
     _usual_test_rows,
     ahead,

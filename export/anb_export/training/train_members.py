@@ -22,8 +22,8 @@ from anb_export.data.targets import get_target
 from anb_export.models import ubjson
 from anb_export.models.forest import Forest
 from anb_export.training import workers
+from anb_export.training.members_folder import Training, open_training, read_training
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
-from anb_export.training.training import Training, open_training, read_training
 from anb_onnx.errors import AnbError
 
 #: Attribute of a member file that tells what it was trained from.

@@ -20,12 +20,12 @@ from anb_export._io.json_file import read_json
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.targets import get_target
-from anb_export.training.bending import bend
+from anb_export.training.choose_hinges import bend
 from anb_export.training.compact import CompactRecipe, load_recipes
-from anb_export.training.hpo import check_writable, open_study
-from anb_export.training.recalibrate import cross_fitted
+from anb_export.training.hinges import cross_fitted
 from anb_export.training.recipe import Recipe, RecipeError
-from anb_export.training.train import boost
+from anb_export.training.train_members import boost
+from anb_export.training.tune_families import check_writable, open_study
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 

@@ -10,14 +10,14 @@ import pytest
 from anb_export.cli import main
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import read_split
-from anb_export.reports.evaluate import (
+from anb_export.reports.evaluate_ensemble import (
     METRICS,
     evaluate_ensemble,
     plot,
     reference_metrics,
     write_evaluation,
 )
-from anb_export.training.training import Training
+from anb_export.training.members_folder import Training
 from scipy import stats
 from sklearn import metrics as sk
 
