@@ -21,8 +21,8 @@ from anb_export.cli import main
 from anb_export.data.dataset import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.checkpoints import CheckpointError, find_checkpoints
-from anb_export.models.forest import Forest
 from anb_export.models.formats import model_from_object
+from anb_export.models.xgboost_document import forest_of_booster
 
 import anb_onnx
 from anb_onnx.catalog.catalog import Catalog
@@ -238,7 +238,7 @@ def test_the_pickle_must_be_of_the_family(tree: Path, tmp_path: Path) -> None:
 def expected(tree: Path, name: str, rounds: int | None = None) -> Any:
     """What xgboost's own booster predicts, in float64."""
     booster = pickle.loads((tree / name / "surrogate_model.model").read_bytes())
-    forest = Forest.from_booster(booster)
+    forest = forest_of_booster(booster)
     return (forest if rounds is None else forest.first(rounds)).predict_exact(CODES), booster
 
 
@@ -477,7 +477,7 @@ def test_tables_and_projected(
     booster = pair_booster()
     booster.save_model(tmp_path / "pairs.ubj")
     files = [str(tmp_path / "pairs.ubj")] * 2
-    wanted = Forest.from_booster(booster).predict_exact(CODES)
+    wanted = forest_of_booster(booster).predict_exact(CODES)
     for form in ("tables", "projected"):
         out = tmp_path / form
         arguments = ["import", *files, "--out", str(out), "--target", "accuracy", "--form", form]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from anb_export.data.dataset import Dataset
 from anb_export.data.targets import TARGETS
-from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.tables.compile import FRACTION_BITS, compile_tables
 from anb_export.training.compact import (
     RECIPES,
@@ -126,7 +126,7 @@ def test_first_stages_add_up_over_the_blocks(dataset: Dataset) -> None:
     """In what they predict: no block changes what another one is worth. No tree is read here."""
     booster = member(dataset, "accuracy", STAGED)
     n = first_stage(dataset, "accuracy", STAGED).num_boosted_rounds()
-    first, whole = Forest.from_booster(booster).first(n), Forest.from_booster(booster)
+    first, whole = forest_of_booster(booster).first(n), forest_of_booster(booster)
     start, other = sample(300, seed=3), sample(300, seed=4)
     mixed = {"first": 0.0, "whole": 0.0}
     for a, b in MNASNET.pairs:
@@ -147,7 +147,7 @@ def test_first_stages_add_up_over_the_blocks(dataset: Dataset) -> None:
 @pytest.mark.parametrize("compact", [STAGED, EVERY], ids=["plain", "everything"])
 def test_two_stages_compile_into_tables(dataset: Dataset, compact: CompactRecipe) -> None:
     booster = member(dataset, "accuracy", compact)
-    forest = Forest.from_booster(booster)
+    forest = forest_of_booster(booster)
     rows = compact.rows(dataset, "accuracy", np.arange(len(dataset)))
     transform = compact.recipe(dataset, "accuracy", rows).transform
     assert isinstance(transform, Standardised)

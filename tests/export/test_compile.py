@@ -14,6 +14,7 @@ import numpy as np
 import oracle
 import pytest
 from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables, lower_bounds
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def boosters() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def forests(boosters: list[Any]) -> list[Forest]:
-    return [Forest.from_booster(booster) for booster in boosters]
+    return [forest_of_booster(booster) for booster in boosters]
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_labels_that_were_not_standardised() -> None:
     codes = sample(800, seed=2)
     y = 63.0 + 2.5 * labels_of(codes)
     booster = booster_of(codes, y, MNASNET, rounds=120, max_depth=4, base_score=60.0)
-    forest = Forest.from_booster(booster)
+    forest = forest_of_booster(booster)
     tables = compile_tables([forest], link=Link(), mean=63.0, std=2.5, labels_standardised=False)
     rows = sample(5000, seed=3)
     exact = forest.predict_exact(rows)
@@ -162,7 +163,7 @@ def test_base_score_that_xgboost_chose_itself() -> None:
     booster = booster_of(
         codes, labels_of(codes) + 7, MNASNET, rounds=20, max_depth=3, base_score=None
     )
-    forest = Forest.from_booster(booster)
+    forest = forest_of_booster(booster)
     assert forest.base_score == pytest.approx(7, abs=1e-3)
     assert steps_off(standardised([forest]), [forest], codes) <= 21 / 2
 
@@ -281,7 +282,7 @@ def test_trained_on_other_spaces() -> None:
         codes = all_codes(space)
         labels = labels_of(codes, k)
         booster = booster_of(codes, labels, space, rounds=60, max_depth=5, learning_rate=0.3)
-        forest = Forest.from_booster(booster)
+        forest = forest_of_booster(booster)
         bound = len(space.pairs) / 2 + 1e-3
         assert steps_off(standardised([forest], space), [forest], codes) <= bound
 
@@ -318,7 +319,7 @@ def test_unconstrained_models_are_refused_by_tree_and_path(forests: list[Forest]
     matrix = xgb.DMatrix(codes.astype(np.float32), label=labels, nthread=1)
     booster = xgb.train(matrix_params, matrix, 3, xgb_model=booster)
     with pytest.raises(CompileError) as caught:
-        standardised([forests[0], Forest.from_booster(booster)])
+        standardised([forests[0], forest_of_booster(booster)])
     message = str(caught.value)
     found = re.match(
         r"member 1: tree (\d+) mixes more than two blocks \((.*)\) on the path (.*); train with "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.tables.fidelity import measure
 from anb_export.tables.project import project_tables
 from scipy import stats
@@ -22,7 +23,7 @@ from .pair_models import booster_of, forest_of, labels_of
 def forests() -> list[Forest]:
     codes = sample(800, seed=4)
     return [
-        Forest.from_booster(
+        forest_of_booster(
             booster_of(
                 codes,
                 labels_of(codes),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export.models.forest import Forest, ForestError, Tree
+from anb_export.models.xgboost_document import forest_of_booster, forest_of_bytes, forest_of_file
 from anb_export.training.members_folder import Training
 
 from anb_onnx.spaces.architecture import sample
@@ -44,7 +45,7 @@ def as_json(document: Any) -> bytes:
 
 
 def test_exact_prediction_is_the_sum_of_the_leaves(training: Training) -> None:
-    forest = Forest.from_file(training.files[0], n_features=28)
+    forest = forest_of_file(training.files[0], n_features=28)
     document = document_of(training)
     codes = sample(300, seed=1)
     wanted = [math.fsum([0.5, *leaves(document, row)]) for row in codes.tolist()]
@@ -59,10 +60,10 @@ def test_exact_prediction_is_the_sum_of_the_leaves(training: Training) -> None:
 def test_all_ways_in_give_the_same_forest(training: Training) -> None:
     booster = booster_of(training)
     forests = [
-        Forest.from_booster(booster),
-        Forest.from_file(training.files[0]),
-        Forest.from_bytes(bytes(booster.save_raw("json"))),
-        Forest.from_bytes(as_json(document_of(training))),
+        forest_of_booster(booster),
+        forest_of_file(training.files[0]),
+        forest_of_bytes(bytes(booster.save_raw("json"))),
+        forest_of_bytes(as_json(document_of(training))),
     ]
     assert forests[0].n_trees == booster.num_boosted_rounds() > booster.best_iteration + 1
     for forest in forests[1:]:
@@ -81,7 +82,7 @@ def test_base_score_spellings(training: Training, text: str, value: float | None
     document = document_of(training)
     document["learner"]["learner_model_param"]["base_score"] = text
     wanted = float(np.float32(-0.3)) if value is None else value
-    assert Forest.from_bytes(as_json(document)).base_score == wanted
+    assert forest_of_bytes(as_json(document)).base_score == wanted
 
 
 @pytest.mark.parametrize("text", ["", "[]", "[1,2]", "nan", "inf", "1e99", "x", "1_0"])
@@ -89,7 +90,7 @@ def test_malformed_base_scores(training: Training, text: str) -> None:
     document = document_of(training)
     document["learner"]["learner_model_param"]["base_score"] = text
     with pytest.raises(ForestError, match="base_score"):
-        Forest.from_bytes(as_json(document))
+        forest_of_bytes(as_json(document))
 
 
 def tree(document: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def test_damaged_and_unsupported_models_are_refused(
     document = copy.deepcopy(document_of(training))
     change(document)
     with pytest.raises(ForestError, match=message):
-        Forest.from_bytes(as_json(document), n_features=28)
+        forest_of_bytes(as_json(document), n_features=28)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_damaged_and_unsupported_models_are_refused(
 )
 def test_other_files_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Forest.from_bytes(content)
+        forest_of_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_real_models_of_other_kinds_are_refused(params: dict[str, Any]) -> None:
     labels = (codes[:, 0] > 1).astype(np.float32)
     booster = xgb.train({"nthread": 1, **params}, xgb.DMatrix(codes, labels, nthread=1), 3)
     with pytest.raises(ForestError, match="not supported"):
-        Forest.from_booster(booster)
+        forest_of_booster(booster)
 
 
 def test_multi_target_is_refused() -> None:
@@ -204,11 +205,11 @@ def test_multi_target_is_refused() -> None:
             3,
         )
         with pytest.raises(ForestError, match=r"several targets|one finite number"):
-            Forest.from_booster(booster)
+            forest_of_booster(booster)
 
 
 def test_wrong_codes_are_refused(training: Training) -> None:
-    forest = Forest.from_file(training.files[0])
+    forest = forest_of_file(training.files[0])
     for codes in (np.zeros((2, 27), np.uint8), np.zeros(28, np.uint8), np.zeros((2, 28), float)):
         with pytest.raises(ForestError, match="codes must be uint8 of shape"):
             forest.predict_exact(codes)
@@ -269,11 +270,11 @@ def test_thresholds_that_equal_a_code_go_right() -> None:
             },
         }
     }
-    forest = Forest.from_bytes(as_json(document))
+    forest = forest_of_bytes(as_json(document))
     codes = np.array([[0], [1], [255]], np.uint8)
     assert forest.predict_exact(codes).tolist() == [-5.0, 7.0, 7.0]
     just_above = struct.unpack(
         ">f", struct.pack(">I", struct.unpack(">I", struct.pack(">f", 1.0))[0] + 1)
     )
     nan_free["split_conditions"] = [just_above[0], -5.0, 7.0]
-    assert Forest.from_bytes(as_json(document)).predict_exact(codes).tolist() == [-5.0, -5.0, 7.0]
+    assert forest_of_bytes(as_json(document)).predict_exact(codes).tolist() == [-5.0, -5.0, 7.0]

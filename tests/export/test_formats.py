@@ -18,6 +18,7 @@ from anb_export.models.formats import (
     model_from_object,
     read_model,
 )
+from anb_export.models.xgboost_document import forest_of_booster
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LinearRegression
@@ -104,7 +105,7 @@ def test_xgboost_files(suffix: str, tmp_path: Path) -> None:
     booster.save_model(path)
     model = read_model(path)
     np.testing.assert_array_equal(
-        forest_of(model).predict_exact(CODES), Forest.from_booster(booster).predict_exact(CODES)
+        forest_of(model).predict_exact(CODES), forest_of_booster(booster).predict_exact(CODES)
     )
     assert (model.family, forest_of(model).value.dtype) == ("xgb", np.float32)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from anb_export.cli import main
-from anb_export.models.forest import Forest, ForestError
+from anb_export.models.forest import ForestError
 from anb_export.models.formats import FormatError, read_model
 from anb_export.models.model_files import LIMIT, VARIABLE, read_content
 from anb_export.models.safe_pickle import PickleError, read_pickle
+from anb_export.models.xgboost_document import forest_of_file
 
 from anb_onnx.errors import AnbError
 
@@ -48,7 +49,7 @@ def test_devices_without_an_end(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for read, kind in (
         (read_model, FormatError),
         (read_pickle, PickleError),
-        (Forest.from_file, ForestError),
+        (forest_of_file, ForestError),
         (read_content, AnbError),
     ):
         with pytest.raises(kind, match=f"^{link} cannot be read .it is a device"):

@@ -12,6 +12,7 @@ import pytest
 from anb_export.artifacts.projected_form import build_projected
 from anb_export.cli import main
 from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables
 from anb_export.tables.project import project_tables
 from anb_export.training.members_folder import Training
@@ -39,7 +40,7 @@ def forest_on(space: SearchSpace, *, seed: int, constrained: bool = False, **par
     booster = booster_of(
         codes, labels_of(codes, seed), space, rounds=12, constrained=constrained, **settings
     )
-    return Forest.from_booster(booster)
+    return forest_of_booster(booster)
 
 
 def brute_force(f: np.ndarray) -> np.ndarray:
@@ -115,7 +116,7 @@ def on_mnasnet() -> Forest:
     booster = booster_of(
         codes, labels_of(codes), MNASNET, rounds=60, constrained=False, max_depth=8, eta=0.2
     )
-    return Forest.from_booster(booster)
+    return forest_of_booster(booster)
 
 
 def test_conditional_means_by_sampling(on_mnasnet: Forest) -> None:

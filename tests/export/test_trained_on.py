@@ -26,6 +26,7 @@ from anb_export.models.trained_on import (
     settle,
     value_inputs,
 )
+from anb_export.models.xgboost_document import forest_of_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
@@ -596,7 +597,7 @@ def test_odd_weights_of_nodes_leave_only_the_evidence_out(hessians: Any) -> None
         tree["sum_hessian"] = hessians
         if hessians is None:
             del tree["sum_hessian"]
-    forest = Forest.from_document(document)
+    forest = forest_of_document(document)
     assert forest.divided is None
     whole = model_from_object(booster).member
     assert isinstance(whole, Forest)

@@ -1,22 +1,19 @@
 """An ensemble of trees as flat arrays, checked, with its exact prediction.
 
 This is the exporter's own reading of a model: the compiler works on it, and everything that is
-exported is verified against its float64 sum of leaves. Trees of xgboost are read here, those of
-other libraries in `formats`.
+exported is verified against its float64 sum of leaves. Trees of xgboost are read in
+`xgboost_document`, those of other libraries in `formats`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.models.model_files import read_content
-from anb_onnx._io.files import FileError
 from anb_onnx.errors import AnbError
 
 _INT32_MAX = np.iinfo(np.int32).max
@@ -100,56 +97,6 @@ class Forest:
     def n_nodes(self) -> int:
         """Number of nodes of all trees."""
         return len(self.feature)
-
-    @classmethod
-    def from_booster(cls, booster: Any, *, n_features: int | None = None) -> Forest:
-        """Take the trees of an ``xgboost.Booster``: all rounds, whatever ``best_iteration`` says.
-
-        See `from_bytes` for parameters and errors.
-        """
-        return cls.from_bytes(bytes(booster.save_raw("ubj")), n_features=n_features)
-
-    @classmethod
-    def from_file(cls, path: str | Path, *, n_features: int | None = None) -> Forest:
-        """Read a model that xgboost saved as ``.ubj`` or ``.json``; xgboost is not needed.
-
-        See `from_bytes` for parameters and errors; the message begins with the path.
-        """
-        try:
-            return cls.from_bytes(read_content(path), n_features=n_features)
-        except FileError as error:
-            raise ForestError(str(error)) from error
-        except AnbError as error:
-            msg = f"{path}: {error}"
-            raise ForestError(msg) from error
-
-    @classmethod
-    def from_bytes(cls, content: bytes, *, n_features: int | None = None) -> Forest:
-        """Parse a model in UBJSON or JSON.
-
-        Parameters
-        ----------
-        content : bytes
-            As written by ``Booster.save_raw("ubj")`` or ``save_raw("json")``.
-        n_features : int, optional
-            Number of features the model must have.
-
-        Raises
-        ------
-        ForestError
-            If the model is malformed, or uses what has no exact counterpart here: a booster other
-            than gbtree, an objective with a link function, several outputs, categorical splits.
-        """
-        from anb_export.models.xgboost_document import decode
-
-        return cls.from_document(decode(content), n_features=n_features)
-
-    @classmethod
-    def from_document(cls, document: Any, *, n_features: int | None = None) -> Forest:
-        """Take the trees of a model that `xgboost_document.decode` returned; see `from_bytes`."""
-        from anb_export.models.xgboost_document import parse
-
-        return parse(document, n_features)
 
     @classmethod
     def from_trees(

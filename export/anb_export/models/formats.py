@@ -26,7 +26,7 @@ from anb_export.models.other_files import OLD_BINARY, what_document, what_it_is
 from anb_export.models.safe_pickle import Object, PickleError, loads
 from anb_export.models.sklearn_trees import draws_splits, forest_from_state
 from anb_export.models.svm_form import Kernel, kernel_from_state
-from anb_export.models.xgboost_document import decode
+from anb_export.models.xgboost_document import decode, forest_of_document
 from anb_onnx._io.files import FileError
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
@@ -230,7 +230,7 @@ def _xgboost(content: bytes) -> Model:
         if inner is None:
             _refuse("not an xgboost model: 'Model' is missing")
         content, document = inner, document["Model"]
-    forest = Forest.from_document(document)
+    forest = forest_of_document(document)
     learner = document["learner"]
     names = learner.get("feature_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

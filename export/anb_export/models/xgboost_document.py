@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from numpy.typing import NDArray
 
 from anb_export.models import ubjson
 from anb_export.models.forest import Forest, ForestError, build_forest, refuse
+from anb_export.models.model_files import read_content
+from anb_onnx._io.files import FileError
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import _object as unique_object
+from anb_onnx.errors import AnbError
 
 #: Objectives whose prediction is the sum of the leaves itself, without a link function.
 OBJECTIVES = frozenset(
@@ -61,8 +65,49 @@ def decode(content: bytes) -> Any:
         raise ForestError(msg) from error
 
 
-def parse(document: Any, n_features: int | None) -> Forest:
-    """Take the trees of a decoded model; see `Forest.from_bytes`."""
+def forest_of_booster(booster: Any, *, n_features: int | None = None) -> Forest:
+    """Take the trees of an ``xgboost.Booster``: all rounds, whatever ``best_iteration`` says.
+
+    See `forest_of_bytes` for parameters and errors.
+    """
+    return forest_of_bytes(bytes(booster.save_raw("ubj")), n_features=n_features)
+
+
+def forest_of_file(path: str | Path, *, n_features: int | None = None) -> Forest:
+    """Read a model that xgboost saved as ``.ubj`` or ``.json``.
+
+    See `forest_of_bytes` for parameters and errors; the message begins with the path.
+    """
+    try:
+        return forest_of_bytes(read_content(path), n_features=n_features)
+    except FileError as error:
+        raise ForestError(str(error)) from error
+    except AnbError as error:
+        msg = f"{path}: {error}"
+        raise ForestError(msg) from error
+
+
+def forest_of_bytes(content: bytes, *, n_features: int | None = None) -> Forest:
+    """Parse a model in UBJSON or JSON.
+
+    Parameters
+    ----------
+    content : bytes
+        As written by ``Booster.save_raw("ubj")`` or ``save_raw("json")``.
+    n_features : int, optional
+        Number of features the model must have.
+
+    Raises
+    ------
+    ForestError
+        If the model is malformed, or uses what has no exact counterpart here: a booster other
+        than gbtree, an objective with a link function, several outputs, categorical splits.
+    """
+    return forest_of_document(decode(content), n_features=n_features)
+
+
+def forest_of_document(document: Any, *, n_features: int | None = None) -> Forest:
+    """Take the trees of a model that `decode` returned; see `forest_of_bytes`."""
     learner = _get(document, "learner")
     booster = _get(learner, "gradient_booster")
     name = _get(booster, "name")

@@ -14,6 +14,7 @@ from anb_export._io.json_file import read_json
 from anb_export.data.targets import TARGETS, TargetSpec
 from anb_export.models.forest import Forest
 from anb_export.models.formats import FAMILIES
+from anb_export.models.xgboost_document import forest_of_bytes
 from anb_export.training.recipe import LabelTransform, transform_from_dict
 from anb_onnx._io.files import FileError, read_regular
 from anb_onnx.errors import AnbError
@@ -103,7 +104,7 @@ class Training:
     @cached_property
     def _forests(self) -> tuple[Forest, ...]:
         if self.family == "xgb":
-            return tuple(Forest.from_bytes(content) for content in self.contents())
+            return tuple(forest_of_bytes(content) for content in self.contents())
         found = [member for member in self.members() if isinstance(member, Forest)]
         if len(found) != len(self.document["members"]):
             msg = f"{self.folder} holds members of the family {self.family}, which are no trees"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
-from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.training import workers
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.predictive_scale import OutOfFold
@@ -69,7 +69,7 @@ class FoldTask:
                 rows.codes, rows.labels, self.recipe, seed, weights=rows.weights, on_round=report
             )
             before += booster.num_boosted_rounds()
-            label = Forest.from_booster(booster).predict_exact(self.held_codes)
+            label = forest_of_booster(booster).predict_exact(self.held_codes)
             members.append(label.tolist())
         # Labels, not targets: hinges may still be fitted to them.
         write_atomically(self.path, to_json({"key": self.key, "labels": members}))

@@ -21,6 +21,7 @@ from anb_export.data.splits import Split
 from anb_export.data.targets import get_target
 from anb_export.models import ubjson
 from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_bytes
 from anb_export.training import workers
 from anb_export.training.members_folder import Training, open_training, read_training
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
@@ -246,7 +247,7 @@ class MemberTask:
         booster.set_attr(**{KEY_ATTRIBUTE: self.key})
         content = bytes(booster.save_raw("ubj"))
         # A booster that cannot be read later is refused now, before it is written.
-        check_predictions(Forest.from_bytes(content), rows.codes, self.seed)
+        check_predictions(forest_of_bytes(content), rows.codes, self.seed)
         write_atomically(self.path, content)
 
 
@@ -357,7 +358,7 @@ def train(
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
 
     contents = [task.path.read_bytes() for task in tasks]
-    forests = [Forest.from_bytes(content) for content in contents]
+    forests = [forest_of_bytes(content) for content in contents]
     metrics, counts = _metrics(dataset, split, target, recipe, forests)
     document = {
         "schema": 1,

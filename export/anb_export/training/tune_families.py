@@ -21,7 +21,7 @@ from anb_export._io.files import to_json, write_atomically
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
 from anb_export.data.targets import get_target
-from anb_export.models.forest import Forest
+from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.training.family_members import read_member
 from anb_export.training.family_recipe import SECTIONS, FamilyRecipe, family_recipe_of
 from anb_export.training.recipe import Recipe, read_hyperparameters
@@ -276,7 +276,7 @@ def held_out_rmse(recipe: FamilyRecipe | Recipe, rows: TrainingSet, seed: int) -
     """Fit the member of a seed; return its error on its held-out fold, in the label's unit."""
     _, held = fold_rows(len(rows.labels), seed)
     if isinstance(recipe, Recipe):
-        member: Any = Forest.from_booster(train_member(rows.codes, rows.labels, recipe, seed))
+        member: Any = forest_of_booster(train_member(rows.codes, rows.labels, recipe, seed))
     else:
         member = read_member(recipe.family, fit_member(recipe, rows, seed))
     error = member.predict_exact(rows.codes[held]) - rows.labels[held]
