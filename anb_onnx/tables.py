@@ -1,20 +1,22 @@
 """A surrogate as integer tables: what a table-form artifact stores, and its reference evaluation.
 
-An ensemble whose trees mix at most two blocks per path equals, exactly, a sum of one table per
-pair of blocks. The tables hold fixed-point int32, so that the sum does not depend on its order;
-what follows the sum is a short, fixed sequence of correctly rounded float64 operations. Together
-these give the same bits in every engine, thread count, batch size and language.
+An ensemble is a sum of one table for each of its terms (see `anb_onnx.terms`): one whose trees mix
+at most two blocks per path equals, exactly, a sum over pairs of blocks. The tables hold
+fixed-point int32, so that the sum does not depend on its order; what follows the sum is a short,
+fixed sequence of correctly rounded float64 operations. Together these give the same bits in every
+engine, thread count, batch size and language.
 
 Every engine computes, for each architecture with symbols s and each ensemble member m::
 
-    total[m] = sum over pairs p = (a, b) of entries[offset[p] + s[a] * size[b] + s[b], m]  (int32)
+    total[m] = sum over terms k of entries[offset[k] + index(k), m]    (int32)
     u[m]     = float64(total[m]) * scale + shift                       (two roundings, never fused)
     y[m]     = link.invert(u[m], inside)                               (steps of `Link`)
     mean     = (y[0] + y[1] + ... ) / M                                (left to right)
     std      = sqrt(((y[0] - mean)^2 + (y[1] - mean)^2 + ...) / M)     (left to right)
 
-in float64, and rounds mean, std and y once to float32. ``inside`` says whether the architecture is
-inside the link's regime, which the symbol of one block tells.
+in float64, and rounds mean, std and y once to float32. A term k of the blocks a, b, c has the index
+``(s[a] * size[b] + s[b]) * size[c] + s[c]``, and so on for any number of blocks. ``inside`` says
+whether the architecture is inside the link's regime, which the symbol of one block tells.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from anb_onnx.links import Link
 from anb_onnx.onnx_files.graph import read_graph
 from anb_onnx.regimes import LARGEST
 from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.terms import Terms, all_pairs
 
 #: Sizes that a scale may have; with totals of int32 and a shift of up to `_MOST_SHIFT`, every
 #: step of a link then stays inside float64 (the eighth power of 2^127 does).
@@ -45,14 +48,6 @@ _INT32 = np.iinfo(np.int32)
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
-def pair_offsets(space: SearchSpace) -> tuple[int, ...]:
-    """Return the first entry of each pair's table, in the order of ``space.pairs``, and the end."""
-    offsets = [0]
-    for a, b in space.pairs:
-        offsets.append(offsets[-1] + space.block_sizes[a] * space.block_sizes[b])
-    return tuple(offsets)
-
-
 @dataclass(frozen=True, eq=False)
 class TableEnsemble:
     """The tables of all members of an ensemble, and how their sums become predictions.
@@ -61,11 +56,13 @@ class TableEnsemble:
     ----------
     space : SearchSpace
     entries : ndarray of int32, shape (n_entries, M)
-        The pairs' tables one after the other; the members of an entry lie side by side, so that
+        The terms' tables one after the other; the members of an entry lie side by side, so that
         one load serves all.
     scale, shift : float
         From the integer sum to the link's scale.
     link : Link
+    terms : Terms
+        Of the same space; all pairs of blocks unless given.
     """
 
     space: SearchSpace
@@ -73,12 +70,18 @@ class TableEnsemble:
     scale: float
     shift: float
     link: Link
+    terms: Terms = None  # type: ignore[assignment]  # never None once it is made
 
     def __post_init__(self) -> None:
-        if self.space.n_blocks < 2:
-            msg = f"tables are of pairs of blocks; search space {self.space.name!r} has one block"
+        if self.terms is None:
+            object.__setattr__(self, "terms", all_pairs(self.space))
+        if self.terms.space != self.space:
+            msg = (
+                f"the terms are of search space {self.terms.space.name!r}, the tables of another, "
+                f"{self.space.name!r}"
+            )
             raise ArtifactError(msg)
-        expected = pair_offsets(self.space)[-1]
+        expected = self.terms.n_entries
         if self.entries.dtype != np.int32 or self.entries.ndim != 2:
             msg = f"tables must be int32 [n, M], found {self.entries.dtype} {self.entries.shape}"
             raise ArtifactError(msg)
@@ -114,8 +117,8 @@ class TableEnsemble:
         model : bytes
             The file, its hash already checked.
         card : mapping
-            Its entry of the manifest: ``tables`` says where in the file the entries lie, as
-            little-endian int32, and ``link`` what follows the sum.
+            Its entry of the manifest: ``terms`` says what the tables are of, ``tables`` where in
+            the file the entries lie, as little-endian int32, and ``link`` what follows the sum.
         space : SearchSpace
         source : str
             Name of the file, for errors.
@@ -127,17 +130,18 @@ class TableEnsemble:
             graph; if some sum could leave int32, or some prediction float32.
         """
         stated, link = _stated(card, source)
-        count = pair_offsets(space)[-1]
+        terms = Terms.from_list(card.get("terms"), space, source)
+        count = terms.n_entries
         if stated["entries"] != count:
             msg = (
-                f"{source}: key 'tables.entries' is {stated['entries']}; tables of search space "
-                f"{space.name!r} have {count} entries"
+                f"{source}: key 'tables.entries' is {stated['entries']}; the tables of its terms "
+                f"have {count} entries"
             )
             raise ArtifactError(msg)
         if stated["offset"] + 4 * count * stated["members"] > len(model):
             msg = f"{source}: the tables would end behind the file's {len(model)} bytes"
             raise ArtifactError(msg)
-        graph = read_graph(model, space, source)
+        graph = read_graph(model, terms, source)
         for key, value in stated.items():
             if value != getattr(graph, key):
                 _differs(source, f"tables.{key}", value, getattr(graph, key))
@@ -150,7 +154,7 @@ class TableEnsemble:
         )
         entries = flat.astype(np.int32).reshape(count, stated["members"])
         try:
-            ensemble = cls(space, entries, stated["scale"], stated["shift"], link)
+            ensemble = cls(space, entries, stated["scale"], stated["shift"], link, terms)
             _ = ensemble.bounds
         except ArtifactError as error:
             msg = f"{source}: {error}"
@@ -170,7 +174,7 @@ class TableEnsemble:
             If a sum could leave int32, in whatever order engines add; if no architecture is inside
             the link's domain; if a prediction could leave float32.
         """
-        starts = np.array(pair_offsets(self.space)[:-1])
+        starts = np.array(self.terms.offsets[:-1])
         most = np.maximum.reduceat(self.entries, starts, axis=0).astype(np.int64)
         least = np.minimum.reduceat(self.entries, starts, axis=0).astype(np.int64)
         # Engines add in various orders, some of them only a part first: all of one sign.
@@ -207,11 +211,11 @@ class TableEnsemble:
 
     @cached_property
     def tables(self) -> tuple[NDArray[np.int32], ...]:
-        """One view per pair: int32 [size of block a, size of block b, M]."""
-        sizes, offsets = self.space.block_sizes, pair_offsets(self.space)
+        """One view per term: int32 [size of its first block, ..., size of its last, M]."""
+        offsets = self.terms.offsets
         return tuple(
-            self.entries[start:stop].reshape(sizes[a], sizes[b], self.n_members)
-            for (a, b), start, stop in zip(self.space.pairs, offsets[:-1], offsets[1:], strict=True)
+            self.entries[start:stop].reshape(*shape, self.n_members)
+            for shape, start, stop in zip(self.terms.shapes, offsets[:-1], offsets[1:], strict=True)
         )
 
     def totals(self, symbols: NDArray[np.integer]) -> NDArray[np.int32]:
@@ -227,8 +231,8 @@ class TableEnsemble:
         ndarray of int32, shape (N, M)
         """
         total = np.zeros((len(symbols), self.n_members), dtype=np.int32)
-        for (a, b), table in zip(self.space.pairs, self.tables, strict=True):
-            total += table[symbols[:, a], symbols[:, b]]
+        for term, table in zip(self.terms.blocks, self.tables, strict=True):
+            total += table[tuple(symbols[:, block] for block in term)]
         return total
 
     def predict(self, symbols: NDArray[np.integer]) -> Arrays:

@@ -29,7 +29,8 @@ from onnx import TensorProto, numpy_helper
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 from benchmarks import measure
 from benchmarks.settings import QUICK, Settings
 from benchmarks.subject import Codes, draw
@@ -88,7 +89,8 @@ def compare(ensemble: TableEnsemble | None, settings: Settings) -> dict[str, Any
 def lines_model(ensemble: TableEnsemble) -> bytes:
     """Return the ONNX file that gathers from seven tables over three blocks each."""
     space = ensemble.space
-    if sorted(p for line in LINES for p in combinations(line, 2)) != sorted(space.pairs):
+    of_lines = sorted(pair for line in LINES for pair in combinations(line, 2))
+    if of_lines != sorted(ensemble.terms.blocks):
         msg = f"the lines hold the pairs of seven blocks, {space.name!r} has {space.n_blocks}"
         raise ValueError(msg)
     builder = GraphBuilder()
@@ -119,7 +121,7 @@ def lines_model(ensemble: TableEnsemble) -> bytes:
 def random_tables(n_members: int = 8) -> TableEnsemble:
     """Return tables of random entries with the shape of the accuracy surrogate's."""
     entries = np.random.default_rng(0).integers(
-        -(2**20), 2**20, (pair_offsets(MNASNET)[-1], n_members), dtype=np.int32
+        -(2**20), 2**20, (all_pairs(MNASNET).offsets[-1], n_members), dtype=np.int32
     )
     return TableEnsemble(MNASNET, entries, 2.0**-24 * 1e-4, 7e-4, Link("-1"))
 
@@ -128,7 +130,7 @@ def _spread(
     builder: GraphBuilder, ensemble: TableEnsemble, pair: tuple[int, int], shape: list[int]
 ) -> str:
     """Append a pair's table, shaped for adding it to those of the other two pairs of a line."""
-    place, offsets = ensemble.space.pairs.index(pair), pair_offsets(ensemble.space)
+    place, offsets = ensemble.terms.blocks.index(pair), ensemble.terms.offsets
     rows = [builder.constant([at], np.int64) for at in (offsets[place], offsets[place + 1], 0)]
     table = builder.add("Slice", TABLES, *rows)
     return builder.add("Reshape", table, builder.constant([*shape, ensemble.n_members], np.int64))

@@ -46,7 +46,7 @@ def roofline(ensemble: TableEnsemble | None, settings: Settings) -> dict[str, An
     if ensemble.n_members != 8:
         msg = f"the yardstick is for 8 members, not {ensemble.n_members}"
         raise ValueError(msg)
-    lookups = len(ensemble.space.pairs)
+    lookups = len(ensemble.terms)
     rows = settings.fast_rows
     codes, out = draw(rows, seed=7), Outputs.empty(rows, ensemble.n_members, members=False)
     engine = NativeTargetEngine(ensemble, threads=1)

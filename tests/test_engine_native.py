@@ -25,7 +25,8 @@ from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 LINKS = [Link(power) for power in POWERS] + [Link("-1", 80.0), Link("1", -3.5), Link("-1/4", 9.0)]
 
@@ -57,7 +58,7 @@ def make_ensemble(
     n_members: int, link: Link = LINKS[0], space: SearchSpace = MNASNET, seed: int = 0
 ) -> TableEnsemble:
     rng = np.random.default_rng(seed)
-    n = pair_offsets(space)[-1]
+    n = all_pairs(space).offsets[-1]
     entries = rng.integers(-(2**24), 2**24, (n, n_members), dtype=np.int32)
     # Steps of odd size, so that every operation rounds; negative and positive values of u.
     return TableEnsemble(space, entries, 1.1e-9, 1 / 3, link)
@@ -214,7 +215,7 @@ def test_other_spaces_from_all_three_inputs(space: SearchSpace) -> None:
 
 
 def test_extreme_sums_and_values() -> None:
-    entries = np.zeros((pair_offsets(MNASNET)[-1], 4), dtype=np.int32)
+    entries = np.zeros((all_pairs(MNASNET).offsets[-1], 4), dtype=np.int32)
     entries[: 36 * 36] = np.random.default_rng(1).integers(-(2**31), 2**31, (36 * 36, 4))
     entries[:4] = [[2**31 - 1] * 4, [-(2**31)] * 4, [0] * 4, [1, -1, 2, -2]]
     codes = make_codes(500)
@@ -610,14 +611,15 @@ import sys
 from pathlib import Path
 import numpy as np
 from anb_onnx.spaces.space import MNASNET
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 from anb_onnx.links import Link
 from anb_onnx.engines.native.engine import NativeEngine
 def refuse(event, args):
     if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
         raise OSError(f"writes {args[0]}")
 sys.addaudithook(refuse)
-entries = np.zeros((pair_offsets(MNASNET)[-1], 8), np.int32)
+entries = np.zeros((all_pairs(MNASNET).offsets[-1], 8), np.int32)
 native = NativeEngine([TableEnsemble(MNASNET, entries, 1.0, 2.0, Link("-1"))])
 assert native.predict(np.zeros((1, 28), np.uint8))[0].mean[0] == 0.5
 assert "numba" not in sys.modules and "onnxruntime" not in sys.modules

@@ -18,7 +18,8 @@ from anb_onnx.engines.native import llvm as _llvm
 from anb_onnx.engines.native.engine import NativeEngine
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 HERE = Path(__file__).resolve().parent
 ENGINES = ("native", "onnxruntime", "numpy", "auto")
@@ -107,7 +108,7 @@ def test_native_closed_while_it_compiles_stays_closed(monkeypatch: pytest.Monkey
 def test_kernels_end_with_their_last_user() -> None:
     space = SearchSpace("one gene", (Block("b", (Gene("g", (0, 1)), Gene("h", (0, 1)))),))
     space = SearchSpace("two blocks", (*space.blocks, Block("c", (Gene("i", (0, 1)),))))
-    entries = np.zeros((pair_offsets(space)[-1], 1), np.int32)
+    entries = np.zeros((all_pairs(space).offsets[-1], 1), np.int32)
     _kernels.kernel.cache_clear()
     known = []
     for k in range(130):

@@ -18,7 +18,8 @@ from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 FOUR_LAYERS = Regime("block5_l", (3,), ((1300.0, -0.75), (1340.0, 0.5)))
 CODES = sample(3000, seed=55)
@@ -172,7 +173,7 @@ def test_steps_and_regime_must_agree() -> None:
 
 
 def test_a_regime_of_another_space_is_refused() -> None:
-    entries = np.zeros((pair_offsets(MNASNET)[-1], 1), np.int32)
+    entries = np.zeros((all_pairs(MNASNET).offsets[-1], 1), np.int32)
     for gene, code, message in (
         ("block7_l", 0, "gene 'block7_l' is not in search space 'mnasnet'; its genes are block0_e"),
         ("block4_l", 3, "code 3 of gene 'block4_l' is out of range; allowed are 0 to 2"),

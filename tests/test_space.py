@@ -13,6 +13,7 @@ import pytest
 
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.terms import all_pairs
 
 
 def test_mnasnet_is_the_space_of_the_reference() -> None:
@@ -23,8 +24,10 @@ def test_mnasnet_is_the_space_of_the_reference() -> None:
     assert MNASNET.size == oracle.SIZE
     assert MNASNET.block_sizes == (36, 36, 36, 36, 36, 48, 36)
     assert MNASNET.symbol_dtype == np.uint8
-    assert MNASNET.pairs == tuple((a, b) for a, b in product(range(7), range(7)) if a < b)
-    assert len(MNASNET.pairs) == 21
+    assert all_pairs(MNASNET).blocks == tuple(
+        (a, b) for a, b in product(range(7), range(7)) if a < b
+    )
+    assert len(all_pairs(MNASNET).blocks) == 21
 
 
 def test_place_values() -> None:

@@ -26,6 +26,7 @@ from anb_onnx.links import Link
 from anb_onnx.onnx_files.messages import MessageError, fields
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.terms import Terms
 
 # Numbers of fields in onnx/onnx.proto, of what the table form needs.
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
@@ -37,6 +38,10 @@ _FLOAT, _INT32, _INT64, _BOOL, _DOUBLE = 1, 6, 7, 9, 11
 
 # Names of values stay bytes: there are many, and none is shown.
 _INPUT, _TABLES, _OUTPUTS = b"architectures", b"tables", (b"mean", b"std", b"members")
+
+#: Most symbols of a block that the graph computes in float32: they and all terms of their sum are
+#: exact in the shorter formats (bfloat16, TF32) that accelerators may put in its place.
+MOST_EXACT = 256
 
 # Far more than 64 blocks, 1,024 members and 128 hinges need: reading more takes long.
 _MOST_NODES = 50_000
@@ -70,30 +75,30 @@ class TableGraph:
     link: Link
 
 
-def read_graph(model: bytes, space: SearchSpace, source: str) -> TableGraph:
+def read_graph(model: bytes, terms: Terms, source: str) -> TableGraph:
     """Read what the graph of a table-form file computes.
 
     Parameters
     ----------
     model : bytes
         The file.
-    space : SearchSpace
-        The space of its input: which tables are added for an architecture must follow from it.
+    terms : Terms
+        Of the space of its input: which entries are added for an architecture follows from them.
     source : str
         Name of the file, for errors.
 
     Raises
     ------
     ArtifactError
-        If the graph is not of the table form over that space.
+        If the graph is not of the table form over these terms.
     """
     try:
         graph = _Graph.parse(model)
-        return graph.read(space)
+        return graph.read(terms)
     except (MessageError, _FormError, UnicodeDecodeError, struct.error) as error:
         msg = (
-            f"{source}: its graph is not that of tables over search space {space.name!r} "
-            f"({error}), though its card has the key 'tables'"
+            f"{source}: its graph is not that of tables over the terms of its card "
+            f"({error}); search space {terms.space.name!r}"
         )
         raise ArtifactError(msg) from error
 
@@ -208,7 +213,7 @@ class _Graph:
             _refuse(f"the name {show(error.args[0])} is read before it is computed")
         self.name(outputs[0], self.number(operator, *attributes, *numbers))
 
-    def read(self, space: SearchSpace) -> TableGraph:
+    def read(self, terms: Terms) -> TableGraph:
         """Return what the graph computes."""
         if not self.shape:
             _refuse("it has no tables")
@@ -222,10 +227,12 @@ class _Graph:
         steps, u = self._unwind(y)
         scaled, shift = self._with_constant(u, "Add")
         total, scale = self._with_constant(scaled, "Mul")
-        if self._input(total, "Cast", ("to", _DOUBLE)) != self._sum_of_pairs(space):
+        if self._input(total, "Cast", ("to", _DOUBLE)) != self._sum_of_terms(terms):
             _refuse("it adds other entries")
         entries, n_members = self.shape
-        return TableGraph(self.offset, entries, n_members, scale, shift, self._link(steps, space))
+        return TableGraph(
+            self.offset, entries, n_members, scale, shift, self._link(steps, terms.space)
+        )
 
     def _input(self, value: int, operator: str, attribute: tuple[str, int]) -> int:
         """Return the input of a value that must be this operator of one input."""
@@ -314,32 +321,50 @@ class _Graph:
                             return Regime(space.gene_names[position], tuple(codes), hinges)
         _refuse("its regime does not depend on one gene")
 
-    def _sum_of_pairs(self, space: SearchSpace) -> int:
-        """Return the number of what a graph over a space must add."""
-        weights = np.zeros((space.n_blocks, space.n_genes), dtype="<f4")
-        for block, genes in enumerate(space.block_slices):
-            weights[block, genes] = space.symbol_weights[genes]
-        codes = self.number("Transpose", ("perm", (1, 0)), self.names[_INPUT])
-        codes = self.number("Cast", ("to", _FLOAT), codes)
-        symbols = self.number("MatMul", self.constant(_FLOAT, weights), codes)
-        symbols = self.number("Cast", ("to", _INT32), symbols)
-        symbol = [
-            self.number("Gather", ("axis", 0), symbols, self._int64(block))
-            for block in range(space.n_blocks)
-        ]
-        total, start = -1, 0
-        for a, b in space.pairs:
-            width = space.block_sizes[b]
-            row = self.constant(_INT32, np.array(width, dtype="<i4"))
-            index = self.number("Add", self.number("Mul", symbol[a], row), symbol[b])
-            stop = start + space.block_sizes[a] * width
-            table = self.number(
-                "Slice", self.names[_TABLES], *(self._int64([v]) for v in (start, stop, 0))
-            )
+    def _sum_of_terms(self, terms: Terms) -> int:
+        """Return the number of what a graph must add."""
+        symbols = self._symbols(terms.space)
+        total = -1
+        for k, (term, shape) in enumerate(zip(terms.blocks, terms.shapes, strict=True)):
+            index = self._mixed_radix([symbols[block] for block in term], shape)
+            bounds = (terms.offsets[k], terms.offsets[k + 1], 0)
+            table = self.number("Slice", self.names[_TABLES], *(self._int64([v]) for v in bounds))
             entry = self.number("Gather", ("axis", 0), table, index)
             total = entry if total < 0 else self.number("Add", total, entry)
-            start = stop
         return total
+
+    def _symbols(self, space: SearchSpace) -> list[int]:
+        """Return the numbers of the blocks' symbols; see `anb_export.graphs.table_form`."""
+        codes = self.number("Transpose", ("perm", (1, 0)), self.names[_INPUT])
+        integers = self.number("Cast", ("to", _INT32), codes)
+        weights = np.zeros((space.n_blocks, space.n_genes), dtype="<f4")
+        for block, genes in enumerate(space.block_slices):
+            if space.block_sizes[block] <= MOST_EXACT:
+                weights[block, genes] = space.symbol_weights[genes]
+        floats = self.number("Cast", ("to", _FLOAT), codes)
+        matrix = self.number("MatMul", self.constant(_FLOAT, weights), floats)
+        matrix = self.number("Cast", ("to", _INT32), matrix)
+        symbols = []
+        for block, genes in enumerate(space.block_slices):
+            if space.block_sizes[block] <= MOST_EXACT:
+                row = self.number("Gather", ("axis", 0), matrix, self._int64(block))
+            else:
+                columns = range(space.n_genes)[genes]
+                rows = [
+                    self.number("Gather", ("axis", 0), integers, self._int64(column))
+                    for column in columns
+                ]
+                row = self._mixed_radix(rows, space.gene_sizes[genes])
+            symbols.append(row)
+        return symbols
+
+    def _mixed_radix(self, digits: Sequence[int], sizes: Sequence[int]) -> int:
+        """Return the number of what puts digits together, the first most significant."""
+        value = digits[0]
+        for digit, size in zip(digits[1:], sizes[1:], strict=True):
+            radix = self.constant(_INT32, np.array(size, dtype="<i4"))
+            value = self.number("Add", self.number("Mul", value, radix), digit)
+        return value
 
     def _summary(self, y: int, members: int) -> list[int]:
         """Return the numbers of mean and std of members, as `anb_onnx.tables` defines them."""

@@ -15,7 +15,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 from math import prod
 from typing import Any, Literal, TypeAlias, TypeGuard
 
@@ -271,11 +270,6 @@ class SearchSpace:
     def size(self) -> int:
         """Number of architectures (exact, of any magnitude)."""
         return prod(self.block_sizes)
-
-    @cached_property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """All pairs of block numbers (a, b) with a < b, in lexicographic order."""
-        return tuple(combinations(range(self.n_blocks), 2))
 
     @cached_property
     def symbol_weights(self) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import MNASNET
+from anb_onnx.terms import all_pairs
 
 from .pair_models import genes_of_pairs, predict, space_of, symbols_of
 
@@ -129,7 +130,7 @@ def test_first_stages_add_up_over_the_blocks(dataset: Dataset) -> None:
     first, whole = forest_of_booster(booster).first(n), forest_of_booster(booster)
     start, other = sample(300, seed=3), sample(300, seed=4)
     mixed = {"first": 0.0, "whole": 0.0}
-    for a, b in MNASNET.pairs:
+    for a, b in all_pairs(MNASNET).blocks:
         corners = []
         for changed in ((), (a,), (b,), (a, b)):
             codes = start.copy()

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import MNASNET, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 from .pair_models import (
     Tree,
@@ -283,7 +284,7 @@ def test_trained_on_other_spaces() -> None:
         labels = labels_of(codes, k)
         booster = booster_of(codes, labels, space, rounds=60, max_depth=5, learning_rate=0.3)
         forest = forest_of_booster(booster)
-        bound = len(space.pairs) / 2 + 1e-3
+        bound = len(all_pairs(space).blocks) / 2 + 1e-3
         assert steps_off(standardised([forest], space), [forest], codes) <= bound
 
 
@@ -453,7 +454,7 @@ def random_tables(space: SearchSpace, n_members: int, seed: int, interaction: fl
     """Entries with main effects, and interactions of the given relative size."""
     rng = np.random.default_rng(seed)
     parts = []
-    for a, b in space.pairs:
+    for a, b in all_pairs(space).blocks:
         shape = (space.block_sizes[a], space.block_sizes[b], n_members)
         main = rng.normal(size=(shape[0], 1, n_members)) + rng.normal(size=(1, *shape[1:]))
         parts.append((main + interaction * rng.normal(size=shape)).reshape(-1, n_members))
@@ -517,5 +518,5 @@ def test_entries_lie_where_the_runtime_looks_for_them() -> None:
     space = space_of((2,), (3,), (2,))
     tree: Tree = (1, 1.5, (2, 0.5, 0.0, 1.0), 0.0)  # block 1 below 2, block 2 at 1
     entries = standardised([forest_of([tree], 3)], space).entries[:, 0] * STEP
-    assert pair_offsets(space) == (0, 6, 10, 16)
+    assert all_pairs(space).offsets == (0, 6, 10, 16)
     assert np.flatnonzero(entries).tolist() == [10 + 0 * 2 + 1, 10 + 1 * 2 + 1]

@@ -12,7 +12,8 @@ from anb_export.artifacts.golden import golden_codes, golden_vectors
 
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 from .pair_models import space_of, symbols_of
 
@@ -24,7 +25,7 @@ def ensembles() -> dict[str, TableEnsemble]:
     rng = np.random.default_rng(0)
     found = {}
     for name, members, link in (("accuracy", 8, Link("-1", 80.0)), ("macs", 1, Link())):
-        shape = (pair_offsets(MNASNET)[-1], members)
+        shape = (all_pairs(MNASNET).offsets[-1], members)
         entries = rng.integers(-(2**20), 2**20, shape, dtype=np.int32)
         found[name] = TableEnsemble(MNASNET, entries, 1e-3 * 2.0**-24, 0.05, link)
     return found
@@ -87,7 +88,7 @@ def test_small_spaces_have_fewer() -> None:
     space = space_of((3, 2), (2,), (5,))
     codes = golden_codes(space)
     assert len(np.unique(codes, axis=0)) == len(codes) == space.size == 60
-    entries = np.arange(pair_offsets(space)[-1], dtype=np.int32)[:, None]
+    entries = np.arange(all_pairs(space).offsets[-1], dtype=np.int32)[:, None]
     ensemble = TableEnsemble(space, entries, 0.5, 0.0, Link())
     content, entry = golden_vectors({"params": ensemble}, space)
     assert entry["n"] == 60

@@ -24,6 +24,7 @@ from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import MNASNET, SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 from .pair_models import all_codes, booster_of, forest_of, labels_of, space_of, symbols_of
 
@@ -70,7 +71,7 @@ def test_equals_the_anova_of_all_architectures(name: str, seed: int) -> None:
     forests = [forest_on(space, seed=seed), forest_on(space, seed=seed + 10)]
     ensemble = project_tables(forests, link=Link(), mean=0.0, std=1.0, space=space)
     found = values(ensemble, symbols_of(codes, space))
-    steps = len(space.pairs) / 2 * 2.0**-FRACTION_BITS
+    steps = len(all_pairs(space).blocks) / 2 * 2.0**-FRACTION_BITS
     for member, forest in enumerate(forests):
         exact = forest.predict_exact(codes)
         wanted = brute_force(exact.reshape(space.block_sizes)).reshape(-1)
@@ -124,7 +125,7 @@ def test_conditional_means_by_sampling(on_mnasnet: Forest) -> None:
     ensemble = project_tables([on_mnasnet], link=Link(), mean=0.0, std=1.0)
     rng = np.random.default_rng(8)
     scores = []
-    for k, (a, b) in enumerate(MNASNET.pairs):
+    for k, (a, b) in enumerate(all_pairs(MNASNET).blocks):
         codes = sample(2000, seed=100 + k)
         fixed = codes[rng.integers(len(codes))]
         for block in (a, b):
@@ -147,7 +148,7 @@ def test_the_closest_of_its_kind(on_mnasnet: Forest) -> None:
     symbols = codes_to_symbols(codes)
     rng = np.random.default_rng(2)
     for _ in range(40):
-        a, b = MNASNET.pairs[rng.integers(len(MNASNET.pairs))]
+        a, b = all_pairs(MNASNET).blocks[rng.integers(len(all_pairs(MNASNET).blocks))]
         table = rng.normal(size=(MNASNET.block_sizes[a], MNASNET.block_sizes[b]))
         direction = table[symbols[:, a], symbols[:, b]]
         correlation = np.corrcoef(residual, direction)[0, 1]

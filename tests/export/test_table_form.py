@@ -17,7 +17,8 @@ from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import MNASNET, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 from .pair_models import all_codes, space_of, symbols_of
 
@@ -32,7 +33,7 @@ LEVELS = (
 
 def ensemble_of(space: SearchSpace, n_members: int, link: Link, seed: int = 0) -> TableEnsemble:
     """Random entries; on the link's scale everything lies between 0.5 and 1.5."""
-    n_entries, n_pairs = pair_offsets(space)[-1], len(space.pairs)
+    n_entries, n_pairs = all_pairs(space).offsets[-1], len(all_pairs(space).blocks)
     rng = np.random.default_rng(seed)
     entries = rng.integers(-(2**24), 2**24, (n_entries, n_members), dtype=np.int32)
     return TableEnsemble(space, entries, 0.49 / n_pairs * 2.0**-24, 1.0 - 2.0**-40, link)
@@ -218,7 +219,7 @@ def test_standard_operators_of_an_old_opset_only(model: TableModel) -> None:
 
 
 def test_tables_lie_where_the_manifest_says(model: TableModel, ensemble: TableEnsemble) -> None:
-    facts = model.tables
+    facts = model.card["tables"]
     assert facts.keys() == {"offset", "entries", "members", "scale", "shift"}
     count = facts["entries"] * facts["members"]
     read = np.frombuffer(model.content, "<i4", count=count, offset=facts["offset"])
@@ -253,7 +254,7 @@ def test_a_single_entry_matters(ensemble: TableEnsemble, model: TableModel) -> N
     """That the comparisons above can fail: one step in one entry shows."""
     entries = ensemble.entries.copy()
     symbols = symbols_of(CODES[:1], MNASNET)[0]
-    place = pair_offsets(MNASNET)[20] + symbols[5] * 36 + symbols[6]
+    place = all_pairs(MNASNET).offsets[20] + symbols[5] * 36 + symbols[6]
     entries[place, 3] += 2**18
     changed = TableEnsemble(MNASNET, entries, ensemble.scale, ensemble.shift, ensemble.link)
     found = run(build_table_model(changed, CARD).content, CODES[:1])

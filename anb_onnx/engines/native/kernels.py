@@ -124,7 +124,10 @@ def check_size(ensemble: TableEnsemble) -> None:
     EngineError
         Naming the number of pairs and members, and other engines.
     """
-    n_pairs, m = len(ensemble.space.pairs), ensemble.n_members
+    n_pairs, m = len(ensemble.terms), ensemble.n_members
+    if any(len(term) != 2 for term in ensemble.terms.blocks):
+        msg = "the native engine adds up tables of pairs of blocks"
+        raise EngineError(msg)
     if n_pairs * max(1, _padded(m) // WIDTH) > _MOST_LOADS:
         msg = (
             f"the native engine writes out all lookups of an architecture, and {n_pairs} pairs of "
@@ -151,7 +154,7 @@ def kernel_table(ensemble: TableEnsemble) -> NDArray[np.int32]:
     start = -memory.ctypes.data % _CACHE_LINE
     result = memory[start : start + 4 * n * width].view(np.int32).reshape(n, width)
     position = 0
-    for (a, b), table in zip(ensemble.space.pairs, ensemble.tables, strict=True):
+    for (a, b), table in zip(ensemble.terms.blocks, ensemble.tables, strict=True):
         turned = table if _orientation(sizes, a, b) == (a, b) else table.transpose(1, 0, 2)
         end = position + sizes[a] * sizes[b]
         result[position:end, :m] = turned.reshape(-1, m)

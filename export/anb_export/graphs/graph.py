@@ -26,7 +26,7 @@ from anb_onnx.spaces.space import SearchSpace
 OPSET = 10
 IR_VERSION = 5
 
-SCHEMA = "1"
+SCHEMA = "2"
 INPUT = "architectures"
 
 
@@ -138,7 +138,8 @@ def make_model(
         The space of the input; it becomes part of the metadata.
     n_members : int
     card : mapping
-        The target's entry of the manifest, without file, sha256 and bytes.
+        The target's entry of the manifest, without file, sha256 and bytes, and with the name of
+        the ``benchmark``.
     domains : mapping, optional
         Opset versions of operator domains besides ai.onnx.
 

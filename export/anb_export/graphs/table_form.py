@@ -1,11 +1,11 @@
 """The table form: integer tables as one ONNX graph of standard operators.
 
 The graph computes what `anb_onnx.tables` defines, with operators that every ONNX runtime has:
-symbols by one small MatMul, one Gather per pair of blocks, an integer sum, and the float64 tail.
+symbols by one small MatMul, one Gather per term, an integer sum, and the float64 tail.
 
-Symbols stay below 256, and so do all terms of their sum: they are exact in float32 and in the
-shorter formats (TF32, bfloat16) that accelerators may put in its place. Pair indices are larger
-and therefore computed in int32.
+Symbols below 256, and all summands of theirs, are exact in float32 and in the shorter formats
+(TF32, bfloat16) that accelerators may put in its place. Larger blocks' symbols, and the indices of
+entries, are computed in int32.
 
 Pairs or lines: the seven lines of the Fano plane hold all pairs of seven blocks in 7 Gathers
 instead of 21, from tables folded out of the pairs at load. The bits are the same, and the speed is
@@ -19,7 +19,7 @@ measures it again.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,11 @@ from onnx import TensorProto, numpy_helper
 from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.onnx_files.graph import MOST_EXACT
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.space import SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import Terms
 
 #: Name of the initializer that holds all tables.
 TABLES = "tables"
@@ -44,14 +46,14 @@ class TableModel:
     Attributes
     ----------
     content : bytes
-    tables : dict
-        The manifest's ``tables`` entry: ``offset`` (byte of the file where the entries begin, as
-        little-endian int32 in rows of one value per member), ``entries``, ``members``, ``scale``
-        and ``shift``.
+    card : dict
+        The card, with what the file adds to it: ``terms``, which blocks the tables are of, and
+        ``tables``: ``offset`` (byte of the file where the entries begin, as little-endian int32 in
+        rows of one value per member), ``entries``, ``members``, ``scale`` and ``shift``.
     """
 
     content: bytes
-    tables: dict[str, Any]
+    card: dict[str, Any]
 
 
 def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> TableModel:
@@ -66,17 +68,15 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     Raises
     ------
     AnbError
-        If a block has too many symbols for exact short floats, or the graph is refused.
+        If the graph is refused.
     """
     space = ensemble.space
-    if max(space.block_sizes) > 256:
-        msg = f"blocks may have 256 symbols, one of {space.name!r} has {max(space.block_sizes)}"
-        raise AnbError(msg)
+    card = {**card, "terms": ensemble.terms.to_list()}
     builder = GraphBuilder()
     symbols = _symbols(builder, space)
     entries = np.ascontiguousarray(ensemble.entries, dtype="<i4")
     builder.constants.append(numpy_helper.from_array(entries, TABLES))
-    total = _sum_of_pairs(builder, space, symbols)
+    total = _sum_of_terms(builder, ensemble.terms, symbols)
     scaled = builder.add(
         "Mul", builder.cast(total, TensorProto.DOUBLE), builder.constant(ensemble.scale, np.float64)
     )
@@ -91,16 +91,14 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     if offset < 0 or content.find(raw, offset + 1) >= 0:
         msg = "the tables do not lie in one place of the file"
         raise AnbError(msg)
-    return TableModel(
-        content,
-        {
-            "offset": offset,
-            "entries": len(entries),
-            "members": ensemble.n_members,
-            "scale": ensemble.scale,
-            "shift": ensemble.shift,
-        },
-    )
+    tables = {
+        "offset": offset,
+        "entries": len(entries),
+        "members": ensemble.n_members,
+        "scale": ensemble.scale,
+        "shift": ensemble.shift,
+    }
+    return TableModel(content, {**card, "tables": tables})
 
 
 def rows_inside(builder: GraphBuilder, regime: Regime | None, space: SearchSpace) -> str:
@@ -138,34 +136,59 @@ def invert_link(builder: GraphBuilder, link: Link, u: str, inside: str) -> str:
 def _symbols(builder: GraphBuilder, space: SearchSpace) -> list[str]:
     """Return one int32 [N] per block."""
     weights = np.zeros((space.n_blocks, space.n_genes), dtype=np.float32)
-    for number, genes in enumerate(space.block_slices):
-        weights[number, genes] = space.symbol_weights[genes]
+    for block, genes in enumerate(space.block_slices):
+        if space.block_sizes[block] <= MOST_EXACT:
+            weights[block, genes] = space.symbol_weights[genes]
     # Transposed, so that each block's symbols are contiguous.
-    codes = builder.cast(builder.add("Transpose", INPUT, perm=[1, 0]), TensorProto.FLOAT)
-    matrix = builder.add("MatMul", builder.constant(weights, np.float32), codes)
-    symbols = builder.cast(matrix, TensorProto.INT32)
-    return [
-        builder.add("Gather", symbols, builder.constant(block, np.int64), axis=0)
-        for block in range(space.n_blocks)
-    ]
+    codes = builder.add("Transpose", INPUT, perm=[1, 0])
+    matrix = integers = ""
+    if weights.any():
+        floats = builder.cast(codes, TensorProto.FLOAT)
+        matrix = builder.add("MatMul", builder.constant(weights, np.float32), floats)
+        matrix = builder.cast(matrix, TensorProto.INT32)
+    if max(space.block_sizes) > MOST_EXACT:
+        integers = builder.cast(codes, TensorProto.INT32)
+    symbols = []
+    for block, genes in enumerate(space.block_slices):
+        if space.block_sizes[block] <= MOST_EXACT:
+            symbols.append(builder.add("Gather", matrix, builder.constant(block, np.int64), axis=0))
+            continue
+        digits = [
+            builder.add("Gather", integers, builder.constant(column, np.int64), axis=0)
+            for column in range(space.n_genes)[genes]
+        ]
+        symbols.append(_mixed_radix(builder, digits, space.gene_sizes[genes], {}))
+    return symbols
 
 
-def _sum_of_pairs(builder: GraphBuilder, space: SearchSpace, symbols: list[str]) -> str:
-    """Return int32 [N, M]: the sum of the entries of all pairs."""
-    offsets, axes = pair_offsets(space), builder.constant([0], np.int64)
-    rows: dict[tuple[int, int], str] = {}
+def _sum_of_terms(builder: GraphBuilder, terms: Terms, symbols: list[str]) -> str:
+    """Return int32 [N, M]: the sum of the entries of all terms."""
+    axes = builder.constant([0], np.int64)
+    known: dict[tuple[str, int], str] = {}
     found = []
-    for place, (a, b) in enumerate(space.pairs):
-        width = space.block_sizes[b]
-        if (a, width) not in rows:
-            rows[a, width] = builder.add("Mul", symbols[a], builder.constant(width, np.int32))
-        index = builder.add("Add", rows[a, width], symbols[b])
+    for k, (term, shape) in enumerate(zip(terms.blocks, terms.shapes, strict=True)):
+        index = _mixed_radix(builder, [symbols[block] for block in term], shape, known)
         table = builder.add(
             "Slice",  # of a constant: runtimes fold it when they load the file
             TABLES,
-            builder.constant([offsets[place]], np.int64),
-            builder.constant([offsets[place + 1]], np.int64),
+            builder.constant([terms.offsets[k]], np.int64),
+            builder.constant([terms.offsets[k + 1]], np.int64),
             axes,
         )
         found.append(builder.add("Gather", table, index, axis=0))
     return builder.add_all(found)
+
+
+def _mixed_radix(
+    builder: GraphBuilder,
+    digits: Sequence[str],
+    sizes: Sequence[int],
+    known: dict[tuple[str, int], str],
+) -> str:
+    """Put int32 digits together, the first most significant; `known` holds products made before."""
+    value = digits[0]
+    for digit, size in zip(digits[1:], sizes[1:], strict=True):
+        if (value, size) not in known:
+            known[value, size] = builder.add("Mul", value, builder.constant(size, np.int32))
+        value = builder.add("Add", known[value, size], digit)
+    return value

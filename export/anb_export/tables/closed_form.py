@@ -15,7 +15,8 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 #: Counts per unit of the target: both are published in millions.
 _COUNTS = 1e6
@@ -86,11 +87,11 @@ def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) ->
             f"blocks {effects[columns[wrong[0]]].sum()}: not a sum of one integer per block"
         )
         raise ClosedFormError(msg)
-    offsets = pair_offsets(space)
+    offsets = all_pairs(space).offsets
     entries = np.zeros((offsets[-1], 1), dtype=np.int64)
     for block in range(space.n_blocks):
-        place = next(k for k, pair in enumerate(space.pairs) if block in pair)
-        a, b = space.pairs[place]
+        place = next(k for k, pair in enumerate(all_pairs(space).blocks) if block in pair)
+        a, b = all_pairs(space).blocks[place]
         table = entries[offsets[place] : offsets[place + 1], 0].reshape(
             space.block_sizes[a], space.block_sizes[b]
         )

@@ -20,7 +20,8 @@ from anb_export.models.forest import Forest
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 #: Fixed point of the stored entries, in bits below one standard deviation of the label.
 FRACTION_BITS = 24
@@ -65,7 +66,7 @@ def compile_tables(
     -------
     TableEnsemble
         Each entry is within half a step of the exact sum of its leaves, so a prediction is within
-        ``len(space.pairs) / 2`` steps of the exact sum of all leaves.
+        ``len(all_pairs(space).blocks) / 2`` steps of the exact sum of all leaves.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def compile_tables(
     if not forests:
         msg = "an ensemble needs at least one member"
         raise CompileError(msg)
-    if not space.pairs:
+    if not all_pairs(space).blocks:
         msg = f"search space {space.name!r} has one block; tables are over pairs of blocks"
         raise CompileError(msg)
     unit = 1.0 if labels_standardised else std
@@ -105,9 +106,9 @@ def _compile_member(
         msg = f"the model has {forest.n_features} features, the space {space.n_genes} genes"
         raise CompileError(msg)
     sizes = np.array(space.block_sizes, dtype=np.int64)
-    offsets = pair_offsets(space)
+    offsets = all_pairs(space).offsets
     pair_offset = np.full((space.n_blocks, space.n_blocks), -1, dtype=np.int64)
-    for (a, b), offset in zip(space.pairs, offsets, strict=False):
+    for (a, b), offset in zip(all_pairs(space).blocks, offsets, strict=False):
         pair_offset[a, b] = offset
     entries = np.zeros(offsets[-1], dtype=np.int64)
     singles = np.zeros((space.n_blocks + 1, int(sizes.max())), dtype=np.int64)
@@ -159,8 +160,8 @@ def fold_singles(
 ) -> None:
     """Add what depends on one block, or on none, to the first pair that has the block."""
     for block in range(space.n_blocks):
-        place = next(k for k, pair in enumerate(space.pairs) if block in pair)
-        a, b = space.pairs[place]
+        place = next(k for k, pair in enumerate(all_pairs(space).blocks) if block in pair)
+        a, b = all_pairs(space).blocks[place]
         table = entries[offsets[place] : offsets[place + 1]].reshape(
             space.block_sizes[a], space.block_sizes[b]
         )
@@ -255,7 +256,7 @@ def lower_bounds(ensemble: TableEnsemble) -> NDArray[np.int64]:
     fits = [k for k in (1, 2, 3) if math.prod(space.block_sizes[:k]) <= _MOST_ENUMERATED]
     chosen = tuple(range(min(max(fits, default=0), space.n_blocks)))
     others = [b for b in range(space.n_blocks) if b not in chosen]
-    tables = dict(zip(space.pairs, ensemble.tables, strict=True))
+    tables = dict(zip(all_pairs(space).blocks, ensemble.tables, strict=True))
     bounds = []
     for member in range(ensemble.n_members):
         single = {b: np.zeros(space.block_sizes[b], dtype=np.int64) for b in others}
@@ -270,7 +271,7 @@ def lower_bounds(ensemble: TableEnsemble) -> NDArray[np.int64]:
                 constant += int((table - rows[:, None] - columns[None, :]).min())
         shape = tuple(space.block_sizes[b] for b in chosen)
         total = np.full(shape, constant, dtype=np.int64)
-        for a, b in space.pairs:
+        for a, b in all_pairs(space).blocks:
             if b in chosen:
                 total += _spread(tables[a, b][:, :, member], (a, b), len(chosen))
         for b in others:

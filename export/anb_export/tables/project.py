@@ -40,7 +40,8 @@ from anb_export.training.recipe import Standardised
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 #: Fixed point while leaves are accumulated, where the range allows it, and the coarsest allowed.
 _ACCUMULATOR_BITS, _FEWEST_BITS = 50, 40
@@ -147,7 +148,7 @@ def _project_member(
     counts = np.array([len(mask) for mask in masks], dtype=np.int64)
     pair_offset = np.full((space.n_blocks, space.n_blocks), -1, dtype=np.int64)
     cells = 0
-    for a, b in space.pairs:
+    for a, b in all_pairs(space).blocks:
         pair_offset[a, b] = cells
         cells += int(counts[a] * counts[b])
     if cells > _MOST_CELLS:
@@ -177,9 +178,9 @@ def _project_member(
     if deep >= 0:
         msg = f"tree {deep} is deeper than {_project_numba.DEEPEST} levels"
         raise CompileError(msg)
-    offsets = pair_offsets(space)
+    offsets = all_pairs(space).offsets
     entries = np.zeros(offsets[-1], dtype=np.int64)
-    for (a, b), start, stop in zip(space.pairs, offsets[:-1], offsets[1:], strict=True):
+    for (a, b), start, stop in zip(all_pairs(space).blocks, offsets[:-1], offsets[1:], strict=True):
         first = int(pair_offset[a, b])
         boxes = pairs[first : first + int(counts[a] * counts[b])].reshape(counts[a], counts[b])
         # Integer products, so that the sum does not depend on its order.
@@ -220,7 +221,7 @@ def _centre(
     trees hold an offset many standard deviations large, as the first one of LightGBM does: then
     the terms of a leaf are large, and cancel only in their sum.
     """
-    for (a, b), start, stop in zip(space.pairs, offsets[:-1], offsets[1:], strict=True):
+    for (a, b), start, stop in zip(all_pairs(space).blocks, offsets[:-1], offsets[1:], strict=True):
         table = entries[start:stop].reshape(space.block_sizes[a], space.block_sizes[b])
         rows = np.floor(table.mean(axis=1)).astype(np.int64)
         table -= rows[:, None]

@@ -29,6 +29,7 @@ from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.terms import all_pairs
 
 #: Where the committed recipes of all targets stand.
 RECIPES = files("anb_export.training") / "recipes" / "compact.json"
@@ -227,7 +228,7 @@ def _read_link(document: Any) -> Link:
 def pair_constraints(space: SearchSpace = MNASNET) -> list[list[int]]:
     """Return the genes that may meet in one path of a tree: those of each pair of blocks."""
     genes = [range(space.n_genes)[block] for block in space.block_slices]
-    return [[*genes[a], *genes[b]] for a, b in space.pairs]
+    return [[*genes[a], *genes[b]] for a, b in all_pairs(space).blocks]
 
 
 def single_blocks(space: SearchSpace = MNASNET) -> list[list[int]]:
