@@ -53,7 +53,7 @@ mutants: $(VENV)/.ready
 	$(BIN)/python tests/mutation.py --count $(COUNT) $(MODULES)
 
 artifacts: $(VENV)/.ready
-	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts
+	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts/accel-nasbench
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"

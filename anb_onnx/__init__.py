@@ -13,7 +13,8 @@ from anb_onnx.errors import AnbError, ArchitectureError, ArtifactError, EngineEr
 
 if TYPE_CHECKING:
     from anb_onnx.benchmark import Benchmark
-    from anb_onnx.catalog.catalog import Target, targets
+    from anb_onnx.catalog.benchmarks import benchmarks, targets
+    from anb_onnx.catalog.catalog import Catalog, Target
     from anb_onnx.encoding.encoding import (
         codes_to_indices,
         codes_to_symbols,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
+    from anb_onnx.terms import Terms
 
     __version__: str
 
@@ -45,6 +47,7 @@ __all__ = [
     "ArtifactError",
     "Benchmark",
     "Block",
+    "Catalog",
     "EngineError",
     "Gene",
     "Link",
@@ -54,7 +57,9 @@ __all__ = [
     "Surrogate",
     "Target",
     "TargetError",
+    "Terms",
     "__version__",
+    "benchmarks",
     "codes_to_indices",
     "codes_to_symbols",
     "efficientnet_b0",
@@ -78,7 +83,8 @@ _MODULE_OF = {
             "neighbours",
             "sample",
         ),
-        "catalog.catalog": ("Target", "targets"),
+        "catalog.benchmarks": ("benchmarks", "targets"),
+        "catalog.catalog": ("Catalog", "Target"),
         "encoding.encoding": (
             "codes_to_indices",
             "codes_to_symbols",
@@ -93,6 +99,7 @@ _MODULE_OF = {
         "links": ("Link",),
         "loading": ("load",),
         "surrogate": ("Surrogate",),
+        "terms": ("Terms",),
     }.items()
     for name in names
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, SupportsIndex
@@ -9,7 +10,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from anb_onnx._io.show import show
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.encoding.encoding import Architectures, encode, is_single
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
@@ -28,7 +29,11 @@ class Benchmark(Mapping[str, Surrogate]):
     Parameters
     ----------
     targets : iterable of str, optional
-        Names as `load` takes them; all bundled targets if not given.
+        Names as `load` takes them; all targets of the benchmark if not given.
+    benchmark : str, optional
+        Its name, as for `load`.
+    path : path, optional
+        A folder to look in, as for `load`.
     engine : str
         As for `load`.
     threads : int, optional
@@ -53,14 +58,20 @@ class Benchmark(Mapping[str, Surrogate]):
         self,
         targets: Iterable[str] | None = None,
         *,
+        benchmark: str | None = None,
+        path: str | os.PathLike[str] | None = None,
         engine: str = "auto",
         threads: SupportsIndex | None = None,
     ) -> None:
         if isinstance(targets, str) or not (targets is None or isinstance(targets, Iterable)):
             msg = f"targets must be a list of names, as in ['accuracy'], not {show(targets)}"
             raise TargetError(msg)
-        names = [t.name for t in Catalog.bundled().targets] if targets is None else list(targets)
-        self._set(load(name, engine=engine, threads=threads) for name in names)
+        catalog = find_benchmark(benchmark, path)
+        names = [t.name for t in catalog.targets] if targets is None else list(targets)
+        self._set(
+            load(name, benchmark=benchmark, path=path, engine=engine, threads=threads)
+            for name in names
+        )
 
     def _set(self, loaded: Iterable[Surrogate]) -> None:
         surrogates: dict[str, Surrogate] = {}

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anb_onnx._io.show import show
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.encoding.encoding import Architectures, is_single
 from anb_onnx.errors import AnbError, ArchitectureError, TargetError
 from anb_onnx.loading import load
@@ -269,7 +269,7 @@ def _find(device: str | None, metric: str | None) -> str:
         if value is not None and not isinstance(value, str):
             msg = f"{name} is a string or None, not {show(value)}"
             raise TargetError(msg)
-    catalog = Catalog.bundled()
+    catalog = find_benchmark()
     if metric is None and device is not None:
         at_device = [t for t in catalog.targets if t.device == device.lower()]
         if at_device:

@@ -9,7 +9,8 @@ from typing import Any, SupportsIndex
 
 from anb_onnx._io.show import show
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog.catalog import Artifact, Catalog, listed_beside, target_of_card
+from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.catalog.catalog import Artifact, listed_beside, target_of_card
 from anb_onnx.catalog.manifest import card_from_metadata, check_members, read_bytes, read_space
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
@@ -30,11 +31,12 @@ def load(
     target: str | None = None,
     *,
     device: str | None = None,
+    benchmark: str | None = None,
     path: str | os.PathLike[str] | None = None,
     engine: str = "auto",
     threads: SupportsIndex | None = None,
 ) -> Surrogate:
-    """Load the surrogate of a bundled target, or of an ONNX file.
+    """Load the surrogate of a target of a benchmark, or of an ONNX file.
 
     Parameters
     ----------
@@ -43,8 +45,13 @@ def load(
         (``"throughput"``); `anb_onnx.targets` lists them.
     device : str, optional
         Device of the metric, for example ``"tpuv2"``.
+    benchmark : str, optional
+        Name of the benchmark, of those that `anb_onnx.benchmarks` lists. If not given:
+        ``"accel-nasbench"``, or the only one where that is not there.
     path : path, optional
-        An ONNX file written by anb-export, instead of a target. Where a `manifest.json` beside
+        A folder to look for the target in, instead of the installed artifacts: that of a
+        benchmark, or one of benchmark folders. Or, instead of a target, an ONNX file written by
+        anb-export. Where a `manifest.json` beside
         it lists the file, its SHA-256 is checked, and that both say the same; else the file's own
         metadata is used.
     engine : {"auto", "native", "onnxruntime", "numpy"}
@@ -61,7 +68,7 @@ def load(
     Raises
     ------
     TargetError
-        Where there is no such target, metric or device; lists the valid ones.
+        Where there is no such benchmark, target, metric or device; lists the valid ones.
     ArtifactError
         Where the file is missing, damaged (its SHA-256 is checked), no regular file, too large or
         no anb_onnx artifact; where the manifest says something else than the file.
@@ -78,17 +85,25 @@ def load(
     if not isinstance(engine, str) or engine not in ENGINES:
         msg = f"unknown engine {show(engine)}; valid engines: {', '.join(ENGINES)}"
         raise EngineError(msg)
-    if path is not None:
-        if target is not None or device is not None:
-            msg = f"give either a target or path, not both (target={target!r}, path={path!r})"
-            raise TargetError(msg)
-        return _load_path(_path(path), engine, threads)
-    catalog = Catalog.bundled()
+    folder = None if path is None else _path(path)
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - raises nothing
+        for name, value in (("target", target), ("device", device), ("benchmark", benchmark)):
+            if value is not None:
+                msg = (
+                    f"give either a {name} or the path of a file, not both ({name}={show(value)}, "
+                    f"path={show(path)})"
+                )
+                raise TargetError(msg)
+        return _load_path(folder, engine, threads)
+    catalog = find_benchmark(benchmark, folder)
     if target is None:
-        msg = f"no target given; valid targets: {', '.join(t.name for t in catalog.targets)}"
+        msg = f"no target given; {catalog.valid_targets}"
         raise TargetError(msg)
     artifact = catalog.find(target, device)
-    origin = Origin(artifact.target.name, None, engine, threads, artifact.sha256)
+    # Absolute, because a pickle may be opened in another working directory.
+    place = None if folder is None else str(catalog.folder.absolute())
+    name = artifact.target.name
+    origin = Origin(name, catalog.benchmark, place, engine, threads, artifact.sha256)
     return _open_listed(artifact, artifact.read(), origin)
 
 
@@ -97,7 +112,7 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
     model = artifact.read() if artifact else read_bytes(path, mend="anb-export writes such files")
     # Absolute, because a pickle may be opened in another working directory.
     sha256 = hashlib.sha256(model).hexdigest()
-    origin = Origin(None, str(path.absolute()), engine, threads, sha256)
+    origin = Origin(None, None, str(path.absolute()), engine, threads, sha256)
     if artifact:
         return _open_listed(artifact, model, origin)
     if engine in _TABLE_ENGINES:
@@ -181,7 +196,13 @@ def _open_onnxruntime(
 
 def reopen(origin: Origin) -> Surrogate:
     """Load a pickled surrogate again; refuse where the file here is another one."""
-    surrogate = load(origin.target, path=origin.path, engine=origin.engine, threads=origin.threads)
+    surrogate = load(
+        origin.target,
+        benchmark=origin.benchmark,
+        path=origin.path,
+        engine=origin.engine,
+        threads=origin.threads,
+    )
     if surrogate._origin.sha256 != origin.sha256:
         msg = (
             f"{origin.path or origin.target} here (sha256 {surrogate._origin.sha256}) is not the "

@@ -39,6 +39,7 @@ class Origin:
     """What a surrogate was loaded from and with, enough to load it again elsewhere."""
 
     target: str | None
+    benchmark: str | None
     path: str | None
     engine: str
     threads: SupportsIndex | None

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from benchmarks import (
     bits,
     cold_start,
@@ -100,7 +100,7 @@ def _measure(results: dict[str, Any], subject: Subject, settings: Settings, work
 
 def _bundled(target: str) -> str:
     """Return the target if it is bundled, else the first that is."""
-    names = [artifact.target.name for artifact in Catalog.bundled().artifacts]
+    names = [artifact.target.name for artifact in find_benchmark().artifacts]
     return target if target in names else names[0]
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.engines.base import Outputs
 from benchmarks.settings import Settings
 from benchmarks.subject import draw
@@ -24,7 +24,7 @@ def agreement(n: int) -> dict[str, Any]:
         Per target: rows, members, and how many of the rows' means, stds and members differ in
         their bits; all of them are compared as bytes, so that NaN and -0 would count.
     """
-    names = [a.target.name for a in Catalog.bundled().artifacts if "tables" in a.card]
+    names = [a.target.name for a in find_benchmark().artifacts if "tables" in a.card]
     engines = {
         name: [anb_onnx.load(name, engine=engine) for engine in ("native", "onnxruntime")]
         for name in names

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from benchmarks.formats import seconds
 from benchmarks.measure import spread
 from benchmarks.process import run_snippet, seconds_of
@@ -141,7 +141,7 @@ def _rounds(measures: Mapping[str, Callable[[], float]], settings: Settings) -> 
 
 if __name__ == "__main__":
     chosen = QUICK if "--quick" in sys.argv else Settings()
-    bundled = Catalog.bundled().find("accuracy")
+    bundled = find_benchmark().find("accuracy")
     cost = native_cost(chosen, bundled.path)
     print("native: load, import, compile, first query:", seconds(cost["native_seconds"]))
     print(f"numpy: {cost['numpy_rate']['median'] / 1e6:.2f} million rows/s")

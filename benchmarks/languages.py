@@ -17,7 +17,7 @@ from typing import Any
 
 from anb_export.reports.markdown import paragraph, table
 
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from benchmarks import machine, measure, report, sections
 from benchmarks.clients import NATIVE, Group, Measure, Room, groups
 from benchmarks.formats import rate, times
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measured(target: str, plan: Plan) -> dict[str, Any]:
     """Build and measure all clients; return what goes into languages.json."""
-    catalog = Catalog.bundled()
+    catalog = find_benchmark()
     artifact = catalog.find(target)
     share = machine.core_share()
     facts, watch = machine.describe(), machine.Watch()

@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import AnbError
@@ -24,7 +24,7 @@ from benchmarks import measure
 
 def run(target: str, engine: str, rows: int, repeats: int) -> dict[str, Any]:
     """Time `query_codes(codes, out=out)` on one thread, pass by pass."""
-    golden = read_golden(Catalog.bundled().folder)
+    golden = read_golden(find_benchmark().folder)
     if golden is None or target not in golden.outputs:
         msg = f"the artifacts have no golden vectors of {target}"
         raise RuntimeError(msg)

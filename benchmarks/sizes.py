@@ -9,14 +9,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 def sizes(work: Path) -> dict[str, Any]:
     """Return bytes of each bundled artifact, alone and compressed, and of the wheel."""
-    catalog = Catalog.bundled()
+    catalog = find_benchmark()
     artifacts = {}
     for artifact in catalog.artifacts:
         content = artifact.read()

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 
 BATCHES = (1, 7, 512, 65_536)
 THREADS = (1, 2)
@@ -52,7 +52,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=104)
     parser.add_argument("--target", action="append", help="default: all bundled targets")
     arguments = parser.parse_args()
-    catalog = Catalog.bundled()
+    catalog = find_benchmark()
     codes = anb_onnx.sample(arguments.n, seed=arguments.seed)
     total = 0
     for target in arguments.target or [t.name for t in catalog.targets]:

@@ -18,7 +18,7 @@ from anb_export.training.members_folder import Training, read_training
 from numpy.typing import NDArray
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.tables import TableEnsemble
 
 Codes = NDArray[np.uint8]
@@ -88,7 +88,7 @@ class Subject:
 
     def _is_bundled(self) -> bool:
         """Whether the bundled artifact of the target holds the same tables."""
-        for artifact in Catalog.bundled().artifacts:
+        for artifact in find_benchmark().artifacts:
             if artifact.target.name == self.training.target and "tables" in artifact.card:
                 model = artifact.read()
                 found = TableEnsemble.from_artifact(model, artifact.card, artifact.space, "bundled")
@@ -118,7 +118,7 @@ def open_subject(members: Path, dataset: Path | None, work: Path) -> Subject:
     card = describe(training, form="tables", versions={})
     card["link"] = ensemble.link.to_dict()
     model = build_table_model(ensemble, card)
-    card["tables"] = model.tables
+    card = model.card
     path = work / f"{training.target}.onnx"
     write_artifact(path, model.content, training.target, card)
     subject = Subject(training, ensemble, path)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from benchmarks import measure
 from benchmarks.contenders import Contender
 from benchmarks.settings import Settings
@@ -105,7 +105,7 @@ def together(settings: Settings) -> dict[str, Any]:
 def _three_targets() -> list[str]:
     """Return accuracy and two throughputs where they are bundled, else other targets."""
     wanted = ("accuracy", "throughput_a100", "throughput_tpuv2")
-    there = [a.target.name for a in Catalog.bundled().artifacts if "tables" in a.card]
+    there = [a.target.name for a in find_benchmark().artifacts if "tables" in a.card]
     first = [name for name in wanted if name in there]
     return [*first, *(name for name in there if name not in first)][:3]
 

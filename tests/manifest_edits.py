@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.errors import AnbError
 from anb_onnx.surrogate import Surrogate
 
@@ -43,14 +43,15 @@ class Folder:
     """A folder with one artifact and a manifest that can be edited."""
 
     def __init__(self, target: str, folder: Path) -> None:
-        artifact = Catalog.bundled().find(target)
+        artifact = find_benchmark().find(target)
         self.target = target
         self.path = folder / artifact.path.name
         self.path.symlink_to(artifact.path)
         self.manifest = folder / "manifest.json"
         space = artifact.space.to_dict()
         self.document = {
-            "schema": 1,
+            "schema": 2,
+            "benchmark": artifact.benchmark,
             "search_space": space,
             "targets": {target: dict(artifact.card)},
         }

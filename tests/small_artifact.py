@@ -138,10 +138,15 @@ def card(metric: str, device: str | None, unit: str, direction: str) -> dict[str
 
 def metadata_of(entry: dict[str, object]) -> dict[str, str]:
     return {
-        "anb_onnx.schema": "1",
-        "anb_onnx.card": json.dumps({**entry, "search_space": MNASNET.to_dict()}),
+        "anb_onnx.schema": "2",
+        "anb_onnx.card": json.dumps(
+            {**entry, "benchmark": BENCHMARK, "search_space": MNASNET.to_dict()}
+        ),
     }
 
+
+#: The benchmark that small artifacts are of.
+BENCHMARK = "accel-nasbench"
 
 #: Targets of the small catalog; their seeds follow their order.
 SMALL_TARGETS = {
@@ -175,5 +180,10 @@ def write_catalog(folder: Path) -> Path:
 
 
 def write_manifest(folder: Path, entries: dict[str, dict[str, object]]) -> None:
-    manifest = {"schema": 1, "search_space": MNASNET.to_dict(), "targets": entries}
+    manifest = {
+        "schema": 2,
+        "benchmark": BENCHMARK,
+        "search_space": MNASNET.to_dict(),
+        "targets": entries,
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

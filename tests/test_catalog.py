@@ -7,7 +7,8 @@ import pytest
 from small_artifact import SMALL_TARGETS, write_catalog
 
 from anb_onnx import ArtifactError, Target, TargetError, targets
-from anb_onnx.catalog.catalog import FOLDER_VARIABLE, Catalog, listed_beside
+from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE, find_benchmark
+from anb_onnx.catalog.catalog import Catalog, listed_beside
 from anb_onnx.spaces.space import MNASNET
 
 
@@ -50,7 +51,11 @@ def test_finds(folder: Path, metric: str, device: str | None, name: str) -> None
     ("metric", "device", "parts"),
     [
         ("acuracy", None, ["'acuracy'", "did you mean 'accuracy'", "latency_zcu102"]),
-        ("energy", None, ["'energy'", "valid targets: accuracy, throughput_a100"]),
+        (
+            "energy",
+            None,
+            ["'energy'", "benchmark 'accel-nasbench': accuracy, throughput_a100"],
+        ),
         ("Accuracy", None, ["did you mean 'accuracy'"]),
         ("", None, ["valid targets"]),
         ("throughput", None, ["needs a device", "a100, tpuv2"]),
@@ -121,7 +126,13 @@ def test_a_huge_manifest_is_not_read(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("schema", "part"),
-    [(2, "pip install --upgrade anb-onnx"), (0, "must be 1"), ("1", "must be 1"), (True, "be 1")],
+    [
+        (3, "pip install --upgrade anb-onnx"),
+        (1, "anb-export upgrade FOLDER --out NEW_FOLDER"),
+        (0, "must be 2"),
+        ("2", "must be 2"),
+        (True, "must be 2"),
+    ],
 )
 def test_another_schema_is_refused(folder: Path, schema: Any, part: str) -> None:
     edit(folder, lambda m: m.update(schema=schema))
@@ -198,5 +209,5 @@ def test_bundled_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["throughput_tpuv2"] == Target(
         "throughput_tpuv2", "throughput", "tpuv2", "images/s", "max"
     )
-    for artifact in Catalog.bundled().artifacts:
+    for artifact in find_benchmark().artifacts:
         assert len(artifact.read()) == artifact.card["bytes"]

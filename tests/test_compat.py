@@ -9,7 +9,7 @@ import pytest
 from small_artifact import N_MEMBERS, expected, seed_of, write_catalog
 
 from anb_onnx import ArchitectureError, TargetError, efficientnet_b0
-from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.compat import ANBEnsemble, Configuration, EfficientNetSS
 
 B0: list[list[Any]] = [

@@ -32,13 +32,14 @@ from cpp_room import (
 )
 
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.encoding.encoding import codes_to_indices, codes_to_symbols
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import efficientnet_b0, sample
 from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 ROOT = CPP.parents[1]
 
@@ -82,7 +83,7 @@ def program(request: pytest.FixtureRequest) -> Program:
 
 @pytest.fixture(scope="session")
 def shipped() -> Folder:
-    folder = Folder(Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "artifacts"))
+    folder = Folder(Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "artifacts/accel-nasbench"))
     if "golden" not in folder.manifest:
         missing(f"no golden vectors in {folder.path}")
     return folder
@@ -110,6 +111,7 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     space = next(iter(ensembles.values())).space
     for name, ensemble in ensembles.items():
         card: dict[str, Any] = {
+            "benchmark": "accel-nasbench",
             "form": "tables",
             "metric": name,
             "device": None,
@@ -123,7 +125,7 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
             ).to_dict(),
         }
         model = build_table_model(ensemble, card)
-        card["tables"] = model.tables
+        card = model.card
         write_artifact(folder / f"{name}.onnx", model.content, name, card, space=space)
     content, entry = golden_vectors(ensembles, space)
     (folder / "golden.bin").write_bytes(content)
@@ -135,7 +137,7 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
 def _random(space: SearchSpace, link: Link, n_members: int, seed: int) -> TableEnsemble:
     """An ensemble of random tables, whose totals lie around what the link can invert."""
     rng = np.random.default_rng(seed)
-    shape = (pair_offsets(space)[-1], n_members)
+    shape = (all_pairs(space).offsets[-1], n_members)
     entries = rng.integers(-(2**24), 2**24, size=shape, dtype=np.int32)
     return TableEnsemble(space, entries, 2.0**-27 * 1.1, 3.0, link)
 

@@ -618,7 +618,7 @@ def _python(code: str, **environment: str) -> str:
 def test_small_batches_import_no_numba_and_none_is_needed() -> None:
     _python(
         "import sys, numpy as np\n"
-        "from anb_onnx.encoding import encoding, sample\n"
+        "from anb_onnx import sample; from anb_onnx.encoding import encoding\n"
         "codes = sample(20_000, seed=0)\n"
         "symbols = encoding.codes_to_symbols(encoding.encode(codes))\n"
         "assert 'numba' not in sys.modules\n"
@@ -632,7 +632,7 @@ def test_kernels_survive_a_shared_cache_and_the_lack_of_one(tmp_path: Path) -> N
     code = (
         "import sys, numba\n"
         "from numba.core.caching import CacheImpl\n"
-        "from anb_onnx.encoding import encoding, sample\n"
+        "from anb_onnx import sample; from anb_onnx.encoding import encoding\n"
         "if len(sys.argv) > 1 or {lock}: CacheImpl._locator_classes = []\n"
         "encoding._WARM_ROWS = 0\n"
         "print(encoding.codes_to_symbols(sample(10, seed=0)).tolist())\n"

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.golden import Golden, read_golden, same_bits
 from anb_onnx.cli.main import main
 from anb_onnx.errors import ArtifactError
 from anb_onnx.loading import ENGINES
 
-CATALOG = Catalog.bundled()
+CATALOG = find_benchmark()
 TARGETS = [target.name for target in CATALOG.targets]
 ALL = {
     "accuracy",

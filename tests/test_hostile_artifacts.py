@@ -17,7 +17,8 @@ from small_artifact import card, metadata_of, onnx_bytes, write_catalog, write_m
 
 import anb_onnx
 from anb_onnx import AnbError, ArtifactError, TargetError
-from anb_onnx.catalog.catalog import FOLDER_VARIABLE, Catalog
+from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE, find_benchmark
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.spaces.space import MNASNET
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices of POSIX")
@@ -37,7 +38,7 @@ class Patched:
     """The bundled artifact of macs, changed everywhere alike: file, hash and manifest."""
 
     def __init__(self, folder: Path) -> None:
-        source = Catalog.bundled()
+        source = find_benchmark()
         self.document = json.loads((source.folder / "manifest.json").read_text())
         self.document.pop("golden")
         self.document["targets"] = {"macs": self.document["targets"]["macs"]}
@@ -154,7 +155,7 @@ def test_nothing_waits_and_nothing_overflows(tmp_path: Path, name: str, kind: st
     assert str(place) in message
     wanted = {
         "pipe": "it is a pipe, not a regular file",
-        "folder": "it is a folder",
+        "folder": "is a folder without manifest.json",
         "device": "it is a device",
         "huge": "has 10737418240 bytes, at most",
     }
@@ -197,24 +198,31 @@ SPACE = json.dumps(MNASNET.to_dict())
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema": 1, "schema": 1, "targets": {}}', "key 'schema' stands twice"),
-        (f'{{"schema": 1, "search_space": {SPACE}, "targets": {{"a": 1, "a": 2}}}}', "'a' stands"),
-        ('{"schema": 1, "x": NaN, "targets": {}}', "NaN is not a number"),
-        ('{"schema": 1, "x": 1e999, "targets": {}}', "too large"),
+        ('{"schema": 2, "schema": 2, "targets": {}}', "key 'schema' stands twice"),
+        (
+            f'{{"schema": 2, "search_space": {SPACE}, "targets": {{"a": 1, "a": 2}}}}',
+            "'a' stands",
+        ),
+        ('{"schema": 2, "benchmark": "x", "x": NaN, "targets": {}}', "NaN is not a number"),
+        ('{"schema": 2, "benchmark": "x", "x": 1e999, "targets": {}}', "too large"),
         (f'{{"schema": {"9" * 5000}, "targets": {{}}}}', "a number has 5000 digits"),
         (f'{{"schema": {"9" * 4000}, "targets": {{}}}}', "schema"),
-        (r'{"schema": 1, "x": "\ud800", "targets": {}}', "half a surrogate pair"),
-        ('{"schema": 1, "targets": {}, "x":' + "[" * 100_000, "nested too deeply"),
-        ('{"schema": 1, "targets": []}', "'targets' must be an object"),
-        ('{"schema": 1, "targets": {}, "search_space": 1}', "search_space"),
+        (r'{"schema": 2, "benchmark": "x", "x": "\ud800", "targets": {}}', "half a surrogate pair"),
         (
-            '{"schema": 1, "targets": {}, "search_space": {"name": "x", "blocks": '
+            '{"schema": 2, "benchmark": "x", "targets": {}, "x":' + "[" * 100_000,
+            "nested too deeply",
+        ),
+        ('{"schema": 2, "benchmark": "x", "targets": []}', "'targets' must be an object"),
+        ('{"schema": 2, "benchmark": "x", "targets": {}, "search_space": 1}', "search_space"),
+        (
+            '{"schema": 2, "benchmark": "x", "targets": {}, "search_space": {"name": "x", '
+            '"blocks": '
             + json.dumps([{"name": f"b{k}", "genes": []} for k in range(20_000)])
             + "}}",
             "it has 20000 blocks, at most 64 are allowed",
         ),
         (
-            f'{{"schema": 1, "search_space": {SPACE}, "targets": '
+            f'{{"schema": 2, "benchmark": "x", "search_space": {SPACE}, "targets": '
             + json.dumps({f"t{k}": {} for k in range(5000)})
             + "}",
             "lists 5000 targets, at most 4096",
@@ -274,9 +282,9 @@ def test_other_names_of_files_are_allowed(tmp_path: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"anb_onnx.schema": "9" * 5000}, "key 'schema' must be 1, not '999"),
+        ({"anb_onnx.schema": "9" * 5000}, "key 'schema' must be 2, not '999"),
         ({"anb_onnx.schema": "999999999"}, "pip install --upgrade anb-onnx"),
-        ({"anb_onnx.schema": "\u0661"}, "key 'schema' must be 1"),
+        ({"anb_onnx.schema": "\u0661"}, "key 'schema' must be 2"),
         ({"anb_onnx.card": '{"a": 1, "a": 1}'}, "key 'a' stands twice"),
         ({"anb_onnx.card": '{"members": NaN}'}, "NaN is not a number"),
         ({"anb_onnx.card": "9" * 5000}, "a number has 5000 digits"),
@@ -315,7 +323,7 @@ def test_metadata_that_are_not_utf_8(tmp_path: Path) -> None:
 
 
 def test_a_copy_without_its_manifest_says_the_same(tmp_path: Path) -> None:
-    artifact = Catalog.bundled().find("accuracy")
+    artifact = find_benchmark().find("accuracy")
     shutil.copy(artifact.path, tmp_path)
     with (
         anb_onnx.load(path=tmp_path / artifact.path.name) as alone,

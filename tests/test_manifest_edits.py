@@ -19,6 +19,7 @@ from manifest_edits import Folder, damages, digit_edits, value_edits
 
 import anb_onnx
 from anb_onnx import ArtifactError
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.links import Link
 from anb_onnx.loading import ENGINES
@@ -181,7 +182,7 @@ def test_numbers_may_be_written_otherwise(tmp_path: Path) -> None:
 
 def test_two_targets_of_one_file_are_refused(tmp_path: Path) -> None:
     """At most one of the names can be right."""
-    source = Catalog.bundled()
+    source = find_benchmark()
     manifest = json.loads((source.folder / "manifest.json").read_text())
     manifest["targets"] = {
         "macs": manifest["targets"]["macs"],

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.links import POWERS, STEPS, Link
 from anb_onnx.regimes import Hinge, Regime
 from anb_onnx.spaces.space import SearchSpace
-from anb_onnx.tables import pair_offsets
+from anb_onnx.terms import Terms, all_pairs
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema: pip install -e '.[test]'")
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "artifacts")
+FOLDER = Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "artifacts/accel-nasbench")
 SCHEMA = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
 DOCUMENT = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
 
@@ -59,7 +59,9 @@ def test_the_shipped_manifest_is_consistent(manifest: dict[str, Any]) -> None:
             continue
         Calibration.from_dict(card["calibration"])
         tables = card["tables"]
-        assert tables["entries"] == pair_offsets(space)[-1]
+        terms = Terms.from_list(card["terms"], space, card["file"])
+        assert terms == all_pairs(space)
+        assert tables["entries"] == terms.n_entries
         assert tables["members"] == card["members"]
         assert tables["offset"] + 4 * tables["entries"] * tables["members"] <= card["bytes"]
 
@@ -130,7 +132,7 @@ def test_a_regime_is_allowed(manifest: dict[str, Any], hinges: tuple[Hinge, ...]
 
 
 DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "another schema": lambda m: m.update(schema=2),
+    "another schema": lambda m: m.update(schema=1),
     "no targets": lambda m: m.update(targets={}),
     "no search space": lambda m: m.pop("search_space"),
     "a gene without choices": lambda m: m["search_space"]["blocks"][0]["genes"][0].update(

@@ -75,6 +75,6 @@ def test_requirements_that_are_not_understood() -> None:
     for value in ("1.24", "==1.24", ">=1.24,<2", None, 3):
         with pytest.raises(ArtifactError, match="key 'requires' asks for onnxruntime"):
             engine.OnnxRuntimeEngine(required({"onnxruntime": value}))
-    model = onnx_bytes({"anb_onnx.card": "no JSON", "anb_onnx.schema": "1"})
+    model = onnx_bytes({"anb_onnx.card": "no JSON", "anb_onnx.schema": "2"})
     assert engine.OnnxRuntimeEngine(model).n_members
     assert json.loads(read_metadata(required({}))["anb_onnx.card"])["requires"] == {}

@@ -9,7 +9,7 @@ import pytest
 from small_artifact import _field, _node, card, metadata_of, onnx_bytes, write_catalog
 
 import anb_onnx
-from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.errors import ArtifactError
 from anb_onnx.onnx_files.operators import ALLOWED, check_operators
 
@@ -27,7 +27,7 @@ def node(operator: str, domain: str = "") -> bytes:
 
 def test_what_anb_export_writes_is_allowed() -> None:
     check_operators(MODEL, "model")
-    for artifact in Catalog.bundled().artifacts:
+    for artifact in find_benchmark().artifacts:
         check_operators(artifact.read(), str(artifact.path))
     for domain, operators in ALLOWED.items():
         for operator in operators:

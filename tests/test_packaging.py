@@ -60,14 +60,18 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_runtime_takes_its_files_only(checkout: Path, tmp_path: Path) -> None:
     wheel, sdist = build(checkout, tmp_path)
-    manifest = json.loads((ROOT / "artifacts/manifest.json").read_text())
+    manifest = json.loads((ROOT / "artifacts/accel-nasbench/manifest.json").read_text())
     files = {entry["file"] for entry in manifest["targets"].values()}
     files |= {"manifest.json", manifest["golden"]["file"]}
     package = {*sources(ROOT / "anb_onnx"), "anb_onnx/py.typed"}
-    assert in_wheel(wheel) == package | {f"anb_onnx/artifacts/{file}" for file in files}
+    assert in_wheel(wheel) == package | {
+        f"anb_onnx/artifacts/accel-nasbench/{file}" for file in files
+    }
     about = {"pyproject.toml", "PKG-INFO", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md"}
     about.add(".gitignore")
-    assert in_sdist(sdist) - about == package | {f"artifacts/{file}" for file in files}
+    assert in_sdist(sdist) - about == package | {
+        f"artifacts/accel-nasbench/{file}" for file in files
+    }
     # What is unpacked builds the same wheel.
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")

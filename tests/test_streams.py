@@ -25,7 +25,7 @@ from test_output import make_node
 from anb_onnx import MNASNET
 from anb_onnx._io.program import BROKEN_PIPE, USER_ERROR
 from anb_onnx._io.show import one_line, printable
-from anb_onnx.catalog.catalog import FOLDER_VARIABLE
+from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.cli import main as cli
 from anb_onnx.cli.write import write_card, write_csv, write_json, write_table
 from anb_onnx.prediction import Prediction

@@ -1,4 +1,4 @@
-"""Which targets there are, which file answers each, and whether that file is whole."""
+"""Which targets a benchmark has, which file answers each, and whether that file is whole."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 from anb_onnx._io.show import MAX_NAME, is_name, show
 from anb_onnx.catalog.manifest import (
     MANIFEST,
+    benchmark_name,
     check_card,
     check_members,
     check_schema,
@@ -25,9 +26,6 @@ from anb_onnx.catalog.manifest import (
 )
 from anb_onnx.errors import ArtifactError, TargetError
 from anb_onnx.spaces.space import SearchSpace
-
-#: Environment variable that names a folder of artifacts to use instead of the bundled ones.
-FOLDER_VARIABLE = "ANB_ONNX_ARTIFACTS"
 
 #: Most targets of a manifest.
 MAX_TARGETS = 4096
@@ -105,6 +103,8 @@ class Artifact:
         The manifest's entry: quality, data, recipe, licence and so on.
     space : SearchSpace
         Search space of its input.
+    benchmark : str
+        Name of the benchmark it belongs to.
     bundled : bool
         Whether the file was installed with the package, which decides how it is mended.
     """
@@ -114,6 +114,7 @@ class Artifact:
     sha256: str
     card: Mapping[str, Any]
     space: SearchSpace
+    benchmark: str
     bundled: bool = False
 
     @property
@@ -154,7 +155,7 @@ class Artifact:
             if self.target.name != named:
                 msg = f"{source} must be called {named!r}, after its metric and device"
                 raise ArtifactError(msg)
-            check_card(model, self.card, self.space, source, str(self.path))
+            check_card(model, self.card, self.space, self.benchmark, source, str(self.path))
         except ArtifactError as error:
             msg = f"{error}; {mend}"
             raise ArtifactError(msg) from error
@@ -163,16 +164,22 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The artifacts of one folder, as its `manifest.json` lists them.
+    """The artifacts of one benchmark: those of a folder, as its `manifest.json` lists them.
 
     Attributes
     ----------
+    benchmark : str
+        Name of the benchmark, for example ``"accel-nasbench"``.
+    space : SearchSpace
+        Search space of all its artifacts.
     folder : Path
         The folder.
     artifacts : tuple of Artifact
         In the order of the manifest.
     """
 
+    benchmark: str
+    space: SearchSpace
     folder: Path
     artifacts: tuple[Artifact, ...]
 
@@ -202,9 +209,10 @@ class Catalog:
         if len(entries) > MAX_TARGETS:
             msg = f"{source} lists {len(entries)} targets, at most {MAX_TARGETS} are allowed"
             raise ArtifactError(msg)
+        benchmark = benchmark_name(manifest, source)
         space = read_space(manifest.get("search_space"), source)
         artifacts = tuple(
-            _read_entry(folder, name, entry, space, source, bundled=bundled)
+            Artifact(*_read_entry(folder, name, entry, source), space, benchmark, bundled)
             for name, entry in entries.items()
         )
         first: dict[str, str] = {}
@@ -213,15 +221,7 @@ class Catalog:
             if first.setdefault(file, name) != name:
                 msg = f"{source}: targets {first[file]!r} and {name!r} name the same file, {file!r}"
                 raise ArtifactError(msg)
-        return cls(folder, artifacts)
-
-    @classmethod
-    def bundled(cls) -> Catalog:
-        """Catalog of the installed artifacts, or of the folder in `ANB_ONNX_ARTIFACTS`."""
-        override = os.environ.get(FOLDER_VARIABLE)
-        if override:
-            return cls.read(override)
-        return cls.read(_installed_folder(), bundled=True)
+        return cls(benchmark, space, folder, artifacts)
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -246,13 +246,13 @@ class Catalog:
         """
         for argument, value in (("target", metric), ("device", device)):
             if not isinstance(value, str) and not (argument == "device" and value is None):
-                msg = f"{argument} must be a string, not {show(value)}; {self._names()}"
+                msg = f"{argument} must be a string, not {show(value)}; {self.valid_targets}"
                 raise TargetError(msg)
         named = [a for a in self.artifacts if a.target.name == metric]
         measured = [a for a in self.artifacts if a.target.metric == metric]
         if not named and not measured:
             known = {name for t in self.targets for name in (t.name, t.metric)}
-            msg = f"unknown target {show(metric)}{_suggest(metric, known)}; {self._names()}"
+            msg = f"unknown target {show(metric)}{suggest(metric, known)}; {self.valid_targets}"
             raise TargetError(msg)
         fits = [a for a in (*named, *measured) if a.target.device == device]
         if fits:
@@ -266,28 +266,16 @@ class Catalog:
             msg = f"{metric} needs a device; valid devices: {', '.join(devices)}"
         else:
             msg = (
-                f"no {metric} for device {show(device)}{_suggest(device, devices)}; "
+                f"no {metric} for device {show(device)}{suggest(device, devices)}; "
                 f"valid devices: {', '.join(devices)}"
             )
         raise TargetError(msg)
 
-    def _names(self) -> str:
-        return f"valid targets: {', '.join(t.name for t in self.targets) or '(none)'}"
-
-
-def targets() -> tuple[Target, ...]:
-    """List the targets that `load` knows by name.
-
-    Returns
-    -------
-    tuple of Target
-
-    Raises
-    ------
-    ArtifactError
-        Where the installed manifest is missing or damaged.
-    """
-    return Catalog.bundled().targets
+    @property
+    def valid_targets(self) -> str:
+        """The names of the targets in words, for messages."""
+        names = ", ".join(target.name for target in self.targets) or "(none)"
+        return f"valid targets of benchmark {self.benchmark!r}: {names}"
 
 
 def listed_beside(path: Path) -> Artifact | None:
@@ -312,18 +300,10 @@ def target_of_card(card: Mapping[str, Any], source: str) -> Target:
     return Target.from_card(f"{metric}_{device}" if device else f"{metric}", card, source)
 
 
-def _installed_folder() -> Path:
-    package = Path(__file__).resolve().parents[1]
-    # In a checkout the artifacts lie beside the package, where the exporter builds them.
-    for folder in (package / "artifacts", package.parent / "artifacts"):
-        if (folder / MANIFEST).is_file():
-            return folder
-    return package / "artifacts"
-
-
 def _read_entry(
-    folder: Path, name: str, entry: object, space: SearchSpace, source: str, *, bundled: bool
-) -> Artifact:
+    folder: Path, name: str, entry: object, source: str
+) -> tuple[Target, Path, str, Mapping[str, Any]]:
+    """Return an entry's target, file, SHA-256 and card."""
     source = f"{source}: target {show(name)}"
     if not isinstance(entry, dict):
         msg = f"{source} must be an object, not {show(entry)}"
@@ -335,9 +315,10 @@ def _read_entry(
         raise ArtifactError(msg)
     check_members(entry, source)
     target = Target.from_card(name, entry, source)
-    return Artifact(target, folder / file, sha256, entry, space, bundled)
+    return target, folder / file, sha256, entry
 
 
-def _suggest(value: str, known: Iterable[str]) -> str:
+def suggest(value: str, known: Iterable[str]) -> str:
+    """Return the likeliest of the known names in words, or nothing."""
     close = difflib.get_close_matches(value.lower(), sorted(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""

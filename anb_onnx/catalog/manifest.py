@@ -23,7 +23,7 @@ from anb_onnx.onnx_files.messages import read_metadata
 from anb_onnx.spaces.space import MNASNET, SearchSpace
 
 #: Version of `manifest.json` and of the metadata in ONNX files that this release reads.
-SCHEMA = 1
+SCHEMA = 2
 
 #: Name of the file that lists the artifacts of a folder.
 MANIFEST = "manifest.json"
@@ -39,10 +39,13 @@ OUTSIDE = frozenset({"file", "sha256", "bytes", "tables", "verification"})
 #: manifest must not have it either; other keys may be new ones.
 MEANING = frozenset(
     {
-        *("form", "metric", "device", "unit", "direction", "members", "exact"),
+        *("form", "metric", "device", "unit", "direction", "members", "exact", "terms"),
         *("link", "calibration", "requires"),
     }
 )
+
+#: Names of benchmarks, which are also names of folders.
+BENCHMARK = re.compile("[a-z0-9][a-z0-9._-]{0,63}")
 
 _ABSENT: Final = object()
 
@@ -92,7 +95,12 @@ def read_bytes(
 
 
 def check_card(
-    model: bytes, entry: Mapping[str, Any], space: SearchSpace, source: str, file: str
+    model: bytes,
+    entry: Mapping[str, Any],
+    space: SearchSpace,
+    benchmark: str,
+    source: str,
+    file: str,
 ) -> None:
     """Compare a manifest's entry with the card inside the ONNX file that it lists.
 
@@ -107,6 +115,8 @@ def check_card(
         Of the manifest.
     space : SearchSpace
         Of the manifest.
+    benchmark : str
+        Of the manifest.
     source, file : str
         Names of the entry and of the file, for errors.
 
@@ -116,6 +126,7 @@ def check_card(
         If the file has no card, or a value differs; names the key and both values.
     """
     card = card_from_metadata(read_metadata(model, file), file)
+    _compare(benchmark, card.pop("benchmark", _ABSENT), "benchmark", source, file)
     stated = card.pop("search_space", None)
     if stated != space.to_dict():
         # A card may leave the size out, which follows from the blocks.
@@ -189,6 +200,25 @@ def text(card: Mapping[str, Any], key: str, source: str) -> str:
     return value
 
 
+def benchmark_name(document: Mapping[str, Any], source: str) -> str:
+    """Return the value of the key 'benchmark' of a manifest or card.
+
+    Raises
+    ------
+    ArtifactError
+        If it is not 1 to 64 characters of a-z, 0-9, ".", "_" and "-", a letter or digit first: it
+        is also the name of a folder.
+    """
+    value = document.get("benchmark")
+    if not isinstance(value, str) or not BENCHMARK.fullmatch(value):
+        msg = (
+            f"{source}: key 'benchmark' must be 1 to 64 of the characters a-z, 0-9, '.', '_' and "
+            f"'-', a letter or digit first, not {show(value)}"
+        )
+        raise ArtifactError(msg)
+    return value
+
+
 def check_members(card: Mapping[str, Any], source: str) -> None:
     """Check that the key 'members' is a number of members, before anything is made of so many."""
     members = card.get("members")
@@ -217,6 +247,12 @@ def check_schema(schema: object, source: str) -> None:
         msg = (
             f"{source} has schema {show(schema)}, this anb_onnx reads {SCHEMA}; "
             "update it with: pip install --upgrade anb-onnx"
+        )
+        raise ArtifactError(msg)
+    if type(schema) is int and schema == SCHEMA - 1:
+        msg = (
+            f"{source} has schema {schema}, this anb_onnx reads {SCHEMA}; convert its folder with: "
+            "anb-export upgrade FOLDER --out NEW_FOLDER (pip install anb-onnx-export)"
         )
         raise ArtifactError(msg)
     if type(schema) is not int or schema != SCHEMA:

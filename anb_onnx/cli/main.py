@@ -15,6 +15,7 @@ from anb_onnx import __version__
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK, UNVERIFIED, Parser, complain, run
 from anb_onnx._io.show import printable
+from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
@@ -173,7 +174,7 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def _targets(args: argparse.Namespace) -> int:
-    artifacts = Catalog.bundled().artifacts
+    artifacts = find_benchmark().artifacts
     if args.json:
         rows: list[dict[str, Any]] = [
             {
@@ -248,7 +249,7 @@ def _query(args: argparse.Namespace) -> int:
 def _surrogates(args: argparse.Namespace) -> list[Surrogate]:
     names = list(args.target)
     if not names and not args.model:
-        names = [t.name for t in Catalog.bundled().targets]
+        names = [t.name for t in find_benchmark().targets]
     options = {"engine": args.engine, "threads": args.threads}
     surrogates = [load(name, **options) for name in names]
     surrogates += [load(path=path, **options) for path in args.model]
@@ -289,7 +290,7 @@ def _architectures(codes: Codes) -> Iterator[Architecture]:
 
 
 def _info(args: argparse.Namespace) -> int:
-    artifact = Catalog.bundled().find(args.target)
+    artifact = find_benchmark().find(args.target)
     if args.json:
         sys.stdout.write(json.dumps(dict(artifact.card), indent=1) + "\n")
         return OK
@@ -299,7 +300,7 @@ def _info(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     try:
-        catalog = Catalog.bundled()
+        catalog = find_benchmark()
     except ArtifactError as error:
         return _unverified(str(error))
     code = OK

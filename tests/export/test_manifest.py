@@ -21,7 +21,8 @@ from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
-from anb_onnx.tables import TableEnsemble, pair_offsets
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 
 @pytest.fixture
@@ -186,12 +187,12 @@ def test_one_search_space_per_folder(card: dict[str, Any], tmp_path: Path) -> No
 def tables(card: dict[str, Any], target: str) -> tuple[bytes, dict[str, Any]]:
     """Return a file with arbitrary tables, and its card."""
     rng = np.random.default_rng(len(target))
-    shape = (pair_offsets(MNASNET)[-1], 1)
+    shape = (all_pairs(MNASNET).offsets[-1], 1)
     entries = rng.integers(-(2**24), 2**24, size=shape, dtype=np.int32)
     ensemble = TableEnsemble(MNASNET, entries, 2.0**-27, 3.0, Link())
     facts = {**card, "form": "tables", "metric": target, "members": 1}
     model = build_table_model(ensemble, facts)
-    return model.content, {**facts, "tables": model.tables}
+    return model.content, model.card
 
 
 def check_golden(folder: Path, targets: set[str]) -> None:

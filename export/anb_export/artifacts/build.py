@@ -48,6 +48,7 @@ from anb_export.training.predictive_scale import (
 from anb_export.training.recipe import Standardised
 from anb_export.training.train_members import fold_rows, train
 from anb_onnx.calibration import Calibration
+from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
@@ -138,8 +139,7 @@ def build(
             )
         built = found[-1]
         model = build_table_model(built.ensemble, built.card)
-        card = {**built.card, "tables": model.tables}
-        write_artifact(out / f"{target}.onnx", model.content, target, card)
+        write_artifact(out / f"{target}.onnx", model.content, target, model.card)
     write_golden(out)
     return found
 
@@ -334,7 +334,7 @@ def check(ensemble: TableEnsemble, training: Training, *, n: int) -> dict[str, A
     if not isinstance(training.transform, Standardised):
         standardised = (label - ensemble.shift) / math.ldexp(ensemble.scale, FRACTION_BITS)
     steps = float(np.abs(totals - np.ldexp(standardised, FRACTION_BITS)).max())
-    bound = (len(ensemble.space.pairs) + 1) / 2
+    bound = (len(ensemble.terms) + 1) / 2
     if not steps <= bound:
         msg = f"{training.target}: tables are {steps:.2f} steps off the leaves, allowed {bound}"
         raise AnbError(msg)
@@ -357,6 +357,7 @@ def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
     mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes))
     measured = dataset.values[target]
     card: dict[str, Any] = {
+        "benchmark": DEFAULT_BENCHMARK,
         "form": "tables",
         "metric": spec.metric,
         "device": spec.device,

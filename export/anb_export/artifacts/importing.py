@@ -43,6 +43,7 @@ from anb_export.models.trained_on import Inputs, is_ambiguous, rewritten, settle
 from anb_export.tables.compile import compile_tables
 from anb_export.tables.fidelity import FIDELITY_SEED, measure
 from anb_export.tables.project import project_tables
+from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
@@ -250,6 +251,7 @@ def _convert(
     # Without data this stands for the target's: the unit of the comparison, and of fixed point.
     scale = _spread(exact.mean(axis=1))
     card: dict[str, Any] = {
+        "benchmark": DEFAULT_BENCHMARK,
         "form": form,
         "metric": spec.metric,
         "device": spec.device,
@@ -291,7 +293,7 @@ def _convert(
                 build_table_model(ensemble, card).content, codes, exact, scale, form
             )
         built = build_table_model(ensemble, card)
-        return built.content, {**card, "tables": built.tables}
+        return built.content, built.card
     if form == "tree64":
         card |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
         model = build_tree64(forests, card, space=space)

@@ -11,10 +11,12 @@ from typing import Any
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.training.members_folder import Training
 from anb_onnx._io.strict_json import loads
+from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import (
     MANIFEST,
     SCHEMA,
+    benchmark_name,
     check_card,
     read_bytes,
     read_manifest,
@@ -31,6 +33,8 @@ LICENSE = "Apache-2.0"
 def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return the model card of a trained ensemble: its manifest entry without the file's facts.
 
+    It also names the benchmark, which stands in the manifest once.
+
     Parameters
     ----------
     training : Training
@@ -41,6 +45,7 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> d
     """
     spec, document = training.spec, training.document
     return {
+        "benchmark": DEFAULT_BENCHMARK,
         "form": form,
         "metric": spec.metric,
         "device": spec.device,
@@ -82,6 +87,7 @@ def write_artifact(
         The target; an entry of this name is replaced.
     card : mapping
         As `describe` returns it: what the model's metadata holds, with ``tables`` if it has some.
+        It names the ``benchmark``, which must be that of the manifest.
     space : SearchSpace
         Space of the model's input.
 
@@ -92,9 +98,11 @@ def write_artifact(
         says anything else than the model itself, so that `anb_onnx.load` would refuse it.
     """
     facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
+    benchmark = benchmark_name(card, str(path))
+    card = {key: value for key, value in card.items() if key != "benchmark"}
     stand_in = path.with_name(f"{path.stem}.anb-export-new{path.suffix}")
     with _locked(path.parent):
-        manifest = _read(path.parent, space)  # refuse before anything is written
+        manifest = _read(path.parent, space, benchmark)  # refuse before anything is written
         before = manifest["targets"]
         # A file has one target: another one that it had goes with its content.
         ours = (path.name, stand_in.name)
@@ -122,7 +130,7 @@ def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> 
     """Refuse to list a model that the runtime would refuse to load."""
     listed = {a.target.name: a for a in Catalog.of(path.parent, manifest).artifacts}[name]
     source = f"{path.parent / MANIFEST}: target {name!r}"
-    check_card(model, listed.card, listed.space, source, str(path))
+    check_card(model, listed.card, listed.space, listed.benchmark, source, str(path))
     if "tables" in listed.card:
         TableEnsemble.from_artifact(model, listed.card, listed.space, str(path))
 
@@ -215,16 +223,24 @@ def _name_of(path: Path, manifest: Mapping[str, Any]) -> str:
     raise ArtifactError(msg)
 
 
-def _read(folder: Path, space: SearchSpace | None) -> dict[str, Any]:
+def _read(folder: Path, space: SearchSpace | None, benchmark: str | None = None) -> dict[str, Any]:
     path = folder / MANIFEST
     if space is not None and not path.exists():
-        return {"schema": SCHEMA, "search_space": space.to_dict(), "targets": {}}
+        return {
+            "schema": SCHEMA,
+            "benchmark": benchmark,
+            "search_space": space.to_dict(),
+            "targets": {},
+        }
     manifest = read_manifest(path, mend="anb-export convert writes a new one if you remove it")
     found = read_space(manifest.get("search_space"), str(path))
     if space is not None and found != space:
         msg = f"{path} lists surrogates of the space {found.name!r}, not of {space.name!r}"
         raise ArtifactError(msg)
-    Catalog.read(folder)  # checks every entry
+    known = Catalog.read(folder).benchmark  # checks every entry
+    if benchmark not in (None, known):
+        msg = f"{path} lists surrogates of the benchmark {known!r}, not of {benchmark!r}"
+        raise ArtifactError(msg)
     return manifest
 
 

@@ -91,7 +91,7 @@ def build_projected(
         if not np.array_equal(outputs[name], value):
             msg = f"{training.target}: the ONNX file's {name} differs from its tables"
             raise AnbError(msg)
-    return built.content, {**card, "tables": built.tables}
+    return built.content, built.card
 
 
 def _quality(

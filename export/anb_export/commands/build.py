@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("artifacts"),
+        default=Path("artifacts/accel-nasbench"),
         metavar="DIR",
         help="folder for ONNX files, manifest and golden vectors (default: %(default)s)",
     )

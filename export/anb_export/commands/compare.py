@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--artifacts",
         type=Path,
-        default=Path("artifacts"),
+        default=Path("artifacts/accel-nasbench"),
         metavar="DIR",
         help="built artifacts, to state their size if there are any (default: %(default)s)",
     )

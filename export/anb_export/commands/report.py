@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--artifacts",
         type=Path,
-        default=Path("artifacts"),
+        default=Path("artifacts/accel-nasbench"),
         metavar="DIR",
         help="folder that `build` wrote (default: %(default)s)",
     )

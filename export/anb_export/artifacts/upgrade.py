@@ -1,0 +1,157 @@
+"""Converts a folder of artifacts of schema 1, in which all tables are of all pairs of blocks.
+
+Schema 2 states the terms and names the benchmark. The graphs stay as they are, node by node, and
+so do the bits of every prediction; only what the files say of themselves is written anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from anb_export._io.files import sha256, write_atomically
+from anb_export.artifacts.manifest import set_golden, write_artifact
+from anb_export.graphs.graph import SCHEMA, serialise
+from anb_export.graphs.table_form import TABLES
+from anb_onnx._io.show import show
+from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.golden import read_golden, same_bits
+from anb_onnx.catalog.manifest import (
+    MANIFEST,
+    file_name,
+    parse_object,
+    read_bytes,
+    read_document,
+    read_space,
+)
+from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.engines.base import Outputs
+from anb_onnx.errors import ArtifactError
+from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
+
+#: The schema that is converted.
+OLD_SCHEMA = 1
+
+_MEND = "give the folder that anb-export wrote, with its manifest.json"
+
+
+def upgrade(folder: Path, out: Path, benchmark: str) -> list[str]:
+    """Write the artifacts of a folder of schema 1 to another folder, in today's schema.
+
+    Parameters
+    ----------
+    folder : Path
+        With a manifest of schema 1 and the files that it lists.
+    out : Path
+        Folder to write to; another one.
+    benchmark : str
+        Name of the benchmark they are of.
+
+    Returns
+    -------
+    list of str
+        The targets.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder is not of schema 1, a file is missing, damaged or of another schema, or what
+        was written does not give the golden bits of the folder.
+    """
+    source = folder / MANIFEST
+    manifest = read_document(source, mend=_MEND)
+    if manifest.get("schema") != OLD_SCHEMA:
+        msg = f"{source}: key 'schema' is {show(manifest.get('schema'))}; {OLD_SCHEMA} is converted"
+        raise ArtifactError(msg)
+    if folder.resolve() == out.resolve():
+        msg = f"--out {out} is the folder to convert; give another one"
+        raise ArtifactError(msg)
+    space = read_space(manifest.get("search_space"), str(source))
+    targets = manifest.get("targets")
+    if not isinstance(targets, dict) or not all(isinstance(e, dict) for e in targets.values()):
+        msg = f"{source}: key 'targets' must be an object of objects, not {show(targets)}"
+        raise ArtifactError(msg)
+    for name, entry in targets.items():
+        path = folder / file_name(entry, f"{source}: target {show(name)}")
+        model = read_bytes(path, mend=_MEND)
+        if sha256(model) != entry.get("sha256"):
+            msg = f"{path} is damaged: its SHA-256 is not the one in {source}"
+            raise ArtifactError(msg)
+        written, card = _convert(model, entry, space, benchmark, str(path))
+        write_artifact(out / path.name, written, name, card, space=space)
+    if "golden" in manifest:
+        _copy_golden(folder, out, manifest["golden"])
+    return list(targets)
+
+
+def _convert(
+    model: bytes, entry: Mapping[str, Any], space: SearchSpace, benchmark: str, source: str
+) -> tuple[bytes, dict[str, Any]]:
+    """Return file and card in today's schema."""
+    try:
+        proto = onnx.load_from_string(model)
+    except Exception as error:  # protobuf's own errors, of several types
+        msg = f"{source} is not an ONNX file: {error}"
+        raise ArtifactError(msg) from error
+    metadata = {prop.key: prop.value for prop in proto.metadata_props}
+    if metadata.get("anb_onnx.schema") != str(OLD_SCHEMA):
+        msg = (
+            f"{source}: its metadata 'anb_onnx.schema' is "
+            f"{show(metadata.get('anb_onnx.schema'))}, not {OLD_SCHEMA}"
+        )
+        raise ArtifactError(msg)
+    document = parse_object(metadata.get("anb_onnx.card", ""), f"{source}: its card")
+    card = {key: value for key, value in entry.items() if key not in ("file", "sha256", "bytes")}
+    added: dict[str, Any] = {"benchmark": benchmark}
+    if "tables" in card:
+        added["terms"] = all_pairs(space).to_list()
+    text = json.dumps({**document, **added}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    del proto.metadata_props[:]
+    helper.set_model_props(proto, {"anb_onnx.schema": SCHEMA, "anb_onnx.card": text})
+    proto.producer_version = f"schema {SCHEMA}"
+    written = serialise(proto)
+    if "tables" in card:
+        card["tables"] = {**card["tables"], "offset": _offset(proto, written, source)}
+    return written, {**card, **added}
+
+
+def _offset(proto: onnx.ModelProto, written: bytes, source: str) -> int:
+    """Return the byte at which the tables begin."""
+    tables = next((t for t in proto.graph.initializer if t.name == TABLES), None)
+    raw = b"" if tables is None else np.ascontiguousarray(numpy_helper.to_array(tables)).tobytes()
+    offset = written.find(raw) if raw else -1
+    if offset < 0 or written.find(raw, offset + 1) >= 0:
+        msg = f"{source}: its tables do not lie in one place of the file"
+        raise ArtifactError(msg)
+    return offset
+
+
+def _copy_golden(folder: Path, out: Path, golden: Mapping[str, Any]) -> None:
+    """Copy the golden vectors, once all that was written gives their bits."""
+    name = file_name(golden, f"{folder / MANIFEST}: golden")
+    write_atomically(out / name, read_bytes(folder / name, mend=_MEND))
+    set_golden(out, lambda: golden)
+    vectors = read_golden(out)
+    if vectors is None:
+        msg = f"{folder / MANIFEST}: key 'golden' must be an object, not null"
+        raise ArtifactError(msg)
+    for artifact in Catalog.read(out).artifacts:
+        wanted = vectors.outputs.get(artifact.target.name)
+        if wanted is None or "tables" not in artifact.card:
+            continue
+        model = artifact.read()
+        ensemble = TableEnsemble.from_artifact(
+            model, artifact.card, artifact.space, str(artifact.path)
+        )
+        symbols = codes_to_symbols(vectors.codes, artifact.space)
+        if not same_bits(Outputs(*ensemble.predict(symbols)), wanted):
+            msg = f"{artifact.path} does not give the golden bits of {folder}"
+            raise ArtifactError(msg)
