@@ -30,13 +30,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
-from anb_onnx.catalog.manifest import MAX_MEMBERS
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.onnx_files.graph import read_graph
 from anb_onnx.regimes import LARGEST
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.terms import Terms, all_pairs
+
+#: Most members of an ensemble, as in the C++ client.
+MAX_MEMBERS = 1024
 
 #: Sizes that a scale may have; with totals of int32 and a shift of up to `_MOST_SHIFT`, every
 #: step of a link then stays inside float64 (the eighth power of 2^127 does).

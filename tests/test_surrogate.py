@@ -190,7 +190,7 @@ def test_a_context_manager_closes(small: Path) -> None:
 def test_load_without_or_with_too_much(small: Path) -> None:
     with pytest.raises(
         TargetError,
-        match="no target given; valid targets of .*: accuracy, ",
+        match=r"no target given; valid targets of .*: accuracy, ",
     ):
         load()
     with pytest.raises(TargetError, match="either a target or the path"):

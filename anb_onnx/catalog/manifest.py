@@ -21,15 +21,13 @@ from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import ArchitectureError, ArtifactError
 from anb_onnx.onnx_files.messages import read_metadata
 from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.tables import MAX_MEMBERS
 
 #: Version of `manifest.json` and of the metadata in ONNX files that this release reads.
 SCHEMA = 2
 
 #: Name of the file that lists the artifacts of a folder.
 MANIFEST = "manifest.json"
-
-#: Most members of an ensemble, as in the C++ client.
-MAX_MEMBERS = 1024
 
 #: Keys of a manifest's entry that are not in the card inside the file: they are about the file, or
 #: were found out once it was written.
