@@ -32,7 +32,7 @@ def ensembles() -> dict[str, TableEnsemble]:
 
 
 def test_architectures() -> None:
-    codes = golden_codes()
+    codes = golden_codes(MNASNET)
     assert (codes.dtype, codes.shape) == (np.uint8, (4096, 28))
     rows = {tuple(row) for row in codes.tolist()}
     assert len(rows) == 4096
@@ -47,7 +47,7 @@ def test_architectures() -> None:
     # Random ones: every choice of every gene many times.
     for gene, n in enumerate(CARDINALITIES):
         assert np.bincount(codes[:, gene], minlength=n).min() > 4096 / n * 0.8
-    np.testing.assert_array_equal(codes, golden_codes())
+    np.testing.assert_array_equal(codes, golden_codes(MNASNET))
 
 
 def read(content: bytes, entry: dict[str, Any]) -> dict[tuple[str | None, str], np.ndarray]:
@@ -65,7 +65,7 @@ def read(content: bytes, entry: dict[str, Any]) -> dict[tuple[str | None, str], 
 
 
 def test_layout_and_bits(ensembles: dict[str, TableEnsemble]) -> None:
-    content, entry = golden_vectors(ensembles)
+    content, entry = golden_vectors(ensembles, MNASNET)
     entry = json.loads(json.dumps(entry))
     assert (entry["n"], entry["byte_order"]) == (4096, "little")
     arrays = read(content, entry)
@@ -74,14 +74,14 @@ def test_layout_and_bits(ensembles: dict[str, TableEnsemble]) -> None:
         *((target, name) for target in ensembles for name in ("mean", "std", "members")),
     ]
     codes = arrays[None, "architectures"]
-    np.testing.assert_array_equal(codes, golden_codes())
+    np.testing.assert_array_equal(codes, golden_codes(MNASNET))
     for target, ensemble in ensembles.items():
         outputs = ensemble.predict(symbols_of(codes, MNASNET))
         for name, wanted in zip(("mean", "std", "members"), outputs, strict=True):
             found = arrays[target, name]
             assert found.shape == wanted.shape
             np.testing.assert_array_equal(found.view(np.int32), wanted.view(np.int32))
-    assert golden_vectors(ensembles)[0] == content
+    assert golden_vectors(ensembles, MNASNET)[0] == content
 
 
 def test_small_spaces_have_fewer() -> None:

@@ -157,13 +157,15 @@ def write_golden(folder: Path) -> None:
 
 
 def _golden_file(folder: Path) -> dict[str, Any]:
-    listed = {artifact.target.name: artifact for artifact in Catalog.read(folder).artifacts}
+    catalog = Catalog.read(folder)
+    listed = {a.target.name: a for a in catalog.artifacts if "tables" in a.card}
     ensembles = {}
-    for name in TARGETS:
-        if name in listed and "tables" in listed[name].card:
-            model, card, space = listed[name].read(), listed[name].card, listed[name].space
-            ensembles[name] = TableEnsemble.from_artifact(model, card, space, name)
-    golden, entry = golden_vectors(ensembles)
+    for name in [n for n in TARGETS if n in listed] + sorted(listed.keys() - set(TARGETS)):
+        artifact = listed[name]
+        ensembles[name] = TableEnsemble.from_artifact(
+            artifact.read(), artifact.card, catalog.space, name
+        )
+    golden, entry = golden_vectors(ensembles, catalog.space)
     facts = {"file": GOLDEN_FILE, "sha256": sha256(golden), "bytes": len(golden)}
     forget_golden(folder, sha256(golden))
     write_atomically(folder / GOLDEN_FILE, golden)

@@ -18,9 +18,10 @@ N_GOLDEN = 4096
 _SEED = 2024
 
 
-def golden_codes(space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
-    """Return uint8 [N_GOLDEN, n_genes]: corners, EfficientNet-B0, its neighbours, random ones.
+def golden_codes(space: SearchSpace, n: int = N_GOLDEN) -> NDArray[np.uint8]:
+    """Return uint8 [n, n_genes], fewer rows for small spaces: architectures of all kinds.
 
+    They are corners, in MnasNet's space EfficientNet-B0 and its neighbours, and random ones.
     The corners are the first and the last architecture, and those in which one gene of all blocks
     differs from them; all distinct rows.
     """
@@ -35,13 +36,13 @@ def golden_codes(space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
     if space == MNASNET:
         b0 = efficientnet_b0()
         rows += [np.array(a.codes, dtype=np.uint8) for a in (b0, *neighbours(b0))]
-    rows += list(sample(2 * N_GOLDEN, seed=_SEED, space=space))
+    rows += list(sample(2 * n, seed=_SEED, space=space))
     distinct = list(dict.fromkeys(row.tobytes() for row in rows))
-    return np.frombuffer(b"".join(distinct[:N_GOLDEN]), np.uint8).reshape(-1, space.n_genes)
+    return np.frombuffer(b"".join(distinct[:n]), np.uint8).reshape(-1, space.n_genes)
 
 
 def golden_vectors(
-    ensembles: Mapping[str, TableEnsemble], space: SearchSpace = MNASNET
+    ensembles: Mapping[str, TableEnsemble], space: SearchSpace, n: int = N_GOLDEN
 ) -> tuple[bytes, dict[str, Any]]:
     """Return the golden file and the manifest's ``golden`` entry that describes it.
 
@@ -54,8 +55,10 @@ def golden_vectors(
     ensembles : mapping of str to TableEnsemble
         The surrogates by target.
     space : SearchSpace
+    n : int
+        Most architectures.
     """
-    codes = golden_codes(space)
+    codes = golden_codes(space, n)
     symbols = codes_to_symbols(codes, space)
     parts: list[bytes] = []
     arrays: list[dict[str, Any]] = []

@@ -1,0 +1,1 @@
+"""Small artifacts of every kind, with golden bits, that every engine and every client must give."""

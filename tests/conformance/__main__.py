@@ -1,0 +1,179 @@
+"""Writes the conformance fixtures: `python -m tests.conformance [--out FOLDER]`.
+
+One folder a benchmark, as in `artifacts/`. The entries are random numbers from a fixed seed: they
+mean nothing, and the same command writes the same bytes again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from anb_export._io.files import sha256, write_atomically
+from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.manifest import set_golden, write_artifact
+from anb_export.graphs.table_form import build_table_model
+
+from anb_onnx import Block, Gene, Link, SearchSpace, Terms
+from anb_onnx.calibration import Calibration
+from anb_onnx.catalog.catalog import target_of_card
+from anb_onnx.regimes import Regime
+from anb_onnx.tables import TableEnsemble
+
+HERE = Path(__file__).resolve().parent
+
+#: Architectures of each benchmark's golden vectors; fewer where the space is smaller.
+N_GOLDEN = 512
+
+
+IDENTITY = Link()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target of a fixture."""
+
+    metric: str
+    n_members: int
+    device: str | None = None
+    link: Link = IDENTITY
+    unit: str = "ms"
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """A benchmark: what its tables are of, and its targets."""
+
+    name: str
+    terms: Terms
+    targets: tuple[Target, ...]
+
+
+def operations(name: str, blocks: Sequence[str], choices: Sequence[str]) -> SearchSpace:
+    """Return a space in which each block is one choice of an operation."""
+    return SearchSpace(name, tuple(Block(b, (Gene(b, tuple(choices)),)) for b in blocks))
+
+
+def fixtures() -> Iterator[Fixture]:
+    """Yield all benchmarks."""
+    edges = ["edge_1_0", "edge_2_0", "edge_2_1", "edge_3_0", "edge_3_1", "edge_3_2"]
+    kinds = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
+    nasbench201 = operations("nasbench201", edges, kinds)
+    accuracy = Target("accuracy", 1, unit="%", link=Link("-1", 100.0))
+    yield Fixture(
+        "nasbench201-pairs",
+        Terms.of_order(nasbench201, 2),
+        (accuracy, Target("latency", 20, "edgegpu")),
+    )
+    yield Fixture("nasbench201-table", Terms.of_order(nasbench201, 6), (Target("accuracy", 2),))
+    kinds = ["skip"] + [f"k{k}_e{e}{g}" for k in (3, 5) for e, g in FBNET]
+    fbnet = operations("fbnet", [f"layer_{k}" for k in range(22)], kinds)
+    neighbours = Terms(fbnet, tuple((k, k + 1) for k in range(21)))
+    yield Fixture("fbnet-sparse", neighbours, (Target("latency", 3, "pixel2"),))
+    genes = (Gene("width", (16, 24, -32)), Gene("se", (False, True)), Gene("kind", ("a", "", "ü")))
+    alone = SearchSpace("alone", (Block("all", genes),))
+    yield Fixture("one-block", Terms.of_order(alone, 1), (Target("energy", 1, unit="mJ"),))
+    yield large_block()
+    yield mixed()
+
+
+#: Expansion ratio and group convolution of FBNet's blocks.
+FBNET = ((1, ""), (1, "_g2"), (3, ""), (6, ""))
+
+
+def large_block() -> Fixture:
+    """Return a benchmark with a block of 300 symbols."""
+    space = SearchSpace(
+        "large",
+        (
+            Block("stem", (Gene("width", tuple(range(20))), Gene("depth", tuple(range(1, 16))))),
+            Block("body", (Gene("kind", ("conv", "mbconv", "attention", "pool")),)),
+            Block("head", (Gene("se", (True, False)),)),
+        ),
+    )
+    terms = Terms(space, ((0,), (0, 1), (1, 2)))
+    return Fixture("large-block", terms, (Target("latency", 20), Target("energy", 1, unit="mJ")))
+
+
+def mixed() -> Fixture:
+    """Return a benchmark with terms of one to three blocks, out of order, and a long link."""
+    space = SearchSpace(
+        "mixed",
+        (
+            Block("a", (Gene("a0", (1, 2, 3)),)),
+            Block("b", (Gene("b0", (False, True)), Gene("b1", ("x", "y")))),
+            Block("c", (Gene("c0", (10, 20, 30, 40, 50)),)),
+            Block("d", (Gene("d0", ("off", "on")),)),
+            Block("unused", (Gene("e0", (0, 1)),)),
+        ),
+    )
+    regime = Regime("c0", (1, 4), ((0.4, 0.5), (0.6, -0.75)))
+    link = Link("-1/2", 3.0, ((0.5, 0.25),), regime)
+    terms = Terms(space, ((2,), (0, 1, 3), (1, 2), (0,), (0, 2)))
+    return Fixture("mixed", terms, (Target("throughput", 5, "tpu", link, "images/s"),))
+
+
+def write(fixture: Fixture, folder: Path) -> None:
+    """Write one benchmark's folder."""
+    space, ensembles = fixture.terms.space, {}
+    for number, target in enumerate(fixture.targets):
+        ensemble = random_ensemble(fixture.terms, target, seed=number)
+        card = card_of(fixture, target)
+        model = build_table_model(ensemble, card)
+        name = target_of_card(card, fixture.name).name
+        write_artifact(folder / f"{name}.onnx", model.content, name, model.card, space=space)
+        ensembles[name] = ensemble
+    content, entry = golden_vectors(ensembles, space, n=N_GOLDEN)
+    write_atomically(folder / "golden.bin", content)
+    facts = {"file": "golden.bin", "bytes": len(content), "sha256": sha256(content)}
+    set_golden(folder, lambda: {**facts, **entry})
+
+
+def random_ensemble(terms: Terms, target: Target, seed: int) -> TableEnsemble:
+    """Return tables of random entries; sums come close to what int32 holds."""
+    rng = np.random.default_rng([seed, terms.n_entries])
+    most = (2**31 - 1) // len(terms)
+    entries = rng.integers(
+        -most, most, (terms.n_entries, target.n_members), dtype=np.int32, endpoint=True
+    )
+    scale, shift = 0.4 * 2.0**-31 * (1 + 2.0**-30), 1.0 - 2.0**-40
+    return TableEnsemble(terms.space, entries, scale, shift, target.link, terms)
+
+
+def card_of(fixture: Fixture, target: Target) -> dict[str, Any]:
+    """Return the card of a target; it says nothing of a data set, as there is none."""
+    levels = (0.0, 0.5, 0.9)
+    calibration = Calibration(1.5, 0.01, 1, target.link.offset, levels, (0.0, 0.7, 1.9))
+    return {
+        "benchmark": fixture.name,
+        "form": "tables",
+        "metric": target.metric,
+        "device": target.device,
+        "unit": target.unit,
+        "direction": "max" if target.unit in ("%", "images/s") else "min",
+        "members": target.n_members,
+        "exact": False,
+        "link": target.link.to_dict(),
+        "calibration": calibration.to_dict(),
+        "dataset": {"name": "random numbers", "license": "Apache-2.0", "sha256": "0" * 64},
+        "license": "Apache-2.0",
+        "quality": {"test": {"n": 0}},
+        "versions": {},
+    }
+
+
+def main() -> None:
+    """Write all fixtures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER")
+    out = parser.parse_args().out
+    for fixture in fixtures():
+        write(fixture, out / fixture.name)
+
+
+if __name__ == "__main__":
+    main()
