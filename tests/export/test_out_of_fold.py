@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.data.dataset import Dataset
+from anb_export.models.forest import Forest
 from anb_export.training import out_of_fold, train_members
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.out_of_fold import N_OOF_FOLDS, predict_out_of_fold
@@ -259,9 +260,7 @@ def test_jobs_do_not_change_the_bytes(
 def test_members_beyond_the_link_are_refused(
     dataset: Dataset, pool: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        out_of_fold.Forest, "predict_exact", lambda self, codes: np.full(len(codes), 1e60)
-    )
+    monkeypatch.setattr(Forest, "predict_exact", lambda self, codes: np.full(len(codes), 1e60))
     message = r"fold_00\.json: a member left the domain of its link"
     with np.errstate(over="ignore"), pytest.raises(AnbError, match=message):
         run(dataset, pool, tmp_path, recipe=replace(RECIPE, link=Link("1/8")))
