@@ -15,7 +15,7 @@ from anb_onnx import __version__
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK, UNVERIFIED, Parser, complain, run
 from anb_onnx._io.show import printable
-from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
@@ -34,7 +34,7 @@ from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.loading import ENGINES, load
 from anb_onnx.spaces.architecture import Architecture, sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 
 _BLOCK_ROWS = 2**16
@@ -85,13 +85,18 @@ class _Parser(Parser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="anb-onnx",
-        description="Accuracy and device performance of Accel-NASBench architectures.",
+        description="Predict accuracy and device performance of architectures by surrogates.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"anb-onnx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    listing = _command(commands, "targets", _targets, "list the bundled targets")
+    listing = _command(commands, "benchmarks", _benchmarks, "list the benchmarks")
+    _add_folder(listing)
+    listing.add_argument("--json", action="store_true", help="print JSON")
+
+    listing = _command(commands, "targets", _targets, "list the targets of a benchmark")
+    _add_benchmark(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
 
     query = _command(commands, "query", _query, "predict targets for architectures")
@@ -131,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.onnx",
         help="an ONNX file written by anb-export; may be repeated",
     )
+    _add_benchmark(query)
     query.add_argument("--members", action="store_true", help="print each member's prediction")
     query.add_argument("--threads", type=int, metavar="N", help="default: all CPUs")
     query.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
@@ -145,10 +151,12 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("n", type=int, metavar="N", help="how many")
     draw.add_argument("--seed", type=int, help="for the same architectures again")
     draw.add_argument("--format", choices=("index", "json", "csv"), default="index")
+    _add_benchmark(draw)
     _add_out(draw)
 
     info = _command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")
+    _add_benchmark(info)
     info.add_argument("--json", action="store_true", help="print JSON")
 
     verify = _command(
@@ -157,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         _verify,
         "check the SHA-256 of every artifact, and an engine's bits on the golden vectors",
     )
+    _add_benchmark(verify)
     verify.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     return parser
 
@@ -169,12 +178,56 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
     return parser
 
 
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--artifacts",
+        metavar="FOLDER",
+        help="folder of a benchmark, or of several (default: the installed artifacts)",
+    )
+
+
+def _add_benchmark(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--benchmark",
+        metavar="NAME",
+        help="a benchmark of 'anb-onnx benchmarks' (default: accel-nasbench, or the only one)",
+    )
+    _add_folder(parser)
+
+
 def _add_out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="write to a file, complete or not at all")
 
 
+def _catalog(args: argparse.Namespace) -> Catalog:
+    return find_benchmark(args.benchmark, args.artifacts)
+
+
+def _benchmarks(args: argparse.Namespace) -> int:
+    found = benchmarks(args.artifacts)
+    if args.json:
+        rows = [
+            {
+                "name": catalog.benchmark,
+                "search_space": catalog.space.to_dict(),
+                "targets": [target.name for target in catalog.targets],
+                "folder": str(catalog.folder),
+            }
+            for catalog in found
+        ]
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return OK
+    cells = [
+        [c.benchmark, c.space.name, str(c.space.n_genes), str(c.space.size), str(len(c.targets))]
+        for c in found
+    ]
+    header = ["benchmark", "search space", "genes", "architectures", "targets"]
+    write_aligned(sys.stdout, header, lambda: cells, header[2:])
+    return OK
+
+
 def _targets(args: argparse.Namespace) -> int:
-    artifacts = find_benchmark().artifacts
+    artifacts = _catalog(args).artifacts
     if args.json:
         rows: list[dict[str, Any]] = [
             {
@@ -212,7 +265,7 @@ def _query(args: argparse.Namespace) -> int:
         raise AnbError(msg)
     surrogates = _surrogates(args)
     # One batch is encoded once and asked of every surrogate: they must share a space.
-    space = surrogates[0].space if surrogates else MNASNET
+    space = surrogates[0].space if surrogates else _catalog(args).space
     for other in surrogates:
         if other.space != space:
             msg = (
@@ -249,9 +302,10 @@ def _query(args: argparse.Namespace) -> int:
 def _surrogates(args: argparse.Namespace) -> list[Surrogate]:
     names = list(args.target)
     if not names and not args.model:
-        names = [t.name for t in find_benchmark().targets]
+        names = [t.name for t in _catalog(args).targets]
     options = {"engine": args.engine, "threads": args.threads}
-    surrogates = [load(name, **options) for name in names]
+    place = {"benchmark": args.benchmark, "path": args.artifacts}
+    surrogates = [load(name, **place, **options) for name in names]
     surrogates += [load(path=path, **options) for path in args.model]
     found: dict[str, Surrogate] = {}
     for surrogate in surrogates:
@@ -270,27 +324,28 @@ def _shape_of(out: str | None) -> str:
 
 def _sample(args: argparse.Namespace) -> int:
     check_rows(args.n)
-    codes = sample(args.n, seed=args.seed)
+    space = _catalog(args).space
+    codes = sample(args.n, seed=args.seed, space=space)
     with open_text(args.out) as stream:
         if args.format == "index":
             for start in range(0, len(codes), _BLOCK_ROWS):
-                indices = codes_to_indices(codes[start : start + _BLOCK_ROWS])
+                indices = codes_to_indices(codes[start : start + _BLOCK_ROWS], space)
                 stream.writelines(f"{index}\n" for index in indices.tolist())
         elif args.format == "json":
-            write_array(stream, (a.to_values() for a in _architectures(codes)))
+            write_array(stream, (a.to_values() for a in _architectures(codes, space)))
         else:
-            stream.write(",".join(MNASNET.gene_names) + "\n")
-            for architecture in _architectures(codes):
+            stream.write(",".join(space.gene_names) + "\n")
+            for architecture in _architectures(codes, space):
                 stream.write(",".join(str(v) for v in architecture.to_values().values()) + "\n")
     return OK
 
 
-def _architectures(codes: Codes) -> Iterator[Architecture]:
-    return (Architecture.from_codes(row) for row in codes)
+def _architectures(codes: Codes, space: SearchSpace) -> Iterator[Architecture]:
+    return (Architecture.from_codes(row, space) for row in codes)
 
 
 def _info(args: argparse.Namespace) -> int:
-    artifact = find_benchmark().find(args.target)
+    artifact = _catalog(args).find(args.target)
     if args.json:
         sys.stdout.write(json.dumps(dict(artifact.card), indent=1) + "\n")
         return OK
@@ -300,7 +355,7 @@ def _info(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     try:
-        catalog = find_benchmark()
+        catalog = _catalog(args)
     except ArtifactError as error:
         return _unverified(str(error))
     code = OK
@@ -311,10 +366,10 @@ def _verify(args: argparse.Namespace) -> int:
             code = _unverified(str(error))
         else:
             sys.stdout.write(f"ok  {artifact.sha256}  {printable(artifact.path.name)}\n")
-    return code if code else _verify_golden(catalog, args.engine)
+    return code if code else _verify_golden(catalog, args)
 
 
-def _verify_golden(catalog: Catalog, engine: str) -> int:
+def _verify_golden(catalog: Catalog, args: argparse.Namespace) -> int:
     """Compare an engine's answers with the golden vectors, bit for bit."""
     try:
         golden = read_golden(catalog.folder)
@@ -322,9 +377,10 @@ def _verify_golden(catalog: Catalog, engine: str) -> int:
         return _unverified(str(error))
     if golden is None:
         return OK
-    code, n = OK, len(golden.codes)
+    code, n, engine = OK, len(golden.codes), args.engine
+    place = {"benchmark": args.benchmark, "path": args.artifacts}
     for target, outputs in golden.outputs.items():
-        with load(target, engine=engine) as surrogate:
+        with load(target, **place, engine=engine) as surrogate:
             found = surrogate.query_codes(golden.codes, members=True)
         if same_bits(found, outputs):
             sys.stdout.write(
