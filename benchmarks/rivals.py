@@ -17,7 +17,7 @@ from anb_export.recipe import Standardised
 from anb_export.table_form import invert_link, rows_inside
 from numpy.typing import NDArray
 
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from benchmarks.subject import Answer, Codes, Subject
 
 Predict = Callable[[Any], Answer]

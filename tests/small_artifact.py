@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import sqrt
 from pathlib import Path
 
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 N_MEMBERS = 3
 _UINT8, _FLOAT, _DOUBLE = 2, 1, 11

@@ -8,7 +8,7 @@ from small_artifact import SMALL_TARGETS, write_catalog
 
 from anb_onnx import ArtifactError, Target, TargetError, targets
 from anb_onnx.catalog.catalog import FOLDER_VARIABLE, Catalog, listed_beside
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from anb_export.targets import get_target
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Where the committed recipes of all targets stand.
 RECIPES = files("anb_export") / "recipes" / "compact.json"

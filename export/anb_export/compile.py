@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from anb_export.forest import Forest
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 #: Fixed point of the stored entries, in bits below one standard deviation of the label.

@@ -39,7 +39,8 @@ from anb_export.recipe import Standardised
 from anb_export.training import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 #: Fixed point while leaves are accumulated, where the range allows it, and the coarsest allowed.

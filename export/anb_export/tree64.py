@@ -25,7 +25,8 @@ from anb_export.forest import Forest
 from anb_export.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_export.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
 from anb_export.verify import run_model
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Operator domain of the trees.
 ML_DOMAIN = "ai.onnx.ml"

@@ -11,7 +11,7 @@ import pytest
 from anb_export.golden import golden_codes, golden_vectors
 
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble, pair_offsets
 
 from .pair_models import space_of, symbols_of
