@@ -18,6 +18,7 @@ from math import sqrt
 from pathlib import Path
 
 from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 N_MEMBERS = 3
 _UINT8, _FLOAT, _DOUBLE = 2, 1, 11
@@ -136,10 +137,10 @@ def card(metric: str, device: str | None, unit: str, direction: str) -> dict[str
     }
 
 
-def metadata_of(entry: dict[str, object]) -> dict[str, str]:
+def metadata_of(entry: dict[str, object], space: SearchSpace = MNASNET) -> dict[str, str]:
     return {
         "anb_onnx.schema": "1",
-        "anb_onnx.card": json.dumps({**entry, "search_space": MNASNET.to_dict()}),
+        "anb_onnx.card": json.dumps({**entry, "search_space": space.to_dict()}),
     }
 
 

@@ -383,6 +383,16 @@ def test_sample_feeds_query(shell: Shell, shape: str) -> None:
     assert indices_of(shell.ok("query", "--file", "-", "--json", stdin=drawn)) == INDICES
 
 
+def test_sample_takes_the_space_of_a_target(shell: Shell, folder: Path) -> None:
+    drawn = shell.ok("sample", "20", "--seed", "8")
+    assert drawn == "".join(f"{index}\n" for index in INDICES)
+    assert shell.ok("sample", "20", "--seed", "8", "--target", "latency_zcu102") == drawn
+    assert shell.ok("sample", "20", "--seed", "8", "--model", folder / "accuracy.onnx") == drawn
+    code, out, err = shell("sample", "20", "--target", "speed")
+    assert (code, out) == (2, "")
+    assert "latency_zcu102" in err
+
+
 def test_sample_without_a_seed_differs(shell: Shell, tmp_path: Path) -> None:
     assert shell.ok("sample", "5") != shell.ok("sample", "5")
     assert shell.ok("sample", "0") == ""
