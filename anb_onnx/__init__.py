@@ -26,21 +26,20 @@ if TYPE_CHECKING:
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction
-    from anb_onnx.spaces.architecture import (
-        Architecture,
-        efficientnet_b0,
-        mutate,
-        neighbours,
-        sample,
-    )
-    from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+    from anb_onnx.spaces.architecture import Architecture, mutate, neighbours, sample
+    from anb_onnx.spaces.fbnet import FBNET
+    from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
+    from anb_onnx.spaces.nasbench201 import NASBENCH201
+    from anb_onnx.spaces.space import Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
     from anb_onnx.terms import Terms
 
     __version__: str
 
 __all__ = [
+    "FBNET",
     "MNASNET",
+    "NASBENCH201",
     "AnbError",
     "Architecture",
     "ArchitectureError",
@@ -76,13 +75,10 @@ __all__ = [
 _MODULE_OF = {
     name: module
     for module, names in {
-        "spaces.architecture": (
-            "Architecture",
-            "efficientnet_b0",
-            "mutate",
-            "neighbours",
-            "sample",
-        ),
+        "spaces.architecture": ("Architecture", "mutate", "neighbours", "sample"),
+        "spaces.fbnet": ("FBNET",),
+        "spaces.mnasnet": ("MNASNET", "efficientnet_b0"),
+        "spaces.nasbench201": ("NASBENCH201",),
         "catalog.benchmarks": ("benchmarks", "targets"),
         "catalog.catalog": ("Catalog", "Target"),
         "encoding.encoding": (
@@ -92,7 +88,7 @@ _MODULE_OF = {
             "from_table",
             "indices_to_codes",
         ),
-        "spaces.space": ("MNASNET", "Block", "Gene", "SearchSpace"),
+        "spaces.space": ("Block", "Gene", "SearchSpace"),
         "prediction": ("Prediction",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),

@@ -22,8 +22,9 @@ from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.encoding.encoding import Architectures, is_single
 from anb_onnx.errors import AnbError, ArchitectureError, TargetError
 from anb_onnx.loading import load
-from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, sample
-from anb_onnx.spaces.space import MNASNET, Choice
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, from_lists
+from anb_onnx.spaces.space import Choice
 from anb_onnx.surrogate import Surrogate
 
 __all__ = ["ANBEnsemble", "Configuration", "EfficientNetSS", "Ensemble", "Member"]
@@ -42,7 +43,7 @@ class Configuration(Mapping[str, Choice]):
     """
 
     def __init__(self, architecture: Mapping[str, Any]) -> None:
-        self._architecture = Architecture.from_values(architecture)
+        self._architecture = Architecture(architecture, space=MNASNET)
 
     @property
     def architecture(self) -> Architecture:
@@ -61,7 +62,7 @@ class Configuration(Mapping[str, Choice]):
         return self._architecture[name]
 
     def __setitem__(self, name: str, value: Choice) -> None:
-        self._architecture = Architecture.from_values({**self._architecture, name: value})
+        self._architecture = Architecture({**self._architecture, name: value}, space=MNASNET)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._architecture)
@@ -107,12 +108,13 @@ class EfficientNetSS:
                 f"not {show(sample_config)}"
             )
             raise ArchitectureError(msg)
-        return Configuration(Architecture(*sample_config))
+        return Configuration(from_lists(*sample_config))
 
     def random_sample(self, num_samples: int = 1) -> Configuration | list[Configuration]:
         """Draw uniformly: one configuration for `num_samples` = 1, else a list of them."""
-        codes = sample(num_samples, seed=self._rng)
-        drawn = [Configuration(Architecture.from_codes(row)) for row in codes.tolist()]
+        codes = sample(num_samples, seed=self._rng, space=MNASNET)
+        rows = codes.tolist()
+        drawn = [Configuration(Architecture.from_codes(row, space=MNASNET)) for row in rows]
         return drawn[0] if len(drawn) == 1 else drawn
 
     def efficientnet_b0(self) -> Configuration:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArtifactError
 from anb_onnx.regimes import LARGEST, MAX_HINGES, Hinge, Regime, check_hinges, read_hinges
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.space import SearchSpace, needed_space
 
 __all__ = ["MAX_HINGES", "POWERS", "STEPS", "Link"]
 
@@ -140,7 +140,7 @@ class Link:
         self,
         u: NDArray[np.float64],
         codes: NDArray[np.integer[Any]] | None = None,
-        space: SearchSpace = MNASNET,
+        space: SearchSpace | None = None,
     ) -> NDArray[np.float64]:
         """Return the y with g(y) = u.
 
@@ -149,8 +149,8 @@ class Link:
         u : ndarray of float64, shape (N,) or (N, M)
         codes : ndarray of integers, shape (N, n_genes), optional
             The architectures; needed where the link has a regime.
-        space : SearchSpace
-            Of the architectures.
+        space : SearchSpace, optional
+            Of the architectures; needed where there are codes and a regime.
 
         Returns
         -------
@@ -160,9 +160,12 @@ class Link:
         ------
         ArtifactError
             If the link has a regime but there are no codes, or it is of another space.
+        ArchitectureError
+            If the space is needed and not given.
         """
         if self.regime is None or codes is None:
             return self.invert(u)
+        space = needed_space(space, "a link with a regime")
         return self.invert(u, self.regime.contains(codes, space))
 
     def invert(

@@ -127,9 +127,10 @@ class Surrogate:
         ----------
         architectures
             One `Architecture` or mapping from gene names to values; or a batch: an integer array
-            [N, genes] of codes, an integer array [N] of indices, or a sequence of architectures
-            or mappings (see `anb_onnx.encode`). N may be 0. Memory beyond the given batch and
-            the result does not grow with the N of an array.
+            [N, genes] of codes, an integer array [N] of indices (of Python's integers where 64 bits
+            do not hold them), or a sequence of architectures or mappings (see `anb_onnx.encode`).
+            N may be 0. Memory beyond the given batch and the result does not grow with the N of an
+            array.
         members : bool
             Whether to return each member's prediction too.
 

@@ -26,7 +26,7 @@ _CLOCK = "import json, sys, time\nbegan = time.perf_counter()\n"
 _NATIVE = """import json, sys, time
 import anb_onnx
 surrogate = anb_onnx.load(path=sys.argv[1], engine="numpy")
-codes = anb_onnx.sample(100_000, seed=0)
+codes = anb_onnx.sample(100_000, seed=0, space=surrogate.space)
 surrogate.query(codes[:5000])
 began = time.perf_counter()
 surrogate.query(codes)

@@ -28,7 +28,7 @@ from onnx import TensorProto, numpy_helper
 
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 from benchmarks import measure

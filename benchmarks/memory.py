@@ -25,11 +25,11 @@ def status(key):
         if line.startswith(key):
             return int(line.split()[1]) * 1024
 
-part = anb_onnx.sample(50_000, seed=0)
+part = anb_onnx.sample(50_000, seed=0, space=surrogate.space)
 if kind == "codes":
     batch = np.empty((n, part.shape[1]), np.uint8)
 else:
-    part = anb_onnx.encoding.encoding.codes_to_indices(part)
+    part = anb_onnx.encoding.encoding.codes_to_indices(part, surrogate.space)
     batch = np.empty(n, np.int64)
 for start in range(0, n, len(part)):
     batch[start : start + len(part)] = part[: n - start]

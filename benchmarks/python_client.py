@@ -33,7 +33,7 @@ def run(target: str, engine: str, rows: int, repeats: int) -> dict[str, Any]:
         if not same_bits(found, golden.outputs[target]):
             msg = f"{engine} does not give the golden bits of {target}"
             raise RuntimeError(msg)
-        codes = anb_onnx.sample(rows, seed=6)
+        codes = anb_onnx.sample(rows, seed=6, space=anb_onnx.MNASNET)
         out = Outputs.empty(rows, surrogate.n_members, members=False)
 
         def call() -> None:

@@ -17,7 +17,7 @@ from anb_export.graphs.table_form import invert_link, rows_inside
 from anb_export.training.recipe import Standardised
 from numpy.typing import NDArray
 
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from benchmarks.subject import Answer, Codes, Subject
 
 Predict = Callable[[Any], Answer]

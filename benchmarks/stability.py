@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--target", action="append", help="default: all bundled targets")
     arguments = parser.parse_args()
     catalog = find_benchmark()
-    codes = anb_onnx.sample(arguments.n, seed=arguments.seed)
+    codes = anb_onnx.sample(arguments.n, seed=arguments.seed, space=catalog.space)
     total = 0
     for target in arguments.target or [t.name for t in catalog.targets]:
         model = catalog.find(target).read()

@@ -128,4 +128,4 @@ def open_subject(members: Path, dataset: Path | None, work: Path) -> Subject:
 
 def draw(n: int, seed: int = 0) -> Codes:
     """Return random architectures, uint8 [n, 28]."""
-    return anb_onnx.sample(n, seed=seed)
+    return anb_onnx.sample(n, seed=seed, space=anb_onnx.MNASNET)

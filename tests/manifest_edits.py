@@ -36,7 +36,7 @@ PARTS = (
     *(b'"\\ud800"', b'"\\u001b[2J"', b"\xe2\x80\xae", b'"a":1,"a":1,'),
 )
 MARKS = b'{}[]",:0123456789-+eE.ntf\\u \x00\xff'
-CODES = anb_onnx.sample(16, seed=5)
+CODES = anb_onnx.sample(16, seed=5, space=anb_onnx.MNASNET)
 
 
 class Folder:

@@ -17,7 +17,8 @@ from fractions import Fraction
 from math import sqrt
 from pathlib import Path
 
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 N_MEMBERS = 3
 _UINT8, _FLOAT, _DOUBLE = 2, 1, 11
@@ -136,11 +137,11 @@ def card(metric: str, device: str | None, unit: str, direction: str) -> dict[str
     }
 
 
-def metadata_of(entry: dict[str, object]) -> dict[str, str]:
+def metadata_of(entry: dict[str, object], space: SearchSpace = MNASNET) -> dict[str, str]:
     return {
         "anb_onnx.schema": "2",
         "anb_onnx.card": json.dumps(
-            {**entry, "benchmark": BENCHMARK, "search_space": MNASNET.to_dict()}
+            {**entry, "benchmark": BENCHMARK, "search_space": space.to_dict()}
         ),
     }
 

@@ -54,7 +54,7 @@ class Stress:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.codes = anb_onnx.sample(max(ROWS.values()), seed=seed)
+        self.codes = anb_onnx.sample(max(ROWS.values()), seed=seed, space=anb_onnx.MNASNET)
         with anb_onnx.load(TARGET, engine="numpy") as surrogate:
             self.expected = surrogate.query_codes(self.codes, members=True)
         self.outcomes: collections.Counter[tuple[str, str, str]] = collections.Counter()

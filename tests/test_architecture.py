@@ -14,11 +14,14 @@ import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_spaces import BEYOND_64_BITS, NEAR_64_BITS, index_of, members
 
 import anb_onnx.spaces.architecture
+import anb_onnx.spaces.mnasnet
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, mutate, neighbours, sample
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import Architecture, mutate, neighbours, sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, from_lists, to_lists
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 B0 = efficientnet_b0()
 B0_LISTS: dict[str, Any] = {
@@ -41,38 +44,44 @@ def test_efficientnet_b0_is_the_published_one() -> None:
 
 @given(oracle.architectures())
 def test_every_spelling_is_the_same_architecture(values: dict[str, Any]) -> None:
-    arch = Architecture.from_values(values)
+    arch = Architecture(values, space=MNASNET)
     assert list(arch.codes) == oracle.codes(values)
     assert arch.index == oracle.index(values)
     assert arch.to_values() == values
-    assert Architecture.from_codes(arch.codes) == arch
-    assert Architecture.from_codes(np.array(arch.codes, dtype=np.uint8)) == arch
-    assert Architecture.from_index(arch.index) == arch
-    assert Architecture.from_json(arch.to_json()) == arch
-    assert Architecture(arch.expansion, arch.kernel, arch.layers, arch.se) == arch  # type: ignore[arg-type]
+    assert Architecture.from_codes(arch.codes, space=MNASNET) == arch
+    assert Architecture.from_codes(np.array(arch.codes, dtype=np.uint8), space=MNASNET) == arch
+    assert Architecture.from_index(arch.index, space=MNASNET) == arch
+    assert Architecture.from_json(arch.to_json(), space=MNASNET) == arch
+    assert Architecture([values[name] for name in MNASNET.gene_names], space=MNASNET) == arch
+    assert from_lists(**to_lists(arch)) == arch
     assert eval(repr(arch)) == arch
 
 
 @pytest.mark.parametrize("index", [0, 1, oracle.SIZE // 2, oracle.SIZE - 1, np.int64(12345)])
 def test_index_round_trip(index: int) -> None:
-    arch = Architecture.from_index(index)
+    arch = Architecture.from_index(index, space=MNASNET)
     assert arch.index == index
     assert arch.to_values() == oracle.values_of_index(int(index))
 
 
 @given(INDICES)
 def test_index_round_trip_anywhere(index: int) -> None:
-    assert Architecture.from_index(index).to_values() == oracle.values_of_index(index)
-    assert Architecture.from_index(index).index == index
+    assert Architecture.from_index(index, space=MNASNET).to_values() == oracle.values_of_index(
+        index
+    )
+    assert Architecture.from_index(index, space=MNASNET).index == index
 
 
 @given(INDICES, INDICES)
 def test_order_and_hash_follow_the_index(a: int, b: int) -> None:
-    first, second = Architecture.from_index(a), Architecture.from_index(b)
+    first, second = (
+        Architecture.from_index(a, space=MNASNET),
+        Architecture.from_index(b, space=MNASNET),
+    )
     assert (first < second, first <= second) == (a < b, a <= b)
     assert (first > second, first >= second) == (a > b, a >= b)
     assert (first == second) == (a == b)
-    assert len({first, second, Architecture.from_index(a)}) == len({a, b})
+    assert len({first, second, Architecture.from_index(a, space=MNASNET)}) == len({a, b})
 
 
 def test_it_is_a_mapping() -> None:
@@ -123,11 +132,11 @@ def test_numpy_values_and_the_references_strings_are_accepted() -> None:
     values = {
         name: (np.int64(v) if not isinstance(v, bool) else np.bool_(v)) for name, v in B0.items()
     }
-    assert Architecture.from_values(values) == B0
+    assert Architecture(values, space=MNASNET) == B0
     strings = {name: (str(v) if isinstance(v, bool) else v) for name, v in B0.items()}
-    assert Architecture.from_values(strings) == B0
+    assert Architecture(strings, space=MNASNET) == B0
     lists = {**B0_LISTS, "expansion": np.array(B0_LISTS["expansion"]), "se": ("True",) * 7}
-    assert Architecture(**lists) == B0
+    assert from_lists(**lists) == B0
 
 
 @pytest.mark.parametrize(
@@ -151,7 +160,7 @@ def test_numpy_values_and_the_references_strings_are_accepted() -> None:
 )
 def test_wrong_values_are_refused_by_name(change: dict[Any, Any], message: str) -> None:
     with pytest.raises(ArchitectureError) as caught:
-        Architecture.from_values({**oracle.B0_VALUES, **change})
+        Architecture({**oracle.B0_VALUES, **change}, space=MNASNET)
     assert message in str(caught.value)
 
 
@@ -159,12 +168,12 @@ def test_missing_genes_are_named() -> None:
     values = dict(oracle.B0_VALUES)
     del values["block4_l"]
     with pytest.raises(ArchitectureError, match="missing gene 'block4_l'; the 28 genes"):
-        Architecture.from_values(values)
+        Architecture(values, space=MNASNET)
     values["blok4_l"] = 3
     with pytest.raises(ArchitectureError, match="unknown gene 'blok4_l' and missing gene 'block4_"):
-        Architecture.from_values(values)
+        Architecture(values, space=MNASNET)
     with pytest.raises(ArchitectureError, match=r"missing gene 'block0_e' \(and 27 more\)"):
-        Architecture.from_values({})
+        Architecture({}, space=MNASNET)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ def test_missing_genes_are_named() -> None:
 )
 def test_wrong_lists_are_refused_by_name(key: str, value: Any, message: str) -> None:
     with pytest.raises(ArchitectureError) as caught:
-        Architecture(**{**B0_LISTS, key: value})
+        from_lists(**{**B0_LISTS, key: value})
     assert message in str(caught.value)
 
 
@@ -208,7 +217,7 @@ def test_wrong_lists_are_refused_by_name(key: str, value: Any, message: str) -> 
 )
 def test_wrong_codes_are_refused(codes: Any) -> None:
     with pytest.raises(ArchitectureError):
-        Architecture.from_codes(codes)
+        Architecture.from_codes(codes, space=MNASNET)
 
 
 @pytest.mark.parametrize(
@@ -217,20 +226,54 @@ def test_wrong_codes_are_refused(codes: Any) -> None:
 )
 def test_wrong_indices_are_refused(index: Any) -> None:
     with pytest.raises(ArchitectureError, match="index"):
-        Architecture.from_index(index)
+        Architecture.from_index(index, space=MNASNET)
 
 
-@pytest.mark.parametrize("values", [None, 5, "x", [("block0_e", 1)], B0_LISTS["se"]])
-def test_from_values_takes_mappings_only(values: Any) -> None:
-    with pytest.raises(ArchitectureError, match="from_values takes a mapping"):
-        Architecture.from_values(values)
+@pytest.mark.parametrize("values", [None, 5, "x", "x" * 28, [("block0_e", 1)], B0_LISTS["se"]])
+def test_values_are_a_mapping_or_a_list_of_one_for_each_gene(values: Any) -> None:
+    with pytest.raises(ArchitectureError, match="is a mapping of gene names to values or a list"):
+        Architecture(values, space=MNASNET)
 
 
-def test_json_of_the_four_lists() -> None:
-    assert Architecture.from_json(json.dumps(B0_LISTS)) == B0
-    assert Architecture.from_json(json.dumps(B0_LISTS).encode()) == B0
+def test_values_by_position_are_checked_like_those_by_name() -> None:
+    row = [*oracle.B0_VALUES.values()]
+    for values in (row, tuple(row), np.array(row, dtype=object)):
+        assert Architecture(values, space=MNASNET) == B0
+    assert Architecture.from_json(json.dumps(row), space=MNASNET) == B0
+    with pytest.raises(ArchitectureError, match="gene 'block0_se': 2 is not allowed"):
+        Architecture([*row[:3], 2, *row[4:]], space=MNASNET)
+
+
+def test_json_is_of_values_by_name() -> None:
     assert json.loads(B0.to_json()) == oracle.B0_VALUES
     assert "\n" not in B0.to_json()
+    assert Architecture.from_json(B0.to_json().encode(), space=MNASNET) == B0
+
+
+def test_the_four_lists_are_those_of_mnasnet() -> None:
+    assert to_lists(B0) == B0_LISTS
+    assert to_lists(oracle.B0_VALUES) == B0_LISTS
+    with pytest.raises(ArchitectureError, match="unknown gene 'op0'"):
+        to_lists(Architecture.from_index(0, space=CELL))
+
+
+def test_without_a_space_none_is_assumed() -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: Architecture(oracle.B0_VALUES),
+        lambda: Architecture([*oracle.B0_VALUES.values()]),
+        lambda: Architecture.from_codes(oracle.B0_CODES),
+        lambda: Architecture.from_index(0),
+        lambda: Architecture.from_json(B0.to_json()),
+        lambda: sample(3, seed=0),
+    ]
+    for call in calls:
+        with pytest.raises(ArchitectureError, match=r"pass a SearchSpace, .*=surrogate\.space"):
+            call()
+    with pytest.raises(ArchitectureError, match="from_index got space='mnasnet'; pass a SearchSp"):
+        Architecture.from_index(0, space="mnasnet")  # type: ignore[arg-type]
+    assert Architecture(B0) == B0
+    for changed in (mutate(B0, seed=0), neighbours(B0)[0]):
+        assert changed.space is MNASNET
 
 
 @pytest.mark.parametrize(
@@ -245,47 +288,90 @@ def test_json_of_the_four_lists() -> None:
         b"\xff\xfe\xff",
         None,
         "1" * 5000,
-        '{"expansion": [1, 1, 1, 1, 1, 1, 1]}',
-        json.dumps({**B0_LISTS, "block0_e": 1}),
-        json.dumps({**B0_LISTS, "se": None}),
+        json.dumps(B0_LISTS),
+        json.dumps([*B0_LISTS.values()]),
         B0.to_json().replace("6", "NaN", 1),
         B0.to_json()[:-1] + ', "block0_e": 1}',
     ],
 )
 def test_wrong_json_is_refused(text: Any) -> None:
     with pytest.raises(ArchitectureError):
-        Architecture.from_json(text)
+        Architecture.from_json(text, space=MNASNET)
 
 
-def test_a_space_without_the_four_lists() -> None:
-    arch = Architecture.from_values({"op0": "conv", "op1": "none", "op2": "skip"}, space=CELL)
+def test_another_space() -> None:
+    arch = Architecture({"op0": "conv", "op1": "none", "op2": "skip"}, space=CELL)
     assert arch.codes == (2, 0, 1)
     assert arch.index == 19
-    assert eval(repr(arch)) == arch
+    assert repr(arch) == (
+        "Architecture({'op0': 'conv', 'op1': 'none', 'op2': 'skip'}, space=<SearchSpace 'cell'>)"
+    )
     assert arch != Architecture.from_codes((2, 0, 1), space=SearchSpace("other", CELL.blocks))
-    with pytest.raises(ArchitectureError, match="'cell' is not described by the lists expansion"):
-        _ = arch.expansion
-    with pytest.raises(ArchitectureError, match="'cell' is not described by the lists"):
-        Architecture([1], [3], [1], [True], space=CELL)
+
+
+@given(members())
+def test_every_way_to_the_architectures_of_any_space(drawn: tuple[SearchSpace, list[int]]) -> None:
+    space, codes = drawn
+    index = index_of(codes, space.gene_sizes)
+    arch = Architecture.from_codes(codes, space=space)
+    values = {gene.name: gene.choices[code] for gene, code in zip(space.genes, codes, strict=True)}
+    assert arch.to_values() == values
+    assert [type(value) for value in arch.values()] == [type(value) for value in values.values()]
+    assert list(arch.codes) == codes
+    assert arch.index == index
+    assert Architecture(values, space=space) == arch
+    assert Architecture([*values.values()], space=space) == arch
+    assert Architecture.from_index(index, space=space) == arch
+    assert Architecture.from_json(arch.to_json(), space=space) == arch
+    assert pickle.loads(pickle.dumps(arch)) == arch
+    assert all(repr(value) in repr(arch) for value in values.values())
+    again = SearchSpace.from_json(space.to_json())
+    assert again == space
+    assert Architecture.from_index(index, space=again) == arch
+
+
+@given(members(), st.integers(0, 2**32))
+def test_neighbours_and_mutants_in_any_space(
+    drawn: tuple[SearchSpace, list[int]], seed: int
+) -> None:
+    space, codes = drawn
+    arch = Architecture.from_codes(codes, space=space)
+    near = neighbours(arch)
+    assert len(set(near)) == len(near) == sum(space.gene_sizes) - space.n_genes
+    for other in near:
+        assert sum(a != b for a, b in zip(other.codes, codes, strict=True)) == 1
+        assert Architecture.from_index(other.index, space=space) == other
+    if near:
+        assert mutate(arch, seed=seed) in near
+
+
+@pytest.mark.parametrize("space", [BEYOND_64_BITS, NEAR_64_BITS], ids=lambda space: space.name)
+def test_indices_beyond_64_bits_have_the_same_bounds(space: SearchSpace) -> None:
+    assert space.size > 2**63
+    last = Architecture.from_index(space.size - 1, space=space)
+    assert [code + 1 for code in last.codes] == list(space.gene_sizes)
+    for index in (-1, space.size):
+        with pytest.raises(ArchitectureError, match=f"0 to {space.size - 1}"):
+            Architecture.from_index(index, space=space)
 
 
 def test_sample_is_reproducible_and_leaves_the_global_state_alone() -> None:
     before = np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
-    codes = sample(1000, seed=7)
+    codes = sample(1000, seed=7, space=MNASNET)
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index]  # noqa: NPY002
     assert codes.dtype == np.uint8
     assert codes.shape == (1000, 28)
     assert codes.flags.c_contiguous
-    np.testing.assert_array_equal(codes, sample(1000, seed=np.random.default_rng(7)))
-    np.testing.assert_array_equal(codes[:300], sample(300, seed=7))
-    assert (codes != sample(1000, seed=8)).any()
-    assert (sample(5) != sample(5)).any()
-    assert sample(0, seed=7).shape == (0, 28)
+    np.testing.assert_array_equal(codes, sample(1000, seed=np.random.default_rng(7), space=MNASNET))
+    np.testing.assert_array_equal(codes[:300], sample(300, seed=7, space=MNASNET))
+    assert (codes != sample(1000, seed=8, space=MNASNET)).any()
+    assert (sample(5, space=MNASNET) != sample(5, space=MNASNET)).any()
+    assert sample(0, seed=7, space=MNASNET).shape == (0, 28)
 
 
 def test_sample_is_uniform() -> None:
     n = 60_000
-    codes = sample(n, seed=0)
+    codes = sample(n, seed=0, space=MNASNET)
     for position, size in enumerate(MNASNET.gene_sizes):
         counts = np.bincount(codes[:, position], minlength=size)
         assert len(counts) == size
@@ -300,18 +386,18 @@ def test_sample_is_uniform() -> None:
 @pytest.mark.parametrize("n", [-1, 1.5, True, None, "3"])
 def test_sample_refuses_a_wrong_count(n: Any) -> None:
     with pytest.raises(ArchitectureError, match="n is an integer >= 0"):
-        sample(n, seed=0)
+        sample(n, seed=0, space=MNASNET)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "x", True, [1]])
 def test_a_wrong_seed_is_refused(seed: Any) -> None:
     with pytest.raises(ArchitectureError, match="seed is an integer >= 0"):
-        sample(1, seed=seed)
+        sample(1, seed=seed, space=MNASNET)
 
 
 def test_neighbours_are_all_one_gene_changes() -> None:
     expected = {
-        Architecture.from_values({**B0, name: value})
+        Architecture({**B0, name: value}, space=MNASNET)
         for name, codes in oracle.GENES.items()
         for value in codes
     } - {B0}
@@ -324,7 +410,7 @@ def test_neighbours_are_all_one_gene_changes() -> None:
 def test_mutate_changes_that_many_genes(seed: int, n_genes: int) -> None:
     mutant = mutate(B0, seed=seed, n_genes=n_genes)
     assert sum(a != b for a, b in zip(mutant.codes, B0.codes, strict=True)) == n_genes
-    assert mutant == Architecture.from_codes(mutant.codes)
+    assert mutant == Architecture.from_codes(mutant.codes, space=MNASNET)
     assert mutant == mutate(B0, seed=seed, n_genes=n_genes)
 
 
@@ -349,6 +435,7 @@ def test_a_gene_with_one_choice_never_changes() -> None:
 
 
 def test_the_examples_in_the_docstrings_run() -> None:
-    results = doctest.testmod(anb_onnx.spaces.architecture)
-    assert results.attempted > 0
-    assert results.failed == 0
+    for module in (anb_onnx.spaces.architecture, anb_onnx.spaces.mnasnet):
+        results = doctest.testmod(module)
+        assert results.attempted > 0
+        assert results.failed == 0

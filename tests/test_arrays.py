@@ -47,7 +47,7 @@ class Liar(np.ndarray[Any, Any]):
 def test_a_subclass_counts_as_the_array_that_it_is(
     surrogate: anb_onnx.Surrogate, kind: type[Any], n: int
 ) -> None:
-    codes = anb_onnx.sample(n, seed=0)
+    codes = anb_onnx.sample(n, seed=0, space=anb_onnx.MNASNET)
     expected = surrogate.query_codes(codes, members=True)
     found = surrogate.query_codes(codes.view(kind), members=True)
     out = Outputs.empty(n, 8, members=True)
@@ -61,7 +61,10 @@ def test_an_output_is_as_long_as_its_memory(surrogate: anb_onnx.Surrogate) -> No
     class Long(Liar):
         claimed = (1000,)
 
-    codes, short = anb_onnx.sample(1000, seed=0), np.zeros(3, np.float32).view(Long)
+    codes, short = (
+        anb_onnx.sample(1000, seed=0, space=anb_onnx.MNASNET),
+        np.zeros(3, np.float32).view(Long),
+    )
     out = Outputs(short, np.zeros(1000, np.float32), None)
     for use in (lambda: surrogate.query_codes(codes, out=out), lambda: surrogate.bind(codes, out)):
         with pytest.raises(anb_onnx.EngineError, match=r"mean must be .* \[1000\], found .*\[3\]"):
@@ -71,7 +74,7 @@ def test_an_output_is_as_long_as_its_memory(surrogate: anb_onnx.Surrogate) -> No
 def test_outputs_that_an_iterator_gives_live_as_long_as_they_are_written(
     surrogate: anb_onnx.Surrogate,
 ) -> None:
-    codes = anb_onnx.sample(100, seed=0)
+    codes = anb_onnx.sample(100, seed=0, space=anb_onnx.MNASNET)
     expected = surrogate.query_codes(codes)
     for _ in range(50):
         arrays = (np.zeros(100, np.float32) if i < 2 else None for i in range(3))
@@ -86,7 +89,7 @@ def test_a_list_of_outputs_that_changes_takes_no_memory_from_a_bound_function() 
     import numpy as np
     import anb_onnx
 
-    codes = anb_onnx.sample(20_000, seed=0)
+    codes = anb_onnx.sample(20_000, seed=0, space=anb_onnx.MNASNET)
     surrogate = anb_onnx.load("accuracy", engine="native", threads=1)
     for _ in range(20):
         out = [np.zeros(20_000, np.float32), np.zeros(20_000, np.float32), None]
@@ -134,7 +137,7 @@ def test_outputs_that_are_written_into_the_codes_are_refused(
     """Rows that are read after others have been written would be other architectures."""
     buffer = np.zeros(40 * n, np.uint8)
     codes = buffer[: 28 * n].reshape(n, 28)
-    codes[...] = anb_onnx.sample(n, seed=0)
+    codes[...] = anb_onnx.sample(n, seed=0, space=anb_onnx.MNASNET)
     before = buffer.copy()
     with pytest.raises(anb_onnx.EngineError, match=rf"{part}.*share memory|share.*{part}"):
         surrogate.query_codes(codes[::-1] if backwards else codes, out=make(buffer, n))
@@ -144,7 +147,7 @@ def test_outputs_that_are_written_into_the_codes_are_refused(
 def test_outputs_may_lie_beside_the_codes(surrogate: anb_onnx.Surrogate) -> None:
     buffer = np.zeros(36 * 100, np.uint8)
     codes = buffer[400:3200].reshape(100, 28)
-    codes[...] = anb_onnx.sample(100, seed=0)
+    codes[...] = anb_onnx.sample(100, seed=0, space=anb_onnx.MNASNET)
     out = Outputs(_inside(buffer, 0, 100), _inside(buffer, 3200, 100), None)
     expected = surrogate.query_codes(codes.copy())
     surrogate.query_codes(codes, out=out)

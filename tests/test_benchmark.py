@@ -17,11 +17,11 @@ def benchmark_() -> anb_onnx.Benchmark:
 
 
 def batches() -> list[object]:
-    codes = anb_onnx.sample(50, seed=3)
-    architectures = [anb_onnx.Architecture.from_codes(row) for row in codes]
+    codes = anb_onnx.sample(50, seed=3, space=anb_onnx.MNASNET)
+    architectures = [anb_onnx.Architecture.from_codes(row, space=anb_onnx.MNASNET) for row in codes]
     return [
         codes,
-        anb_onnx.codes_to_indices(codes),
+        anb_onnx.codes_to_indices(codes, anb_onnx.MNASNET),
         architectures,
         [dict(a) for a in architectures],
     ]
@@ -86,7 +86,7 @@ def test_a_target_it_does_not_have_is_a_key_error(benchmark_: anb_onnx.Benchmark
 
 
 def test_bad_architectures_are_refused(benchmark_: anb_onnx.Benchmark) -> None:
-    codes = anb_onnx.sample(5, seed=0)
+    codes = anb_onnx.sample(5, seed=0, space=anb_onnx.MNASNET)
     codes[3, 2] = 7
     with pytest.raises(ArchitectureError, match="row 3"):
         benchmark_.query(codes)

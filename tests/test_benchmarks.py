@@ -59,7 +59,7 @@ N_MEMBERS = 8
 def members(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight small members of the compact recipe, as `anb-export train` leaves them."""
     folder = tmp_path_factory.mktemp("members")
-    codes = anb_onnx.sample(400, seed=0)
+    codes = anb_onnx.sample(400, seed=0, space=anb_onnx.MNASNET)
     labels = (codes.sum(axis=1) - 20.0) / 10 + 0.1 * codes[:, 0] * codes[:, 20]
     listed = []
     for seed in range(N_MEMBERS):
@@ -193,7 +193,7 @@ def test_the_reference_path_takes_configurations(subject: Subject) -> None:
     pytest.importorskip("ConfigSpace")
     path, codes = rivals.ReferencePath(subject), draw(20, seed=9)
     asked = path.prepare(codes)
-    first = anb_onnx.Architecture.from_codes(codes[0]).to_values()
+    first = anb_onnx.Architecture.from_codes(codes[0], space=anb_onnx.MNASNET).to_values()
     assert {k: str(v) for k, v in first.items()} == dict(asked[0])
     mean, _ = path(asked)
     np.testing.assert_allclose(mean, subject.exact(codes, N_MEMBERS)[0], atol=1e-4)

@@ -9,7 +9,7 @@ from small_artifact import SMALL_TARGETS, write_catalog
 from anb_onnx import ArtifactError, Target, TargetError, targets
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE, find_benchmark
 from anb_onnx.catalog.catalog import Catalog, listed_beside
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 
 @pytest.fixture

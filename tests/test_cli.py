@@ -20,11 +20,12 @@ from anb_onnx import MNASNET, efficientnet_b0, sample
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.cli.main import _WRITERS, main
 from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.mnasnet import to_lists
 
 B0 = efficientnet_b0()
-LISTS = [list(B0.expansion), list(B0.kernel), list(B0.layers), list(B0.se)]
-CODES = sample(20, seed=8)
-ARCHITECTURES = [Architecture.from_codes(row) for row in CODES.tolist()]
+LISTS = [*to_lists(B0).values()]
+CODES = sample(20, seed=8, space=MNASNET)
+ARCHITECTURES = [Architecture.from_codes(row, space=MNASNET) for row in CODES.tolist()]
 INDICES = [a.index for a in ARCHITECTURES]
 
 
@@ -180,8 +181,7 @@ NAMES = list(MNASNET.gene_names)
         (
             "j.json",
             json.dumps([*INDICES[:10], *[a.to_values() for a in ARCHITECTURES[10:19]],
-                        [list(x) for x in (ARCHITECTURES[19].expansion, ARCHITECTURES[19].kernel,
-                                           ARCHITECTURES[19].layers, ARCHITECTURES[19].se)]]),
+                        [*to_lists(ARCHITECTURES[19]).values()]]),
         ),
     ],
 )  # fmt: skip
@@ -381,6 +381,16 @@ def test_query_a_model_file(shell: Shell, folder: Path, tmp_path: Path) -> None:
 def test_sample_feeds_query(shell: Shell, shape: str) -> None:
     drawn = shell.ok("sample", "20", "--seed", "8", "--format", shape)
     assert indices_of(shell.ok("query", "--file", "-", "--json", stdin=drawn)) == INDICES
+
+
+def test_sample_takes_the_space_of_a_target(shell: Shell, folder: Path) -> None:
+    drawn = shell.ok("sample", "20", "--seed", "8")
+    assert drawn == "".join(f"{index}\n" for index in INDICES)
+    assert shell.ok("sample", "20", "--seed", "8", "--target", "latency_zcu102") == drawn
+    assert shell.ok("sample", "20", "--seed", "8", "--model", folder / "accuracy.onnx") == drawn
+    code, out, err = shell("sample", "20", "--target", "speed")
+    assert (code, out) == (2, "")
+    assert "latency_zcu102" in err
 
 
 def test_sample_without_a_seed_differs(shell: Shell, tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.encoding.encoding import codes_to_indices, codes_to_symbols
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.architecture import efficientnet_b0, sample
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, to_lists
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 
@@ -270,9 +271,9 @@ def test_a_regime_in_batches_of_any_size(
     ensemble = member_counts.ensemble(target)
     regime = ensemble.link.regime
     assert regime is not None
-    codes = sample(97, seed=1)
+    codes = sample(97, seed=1, space=MNASNET)
     inside = regime.contains(codes, MNASNET)
-    symbols = codes_to_symbols(codes)
+    symbols = codes_to_symbols(codes, MNASNET)
     expected = joined_bits(*ensemble.predict(symbols))
     without = replace(ensemble, link=replace(ensemble.link, regime=None))
     changed = (expected != joined_bits(*without.predict(symbols))).any(axis=1)
@@ -344,14 +345,14 @@ def test_the_readme_compiles(tmp_path: Path, shipped: Folder) -> None:
     result = subprocess.run(
         ["./main"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
     )
-    b0 = codes_to_symbols(np.array([efficientnet_b0().codes], dtype=np.uint8))
+    b0 = codes_to_symbols(np.array([efficientnet_b0().codes], dtype=np.uint8), MNASNET)
     mean, std, _ = shipped.ensemble("accuracy").predict(b0)
     assert result.stdout == f"{mean[0]:.6g} +- {std[0]:.6g} %\n"
 
 
 def test_all_spellings_of_an_architecture(program: Program, shipped: Folder) -> None:
     b0 = efficientnet_b0()
-    lists = [b0.expansion, b0.kernel, b0.layers, b0.se]
+    lists = [*to_lists(b0).values()]
     spellings = ["efficientnet-b0", str(b0.index), json.dumps(lists), lines(np.array([b0.codes]))]
     result = program.query(shipped.path, "accuracy", *spellings)
     assert result.returncode == 0, result.stderr
@@ -360,7 +361,7 @@ def test_all_spellings_of_an_architecture(program: Program, shipped: Folder) -> 
     assert len(rows) == 4
     assert len(set(rows)) == 1
     mean, std, _ = shipped.ensemble("accuracy").predict(
-        codes_to_symbols(np.array([b0.codes], dtype=np.uint8))
+        codes_to_symbols(np.array([b0.codes], dtype=np.uint8), MNASNET)
     )
     assert [np.float32(word) for word in rows[0].split("\t")] == [mean[0], std[0]]
 

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from random_spaces import BEYOND_64_BITS, NEAR_64_BITS, index_of, members
 
 from anb_onnx.encoding import encoding
 from anb_onnx.encoding.encoding import (
@@ -31,13 +32,14 @@ from anb_onnx.encoding.encoding import (
     is_single,
 )
 from anb_onnx.errors import ArchitectureError, EngineError
-from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, sample
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 B0 = efficientnet_b0()
-CODES = sample(200, seed=3)
+CODES = sample(200, seed=3, space=MNASNET)
 SIZES = tuple(len(codes) for codes in oracle.GENES.values())
-VALUES = [Architecture.from_codes(row).to_values() for row in CODES]
+VALUES = [Architecture.from_codes(row, space=MNASNET).to_values() for row in CODES]
 
 # Shapes that MNASNET has not: one gene, one choice, 256 choices, symbols of 16 bits.
 WIDE = SearchSpace(
@@ -75,28 +77,28 @@ def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @given(st.lists(oracle.architectures(), min_size=1, max_size=5))
 def test_encoder_equals_the_oracle(batch: list[dict[str, Any]]) -> None:
-    codes = encode(batch)
+    codes = encode(batch, MNASNET)
     assert codes.tolist() == [oracle.codes(values) for values in batch]
-    assert codes_to_symbols(codes).tolist() == [oracle.symbols(values) for values in batch]
-    assert codes_to_indices(codes).tolist() == [oracle.index(values) for values in batch]
+    assert codes_to_symbols(codes, MNASNET).tolist() == [oracle.symbols(values) for values in batch]
+    assert codes_to_indices(codes, MNASNET).tolist() == [oracle.index(values) for values in batch]
 
 
 @given(st.lists(st.integers(0, oracle.SIZE - 1), max_size=5))
 def test_indices_round_trip(indices: list[int]) -> None:
-    codes = indices_to_codes(indices)
+    codes = indices_to_codes(indices, MNASNET)
     assert codes.tolist() == [oracle.codes(oracle.values_of_index(index)) for index in indices]
-    assert codes_to_indices(codes).tolist() == indices
+    assert codes_to_indices(codes, MNASNET).tolist() == indices
 
 
 def test_kernels_equal_the_oracle(each_way: str) -> None:
     indices = np.random.default_rng(0).integers(0, oracle.SIZE, 300)
     indices[:2] = 0, oracle.SIZE - 1
     values = [oracle.values_of_index(index) for index in indices.tolist()]
-    codes = indices_to_codes(indices)
-    symbols = codes_to_symbols(codes)
+    codes = indices_to_codes(indices, MNASNET)
+    symbols = codes_to_symbols(codes, MNASNET)
     assert codes.tolist() == [oracle.codes(v) for v in values]
     assert symbols.tolist() == [oracle.symbols(v) for v in values]
-    np.testing.assert_array_equal(codes_to_indices(codes), indices)
+    np.testing.assert_array_equal(codes_to_indices(codes, MNASNET), indices)
     assert codes.dtype == symbols.dtype == np.uint8
     assert codes.flags.c_contiguous
     assert symbols.flags.c_contiguous
@@ -122,25 +124,54 @@ def test_other_spaces(each_way: str, space: SearchSpace) -> None:
     np.testing.assert_array_equal(encode(expected, space), expected)
 
 
-def test_spaces_with_indices_beyond_64_bits() -> None:
-    genes = [Gene(f"g{i}", tuple(range(9))) for i in range(22)]
-    space = SearchSpace("fbnet", tuple(Block(g.name, (g,)) for g in genes))
-    codes = sample(3, seed=0, space=space)
-    assert codes_to_symbols(codes, space).tolist() == codes.tolist()
-    last = Architecture.from_index(9**22 - 1, space=space)
-    assert last.codes == (8,) * 22
-    assert indices_to_codes([2**63 - 1], space).tolist() == [
-        list(Architecture.from_index(2**63 - 1, space=space).codes)
-    ]
-    with pytest.raises(ArchitectureError, match="too many for int64 indices"):
-        codes_to_indices(codes, space)
-    for beyond in (np.array([2**63], dtype=np.uint64), [2**63], (2**63 + 1,)):
-        with pytest.raises(ArchitectureError, match=f"row 0: index {int(beyond[0])} is out of"):
-            indices_to_codes(beyond, space)
+@pytest.mark.parametrize("space", [BEYOND_64_BITS, NEAR_64_BITS], ids=lambda space: space.name)
+def test_spaces_with_indices_beyond_64_bits(space: SearchSpace) -> None:
+    codes = sample(50, seed=0, space=space)
+    codes[0], codes[1] = 0, np.array(space.gene_sizes) - 1
+    indices = codes_to_indices(codes, space)
+    assert indices.dtype == object
+    assert {type(index) for index in indices.tolist()} == {int}
+    wanted = [index_of(row, space.gene_sizes) for row in codes.tolist()]
+    assert indices.tolist() == wanted
+    assert wanted[1] == space.size - 1
+    for given_as in (indices, wanted, tuple(wanted), indices[::-1][::-1]):
+        np.testing.assert_array_equal(indices_to_codes(given_as, space), codes)
+    np.testing.assert_array_equal(encode(indices, space), codes)
+    assert codes_to_indices(codes[:0], space).dtype == object
+    np.testing.assert_array_equal(encode(indices[:0], space), codes[:0])
+
+
+def test_small_indices_of_a_large_space_may_be_of_any_type() -> None:
+    wanted = [2**63 - 1, 0, 5]
+    codes = [list(Architecture.from_index(i, space=BEYOND_64_BITS).codes) for i in wanted]
+    for dtype in (np.int64, np.uint64, object):
+        assert indices_to_codes(np.array(wanted, dtype), BEYOND_64_BITS).tolist() == codes
+    beyond = np.array([2**64 - 1, 2**63], dtype=np.uint64)
+    assert [
+        codes_to_indices(indices_to_codes(beyond, BEYOND_64_BITS), BEYOND_64_BITS).tolist()
+    ] == [beyond.tolist()]
+    mixed = np.array([np.int32(7), 2**69, np.uint8(3)], dtype=object)
+    assert codes_to_indices(encode(mixed, BEYOND_64_BITS), BEYOND_64_BITS).tolist() == [7, 2**69, 3]
+
+
+@pytest.mark.parametrize("bad", [-1, -(2**70), BEYOND_64_BITS.size, 2**90])
+def test_indices_out_of_a_large_space_are_refused(bad: int) -> None:
+    for indices in ([0, 2**64, bad, -5], np.array([0, 2**64, bad, -5], dtype=object)):
+        with pytest.raises(ArchitectureError) as caught:
+            indices_to_codes(indices, BEYOND_64_BITS)
+        message = f"row 2: index {bad} is out of range; allowed are 0 to {9**22 - 1}"
+        assert message in str(caught.value)
+
+
+def test_codes_out_of_a_large_space_are_refused() -> None:
+    codes = np.zeros((4, 22), np.uint8)
+    codes[2, 7] = 9
+    with pytest.raises(ArchitectureError, match="row 2, gene 'g7': code 9 is out of range"):
+        codes_to_indices(codes, BEYOND_64_BITS)
 
 
 def test_the_biggest_space_with_indices_of_64_bits(each_way: str) -> None:
-    """2**63 members: the last index is the largest int64; with a choice more there is none."""
+    """2**63 members: the last index is the largest int64; with a choice more it takes Python's."""
     space, bigger, twice = (
         SearchSpace("bits", tuple(Block(f"b{i}", (Gene(f"g{i}", tuple(range(n))),)) for i, n in g))
         for g in map(list, map(enumerate, ([2] * 63, [3] + [2] * 62, [2] * 64)))
@@ -149,18 +180,60 @@ def test_the_biggest_space_with_indices_of_64_bits(each_way: str) -> None:
     bits[0] = 1
     wanted = [int("".join(map(str, row)), 2) for row in bits.tolist()]
     assert wanted[0] == 2**63 - 1
+    assert codes_to_indices(bits, space).dtype == np.int64
     assert codes_to_indices(bits, space).tolist() == wanted
     np.testing.assert_array_equal(indices_to_codes(wanted, space), bits)
-    for beyond in (bigger, twice):
-        with pytest.raises(ArchitectureError, match=f"{beyond.size} members: too many for int64"):
-            codes_to_indices(np.zeros((1, beyond.n_genes), np.uint8), beyond)
+    for beyond in (2**63, 2**64):
+        with pytest.raises(ArchitectureError, match=f"index {beyond} is out of range"):
+            indices_to_codes([beyond], space)
+    for larger in (bigger, twice):
+        last = indices_to_codes([larger.size - 1], larger)
+        assert codes_to_indices(last, larger).tolist() == [larger.size - 1]
+
+
+@given(members(), st.integers(0, 2**32))
+def test_any_space(drawn: tuple[SearchSpace, list[int]], seed: int) -> None:
+    space, row = drawn
+    codes = np.concatenate([sample(3, seed=seed, space=space), np.array([row], np.uint8)])
+    indices = codes_to_indices(codes, space)
+    assert indices.tolist() == [index_of(r, space.gene_sizes) for r in codes.tolist()]
+    np.testing.assert_array_equal(indices_to_codes(indices, space), codes)
+    symbols = codes_to_symbols(codes, space)
+    assert symbols.dtype == space.symbol_dtype
+    assert [index_of(s, space.block_sizes) for s in symbols.tolist()] == indices.tolist()
+    architectures = [Architecture.from_codes(r, space=space) for r in codes]
+    np.testing.assert_array_equal(encode(architectures), codes)
+    np.testing.assert_array_equal(encode([a.to_values() for a in architectures], space), codes)
+
+
+def test_without_a_space_none_is_assumed() -> None:
+    batches = [CODES, codes_to_indices(CODES, MNASNET), VALUES, VALUES[0], [], [B0, VALUES[0]]]
+    calls: list[Callable[[], Any]] = [
+        *(lambda batch=batch: encode(batch) for batch in batches),  # type: ignore[misc]
+        lambda: codes_to_symbols(CODES),
+        lambda: codes_to_indices(CODES),
+        lambda: indices_to_codes([0]),
+    ]
+    for call in calls:
+        with pytest.raises(ArchitectureError, match=r"pass a SearchSpace, .*=surrogate\.space"):
+            call()
+    with pytest.raises(ArchitectureError, match="encode got space=1; pass a SearchSpace"):
+        encode(CODES, 1)  # type: ignore[arg-type]
+
+
+def test_architectures_bring_their_space() -> None:
+    cell = Architecture.from_index(3, space=CELL)
+    for batch in (cell, [cell], (cell, cell)):
+        assert encode(batch)[0].tolist() == list(cell.codes)
+    with pytest.raises(ArchitectureError, match="row 1 is an architecture of search space 'mnasne"):
+        encode([cell, B0])
 
 
 def test_b0_in_all_three_forms() -> None:
-    codes = encode(B0)
+    codes = encode(B0, MNASNET)
     assert codes.tolist() == [oracle.B0_CODES]
-    assert codes_to_indices(codes).tolist() == [oracle.index(oracle.B0_VALUES)]
-    assert codes_to_symbols(codes).tolist() == [oracle.symbols(oracle.B0_VALUES)]
+    assert codes_to_indices(codes, MNASNET).tolist() == [oracle.index(oracle.B0_VALUES)]
+    assert codes_to_symbols(codes, MNASNET).tolist() == [oracle.symbols(oracle.B0_VALUES)]
 
 
 # --- what is accepted --------------------------------------------------------------------------
@@ -180,10 +253,13 @@ def _config_space(batch: list[dict[str, Any]], *, strings: bool) -> list[Any]:
 
 
 BATCHES: dict[str, Callable[[], Any]] = {
-    "architectures": lambda: [Architecture.from_codes(row) for row in CODES],
-    "tuple": lambda: tuple(Architecture.from_codes(row) for row in CODES),
+    "architectures": lambda: [Architecture.from_codes(row, space=MNASNET) for row in CODES],
+    "tuple": lambda: tuple(Architecture.from_codes(row, space=MNASNET) for row in CODES),
     "dicts": lambda: VALUES,
-    "mixed": lambda: [*VALUES[:100], *(Architecture.from_codes(row) for row in CODES[100:])],
+    "mixed": lambda: [
+        *VALUES[:100],
+        *(Architecture.from_codes(row, space=MNASNET) for row in CODES[100:]),
+    ],
     "any mapping": lambda: [MappingProxyType(v) for v in VALUES],
     "any order": lambda: [OrderedDict(reversed(v.items())) for v in VALUES],
     "numpy values": lambda: [
@@ -206,10 +282,10 @@ BATCHES: dict[str, Callable[[], Any]] = {
     "fortran order": lambda: np.asfortranarray(CODES),
     "strided": lambda: np.repeat(CODES, 2, axis=1)[:, ::2],
     "matrix": lambda: CODES.view(np.matrix),
-    "int64 indices": lambda: codes_to_indices(CODES),
-    "uint64 indices": lambda: codes_to_indices(CODES).astype(np.uint64),
-    "big endian indices": lambda: codes_to_indices(CODES).astype(">i8"),
-    "strided indices": lambda: np.repeat(codes_to_indices(CODES), 2)[::2],
+    "int64 indices": lambda: codes_to_indices(CODES, MNASNET),
+    "uint64 indices": lambda: codes_to_indices(CODES, MNASNET).astype(np.uint64),
+    "big endian indices": lambda: codes_to_indices(CODES, MNASNET).astype(">i8"),
+    "strided indices": lambda: np.repeat(codes_to_indices(CODES, MNASNET), 2)[::2],
     "ConfigSpace": lambda: _config_space(VALUES, strings=False),
     "ConfigSpace of the reference": lambda: _config_space(VALUES, strings=True),
     "ConfigSpace arrays": lambda: np.array(
@@ -220,7 +296,7 @@ BATCHES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", BATCHES)
 def test_every_accepted_kind_of_batch(kind: str, each_way: str) -> None:
-    codes = encode(BATCHES[kind]())
+    codes = encode(BATCHES[kind](), MNASNET)
     assert type(codes) is np.ndarray
     assert codes.dtype == np.uint8
     assert codes.flags.c_contiguous
@@ -228,12 +304,12 @@ def test_every_accepted_kind_of_batch(kind: str, each_way: str) -> None:
 
 
 def test_read_only_arrays_are_accepted(each_way: str) -> None:
-    codes, indices = CODES.copy(), codes_to_indices(CODES)
+    codes, indices = CODES.copy(), codes_to_indices(CODES, MNASNET)
     codes.setflags(write=False)
     indices.setflags(write=False)
-    assert encode(codes).tolist() == CODES.tolist()
-    assert codes_to_symbols(codes).tolist() == codes_to_symbols(CODES).tolist()
-    assert indices_to_codes(indices).tolist() == CODES.tolist()
+    assert encode(codes, MNASNET).tolist() == CODES.tolist()
+    assert codes_to_symbols(codes, MNASNET).tolist() == codes_to_symbols(CODES, MNASNET).tolist()
+    assert indices_to_codes(indices, MNASNET).tolist() == CODES.tolist()
 
 
 @pytest.mark.parametrize(
@@ -248,23 +324,23 @@ def test_read_only_arrays_are_accepted(each_way: str) -> None:
     ],
 )
 def test_n_may_be_0(empty: Any, each_way: str) -> None:
-    codes = encode(empty)
+    codes = encode(empty, MNASNET)
     assert codes.shape == (0, 28)
     assert codes.dtype == np.uint8
-    assert codes_to_symbols(codes).shape == (0, 7)
-    assert codes_to_indices(codes).shape == (0,)
-    assert indices_to_codes(codes_to_indices(codes)).shape == (0, 28)
-    assert indices_to_codes([]).shape == (0, 28)
+    assert codes_to_symbols(codes, MNASNET).shape == (0, 7)
+    assert codes_to_indices(codes, MNASNET).shape == (0,)
+    assert indices_to_codes(codes_to_indices(codes, MNASNET), MNASNET).shape == (0, 28)
+    assert indices_to_codes([], MNASNET).shape == (0, 28)
 
 
 def test_one_architecture_is_single_and_a_batch_of_one_is_not() -> None:
     assert is_single(B0)
     assert is_single(oracle.B0_VALUES)
     assert not is_single([B0])
-    assert not is_single(encode(B0))
-    assert encode(B0).shape == encode(oracle.B0_VALUES).shape == (1, 28)
-    assert encode([B0]).flags.writeable
-    assert encode(oracle.B0_VALUES).flags.writeable
+    assert not is_single(encode(B0, MNASNET))
+    assert encode(B0, MNASNET).shape == encode(oracle.B0_VALUES, MNASNET).shape == (1, 28)
+    assert encode([B0], MNASNET).flags.writeable
+    assert encode(oracle.B0_VALUES, MNASNET).flags.writeable
 
 
 # --- what is refused, and how ------------------------------------------------------------------
@@ -353,7 +429,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: np.array([5, 2**64 - 1], dtype=np.uint64),
         "row 1: index 18446744073709551615 is out of range",
     ),
-    "index beyond uint64": (lambda: np.array([2**64]), "an array of object of shape [1]"),
+    "index beyond uint64": (
+        lambda: np.array([5, 2**64]),
+        "row 1: index 18446744073709551616 is out of range; allowed are 0 to 104485552127",
+    ),
+    "no integers": (lambda: np.array([5, True], dtype=object), "an array of object of shape [2]"),
     "float indices": (
         lambda: np.array([5.0, 6.0]),
         "indices are an array [N] of integers, not an array of float64 of shape [2]",
@@ -422,7 +502,7 @@ def test_everything_else_is_refused_by_name(kind: str, each_way: str) -> None:
     make, message = REFUSED[kind]
     batch = make()
     with pytest.raises(ArchitectureError) as caught:
-        encode(batch)
+        encode(batch, MNASNET)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -432,38 +512,38 @@ def test_everything_else_is_refused_by_name(kind: str, each_way: str) -> None:
 def test_the_first_offending_row_is_named_for_any_number_of_threads(
     each_way: str, first: int
 ) -> None:
-    codes = sample(60_000, seed=1)
+    codes = sample(60_000, seed=1, space=MNASNET)
     codes[[59_999, 50_000, first], [0, 1, 2]] = 77
     for function in (encode, check_codes, codes_to_symbols, codes_to_indices):
         for threads in (1, 2, 7):
             with pytest.raises(ArchitectureError, match=f"row {first}, gene 'block0_l': code 77"):
-                function(codes, threads=threads)
+                function(codes, MNASNET, threads=threads)
 
 
 @pytest.mark.parametrize("row", [0, 29_999, 30_000, 59_999])
 def test_a_single_offending_row_is_found_for_any_number_of_threads(each_way: str, row: int) -> None:
-    codes = sample(60_000, seed=1)
+    codes = sample(60_000, seed=1, space=MNASNET)
     codes[row, 27] = 2
     for threads in (1, 2):
         with pytest.raises(ArchitectureError, match=f"row {row}, gene 'block6_se': code 2"):
-            codes_to_symbols(codes, threads=threads)
+            codes_to_symbols(codes, threads=threads, space=MNASNET)
 
 
 def test_the_first_offending_gene_of_a_row_is_named(each_way: str) -> None:
     codes = CODES.copy()
     codes[4, [27, 11, 20]] = 9
     with pytest.raises(ArchitectureError, match="row 4, gene 'block2_se': code 9 is"):
-        encode(codes)
+        encode(codes, MNASNET)
 
 
 @given(st.integers(0, 199), st.integers(0, 27), st.integers(-300, 300))
 def test_exactly_the_codes_of_the_space_are_accepted(row: int, column: int, value: int) -> None:
     matrix = _matrix(np.int16, row, column, value)
     if value in list(oracle.GENES.values())[column].values():
-        assert encode(matrix)[row, column] == value
+        assert encode(matrix, MNASNET)[row, column] == value
     else:
         with pytest.raises(ArchitectureError, match=f"row {row}, gene '.*': code {value} is"):
-            encode(matrix)
+            encode(matrix, MNASNET)
 
 
 @given(
@@ -479,18 +559,18 @@ def test_exactly_the_codes_of_the_space_are_accepted(row: int, column: int, valu
 def test_no_input_raises_anything_else(anything: Any) -> None:
     for batch in (anything, [anything], {**oracle.B0_VALUES, "block0_e": anything}):
         try:
-            codes = encode(batch)
+            codes = encode(batch, MNASNET)
         except ArchitectureError:
             continue
         assert codes.shape in {(0, 28), (1, 28)}
 
 
 def test_check_codes_takes_uint8_only() -> None:
-    check_codes(CODES)
+    check_codes(CODES, MNASNET)
     with pytest.raises(ArchitectureError, match="codes are an array of uint8, not int64"):
-        check_codes(CODES.astype(np.int64))
+        check_codes(CODES.astype(np.int64), MNASNET)
     with pytest.raises(ArchitectureError, match="is not a batch"):
-        check_codes(CODES.tolist())
+        check_codes(CODES.tolist(), MNASNET)
 
 
 @pytest.mark.parametrize(
@@ -509,7 +589,7 @@ def test_check_codes_takes_uint8_only() -> None:
 )
 def test_wrong_indices_are_refused_by_name(indices: Any, message: str) -> None:
     with pytest.raises(ArchitectureError) as caught:
-        indices_to_codes(indices)
+        indices_to_codes(indices, MNASNET)
     assert message in str(caught.value)
 
 
@@ -522,7 +602,7 @@ def test_the_first_row_is_named_whichever_gene_it_is_of(dtype: type, each_way: s
         name = MNASNET.gene_names[first]
         for call in (encode, codes_to_symbols, codes_to_indices):
             with pytest.raises(ArchitectureError, match=f"row 7, gene '{name}': code 100"):
-                call(codes)
+                call(codes, MNASNET)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.float64])
@@ -531,25 +611,29 @@ def test_batches_without_a_code_of_0_and_of_nothing_but_last_codes(
 ) -> None:
     for row in ([1] * 28, [size - 1 for size in MNASNET.gene_sizes], [0] * 28):
         codes = np.array([row] * 3, dtype)
-        assert encode(codes).tolist() == [row] * 3
-        assert codes_to_indices(codes).tolist() == [int(np.ravel_multi_index(row, SIZES))] * 3
+        assert encode(codes, MNASNET).tolist() == [row] * 3
+        assert (
+            codes_to_indices(codes, MNASNET).tolist() == [int(np.ravel_multi_index(row, SIZES))] * 3
+        )
 
 
 @pytest.mark.parametrize("bad", [-1, MNASNET.size, 2**62, -(2**63)])
 def test_the_first_and_the_last_index_are_not_the_ones_named(bad: int) -> None:
     last = MNASNET.size - 1
-    assert indices_to_codes(np.array([0, last]))[1].tolist() == [s - 1 for s in MNASNET.gene_sizes]
+    assert indices_to_codes(np.array([0, last]), MNASNET)[1].tolist() == [
+        s - 1 for s in MNASNET.gene_sizes
+    ]
     for indices in ([0, last, 0, bad, -5, 2**62], np.array([0, last, 0, bad, -5, 2**62])):
         with pytest.raises(ArchitectureError, match=f"row 3: index {bad} is out of range; .* 0 to"):
-            indices_to_codes(indices)
+            indices_to_codes(indices, MNASNET)
 
 
 def test_one_row_of_codes_is_refused_with_the_way_to_pass_it() -> None:
     for call in (encode, check_codes, codes_to_symbols, codes_to_indices):
         for row in (CODES[0], CODES[0].astype(np.int64)):
             with pytest.raises(ArchitectureError, match=r"pass codes\[None\] if these are codes"):
-                call(row)
-            call(CODES[:1])
+                call(row, MNASNET)
+            call(CODES[:1], MNASNET)
 
 
 @pytest.mark.parametrize("shape", [(), (2, 28, 1), (3, 28, 28), (28, 28, 28), (2, 27), (2, 29)])
@@ -559,7 +643,7 @@ def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...], dtype: type)
     calls = [encode, codes_to_symbols, codes_to_indices]
     for call in [*calls, check_codes] if dtype is np.uint8 else calls:
         with pytest.raises(ArchitectureError, match=r"the shape \[N, 28\], not \["):
-            call(codes)
+            call(codes, MNASNET)
 
 
 def test_in_a_space_of_one_gene_an_index_is_its_code() -> None:
@@ -573,14 +657,14 @@ def test_in_a_space_of_one_gene_an_index_is_its_code() -> None:
 
 def test_28_small_indices_are_still_reachable() -> None:
     indices = np.zeros(28, dtype=np.int64)
-    assert (indices_to_codes(indices) == 0).all()
-    assert encode(np.arange(28)).shape == (28, 28)
+    assert (indices_to_codes(indices, MNASNET) == 0).all()
+    assert encode(np.arange(28), MNASNET).shape == (28, 28)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, None, True])
 def test_wrong_thread_counts_are_refused(threads: Any) -> None:
     with pytest.raises(EngineError, match="threads is an integer >= 1"):
-        codes_to_symbols(CODES, threads=threads)
+        codes_to_symbols(CODES, threads=threads, space=MNASNET)
 
 
 # --- NumPy and numba ---------------------------------------------------------------------------
@@ -589,14 +673,16 @@ def test_wrong_thread_counts_are_refused(threads: Any) -> None:
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("n", [1, 17, 8_191, 50_000])
 def test_numpy_and_numba_agree(n: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = sample(n, seed=n)
+    codes = sample(n, seed=n, space=MNASNET)
     results = []
     for rows in (2**62, 0):
         monkeypatch.setattr(encoding, "_WARM_ROWS", rows)
         monkeypatch.setattr(encoding, "_COLD_ROWS", rows)
-        indices = codes_to_indices(codes, threads=threads)
-        symbols = codes_to_symbols(codes, threads=threads)
-        results.append((indices, symbols, indices_to_codes(indices, threads=threads)))
+        indices = codes_to_indices(codes, threads=threads, space=MNASNET)
+        symbols = codes_to_symbols(codes, threads=threads, space=MNASNET)
+        results.append(
+            (indices, symbols, indices_to_codes(indices, threads=threads, space=MNASNET))
+        )
     for first, second in zip(*results, strict=True):
         assert first.dtype == second.dtype
         np.testing.assert_array_equal(first, second)
@@ -618,13 +704,13 @@ def _python(code: str, **environment: str) -> str:
 def test_small_batches_import_no_numba_and_none_is_needed() -> None:
     _python(
         "import sys, numpy as np\n"
-        "from anb_onnx import sample; from anb_onnx.encoding import encoding\n"
-        "codes = sample(20_000, seed=0)\n"
-        "symbols = encoding.codes_to_symbols(encoding.encode(codes))\n"
+        "from anb_onnx.encoding import encoding\nfrom anb_onnx import MNASNET, sample\n"
+        "codes = sample(20_000, seed=0, space=MNASNET)\n"
+        "symbols = encoding.codes_to_symbols(encoding.encode(codes, MNASNET), MNASNET)\n"
         "assert 'numba' not in sys.modules\n"
         "sys.modules['numba'] = None\n"
         "encoding._WARM_ROWS = encoding._COLD_ROWS = 0\n"
-        "assert (encoding.codes_to_symbols(codes) == symbols).all()\n"
+        "assert (encoding.codes_to_symbols(codes, MNASNET) == symbols).all()\n"
     )
 
 
@@ -632,10 +718,10 @@ def test_kernels_survive_a_shared_cache_and_the_lack_of_one(tmp_path: Path) -> N
     code = (
         "import sys, numba\n"
         "from numba.core.caching import CacheImpl\n"
-        "from anb_onnx import sample; from anb_onnx.encoding import encoding\n"
+        "from anb_onnx.encoding import encoding\nfrom anb_onnx import MNASNET, sample\n"
         "if len(sys.argv) > 1 or {lock}: CacheImpl._locator_classes = []\n"
         "encoding._WARM_ROWS = 0\n"
-        "print(encoding.codes_to_symbols(sample(10, seed=0)).tolist())\n"
+        "print(encoding.codes_to_symbols(sample(10, seed=0, space=MNASNET), MNASNET).tolist())\n"
     )
     command = [sys.executable, "-c", code.format(lock=False)]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -648,5 +734,5 @@ def test_kernels_survive_a_shared_cache_and_the_lack_of_one(tmp_path: Path) -> N
     assert list(tmp_path.rglob("*kernel_*.nbc"))
     outputs.append(_python(code.format(lock=False), NUMBA_CACHE_DIR=str(tmp_path)))
     outputs.append(_python(code.format(lock=True)))
-    expected = str(codes_to_symbols(sample(10, seed=0)).tolist())
+    expected = str(codes_to_symbols(sample(10, seed=0, space=MNASNET), MNASNET).tolist())
     assert [output.strip() for output in outputs] == [expected] * 4

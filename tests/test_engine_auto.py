@@ -29,7 +29,8 @@ def test_a_small_query_loads_no_compiler_and_no_runtime() -> None:
     code = (
         "import sys, anb_onnx\n"
         "s = anb_onnx.load('accuracy')\n"
-        "s.query(anb_onnx.efficientnet_b0()); s.query(anb_onnx.sample(1000, seed=0))\n"
+        "s.query(anb_onnx.efficientnet_b0())\n"
+        "s.query(anb_onnx.sample(1000, seed=0, space=s.space))\n"
         f"print(s.engine)\n{LOADED}"
     )
     assert run(code) == "numpy\n[]"
@@ -40,7 +41,7 @@ def test_a_big_batch_gets_the_native_engine_without_numba(n: int, wanted: str) -
     code = (
         "import sys, anb_onnx\n"
         "s = anb_onnx.load('accuracy')\n"
-        f"s.query(anb_onnx.sample({n}, seed=0))\n"
+        f"s.query(anb_onnx.sample({n}, seed=0, space=anb_onnx.MNASNET))\n"
         f"print(s.engine)\n{LOADED}"
     )
     assert run(code) == wanted
@@ -48,7 +49,7 @@ def test_a_big_batch_gets_the_native_engine_without_numba(n: int, wanted: str) -
 
 def test_a_loop_of_small_queries_gets_the_native_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto._Spent, "seconds", 0.0)
-    codes = anb_onnx.sample(100, seed=0)
+    codes = anb_onnx.sample(100, seed=0, space=anb_onnx.MNASNET)
     with anb_onnx.load("accuracy") as surrogate:
         first = surrogate.query_codes(codes, members=True)
         assert surrogate.engine == "numpy"
@@ -67,7 +68,7 @@ def test_it_works_without_the_compiler(blocked: str) -> None:
     code = (
         f"import sys; sys.modules[{blocked!r}] = None\n"
         "import numpy as np, anb_onnx\n"
-        f"codes = anb_onnx.sample({BIG}, seed=0)\n"
+        f"codes = anb_onnx.sample({BIG}, seed=0, space=anb_onnx.MNASNET)\n"
         "s = anb_onnx.load('accuracy'); found = s.query(codes)\n"
         "wanted = anb_onnx.load('accuracy', engine='numpy').query(codes)\n"
         "assert np.array_equal(found.mean, wanted.mean) and np.array_equal(found.std, wanted.std)\n"
@@ -89,7 +90,7 @@ def test_native_asked_for_by_name_says_what_is_missing() -> None:
 @pytest.mark.parametrize("engine", ["auto", "native", "onnxruntime", "numpy"])
 @pytest.mark.parametrize("n", [1, BIG])
 def test_codes_out_of_range_are_refused_by_every_engine(engine: str, n: int) -> None:
-    codes = anb_onnx.sample(n, seed=1)
+    codes = anb_onnx.sample(n, seed=1, space=anb_onnx.MNASNET)
     codes[n // 2, 5] = 2  # block1_k has two choices
     with anb_onnx.load("accuracy", engine=engine) as surrogate:
         for query in (surrogate.query, surrogate.query_codes):
@@ -109,7 +110,7 @@ def test_query_codes_refuses_what_is_no_array(engine: str, bad: object) -> None:
 
 @pytest.mark.parametrize("engine", ["auto", "native", "onnxruntime", "numpy"])
 def test_out_is_filled_in_place(engine: str) -> None:
-    codes = anb_onnx.sample(500, seed=2)
+    codes = anb_onnx.sample(500, seed=2, space=anb_onnx.MNASNET)
     with anb_onnx.load("accuracy", engine=engine) as surrogate:
         wanted = surrogate.query_codes(codes, members=True)
         out = anb_onnx.Outputs.empty(500, surrogate.n_members, members=True)
@@ -120,12 +121,12 @@ def test_out_is_filled_in_place(engine: str) -> None:
 
 
 def test_bind_follows_the_codes() -> None:
-    codes = anb_onnx.sample(4, seed=3)
+    codes = anb_onnx.sample(4, seed=3, space=anb_onnx.MNASNET)
     out = anb_onnx.Outputs.empty(4, 8, members=False)
     with anb_onnx.load("accuracy") as surrogate:
         predict = surrogate.bind(codes, out)
         for seed in (4, 5):
-            codes[...] = anb_onnx.sample(4, seed=seed)
+            codes[...] = anb_onnx.sample(4, seed=seed, space=anb_onnx.MNASNET)
             predict()
             np.testing.assert_array_equal(out.mean, surrogate.query(codes).mean)
         codes[2, 0] = 9

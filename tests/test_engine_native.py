@@ -24,7 +24,8 @@ from anb_onnx.engines.native.symbols import BLOCK_ROWS
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 
@@ -97,7 +98,7 @@ def test_bits_of_every_link(link: Link) -> None:
     ensemble = make_ensemble(3, link)
     codes = make_codes(100)
     [out] = NativeEngine([ensemble], threads=1).predict(codes, members=True)
-    assert bits(out) == bits(ensemble.predict(codes_to_symbols(codes)))
+    assert bits(out) == bits(ensemble.predict(codes_to_symbols(codes, MNASNET)))
 
 
 def bent(ensemble: TableEnsemble, codes: np.ndarray, n: int) -> tuple[TableEnsemble, int]:
@@ -131,13 +132,15 @@ def test_bits_of_hinges(n_hinges: int, n_members: int) -> None:
         native = NativeEngine([ensemble], threads=1)
         [out] = native.predict(codes, members=True)
         assert all(np.isfinite(array).all() for array in out if array is not None)
-        symbols = codes_to_symbols(codes)
+        symbols = codes_to_symbols(codes, MNASNET)
         expected = bits(ensemble.predict(symbols))
         assert bits(out) == expected
         assert (bits(out) != bits(plain.predict(symbols))) == bool(n_hinges)
     # The tail is the same for the other inputs; once is enough.
     assert bits(native.predict_symbols(symbols, members=True)[0]) == expected
-    assert bits(native.predict_indices(codes_to_indices(codes), members=True)[0]) == expected
+    assert (
+        bits(native.predict_indices(codes_to_indices(codes, MNASNET), members=True)[0]) == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,7 +222,7 @@ def test_extreme_sums_and_values() -> None:
     entries[: 36 * 36] = np.random.default_rng(1).integers(-(2**31), 2**31, (36 * 36, 4))
     entries[:4] = [[2**31 - 1] * 4, [-(2**31)] * 4, [0] * 4, [1, -1, 2, -2]]
     codes = make_codes(500)
-    codes[:4] = indices_to_codes(np.array([0, 1, 2, 3]) * 36**4 * 48)
+    codes[:4] = indices_to_codes(np.array([0, 1, 2, 3]) * 36**4 * 48, MNASNET)
     for scale, shift in [
         (2.0**-24, 0.0),
         (2.0**-500, 0.0),
@@ -231,7 +234,7 @@ def test_extreme_sums_and_values() -> None:
         for link in links:
             ensemble = TableEnsemble(MNASNET, entries, scale, shift, link)
             [out] = NativeEngine([ensemble], threads=1).predict(codes, members=True)
-            expected = ensemble.predict(codes_to_symbols(codes))
+            expected = ensemble.predict(codes_to_symbols(codes, MNASNET))
             for found, wanted in zip(out, expected, strict=True):
                 assert found is not None
                 # NaN has many bit patterns; every other value has one.
@@ -265,7 +268,7 @@ def test_neither_threads_nor_parts_change_a_bit(threads: int, n: int) -> None:
     codes = make_codes(n)
     expected = reference(native, codes)
     assert [bits(out) for out in native.predict(codes, members=True)] == expected
-    indices = codes_to_indices(codes)
+    indices = codes_to_indices(codes, MNASNET)
     assert [bits(out) for out in native.predict_indices(indices, members=True)] == expected
 
 
@@ -275,7 +278,10 @@ def test_views_and_read_only_arrays(view: Any, n: int) -> None:
     native = engine(8, threads=2)
     codes = make_codes(n)
     codes.flags.writeable = False
-    symbols, indices = codes_to_symbols(codes)[view], codes_to_indices(codes)[view]
+    symbols, indices = (
+        codes_to_symbols(codes, MNASNET)[view],
+        codes_to_indices(codes, MNASNET)[view],
+    )
     expected = reference(native, codes[view])
     assert [bits(native.predict(codes[view], members=True)[0])] == expected
     assert [bits(native.predict_symbols(symbols, members=True)[0])] == expected
@@ -327,7 +333,7 @@ def test_indices_out_of_range_are_refused(index: int) -> None:
     with pytest.raises(ArchitectureError, match=f"row 70: index {index} is out of range"):
         engine(8).predict_indices(indices)
     ends = np.array([0, MNASNET.size - 1])
-    expected = reference(engine(8), indices_to_codes(ends))
+    expected = reference(engine(8), indices_to_codes(ends, MNASNET))
     assert [bits(engine(8).predict_indices(ends, members=True)[0])] == expected
 
 
@@ -374,7 +380,7 @@ def test_indices_next_to_every_boundary() -> None:
 
 @pytest.mark.parametrize(("block", "symbol"), [(0, 36), (5, 48), (6, 255)])
 def test_symbols_out_of_range_are_refused(block: int, symbol: int) -> None:
-    symbols = codes_to_symbols(make_codes(100))
+    symbols = codes_to_symbols(make_codes(100), MNASNET)
     symbols[[66, 90], block] = symbol
     message = f"row 66, block 'block{block}': symbol {symbol} is out of range; allowed are 0 to"
     with pytest.raises(ArchitectureError, match=message):
@@ -472,7 +478,7 @@ def test_the_engine_of_one_target() -> None:
     codes = make_codes(10)
     [expected] = reference(one.targets, codes)
     assert bits(one.predict(codes, members=True)) == expected
-    assert bits(one.predict_indices(codes_to_indices(codes), members=True)) == expected
+    assert bits(one.predict_indices(codes_to_indices(codes, MNASNET), members=True)) == expected
     out = Outputs.empty(10, 3, members=True)
     assert one.predict(codes, out=out) is out
     one.bind(codes, out)()
@@ -585,7 +591,7 @@ def test_bits_on_other_processors(cpu: str, monkeypatch: pytest.MonkeyPatch) -> 
         codes = make_codes(150)
         expected = reference(native, codes)
         assert [bits(out) for out in native.predict(codes, members=True)] == expected
-        indices, symbols = codes_to_indices(codes), codes_to_symbols(codes)
+        indices, symbols = codes_to_indices(codes, MNASNET), codes_to_symbols(codes, MNASNET)
         assert [bits(out) for out in native.predict_indices(indices, members=True)] == expected
         assert [bits(out) for out in native.predict_symbols(symbols, members=True)] == expected
     finally:
@@ -642,5 +648,5 @@ def test_a_row_mended_in_time_is_still_refused() -> None:
     with pytest.raises(ArchitectureError, match="has changed since"):
         native._refuse("codes", make_codes(3), 0)
     with pytest.raises(ArchitectureError, match="has changed since"):
-        native._refuse("symbols", codes_to_symbols(make_codes(3)), 0)
+        native._refuse("symbols", codes_to_symbols(make_codes(3), MNASNET), 0)
     assert BLOCK_ROWS % 16 == 0

@@ -14,6 +14,7 @@ from small_artifact import N_MEMBERS, _node, expected, onnx_bytes
 from anb_onnx import ArchitectureError, ArtifactError, EngineError, sample
 from anb_onnx.engines.base import Outputs, resolve_threads
 from anb_onnx.engines.onnxruntime_engine import CHUNK_ROWS, OnnxRuntimeEngine, _Process
+from anb_onnx.spaces.mnasnet import MNASNET
 
 MODEL = onnx_bytes({"key": "value"})
 
@@ -38,7 +39,7 @@ def test_reads_the_graphs_interface(engine: OnnxRuntimeEngine) -> None:
 
 
 def test_predictions_are_those_of_plain_python(engine: OnnxRuntimeEngine) -> None:
-    codes = sample(300, seed=1)
+    codes = sample(300, seed=1, space=MNASNET)
     out = engine.predict(codes, members=True)
     assert out.members is not None
     for row, (mean, std, members) in enumerate(map(expected, codes.tolist())):
@@ -49,7 +50,7 @@ def test_predictions_are_those_of_plain_python(engine: OnnxRuntimeEngine) -> Non
 
 
 def test_members_only_where_asked_for(engine: OnnxRuntimeEngine) -> None:
-    codes = sample(3, seed=1)
+    codes = sample(3, seed=1, space=MNASNET)
     without = engine.predict(codes)
     assert without.members is None
     assert same_bits(without, engine.predict(codes, members=True))
@@ -60,7 +61,7 @@ def test_members_only_where_asked_for(engine: OnnxRuntimeEngine) -> None:
 def test_neither_threads_nor_batch_size_change_a_bit(
     engine: OnnxRuntimeEngine, threads: int, batch: int
 ) -> None:
-    codes = sample(10_000 if batch > 1 else 200, seed=3)
+    codes = sample(10_000 if batch > 1 else 200, seed=3, space=MNASNET)
     whole = engine.predict(codes, members=True)
     other = OnnxRuntimeEngine(MODEL, threads=threads)
     parts = [
@@ -78,12 +79,12 @@ def test_an_empty_batch(engine: OnnxRuntimeEngine) -> None:
 
 @pytest.mark.parametrize("view", [np.s_[::-1], np.s_[::2]])
 def test_views_that_are_not_contiguous(engine: OnnxRuntimeEngine, view: Any) -> None:
-    codes = sample(5_000, seed=4)
+    codes = sample(5_000, seed=4, space=MNASNET)
     assert same_bits(engine.predict(codes[view]), engine.predict(codes[view].copy()))
 
 
 def test_writes_into_given_arrays(engine: OnnxRuntimeEngine) -> None:
-    codes = sample(5_000, seed=5)
+    codes = sample(5_000, seed=5, space=MNASNET)
     out = Outputs.empty(5_000, N_MEMBERS, members=True)
     assert engine.predict(codes, out=out) is out
     assert same_bits(out, engine.predict(codes, members=True))
@@ -120,7 +121,7 @@ def test_another_number_of_rows_is_refused(n: int) -> None:
     with pytest.raises(
         ArtifactError, match=rf"some\.onnx .* its output 'mean' has {N_MEMBERS} rows"
     ):
-        engine.predict(sample(n, seed=1))
+        engine.predict(sample(n, seed=1, space=MNASNET))
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2"])
@@ -148,15 +149,15 @@ def test_the_default_respects_the_affinity_of_the_process() -> None:
 
 def test_a_closed_engine_is_refused() -> None:
     engine = OnnxRuntimeEngine(MODEL, source="some.onnx", threads=2)
-    engine.predict(sample(5_000, seed=1))
+    engine.predict(sample(5_000, seed=1, space=MNASNET))
     engine.close()
     engine.close()
     with pytest.raises(EngineError, match=r"some\.onnx is closed"):
-        engine.predict(sample(1, seed=1))
+        engine.predict(sample(1, seed=1, space=MNASNET))
 
 
 def test_many_threads_may_share_an_engine(engine: OnnxRuntimeEngine) -> None:
-    batches = [sample(n, seed=n) for n in (1, 100, 3_000, 9_000) * 4]
+    batches = [sample(n, seed=n, space=MNASNET) for n in (1, 100, 3_000, 9_000) * 4]
     alone = [engine.predict(codes, members=True) for codes in batches]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda codes: engine.predict(codes, members=True), batches))
@@ -173,7 +174,7 @@ def _in_child(engine: OnnxRuntimeEngine, codes: Any, results: Any) -> None:
 def test_an_engine_works_on_after_a_fork(engine: OnnxRuntimeEngine) -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("this system has no fork")
-    codes = sample(10_000, seed=6)
+    codes = sample(10_000, seed=6, space=MNASNET)
     before = engine.predict(codes, members=True)  # starts the threads that a fork loses
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()

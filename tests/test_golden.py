@@ -58,7 +58,7 @@ def test_bits(golden: Golden, target: str, engine: str) -> None:
         found = surrogate.query_codes(golden.codes, members=True)
         assert same_bits(found, golden.outputs[target])
         # By index, in odd batches, in reverse: still the same bits.
-        indices = anb_onnx.codes_to_indices(golden.codes)[::-1]
+        indices = anb_onnx.codes_to_indices(golden.codes, anb_onnx.MNASNET)[::-1]
         for start in range(0, 700, 77):
             part = surrogate.query(indices[start : start + 77])
             wanted = golden.outputs[target].mean[::-1][start : start + 77]
@@ -67,7 +67,9 @@ def test_bits(golden: Golden, target: str, engine: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_million_random_architectures_native_equals_onnxruntime(target: str) -> None:
-    codes = anb_onnx.sample(1_000_000 if target == "accuracy" else 100_000, seed=11)
+    codes = anb_onnx.sample(
+        1_000_000 if target == "accuracy" else 100_000, seed=11, space=anb_onnx.MNASNET
+    )
     with (
         anb_onnx.load(target, engine="native", threads=2) as native,
         anb_onnx.load(target, engine="onnxruntime", threads=2) as other,

@@ -19,13 +19,14 @@ from anb_onnx.engines.onnxruntime_engine import OnnxRuntimeEngine
 from anb_onnx.links import Link
 from anb_onnx.onnx_files.graph import TableGraph, read_graph
 from anb_onnx.onnx_files.messages import fields, read_metadata
-from anb_onnx.spaces.space import MNASNET, Block, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 
 CATALOG = find_benchmark()
 TERMS = all_pairs(MNASNET)
-CODES = anb_onnx.sample(64, seed=3)
+CODES = anb_onnx.sample(64, seed=3, space=anb_onnx.MNASNET)
 
 
 @pytest.mark.parametrize("artifact", CATALOG.artifacts, ids=lambda a: a.target.name)

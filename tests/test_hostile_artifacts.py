@@ -19,7 +19,7 @@ import anb_onnx
 from anb_onnx import AnbError, ArtifactError, TargetError
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices of POSIX")
 ACCURACY = card("accuracy", None, "%", "max")
@@ -329,6 +329,6 @@ def test_a_copy_without_its_manifest_says_the_same(tmp_path: Path) -> None:
         anb_onnx.load(path=tmp_path / artifact.path.name) as alone,
         anb_onnx.load("accuracy", engine="onnxruntime") as bundled,
     ):
-        codes = anb_onnx.sample(100, seed=1)
+        codes = anb_onnx.sample(100, seed=1, space=anb_onnx.MNASNET)
         assert (alone.query(codes).mean == bundled.query(codes).mean).all()
         assert (alone.target, alone.calibration) == (bundled.target, bundled.calibration)

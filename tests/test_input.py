@@ -26,9 +26,9 @@ from anb_onnx.encoding.encoding import codes_to_indices, from_table
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import Architecture
 
-CODES = sample(8, seed=5)
-VALUES = [Architecture.from_codes(row).to_values() for row in CODES]
-INDICES = codes_to_indices(CODES).tolist()
+CODES = sample(8, seed=5, space=MNASNET)
+VALUES = [Architecture.from_codes(row, space=MNASNET).to_values() for row in CODES]
+INDICES = codes_to_indices(CODES, MNASNET).tolist()
 GENES = ",".join(MNASNET.gene_names)
 ROWS = [",".join(map(str, values.values())) for values in VALUES]
 CORPUS = Path(__file__).parent / "corpus"
@@ -44,7 +44,7 @@ def read(tmp_path: Path) -> Read:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         found: list[int] = codes_to_indices(
-            read_architectures(str(path), MNASNET, **options)
+            read_architectures(str(path), MNASNET, **options), MNASNET
         ).tolist()
         return found
 
@@ -243,7 +243,7 @@ def test_parquet_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPa
                 n: [str(v) if isinstance(v, bool) else v for v in c] for n, c in columns.items()
             }
         path = parquet(tmp_path / "x.parquet", columns, row_group_size=10)
-        assert codes_to_indices(read_architectures(path, MNASNET)).tolist() == INDICES * 4
+        assert codes_to_indices(read_architectures(path, MNASNET), MNASNET).tolist() == INDICES * 4
     columns["block3_se"][17] = "x" * 100_000
     path = parquet(tmp_path / "x.parquet", columns)
     message = refusal(lambda: read_architectures(path, MNASNET))
@@ -310,7 +310,7 @@ def test_limits_are_settable_and_named(
     setting = _input.ROWS_VARIABLE if variable == "rows" else _input.INPUT_VARIABLE
     fits = len(INDICES) if variable == "rows" else path.stat().st_size
     monkeypatch.setenv(setting, str(fits))
-    assert codes_to_indices(read_architectures(str(path), MNASNET)).tolist() == INDICES
+    assert codes_to_indices(read_architectures(str(path), MNASNET), MNASNET).tolist() == INDICES
     monkeypatch.setenv(setting, str(fits - 1))
     message = refusal(lambda: read_architectures(str(path), MNASNET))
     assert f"more than {fits - 1} " in message
@@ -345,7 +345,7 @@ def test_pipes_are_read_and_other_things_refused(
     writer.start()
     found = read_architectures(str(pipe), MNASNET, file_format="csv")
     writer.join()
-    assert codes_to_indices(found).tolist() == INDICES
+    assert codes_to_indices(found, MNASNET).tolist() == INDICES
     monkeypatch.setattr(_input, "PIPE_SECONDS", 0.0)
 
     def reason(name: str, kind: str = "csv") -> str:
@@ -531,7 +531,9 @@ def test_a_damaged_table_is_read_as_it_stands_or_refused(
     lines = [line for line in damaged.decode().splitlines()[1:] if line]
     assert len(codes) == len(lines)
     for row, line in zip(codes.tolist(), lines, strict=True):
-        found = [str(value) for value in Architecture.from_codes(row).to_values().values()]
+        found = [
+            str(value) for value in Architecture.from_codes(row, space=MNASNET).to_values().values()
+        ]
         given_cells = [cell.strip().strip('"').lower() for cell in line.split(",")]
         assert [cell.lower() for cell in found] == given_cells
 
@@ -545,9 +547,9 @@ def test_masked_and_missing_values_are_no_codes() -> None:
             broken.loc[3, column] = missing
             broken = broken.astype({column: kind})
             assert f"row 3, gene '{column}': null" in refusal(
-                lambda broken=broken: from_table(broken)
+                lambda broken=broken: from_table(broken, MNASNET)
             )
     nullable = frame.astype({"block0_e": "Int64", "block0_se": "boolean"})
-    np.testing.assert_array_equal(from_table(nullable), CODES)
+    np.testing.assert_array_equal(from_table(nullable, MNASNET), CODES)
     nullable.loc[2, "block0_e"] = pd.NA
-    assert "row 2, gene 'block0_e': null" in refusal(lambda: from_table(nullable))
+    assert "row 2, gene 'block0_e': null" in refusal(lambda: from_table(nullable, MNASNET))

@@ -18,7 +18,7 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 
 #: Random architectures compared with Python; ANB_CROSSCHECK_ROWS=1000000 takes a minute more.
@@ -40,7 +40,7 @@ def test_package(tmp_path: Path) -> None:
 
     run(["npm", "test"], package)
 
-    codes = sample(ROWS, seed=11)
+    codes = sample(ROWS, seed=11, space=MNASNET)
     codes.tofile(tmp_path / "codes.bin")
     for target in ("accuracy", "throughput_a100"):
         assert_same_bits(package, ARTIFACTS, target, codes)
@@ -96,7 +96,7 @@ def predict_by_python(folder: Path, target: str, codes: np.ndarray) -> bytes:
     """Mean, std, predictive std and interval by the reference evaluation of the tables."""
     card, ensemble = read(folder, target)
     blocks = np.array_split(codes, max(1, len(codes) // 50_000))
-    outputs = [ensemble.predict(codes_to_symbols(block)) for block in blocks]
+    outputs = [ensemble.predict(codes_to_symbols(block, MNASNET)) for block in blocks]
     mean, std = (np.concatenate([output[k] for output in outputs]) for k in (0, 1))
     calibration = Calibration.from_dict(card["calibration"])
     bounds = calibration.interval(mean, std, LEVEL)

@@ -49,7 +49,7 @@ def test_stress() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_closed_surrogate_answers_nothing(engine: str) -> None:
-    codes = anb_onnx.sample(3, seed=0)
+    codes = anb_onnx.sample(3, seed=0, space=anb_onnx.MNASNET)
     out = Outputs.empty(3, 8, members=True)
     with anb_onnx.load("accuracy", engine=engine) as surrogate:
         function = surrogate.bind(codes, out)
@@ -85,7 +85,7 @@ def close_while_it_compiles(surrogate: anb_onnx.Surrogate, monkeypatch: pytest.M
 def test_auto_closed_while_it_turns_native_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     surrogate = anb_onnx.load("accuracy", engine="auto")
     close_while_it_compiles(surrogate, monkeypatch)
-    codes = anb_onnx.sample(1_000_000, seed=0)
+    codes = anb_onnx.sample(1_000_000, seed=0, space=anb_onnx.MNASNET)
     for _ in range(2):
         with pytest.raises(anb_onnx.EngineError, match="closed"):
             surrogate.query_codes(codes)
@@ -95,14 +95,14 @@ def test_auto_closed_while_it_turns_native_stays_closed(monkeypatch: pytest.Monk
 
 def test_native_closed_while_it_compiles_stays_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     surrogate = anb_onnx.load("accuracy", engine="native")
-    expected = surrogate.query_codes(anb_onnx.sample(5, seed=0))
+    expected = surrogate.query_codes(anb_onnx.sample(5, seed=0, space=anb_onnx.MNASNET))
     surrogate = anb_onnx.load("accuracy", engine="native")
     close_while_it_compiles(surrogate, monkeypatch)
     # The call on its way finishes; the next one is refused.
-    found = surrogate.query_codes(anb_onnx.sample(5, seed=0))
+    found = surrogate.query_codes(anb_onnx.sample(5, seed=0, space=anb_onnx.MNASNET))
     assert found.mean.tobytes() == expected.mean.tobytes()
     with pytest.raises(anb_onnx.EngineError, match="closed"):
-        surrogate.query_codes(anb_onnx.sample(5, seed=0))
+        surrogate.query_codes(anb_onnx.sample(5, seed=0, space=anb_onnx.MNASNET))
 
 
 def test_kernels_end_with_their_last_user() -> None:
@@ -156,7 +156,7 @@ def test_no_lookup_leaves_the_tables(source: str, at_end: bool) -> None:
     plain = native.kernel_table
     native.kernel_table = lambda ensemble: guarded(plain(ensemble))
     surrogate = anb_onnx.load("accuracy", engine="native", threads=2)
-    codes = anb_onnx.sample(50_000, seed=0)
+    codes = anb_onnx.sample(50_000, seed=0, space=anb_onnx.MNASNET)
     good = codes if source == "codes" else np.arange(0, 50_000 * 2**20, 2**20)
     noise = np.frombuffer(np.random.default_rng(0).bytes(good.nbytes), good.dtype)
     noise = noise.reshape(good.shape)
@@ -202,7 +202,7 @@ def test_an_interrupt_at_any_moment_of_a_process_first_query() -> None:
     import os, signal, sys
     import numpy as np
     import anb_onnx
-    codes = anb_onnx.sample(300_000, seed=0)
+    codes = anb_onnx.sample(300_000, seed=0, space=anb_onnx.MNASNET)
     expected = anb_onnx.load("accuracy", engine="numpy").query_codes(codes[:3000]).mean.tobytes()
     assert not {"llvmlite", "onnxruntime"} & sys.modules.keys()
 
@@ -250,7 +250,7 @@ def test_a_process_may_end_in_the_middle_of_a_query(engine: str) -> None:
     import sys, threading
     import anb_onnx
     surrogate = anb_onnx.load("accuracy", engine=sys.argv[1], threads=2)
-    codes = anb_onnx.sample(100_000, seed=0)
+    codes = anb_onnx.sample(100_000, seed=0, space=anb_onnx.MNASNET)
     at_work = threading.Event()
 
     def ask():
@@ -272,7 +272,7 @@ def test_a_plain_fork_ends_although_onnxruntime_was_used() -> None:
     import os, sys
     import anb_onnx
     surrogate = anb_onnx.load("accuracy", engine="onnxruntime", threads=2)
-    codes = anb_onnx.sample(10_000, seed=0)
+    codes = anb_onnx.sample(10_000, seed=0, space=anb_onnx.MNASNET)
     surrogate.query(codes)
     child = os.fork()
     if child:

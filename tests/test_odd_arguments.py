@@ -78,7 +78,7 @@ def test_odd_numbers_of_threads_are_refused(engine: str, name: str) -> None:
 
 @pytest.mark.parametrize("engine", ["native", "auto", "onnxruntime", "numpy"])
 def test_a_benchmark_is_pickled_as_its_surrogates_are(engine: str) -> None:
-    codes = anb_onnx.sample(10, seed=0)
+    codes = anb_onnx.sample(10, seed=0, space=anb_onnx.MNASNET)
     with anb_onnx.Benchmark(["params", "accuracy"], engine=engine) as benchmark:
         again = pickle.loads(pickle.dumps(benchmark))
         assert list(again) == ["params", "accuracy"]
@@ -100,9 +100,9 @@ def test_a_compiler_that_cannot_be_loaded_is_one_that_is_not_there() -> None:
     import anb_onnx
     from anb_onnx.encoding import encoding
 
-    codes = anb_onnx.sample(1_000_000, seed=0)
+    codes = anb_onnx.sample(1_000_000, seed=0, space=anb_onnx.MNASNET)
     encoding._COLD_ROWS = 1_000
-    assert len(anb_onnx.encode(codes)) == len(codes)
+    assert len(anb_onnx.encode(codes, anb_onnx.MNASNET)) == len(codes)
     try:
         anb_onnx.load("params", engine="native")
     except anb_onnx.EngineError as error:

@@ -17,17 +17,20 @@ from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import Architecture, sample
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 
 FOUR_LAYERS = Regime("block5_l", (3,), ((1300.0, -0.75), (1340.0, 0.5)))
-CODES = sample(3000, seed=55)
+CODES = sample(3000, seed=55, space=MNASNET)
 
 
 def test_four_layers_in_block_5() -> None:
     inside = FOUR_LAYERS.contains(CODES, MNASNET)
-    wanted = [Architecture.from_codes(row).to_values()["block5_l"] == 4 for row in CODES]
+    wanted = [
+        Architecture.from_codes(row, space=MNASNET).to_values()["block5_l"] == 4 for row in CODES
+    ]
     assert inside.tolist() == wanted
     assert FOUR_LAYERS.describe(MNASNET) == "block5_l = 4"
     assert replace(FOUR_LAYERS, gene="block0_se", codes=(0, 1)).describe(MNASNET) == (
@@ -44,7 +47,7 @@ def test_symbols_tell_what_codes_tell(gene: str, data: st.DataObject, rows: int)
     regime = Regime(gene, codes, ((1.0, 1.0),))
     block, of_symbol = regime.symbols(MNASNET)
     assert MNASNET.blocks[block].name == gene.split("_")[0]
-    found = of_symbol[codes_to_symbols(CODES[:rows])[:, block]]
+    found = of_symbol[codes_to_symbols(CODES[:rows], MNASNET)[:, block]]
     np.testing.assert_array_equal(found, regime.contains(CODES[:rows], MNASNET))
     assert of_symbol.mean() == pytest.approx(len(codes) / size)
 
@@ -65,14 +68,14 @@ def test_hinges_of_a_regime_follow_those_of_the_link() -> None:
     assert link.bends == (*link.hinges, *FOUR_LAYERS.hinges)
     rng = np.random.default_rng(0)
     u = rng.uniform(700, 2000, (len(CODES), 2))
-    found = link.inverse(u, CODES)
+    found = link.inverse(u, CODES, MNASNET)
     inside = FOUR_LAYERS.contains(CODES, MNASNET)
     assert 0.2 < inside.mean() < 0.3
     for row in range(0, len(CODES), 7):
         wanted = [by_rationals(link, value, bool(inside[row])) for value in u[row]]
         assert found[row].tolist() == wanted
     # One value per architecture, as members come one by one.
-    np.testing.assert_array_equal(link.inverse(u[:, 0], CODES), found[:, 0])
+    np.testing.assert_array_equal(link.inverse(u[:, 0], CODES, MNASNET), found[:, 0])
     np.testing.assert_array_equal(link.invert(u, inside), found)
     plain = replace(link, regime=None)
     np.testing.assert_array_equal(plain.inverse(u[~inside]), found[~inside])
@@ -83,7 +86,7 @@ def test_infinite_predictions_stay_what_they_are_outside() -> None:
     """A product with 0 in place of the choice would make NaN of them."""
     regime = replace(FOUR_LAYERS, hinges=((1300.0, 0.5),))
     link = Link("1", None, (), regime)
-    found = link.inverse(np.array([np.inf, -np.inf]), np.zeros((2, 28), np.uint8))
+    found = link.inverse(np.array([np.inf, -np.inf]), np.zeros((2, 28), np.uint8), MNASNET)
     assert found.tolist() == [np.inf, -np.inf]
 
 
@@ -184,7 +187,7 @@ def test_a_regime_of_another_space_is_refused() -> None:
         with pytest.raises(ArtifactError, match=message):
             TableEnsemble(MNASNET, entries, 1.0, 0.0, link)
         with pytest.raises(ArtifactError, match=message):
-            link.inverse(np.ones(1), CODES[:1])
+            link.inverse(np.ones(1), CODES[:1], MNASNET)
 
 
 def test_tables_know_the_regime_by_a_symbol() -> None:

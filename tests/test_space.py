@@ -12,7 +12,8 @@ import oracle
 import pytest
 
 from anb_onnx.errors import AnbError, ArchitectureError
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.terms import all_pairs
 
 

@@ -36,6 +36,7 @@ from anb_onnx import (
 )
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE, find_benchmark
 from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.mnasnet import MNASNET
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_load_by_name_and_by_metric_and_device(small: Path) -> None:
 
 @pytest.mark.parametrize("target", SMALL_TARGETS)
 def test_each_target_answers_from_its_own_file(small: Path, target: str) -> None:
-    codes = sample(20, seed=1)
+    codes = sample(20, seed=1, space=MNASNET)
     mean = load(target).query(codes).mean
     oracle = [expected(row, seed_of(target))[0] for row in codes.tolist()]
     assert mean.tolist() == np.array(oracle, np.float32).tolist()
@@ -90,12 +91,12 @@ def test_one_architecture_gives_scalars(surrogate: Surrogate) -> None:
 
 
 def test_every_kind_of_batch_gives_the_same_bits(surrogate: Surrogate) -> None:
-    codes = sample(50, seed=2)
-    architectures = [Architecture.from_codes(row) for row in codes.tolist()]
+    codes = sample(50, seed=2, space=MNASNET)
+    architectures = [Architecture.from_codes(row, space=MNASNET) for row in codes.tolist()]
     batches: list[Any] = [
         codes,
         codes.astype(np.int64),
-        codes_to_indices(codes),
+        codes_to_indices(codes, MNASNET),
         architectures,
         tuple(architectures),
         [a.to_values() for a in architectures],
@@ -125,8 +126,8 @@ def test_an_empty_batch(surrogate: Surrogate, empty: Any) -> None:
 @pytest.mark.parametrize("n", [65_536, 65_536 + 28, 150_000])
 def test_long_batches_of_indices(surrogate: Surrogate, n: int) -> None:
     codes = np.zeros((n, 28), np.uint8)
-    codes[-5:] = sample(5, seed=3)
-    by_codes, by_index = surrogate.query(codes), surrogate.query(codes_to_indices(codes))
+    codes[-5:] = sample(5, seed=3, space=MNASNET)
+    by_codes, by_index = surrogate.query(codes), surrogate.query(codes_to_indices(codes, MNASNET))
     assert by_codes.mean.tobytes() == by_index.mean.tobytes()
     oracle = np.array([expected(row)[0] for row in codes[-6:].tolist()], np.float32)
     assert by_codes.mean[-6:].tolist() == oracle.tolist()
@@ -166,7 +167,7 @@ def test_what_is_no_architecture_is_refused(surrogate: Surrogate, wrong: Any) ->
 def test_predictions_and_surrogates_say_what_they_are(surrogate: Surrogate) -> None:
     one = surrogate.query(efficientnet_b0())
     assert repr(one) == f"Prediction(accuracy: {one.mean!s} +- {one.std!s} %)"
-    many = repr(surrogate.query(sample(9, seed=1), members=True))
+    many = repr(surrogate.query(sample(9, seed=1, space=MNASNET), members=True))
     assert many.startswith("Prediction(accuracy: 9 architectures, mean ")
     assert many.endswith("%, 3 members)")
     assert "0 architectures" in repr(surrogate.query([]))
@@ -281,7 +282,7 @@ def test_load_path_of_what_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_pickle_is_small_and_answers_the_same(surrogate: Surrogate, folder: Path) -> None:
-    codes = sample(100, seed=4)
+    codes = sample(100, seed=4, space=MNASNET)
     for original in (surrogate, load(path=folder / "accuracy.onnx", threads=1)):
         data = pickle.dumps(original)
         assert len(data) < 1_000
@@ -319,7 +320,7 @@ def _means(surrogate: Surrogate, codes: Any) -> bytes:
 def test_worker_processes(surrogate: Surrogate, method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
-    codes = sample(5_000, seed=5)
+    codes = sample(5_000, seed=5, space=MNASNET)
     with multiprocessing.get_context(method).Pool(2) as pool:
         answers = pool.starmap(_means, [(surrogate, codes)] * 3)
     assert set(answers) == {_means(surrogate, codes)}
@@ -350,7 +351,7 @@ def test_bundled_b0_lies_within_the_published_band(target: str) -> None:
 
 @pytest.mark.usefixtures("_bundled")
 def test_bundled_bits_depend_neither_on_threads_nor_on_batch_size() -> None:
-    codes = sample(4_200, seed=6)
+    codes = sample(4_200, seed=6, space=MNASNET)
     for target in anb_onnx.targets():
         whole = load(target.name, threads=1).query(codes, members=True)
         assert np.isfinite(whole.mean).all()
@@ -380,7 +381,7 @@ def test_readme_style_use_in_a_new_process() -> None:
     code = (
         "import anb_onnx, json\n"
         "s = anb_onnx.load('throughput', device='tpuv2')\n"
-        "p = s.query(anb_onnx.sample(5, seed=0))\n"
+        "p = s.query(anb_onnx.sample(5, seed=0, space=anb_onnx.MNASNET))\n"
         "print(json.dumps([len(p.mean), p.unit, str(p.mean.dtype)]))"
     )
     run = subprocess.run(

@@ -12,7 +12,8 @@ import pytest
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble, summarise
 from anb_onnx.terms import all_pairs
 

@@ -15,11 +15,12 @@ import pytest
 
 from anb_onnx.encoding.encoding import from_table
 from anb_onnx.errors import AnbError, ArchitectureError
-from anb_onnx.spaces.architecture import Architecture, efficientnet_b0, sample
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 
 B0 = efficientnet_b0()
-CODES = sample(200, seed=3)
-VALUES = [Architecture.from_codes(row).to_values() for row in CODES]
+CODES = sample(200, seed=3, space=MNASNET)
+VALUES = [Architecture.from_codes(row, space=MNASNET).to_values() for row in CODES]
 
 
 class _Table:
@@ -54,7 +55,7 @@ TABLES: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
 @pytest.mark.parametrize("strings", [False, True])
 @pytest.mark.parametrize("kind", TABLES)
 def test_tables(kind: str, strings: bool) -> None:
-    codes = from_table(TABLES[kind](_columns(strings=strings)))
+    codes = from_table(TABLES[kind](_columns(strings=strings)), MNASNET)
     assert codes.dtype == np.uint8
     assert codes.flags.c_contiguous
     np.testing.assert_array_equal(codes, CODES)
@@ -64,8 +65,8 @@ def test_tables(kind: str, strings: bool) -> None:
 def test_tables_in_any_order_with_other_columns_and_without_rows(kind: str) -> None:
     columns = {"note": ["x"] * 200, **dict(reversed(_columns().items())), "accuracy": [1.5] * 200}
     table = TABLES[kind](columns)
-    np.testing.assert_array_equal(from_table(table), CODES)
-    assert from_table(table[:0]).shape == (0, 28)
+    np.testing.assert_array_equal(from_table(table, MNASNET), CODES)
+    assert from_table(table[:0], MNASNET).shape == (0, 28)
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -74,7 +75,7 @@ def test_a_null_is_refused_with_row_and_column(kind: str, gene: str) -> None:
     columns = _columns()
     columns[gene][5] = columns[gene][9] = None
     with pytest.raises(ArchitectureError, match=f"row 5, gene '{gene}': null is not allowed; ch"):
-        from_table(TABLES[kind](columns))
+        from_table(TABLES[kind](columns), MNASNET)
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "pyarrow batch"])
@@ -97,7 +98,7 @@ def test_wrong_cells_are_refused_by_name(
 ) -> None:
     columns = {name: column[:3] for name, column in _columns().items()}
     with pytest.raises(ArchitectureError) as caught:
-        from_table(TABLES[kind]({**columns, gene: cells}))
+        from_table(TABLES[kind]({**columns, gene: cells}), MNASNET)
     assert message in str(caught.value)
 
 
@@ -106,7 +107,7 @@ def test_durations_are_no_integers() -> None:
     # In nanoseconds NumPy turns them into plain integers, here into valid ones.
     frame["block0_e"] = np.array([1, 4, 6], dtype="m8[ns]")
     with pytest.raises(ArchitectureError, match="row 0, gene 'block0_e'"):
-        from_table(frame)
+        from_table(frame, MNASNET)
 
 
 @pytest.mark.parametrize("genes", [("block0_e", "block6_k"), ("block6_k", "block0_e")])
@@ -114,25 +115,25 @@ def test_the_first_row_of_a_table_is_named_whatever_its_column(genes: tuple[str,
     columns = _columns()
     columns[genes[0]][50] = columns[genes[1]][20] = 9
     with pytest.raises(ArchitectureError, match=f"row 20, gene '{genes[1]}'"):
-        from_table(pd.DataFrame(columns))
+        from_table(pd.DataFrame(columns), MNASNET)
 
 
 def test_missing_and_repeated_columns_are_refused() -> None:
     frame = pd.DataFrame(_columns())
     with pytest.raises(ArchitectureError, match="no column 'block0_k'"):
-        from_table(frame.drop(columns="block0_k"))
+        from_table(frame.drop(columns="block0_k"), MNASNET)
     with pytest.raises(ArchitectureError, match=r"no column 'block0_e' \(and 27 more\)"):
-        from_table(pl.DataFrame())
+        from_table(pl.DataFrame(), MNASNET)
     with pytest.raises(ArchitectureError, match="more than one column 'block0_k'"):
-        from_table(pd.concat([frame, frame[["block0_k"]]], axis=1))
+        from_table(pd.concat([frame, frame[["block0_k"]]], axis=1), MNASNET)
 
 
 @pytest.mark.parametrize("table", [None, 5, "x", [], {}, CODES, B0, _Table()])
 def test_what_is_no_table_is_refused(table: Any) -> None:
     with pytest.raises(AnbError, match="from_table takes a pandas or polars DataFrame or a pya"):
-        from_table(table)
+        from_table(table, MNASNET)
 
 
 def test_a_lazy_table_is_refused_with_the_way_out() -> None:
     with pytest.raises(ArchitectureError, match=r"call .collect\(\) on the LazyFrame"):
-        from_table(pl.DataFrame(_columns()).lazy())
+        from_table(pl.DataFrame(_columns()).lazy(), MNASNET)

@@ -20,7 +20,7 @@ from anb_onnx.errors import ArchitectureError
 INPUT_BYTES = 256 * 2**20
 INPUT_VARIABLE = "ANB_ONNX_MAX_INPUT_BYTES"
 
-#: Most architectures of one command (28 bytes each), and the variable that sets it.
+#: Most architectures of one command (a byte for each gene), and the variable that sets it.
 ROWS = 50_000_000
 ROWS_VARIABLE = "ANB_ONNX_MAX_ROWS"
 
@@ -47,7 +47,7 @@ def check_rows(count: int) -> None:
     """
     limit = limit_of(ROWS_VARIABLE, ROWS)
     if count > limit:
-        msg = f"more than {limit} architectures; {ROWS_VARIABLE} sets this limit, of 28 bytes each"
+        msg = f"more than {limit} architectures; {ROWS_VARIABLE} sets this limit"
         raise ArchitectureError(msg)
 
 

@@ -20,7 +20,8 @@ from anb_onnx._io.show import MAX_NAME, is_name, show
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import ArchitectureError, ArtifactError
 from anb_onnx.onnx_files.messages import read_metadata
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.ready import interned
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import MAX_MEMBERS
 
 #: Version of `manifest.json` and of the metadata in ONNX files that this release reads.
@@ -177,13 +178,13 @@ def card_from_metadata(metadata: Mapping[str, str], source: str) -> dict[str, An
 
 
 def read_space(value: Any, source: str) -> SearchSpace:
-    """Search space of a manifest or card; `MNASNET` itself where it is that one."""
+    """Search space of a manifest or card; the package's own object where it has that space."""
     try:
         space = SearchSpace.from_dict(value)
     except ArchitectureError as error:
         msg = f"{source}: key 'search_space': {error}"
         raise ArtifactError(msg) from error
-    return MNASNET if space == MNASNET else space
+    return interned(space)
 
 
 def text(card: Mapping[str, Any], key: str, source: str) -> str:

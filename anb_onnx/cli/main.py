@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -104,8 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         "architectures",
         nargs="*",
         metavar="ARCHITECTURE",
-        help="efficientnet-b0, an index, a JSON object of the 28 genes, or four lists "
-        "'[[expansion...],[kernel...],[layers...],[se...]]'",
+        help="an index, or the values of the genes: a JSON object by name or a list in their "
+        "order; for mnasnet also efficientnet-b0 or four lists "
+        "'[[expansion...],[kernel...],[layers...],[se...]]', for nasbench201 '|op~0|+|op~0|...'",
     )
     query.add_argument(
         "--file",
@@ -113,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FILE",
         help="architectures from a JSON, JSON-lines, CSV or Parquet file, '-' for standard input "
-        "(JSON, JSON lines or CSV); CSV and Parquet need the 28 genes or a column 'index'",
+        "(JSON, JSON lines or CSV); CSV and Parquet need a column per gene or one 'index'",
     )
     query.add_argument("--format", choices=FORMATS, help="format of the files")
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
@@ -151,6 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("n", type=int, metavar="N", help="how many")
     draw.add_argument("--seed", type=int, help="for the same architectures again")
     draw.add_argument("--format", choices=("index", "json", "csv"), default="index")
+    whose = draw.add_mutually_exclusive_group()
+    whose.add_argument(
+        "--target", metavar="TARGET", help="of the search space of this target (default: any)"
+    )
+    whose.add_argument(
+        "--model", metavar="FILE.onnx", help="of the search space of a file of anb-export"
+    )
     _add_benchmark(draw)
     _add_out(draw)
 
@@ -265,14 +274,7 @@ def _query(args: argparse.Namespace) -> int:
         raise AnbError(msg)
     surrogates = _surrogates(args)
     # One batch is encoded once and asked of every surrogate: they must share a space.
-    space = surrogates[0].space if surrogates else _catalog(args).space
-    for other in surrogates:
-        if other.space != space:
-            msg = (
-                f"{surrogates[0].target.name} ({space.name}) and {other.target.name} "
-                f"({other.space.name}) have different search spaces; query them one by one"
-            )
-            raise AnbError(msg)
+    space = _common_space([(s.target.name, s.space) for s in surrogates])
     parts = [parse_architecture(text, space) for text in args.architectures]
     parts += [
         read_architectures(
@@ -297,6 +299,22 @@ def _query(args: argparse.Namespace) -> int:
     with open_text(args.out) as stream:
         _WRITERS[shape](stream, answers, space)
     return OK
+
+
+def _common_space(of_targets: Sequence[tuple[str, SearchSpace]]) -> SearchSpace:
+    """Return the one search space of targets, given by name and space."""
+    if not of_targets:
+        msg = "there is no target, so that no search space is known; name a file with --model"
+        raise AnbError(msg)
+    first, space = of_targets[0]
+    for name, other in of_targets:
+        if other != space:
+            msg = (
+                f"{first} ({space.name}) and {name} ({other.name}) have different search spaces; "
+                "name one of them with --target"
+            )
+            raise AnbError(msg)
+    return space
 
 
 def _surrogates(args: argparse.Namespace) -> list[Surrogate]:
@@ -324,24 +342,29 @@ def _shape_of(out: str | None) -> str:
 
 def _sample(args: argparse.Namespace) -> int:
     check_rows(args.n)
-    space = _catalog(args).space
+    space = _space_to_sample(args)
     codes = sample(args.n, seed=args.seed, space=space)
+    rows = (Architecture.from_codes(row, space=space).to_values() for row in codes)
     with open_text(args.out) as stream:
         if args.format == "index":
             for start in range(0, len(codes), _BLOCK_ROWS):
                 indices = codes_to_indices(codes[start : start + _BLOCK_ROWS], space)
                 stream.writelines(f"{index}\n" for index in indices.tolist())
         elif args.format == "json":
-            write_array(stream, (a.to_values() for a in _architectures(codes, space)))
+            write_array(stream, rows)
         else:
-            stream.write(",".join(space.gene_names) + "\n")
-            for architecture in _architectures(codes, space):
-                stream.write(",".join(str(v) for v in architecture.to_values().values()) + "\n")
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(space.gene_names)
+            writer.writerows(values.values() for values in rows)
     return OK
 
 
-def _architectures(codes: Codes, space: SearchSpace) -> Iterator[Architecture]:
-    return (Architecture.from_codes(row, space) for row in codes)
+def _space_to_sample(args: argparse.Namespace) -> SearchSpace:
+    if args.model is not None:
+        with load(path=args.model) as surrogate:
+            return surrogate.space
+    catalog = _catalog(args)
+    return catalog.space if args.target is None else catalog.find(args.target).space
 
 
 def _info(args: argparse.Namespace) -> int:

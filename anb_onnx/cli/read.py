@@ -6,7 +6,7 @@ import ast
 import errno
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,16 @@ from anb_onnx._io.files import FileError
 from anb_onnx._io.input import check_rows, read_text
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
-from anb_onnx.cli.tables import from_csv, from_parquet
+from anb_onnx.cli.tables import decimal, from_csv, from_parquet
 from anb_onnx.errors import AnbError, ArchitectureError
-from anb_onnx.spaces.architecture import Architecture, efficientnet_b0
-from anb_onnx.spaces.lists import LISTS
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.mnasnet import LISTS, MNASNET, efficientnet_b0, from_lists
+from anb_onnx.spaces.nasbench201 import NASBENCH201, from_arch_string
+from anb_onnx.spaces.space import SearchSpace, is_integer
 
 Codes = npt.NDArray[np.uint8]
 
-#: Architectures that go by a name.
-NAMED: dict[str, Callable[[], Architecture]] = {"efficientnet-b0": efficientnet_b0}
+_B0 = "efficientnet-b0"
 
 FORMATS = ("json", "csv", "parquet")
 
@@ -37,8 +37,8 @@ _WORDS = {None: "null", True: "true", False: "false"}
 def parse_architecture(text: str, space: SearchSpace) -> Codes:
     """Codes [1, genes] of one architecture as a person types it.
 
-    A name, an index, the JSON object of the genes, or the four lists (expansion, kernel, layers,
-    se) as JSON or as Python writes them.
+    An index, the values of the genes by name or by position as JSON or as Python writes them, or
+    what the space alone knows: see `spellings`.
     """
     stripped = text.strip()
     try:
@@ -130,25 +130,54 @@ def _rows(architectures: Iterable[Architecture], space: SearchSpace) -> Codes:
     return np.frombuffer(data, np.uint8).reshape(-1, space.n_genes)
 
 
+def spellings(space: SearchSpace) -> list[str]:
+    """Ways to name an architecture of a space, in words."""
+    ways = [
+        f"an index from 0 to {space.size - 1}",
+        f"a JSON object of the {space.n_genes} genes",
+        f"a list of their {space.n_genes} values",
+    ]
+    if space.name == MNASNET.name:
+        return [_B0, *ways, f"four lists [{', '.join(LISTS)}]"]
+    if space.name == NASBENCH201.name:
+        return ["a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'", *ways]
+    return ways
+
+
+def named(space: SearchSpace) -> dict[str, Architecture]:
+    """Architectures of a space that go by a name."""
+    return {_B0: Architecture(efficientnet_b0(), space=space)} if space == MNASNET else {}
+
+
 def _from_json(value: Any, space: SearchSpace) -> Architecture:
-    if isinstance(value, str) and value in NAMED:
-        # Through the values, which a search space with other genes refuses.
-        return Architecture.from_values(NAMED[value](), space=space)
-    if isinstance(value, int) and not isinstance(value, bool):
+    spelled = _spelled(value, space)
+    if spelled is not None:
+        # By its values, of which an artifact's own space of that name may lack some.
+        return Architecture(spelled, space=space)
+    value = decimal(value)
+    if is_integer(value):
         return Architecture.from_index(value, space=space)
-    if isinstance(value, dict):
-        if value.keys() == LISTS.keys():
-            return Architecture(**value, space=space)
-        return Architecture.from_values(value, space=space)
-    if _is_four_lists(value):
-        return Architecture(*value, space=space)
+    by_position = isinstance(value, (list, tuple)) and len(value) == space.n_genes
+    if by_position or isinstance(value, dict):
+        return Architecture(value, space=space)
     shown = _WORDS[value] if value is None or isinstance(value, bool) else show(value)
-    msg = (
-        f"{shown} is no architecture; give {', '.join(NAMED)}, an index from 0 to "
-        f"{space.size - 1}, a JSON object of the {space.n_genes} genes, or four lists "
-        f"[{', '.join(LISTS)}]"
-    )
+    *ways, last = spellings(space)
+    msg = f"{shown} is no architecture; give {', '.join(ways)}, or {last}"
     raise ArchitectureError(msg)
+
+
+def _spelled(value: Any, space: SearchSpace) -> Architecture | None:
+    """Return the architecture of a spelling that this one space has, or None."""
+    if space.name == MNASNET.name:
+        if value == _B0:
+            return efficientnet_b0()
+        if isinstance(value, dict) and value.keys() == LISTS.keys():
+            return from_lists(**value)
+        if _is_four_lists(value):
+            return from_lists(*value)
+    elif space.name == NASBENCH201.name and isinstance(value, str) and value.startswith("|"):
+        return from_arch_string(value)
+    return None
 
 
 def _is_four_lists(value: Any) -> bool:
@@ -158,6 +187,18 @@ def _is_four_lists(value: Any) -> bool:
         and all(isinstance(v, (list, tuple)) for v in value)
         and not any(isinstance(item, (list, tuple, dict)) for v in value for item in v)
     )
+
+
+def _is_one(value: list[Any], space: SearchSpace) -> bool:
+    """Say whether a JSON array is one architecture, rather than an array of them.
+
+    The four lists are, and values by position: but numbers alone would be indices just as well.
+    """
+    if space.name == MNASNET.name and _is_four_lists(value):
+        return True
+    if len(value) != space.n_genes or all(is_integer(decimal(item)) for item in value):
+        return False
+    return all(gene.find(item) >= 0 for gene, item in zip(space.genes, value, strict=True))
 
 
 def _looks_like_json(text: str) -> bool:
@@ -185,7 +226,7 @@ def _from_json_text(text: str, space: SearchSpace) -> Codes:
         value = loads(text)
     except JsonError as whole:
         return _rows(_from_json_lines(text, space, whole), space)
-    single = not isinstance(value, list) or _is_four_lists(value)
+    single = not isinstance(value, list) or _is_one(value, space)
     items = enumerate([value] if single else value, start=1)
     return _rows((_placed(f"item {number}", item, space) for number, item in items), space)
 

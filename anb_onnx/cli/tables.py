@@ -14,6 +14,7 @@ import numpy.typing as npt
 from anb_onnx._io.files import open_regular
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import MAX_DIGITS
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.space import Gene, SearchSpace
@@ -24,7 +25,7 @@ Codes = npt.NDArray[np.uint8]
 _INDEX = "index"
 _BATCH = 2**16
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{0,20})?")
+_NUMBER = re.compile(r"([+-]?[0-9]{1,20})(\.0{0,20})?")
 _LINE_END = re.compile(rb"[\r\n]")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -124,7 +125,7 @@ def from_csv(raw: bytes, space: SearchSpace, ignore_extra: bool, index: str | No
         places = [header.index(name) for name in columns.wanted]
         rows = _csv_rows(reader, len(header))
         if columns.by_index:
-            cells = ((f"line {line}: ", _integer(row[places[0]])) for line, row in rows)
+            cells = ((f"line {line}: ", decimal(row[places[0]])) for line, row in rows)
             return _from_indices(cells, columns, space)
         return _from_cells(rows, places, space)
     except csv.Error as error:
@@ -178,8 +179,10 @@ def _code(gene: Gene, cell: str, line: int) -> int:
     value: object = text
     if gene.kind == "bool":
         value = _BOOLEANS.get(text.lower(), text)
-    elif gene.kind == "int" and _NUMBER.fullmatch(text):
-        value = float(text)
+    elif gene.kind == "int" and (number := _NUMBER.fullmatch(text)):
+        value = int(number[1])  # as a float, a large one would turn into its neighbour
+    elif gene.find(cell) >= 0:
+        value = cell
     code = gene.find(value)
     if code < 0:
         msg = (
@@ -190,10 +193,11 @@ def _code(gene: Gene, cell: str, line: int) -> int:
     return code
 
 
-def _integer(cell: str) -> object:
-    text = cell.strip()
+def decimal(cell: object) -> object:
+    """Return the integer that a text is in decimals, of any magnitude; anything else as it is."""
+    text = cell.strip() if isinstance(cell, str) else ""
     # Python has a limit of its own for longer ones, and reads 1_0, too.
-    return int(text) if _INTEGER.fullmatch(text) and len(text) < 100 else cell
+    return int(text) if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS else cell
 
 
 def _from_indices(
@@ -229,6 +233,8 @@ def _from_indices(
 
 def from_parquet(path: str, space: SearchSpace, ignore_extra: bool, index: str | None) -> Codes:
     """Return the codes [N, genes] of a Parquet file, read in batches and the needed columns only.
+
+    A column of indices holds integers, or strings of decimals where 64 bits do not hold them.
 
     Raises
     ------
@@ -267,20 +273,21 @@ def _from_parquet(
     texts = []
     for name in columns.wanted:
         kind = schema.field(name).type
-        if columns.by_index and not arrow.types.is_integer(kind):
-            msg = f"column {name!r} holds {kind}, not integers"
+        text = arrow.types.is_string(kind) or arrow.types.is_large_string(kind)
+        if columns.by_index and not (text or arrow.types.is_integer(kind)):
+            msg = f"column {name!r} holds {kind}, not integers (nor their decimals as strings)"
             raise ArchitectureError(msg)
         if arrow.types.is_nested(kind):
             msg = f"column {name!r} does not hold plain values ({kind})"
             raise ArchitectureError(msg)
-        if arrow.types.is_string(kind) or arrow.types.is_large_string(kind):
+        if text:
             texts.append(name)
     if texts:  # kept as dictionaries: a long text in every row is in memory once
         file = arrow.parquet.ParquetFile(source, read_dictionary=texts)
     batches = file.iter_batches(batch_size=_BATCH, columns=columns.wanted)
     if columns.by_index:
         cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
-        placed = ((f"row {row}: ", cell) for row, cell in enumerate(cells))
+        placed = ((f"row {row}: ", decimal(cell)) for row, cell in enumerate(cells))
         return _from_indices(placed, columns, space)
     codes = bytearray()
     rows = 0

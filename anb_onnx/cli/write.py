@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from anb_onnx._io.output import open_output
 from anb_onnx._io.show import printable
-from anb_onnx.cli.read import NAMED
+from anb_onnx.cli.read import named
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.prediction import Prediction
 from anb_onnx.spaces.architecture import Architecture
@@ -87,7 +87,7 @@ def write_csv(stream: TextIO, answers: Answers, space: SearchSpace) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     for number, (codes, results) in enumerate(answers()):
         header = ["index"]
-        columns: list[Sequence[str]] = [codes_to_indices(codes, space).astype(str).tolist()]
+        columns: list[Sequence[str]] = [[*map(str, codes_to_indices(codes, space).tolist())]]
         members = _members(results)
         for name, prediction in results.items():
             title = printable(name)
@@ -162,6 +162,6 @@ def _text(values: npt.NDArray[np.float32]) -> Any:
 
 
 def _labels(codes: Codes, space: SearchSpace) -> Iterator[str]:
-    names = {a.index: name for name, a in ((n, make()) for n, make in NAMED.items())}
+    names = {architecture.index: name for name, architecture in named(space).items()}
     for index in codes_to_indices(codes, space).tolist():
         yield names.get(index, str(index))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from math import prod
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -26,7 +27,7 @@ from anb_onnx.spaces.matrix import (
     refuse_codes,
     refuse_one_row,
 )
-from anb_onnx.spaces.space import MNASNET, SearchSpace, is_integer
+from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
 from anb_onnx.spaces.values import from_table, mappings_codes, row_codes
 
 __all__ = [
@@ -56,7 +57,7 @@ def is_single(architectures: object) -> bool:
 
 
 def encode(
-    architectures: Architectures, space: SearchSpace = MNASNET, *, threads: int = 1
+    architectures: Architectures, space: SearchSpace | None = None, *, threads: int = 1
 ) -> NDArray[np.uint8]:
     """Return the codes of a batch of architectures; refuse anything that is not one.
 
@@ -68,11 +69,11 @@ def encode(
         * an `Architecture`, or any `Mapping` from gene names to values;
         * a list or tuple of these (a ConfigSpace Configuration is a Mapping);
         * an array of codes [N, n_genes] of any integer type, or of floats that are integers;
-        * an array of indices [N] of any integer type.
+        * an array of indices [N] of any integer type, or of Python's integers (dtype object).
 
         N may be 0. For a pandas, polars or pyarrow table use `from_table`.
     space : SearchSpace
-        The space they are members of.
+        The space they are members of. May be left out for `Architecture` objects, which know it.
     threads : int
         Threads for the compiled kernels of big batches.
 
@@ -85,8 +86,9 @@ def encode(
     ------
     ArchitectureError
         If the batch is none of the above; the message names the first offending row, gene and
-        value, and what is allowed.
+        value, and what is allowed. If there is no space.
     """
+    space = needed_space(_space_of(architectures) if space is None else space, "encode")
     if isinstance(architectures, Mapping):
         if isinstance(architectures, Architecture):
             return _sequence_codes([architectures], space)
@@ -107,6 +109,13 @@ def encode(
     if array.dtype == np.uint8:  # else it was checked before it was converted
         check_codes(codes, space, threads=threads)
     return codes
+
+
+def _space_of(architectures: object) -> SearchSpace | None:
+    """Return the space of an Architecture, or of the first of a list of nothing else."""
+    items = architectures if isinstance(architectures, (list, tuple)) else [architectures]
+    known = [item.space for item in items if isinstance(item, Architecture)]
+    return known[0] if known and len(known) == len(items) else None
 
 
 def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
@@ -130,7 +139,7 @@ def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> NDArray[np.uint
     return mappings_codes(items, space)
 
 
-def check_codes(codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: int = 1) -> None:
+def check_codes(codes: NDArray[Any], space: SearchSpace, *, threads: int = 1) -> None:
     """Refuse anything but a uint8 array [N, n_genes] of codes in range.
 
     Raises
@@ -152,7 +161,7 @@ def check_codes(codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: i
 
 
 def codes_to_symbols(
-    codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: int = 1
+    codes: NDArray[Any], space: SearchSpace | None = None, *, threads: int = 1
 ) -> NDArray[np.unsignedinteger[Any]]:
     """Return the symbol of every block.
 
@@ -173,8 +182,9 @@ def codes_to_symbols(
     Raises
     ------
     ArchitectureError
-        As `encode` does.
+        As `encode` does, and if there is no space.
     """
+    space = needed_space(space, "codes_to_symbols")
     codes = as_uint8(codes, space)
     symbols = np.empty((len(codes), space.n_blocks), dtype=space.symbol_dtype)
     kernels = _kernels(len(codes), threads)
@@ -195,20 +205,25 @@ def codes_to_symbols(
 
 
 def codes_to_indices(
-    codes: NDArray[Any], space: SearchSpace = MNASNET, *, threads: int = 1
-) -> NDArray[np.int64]:
-    """Return the index int64 [N] of every row of codes [N, n_genes], which are checked first.
+    codes: NDArray[Any], space: SearchSpace | None = None, *, threads: int = 1
+) -> NDArray[Any]:
+    """Return the index of every row of codes [N, n_genes], which are checked first.
+
+    Returns
+    -------
+    ndarray of int64 [N], or of object [N]
+        Where the space has more than 2**63 members, whichever rows these are: Python's integers,
+        exact and of any magnitude.
 
     Raises
     ------
     ArchitectureError
-        As `encode` does, and if the space is too big for indices of 64 bits;
-        `Architecture.index` has no such bound.
+        As `encode` does, and if there is no space.
     """
-    if space.size > 2**63:
-        msg = f"search space {space.name!r} has {space.size} members: too many for int64 indices"
-        raise ArchitectureError(msg)
+    space = needed_space(space, "codes_to_indices")
     codes = as_uint8(codes, space)
+    if len(space.index_parts) > 1:
+        return _big_indices(codes, space)
     indices = np.zeros(len(codes), dtype=np.int64)
     kernels = _kernels(len(codes), threads)
     if kernels is not None:
@@ -223,42 +238,74 @@ def codes_to_indices(
     return indices
 
 
+def _big_indices(codes: NDArray[np.uint8], space: SearchSpace) -> NDArray[np.object_]:
+    """Return indices beyond int64: few steps in Python's integers, each over many genes."""
+    if not in_range(codes, space):
+        refuse_codes(codes, space)
+    indices = np.zeros(len(codes), dtype=object)
+    for part in space.index_parts:
+        low = np.zeros(len(codes), dtype=np.int64)
+        for gene in range(part.start, part.stop):
+            low *= space.gene_sizes[gene]
+            low += codes[:, gene]
+        indices = indices * prod(space.gene_sizes[part]) + low.astype(object)
+    return indices
+
+
 def indices_to_codes(
-    indices: NDArray[Any] | Sequence[int], space: SearchSpace = MNASNET, *, threads: int = 1
+    indices: NDArray[Any] | Sequence[int], space: SearchSpace | None = None, *, threads: int = 1
 ) -> NDArray[np.uint8]:
     """Return the codes uint8 [N, n_genes] of an array [N], or a list or tuple, of indices.
+
+    The array is of an integer type, or of Python's integers (dtype object), which may be of any
+    magnitude as those of a list may.
 
     Raises
     ------
     ArchitectureError
-        If they are not integers, or one is not in 0 to ``space.size - 1``.
+        If they are not integers, one is not in 0 to ``space.size - 1``, or there is no space.
     """
+    space = needed_space(space, "indices_to_codes")
     if isinstance(indices, (list, tuple)):
         for row, index in enumerate(indices):
             if not is_integer(index):
                 msg = f"row {row}: an index is an integer, not {show(index)}"
                 raise ArchitectureError(msg)
-            if not 0 <= index < min(space.size, 2**63):
-                raise _index_error(row, index, space)
-        indices = np.array(indices, dtype=np.int64)
+        indices = np.array(indices, dtype=object)
     indices = plain(indices)
-    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+    if indices.ndim != 1 or indices.dtype.kind not in "iuO":
         msg = f"indices are an array [N] of integers, not {show(indices)}"
         raise ArchitectureError(msg)
+    if indices.dtype == object:  # NumPy's integers among them would overflow
+        indices = np.array([*map(int, indices.tolist())], dtype=object)
     refuse_indices(indices, space)
+    codes = np.empty((len(indices), space.n_genes), dtype=np.uint8)
+    if len(space.index_parts) > 1:
+        whole = indices.astype(object)
+        for part in reversed(space.index_parts):
+            size = prod(space.gene_sizes[part])
+            _write_codes((whole % size).astype(np.int64), codes, space, part)
+            whole = whole // size
+        return codes
     rest = np.ascontiguousarray(indices, dtype=np.int64)
-    codes = np.empty((len(rest), space.n_genes), dtype=np.uint8)
     kernels = _kernels(len(rest), threads)
     if kernels is not None:
         kernels.codes(rest, codes, space, threads)
         return codes
-    for gene in reversed(range(space.n_genes)):
-        rest, codes[:, gene] = np.divmod(rest, space.gene_sizes[gene])
+    _write_codes(rest, codes, space, space.index_parts[0])
     return codes
 
 
+def _write_codes(
+    rest: NDArray[np.int64], codes: NDArray[np.uint8], space: SearchSpace, part: slice
+) -> None:
+    """Write the codes of some genes from the numbers int64 [N] that they make up."""
+    for gene in reversed(range(part.start, part.stop)):
+        rest, codes[:, gene] = np.divmod(rest, space.gene_sizes[gene])
+
+
 def refuse_indices(indices: NDArray[Any], space: SearchSpace, *, first_row: int = 0) -> None:
-    """Refuse an array of integers [N] if one of them is no index of a space.
+    """Refuse an array [N] of integers, of NumPy or Python, if one is no index of a space.
 
     `first_row` is the number of its first row in what the user gave.
 
@@ -266,7 +313,7 @@ def refuse_indices(indices: NDArray[Any], space: SearchSpace, *, first_row: int 
     ------
     ArchitectureError
     """
-    top = min(space.size, 2**63) - 1
+    top = space.size - 1
     if len(indices) and (int(indices.min()) < 0 or int(indices.max()) > top):
         row = int(np.argmax((indices < 0) | (indices > top)))
         raise _index_error(first_row + row, int(indices[row]), space)

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
+from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.lists import LISTS, has_lists, list_genes, values_of_json, values_of_lists
-from anb_onnx.spaces.space import MNASNET, Choice, SearchSpace, is_integer
+from anb_onnx.spaces.ready import READY, is_ready_made, ready_made
+from anb_onnx.spaces.space import Choice, SearchSpace, is_integer, needed_space
 from anb_onnx.spaces.values import row_codes
 
 Seed: TypeAlias = int | np.random.Generator | None
@@ -25,29 +26,31 @@ Seed: TypeAlias = int | np.random.Generator | None
 class Architecture(Mapping[str, Choice]):
     """An architecture: a mapping from gene names to values that never changes.
 
-    Architectures are hashable, equal where space and codes are equal, and ordered by index within
-    a space. An architecture never equals a plain dict; compare with `to_values()`.
+    Architectures know their search space. They are hashable, equal where space and codes are equal,
+    and ordered by index within a space. An architecture never equals a plain dict; compare with
+    `to_values()`.
 
     Parameters
     ----------
-    expansion, kernel, layers : sequence of int
-        One value per block.
-    se : sequence of bool
-        Squeeze-and-excitation per block; the strings "True" and "False" are accepted too.
+    values : mapping or sequence
+        The value of every gene: by name in any `Mapping` (a ConfigSpace Configuration included), or
+        by position in a list, tuple or array [n_genes] in the order of ``space.genes``.
     space : SearchSpace
-        A space whose blocks hold the genes ``<block>_e``, ``<block>_k``, ``<block>_l`` and
-        ``<block>_se``. For another space use `from_values` or `from_codes`.
+        What it is a member of. May be left out where `values` is an Architecture.
 
     Raises
     ------
     ArchitectureError
-        If a list is not a sequence of one value per block, or a value is not one of its choices.
+        If a gene is unknown or missing, a value is not one of its choices, or no space is given.
 
     Examples
     --------
-    >>> arch = efficientnet_b0()
-    >>> arch.expansion, arch["block1_k"], arch.index
-    ((1, 6, 6, 6, 6, 6, 6), 3, 2169626640)
+    >>> from anb_onnx.spaces.nasbench201 import NASBENCH201
+    >>> arch = Architecture(["none"] * 5 + ["skip_connect"], space=NASBENCH201)
+    >>> arch["3<-2"], arch.codes, arch.index
+    ('skip_connect', (0, 0, 0, 0, 0, 1), 1)
+    >>> arch == Architecture({**arch}, space=NASBENCH201)
+    True
     """
 
     __slots__ = ("_codes", "_space")
@@ -56,15 +59,14 @@ class Architecture(Mapping[str, Choice]):
 
     def __init__(
         self,
-        expansion: Sequence[int],
-        kernel: Sequence[int],
-        layers: Sequence[int],
-        se: Sequence[bool | str],
+        values: Mapping[str, object] | Sequence[object] | NDArray[Any],
         *,
-        space: SearchSpace = MNASNET,
+        space: SearchSpace | None = None,
     ) -> None:
-        given = {"expansion": expansion, "kernel": kernel, "layers": layers, "se": se}
-        self._set(row_codes(values_of_lists(given, space), space), space)
+        if space is None and isinstance(values, Architecture):
+            space = values.space
+        space = needed_space(space, "Architecture")
+        self._set(row_codes(_by_name(values, space), space), space)
 
     def _set(self, codes: bytes, space: SearchSpace) -> None:
         object.__setattr__(self, "_codes", codes)
@@ -78,34 +80,17 @@ class Architecture(Mapping[str, Choice]):
         return self
 
     @classmethod
-    def from_values(
-        cls, values: Mapping[str, object], *, space: SearchSpace = MNASNET
-    ) -> Architecture:
-        """Return the architecture of a mapping from every gene name to its value.
-
-        Any `Mapping` will do, a ConfigSpace Configuration included.
-
-        Raises
-        ------
-        ArchitectureError
-            If a gene is unknown or missing, or a value is not one of its choices.
-        """
-        if not isinstance(values, Mapping):
-            msg = f"from_values takes a mapping of gene names to values, not {show(values)}"
-            raise ArchitectureError(msg)
-        return cls._make(row_codes(values, space), space)
-
-    @classmethod
     def from_codes(
-        cls, codes: Sequence[int] | NDArray[Any], *, space: SearchSpace = MNASNET
+        cls, codes: Sequence[int] | NDArray[Any], *, space: SearchSpace | None = None
     ) -> Architecture:
         """Return the architecture of one row of codes, in the order of `space.genes`.
 
         Raises
         ------
         ArchitectureError
-            If it is not one integer per gene, or a code is out of range.
+            If it is not one integer per gene, a code is out of range, or no space is given.
         """
+        space = needed_space(space, "from_codes")
         if isinstance(codes, np.ndarray) and codes.ndim == 1:
             codes = codes.tolist()
         if not isinstance(codes, (list, tuple)):
@@ -127,14 +112,15 @@ class Architecture(Mapping[str, Choice]):
         return cls._make(bytes(codes), space)
 
     @classmethod
-    def from_index(cls, index: int, *, space: SearchSpace = MNASNET) -> Architecture:
-        """Return the architecture with this index, 0 to ``space.size - 1``.
+    def from_index(cls, index: int, *, space: SearchSpace | None = None) -> Architecture:
+        """Return the architecture with this index, 0 to ``space.size - 1``, of any magnitude.
 
         Raises
         ------
         ArchitectureError
-            If it is not an integer or out of range.
+            If it is not an integer or out of range, or no space is given.
         """
+        space = needed_space(space, "from_index")
         if not is_integer(index):
             msg = f"an index is an integer, not {show(index)}"
             raise ArchitectureError(msg)
@@ -149,18 +135,25 @@ class Architecture(Mapping[str, Choice]):
         return cls._make(bytes(reversed(codes)), space)
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, space: SearchSpace = MNASNET) -> Architecture:
-        """Return the architecture of a JSON object.
+    def from_json(cls, text: str | bytes, *, space: SearchSpace | None = None) -> Architecture:
+        """Return the architecture of a JSON object of every gene by name, as `to_json` writes it.
 
-        The object holds either every gene by name, as `to_json` writes it, or the four lists
-        "expansion", "kernel", "layers" and "se".
+        A JSON array of the values by position will do, too.
 
         Raises
         ------
         ArchitectureError
-            If the text is not such an object, or not an architecture of the space.
+            If the text is no such JSON, or not an architecture of the space, or no space is given.
         """
-        return cls.from_values(values_of_json(text, space), space=space)
+        if not isinstance(text, (str, bytes, bytearray)):
+            msg = f"the JSON of an architecture is a str or bytes, not {show(text)}"
+            raise ArchitectureError(msg)
+        try:
+            values = loads(text if isinstance(text, str) else bytes(text))
+        except JsonError as error:
+            msg = f"this is not the JSON of an architecture: {error}"
+            raise ArchitectureError(msg) from error
+        return cls(values, space=space)
 
     @property
     def space(self) -> SearchSpace:
@@ -176,29 +169,6 @@ class Architecture(Mapping[str, Choice]):
     def index(self) -> int:
         """Position in the space, 0 to ``space.size - 1``."""
         return sum(c * w for c, w in zip(self._codes, self._space.index_weights, strict=True))
-
-    @property
-    def expansion(self) -> tuple[Choice, ...]:
-        """Expansion ratio of each block."""
-        return self._list("expansion")
-
-    @property
-    def kernel(self) -> tuple[Choice, ...]:
-        """Kernel size of each block."""
-        return self._list("kernel")
-
-    @property
-    def layers(self) -> tuple[Choice, ...]:
-        """Number of layers of each block."""
-        return self._list("layers")
-
-    @property
-    def se(self) -> tuple[Choice, ...]:
-        """Squeeze-and-excitation (bool) of each block."""
-        return self._list("se")
-
-    def _list(self, key: str) -> tuple[Choice, ...]:
-        return tuple(self[name] for name in list_genes(key, self._space))
 
     def to_values(self) -> dict[str, Choice]:
         """Return a new dict from gene names to values, in the order of ``space.genes``."""
@@ -220,11 +190,10 @@ class Architecture(Mapping[str, Choice]):
         return len(self._codes)
 
     def __repr__(self) -> str:
-        extra = "" if self._space == MNASNET else f", space={self._space!r}"
-        if has_lists(self._space):
-            lists = ", ".join(f"{key}={self._list(key)!r}" for key in LISTS)
-            return f"Architecture({lists}{extra})"
-        return f"Architecture.from_codes({self.codes!r}{extra})"
+        name = self._space.name
+        # A space in full would hide the values behind pages of choices.
+        space = READY[name] if is_ready_made(self._space) else f"<SearchSpace {name!r}>"
+        return f"Architecture({self.to_values()!r}, space={space})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Architecture):
@@ -253,23 +222,33 @@ class Architecture(Mapping[str, Choice]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default space goes by name, so that a pickle stays small.
-        space = None if self._space == MNASNET else self._space
-        return _unpickle, (self._codes, space)
+        # By name where everybody has the space: the pickle stays small, the space one object.
+        space = self._space
+        return _unpickle, (self._codes, space.name if is_ready_made(space) else space)
 
 
-def _unpickle(codes: bytes, space: SearchSpace | None) -> Architecture:
-    return Architecture._make(codes, MNASNET if space is None else space)
+def _unpickle(codes: bytes, space: SearchSpace | str) -> Architecture:
+    known = ready_made(space) if isinstance(space, str) else space
+    if known is None:
+        msg = f"an architecture of search space {show(space)}, which this release does not have"
+        raise ArchitectureError(msg)
+    return Architecture._make(codes, known)
 
 
-def efficientnet_b0() -> Architecture:
-    """Return EfficientNet-B0 as a member of `MNASNET`."""
-    return Architecture(
-        expansion=(1, 6, 6, 6, 6, 6, 6),
-        kernel=(3, 3, 5, 3, 5, 5, 3),
-        layers=(1, 2, 2, 3, 3, 4, 1),
-        se=(True,) * 7,
-    )
+def _by_name(values: object, space: SearchSpace) -> Mapping[Any, object]:
+    """Return the values of genes by name, however they were given."""
+    if isinstance(values, Mapping):
+        return values
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
+    if not isinstance(values, (list, tuple)) or len(values) != space.n_genes:
+        count = f", which has {len(values)}" if isinstance(values, (list, tuple)) else ""
+        msg = (
+            f"an architecture of {space.name!r} is a mapping of gene names to values or a list of "
+            f"{space.n_genes} values, not {show(values)}{count}"
+        )
+        raise ArchitectureError(msg)
+    return dict(zip(space.gene_names, values, strict=True))
 
 
 def _generator(seed: Seed) -> np.random.Generator:
@@ -289,7 +268,7 @@ def _count(name: str, value: object, low: int, high: int | None = None) -> int:
     return int(value)
 
 
-def sample(n: int, *, seed: Seed = None, space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
+def sample(n: int, *, seed: Seed = None, space: SearchSpace | None = None) -> NDArray[np.uint8]:
     """Draw architectures uniformly and independently, with replacement.
 
     Every code is drawn uniformly from its gene's choices, which is uniform over the space because
@@ -304,20 +283,21 @@ def sample(n: int, *, seed: Seed = None, space: SearchSpace = MNASNET) -> NDArra
         A Generator is used and advanced; None seeds from the operating system. NumPy's global
         state is never touched.
     space : SearchSpace
-        The space to draw from.
+        The space to draw from, for example ``surrogate.space``.
 
     Returns
     -------
     ndarray of uint8 [n, n_genes]
-        Codes; ``Architecture.from_codes(row)`` makes a value of one.
+        Codes; ``Architecture.from_codes(row, space=space)`` makes a value of one.
 
     Raises
     ------
     ArchitectureError
-        If `n` or `seed` is not as above, or `n` beyond any array's size.
+        If `n`, `seed` or `space` is not as above, or `n` beyond any array's size.
     MemoryError
         If `n` rows of `n_genes` bytes do not fit into memory.
     """
+    space = needed_space(space, "sample")
     n = _count("n", n, 0)
     most = sys.maxsize // space.n_genes
     if n > most:
@@ -330,7 +310,7 @@ def sample(n: int, *, seed: Seed = None, space: SearchSpace = MNASNET) -> NDArra
 
 def _check(arch: object) -> None:
     if not isinstance(arch, Architecture):
-        msg = f"arch is an Architecture, not {show(arch)}; Architecture.from_values makes one"
+        msg = f"arch is an Architecture, not {show(arch)}; Architecture(values, space=) makes one"
         raise ArchitectureError(msg)
 
 

@@ -14,11 +14,18 @@ from anb_onnx.spaces.space import SearchSpace, is_integer
 
 
 def plain(array: object) -> NDArray[Any]:
-    """Return an array of integers or floats as a plain ndarray; refuse anything else."""
+    """Return an array of integers or floats as a plain ndarray; refuse anything else.
+
+    An array [N] of Python's integers (dtype object) is one, too: of indices beyond 64 bits.
+    """
     if isinstance(array, np.ma.MaskedArray):
         msg = "a masked array is not a batch of architectures; drop the masked rows"
         raise ArchitectureError(msg)
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+    if isinstance(array, np.ndarray) and array.dtype == object and array.ndim == 1:
+        numbers = all(map(is_integer, array.tolist()))
+    else:
+        numbers = isinstance(array, np.ndarray) and array.dtype.kind in "iuf"
+    if not numbers:
         msg = f"{show(array)} is not a batch of architectures; {ACCEPTED}"
         raise ArchitectureError(msg)
     return np.asarray(array)

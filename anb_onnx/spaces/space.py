@@ -282,6 +282,20 @@ class SearchSpace:
         return _place_values(self.gene_sizes)
 
     @cached_property
+    def index_parts(self) -> tuple[slice, ...]:
+        """Runs of genes whose codes make up a number below 2**63 each, first most significant.
+
+        One run where int64 holds every index of the space.
+        """
+        parts, stop, size = [], self.n_genes, 1
+        for gene in reversed(range(self.n_genes)):
+            if size * self.gene_sizes[gene] > 2**63:
+                parts.append(slice(gene + 1, stop))
+                stop, size = gene + 1, 1
+            size *= self.gene_sizes[gene]
+        return (slice(0, stop), *reversed(parts))
+
+    @cached_property
     def symbol_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
         """Narrowest unsigned type that holds every symbol: uint8 for up to 256 per block."""
         dtype: np.dtype[Any] = np.min_scalar_type(max(self.block_sizes) - 1)
@@ -359,6 +373,24 @@ def _items(data: Mapping[str, Any], key: str, most: int) -> tuple[Any, ...]:
     return tuple(items)
 
 
+def needed_space(space: object, function: str) -> SearchSpace:
+    """Return the search space that a function was called with.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is None or no SearchSpace; says how to pass one.
+    """
+    if isinstance(space, SearchSpace):
+        return space
+    problem = "needs to know the search space" if space is None else f"got space={show(space)}"
+    msg = (
+        f"{function} {problem}; pass a SearchSpace, for example space=surrogate.space or "
+        "space=anb_onnx.MNASNET"
+    )
+    raise ArchitectureError(msg)
+
+
 def _place_values(sizes: Any) -> tuple[int, ...]:
     """Return the place values of a mixed radix number, first digit most significant."""
     values, value = [], 1
@@ -366,23 +398,3 @@ def _place_values(sizes: Any) -> tuple[int, ...]:
         values.append(value)
         value *= size
     return tuple(reversed(values))
-
-
-def _mnasnet() -> SearchSpace:
-    """Return the MnasNet-style space of Accel-NASBench (arXiv 2404.08005)."""
-    blocks = []
-    for number in range(7):
-        name = f"block{number}"
-        layers = (1, 2, 3, 4) if number == 5 else (1, 2, 3)
-        genes = (
-            Gene(f"{name}_e", (1, 4, 6)),
-            Gene(f"{name}_k", (3, 5)),
-            Gene(f"{name}_l", layers),
-            Gene(f"{name}_se", (True, False)),
-        )
-        blocks.append(Block(name, genes))
-    return SearchSpace("mnasnet", tuple(blocks))
-
-
-MNASNET = _mnasnet()
-"""The search space of Accel-NASBench: 7 blocks, 28 genes, 104,485,552,128 architectures."""

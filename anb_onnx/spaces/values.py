@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.space import MNASNET, Gene, SearchSpace
+from anb_onnx.spaces.space import Gene, SearchSpace, needed_space
 
 
 def value_error(gene: Gene, value: str, where: str = "") -> ArchitectureError:
@@ -105,12 +105,12 @@ def array_codes(gene: Gene, column: NDArray[Any]) -> NDArray[np.int16]:
     return np.full(len(column), -1, dtype=np.int16)
 
 
-def from_table(table: Any, space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
+def from_table(table: Any, space: SearchSpace | None = None) -> NDArray[np.uint8]:
     """Return the codes of a table with one column per gene, one row per architecture.
 
     Columns may stand in any order and other columns may stand beside them. An integer gene's
     column holds integers (or integral floats), a boolean gene's holds booleans or the strings
-    "True" and "False".
+    "True" and "False", a string gene's strings.
 
     Parameters
     ----------
@@ -128,9 +128,9 @@ def from_table(table: Any, space: SearchSpace = MNASNET) -> NDArray[np.uint8]:
     ------
     ArchitectureError
         If it is no such table, a column is missing or occurs twice, a cell is null or holds
-        something that is not one of its gene's choices.
+        something that is not one of its gene's choices; if no space is given.
     """
-    return table_codes(table, space)
+    return table_codes(table, needed_space(space, "from_table"))
 
 
 def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArray[np.uint8]:

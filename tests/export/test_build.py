@@ -42,8 +42,8 @@ from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.architecture import efficientnet_b0, sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.tables import TableEnsemble
 
 from .pair_models import predict, symbols_of
@@ -120,7 +120,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-CODES = sample(2000, seed=12)
+CODES = sample(2000, seed=12, space=MNASNET)
 
 
 def test_files(done: Finished) -> None:

@@ -28,11 +28,12 @@ import anb_onnx
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import AnbError, TargetError
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import fit, labels, rows, write_member
 
 PUBLISHED = Path(__file__).parent / "data" / "published"
-CODES = sample(300, seed=8)
+CODES = sample(300, seed=8, space=MNASNET)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from anb_export.tables.closed_form import ClosedFormError, exact_tables
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .pair_models import all_codes, space_of, symbols_of
 from .synthetic import records, write_folder
@@ -78,7 +78,7 @@ def test_half_of_the_records_predict_the_other_half(published: Dataset, target: 
 
 def test_any_architecture_of_a_known_law(made_up: Dataset) -> None:
     """The made-up records follow a law that is written down in `synthetic`."""
-    codes = sample(3000, seed=8)
+    codes = sample(3000, seed=8, space=MNASNET)
     weight = np.array([(g // 4 + 1) * (0.2 if g % 4 == 3 else 1.0) for g in range(28)])
     size = codes.astype(float) @ weight
     for target, law in (("macs", 300 + size), ("params", 2 + size / 50)):

@@ -31,7 +31,7 @@ from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.terms import all_pairs
 
 from .pair_models import genes_of_pairs, predict, space_of, symbols_of
@@ -128,7 +128,7 @@ def test_first_stages_add_up_over_the_blocks(dataset: Dataset) -> None:
     booster = member(dataset, "accuracy", STAGED)
     n = first_stage(dataset, "accuracy", STAGED).num_boosted_rounds()
     first, whole = forest_of_booster(booster).first(n), forest_of_booster(booster)
-    start, other = sample(300, seed=3), sample(300, seed=4)
+    start, other = sample(300, seed=3, space=MNASNET), sample(300, seed=4, space=MNASNET)
     mixed = {"first": 0.0, "whole": 0.0}
     for a, b in all_pairs(MNASNET).blocks:
         corners = []
@@ -155,7 +155,7 @@ def test_two_stages_compile_into_tables(dataset: Dataset, compact: CompactRecipe
     tables = compile_tables(
         [forest], link=transform.link, mean=transform.mean, std=transform.std, space=MNASNET
     )
-    codes = sample(20_000, seed=1)
+    codes = sample(20_000, seed=1, space=MNASNET)
     symbols = symbols_of(codes, MNASNET)
     steps = tables.totals(symbols)[:, 0] - forest.predict_exact(codes) * 2.0**FRACTION_BITS
     # 21 entries, each half a step off at most.
@@ -198,7 +198,7 @@ def test_first_stage_of_the_recipe(dataset: Dataset) -> None:
 @pytest.mark.parametrize("compact", [RECIPE, STAGED], ids=["plain", "staged"])
 def test_monotone_members(dataset: Dataset, compact: CompactRecipe) -> None:
     """Raising a code of e, k or l never moves the label the wrong way, for any architecture."""
-    codes = sample(200, seed=1)
+    codes = sample(200, seed=1, space=MNASNET)
     for target, link, sign in (
         ("accuracy", Link(), 1),
         ("accuracy", Link("-1"), -1),

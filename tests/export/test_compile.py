@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 
@@ -64,7 +65,7 @@ def standardised(forests: list[Forest], space: SearchSpace = MNASNET) -> TableEn
 @pytest.fixture(scope="module")
 def boosters() -> list[Any]:
     """Trees of every depth from 3 to 6, leaves of very different size, bases of all kinds."""
-    codes = sample(1200, seed=5)
+    codes = sample(1200, seed=5, space=MNASNET)
     kinds = [
         {"max_depth": 3, "learning_rate": 0.1, "rounds": 300},
         {"max_depth": 4, "learning_rate": 0.3, "rounds": 150, "base_score": 0.125},
@@ -100,7 +101,7 @@ def steps_off(ensemble: TableEnsemble, forests: list[Forest], codes: np.ndarray)
 
 def test_random_architectures(ensemble: TableEnsemble, forests: list[Forest]) -> None:
     # 21 entries, each half a step off at most; the rest is float64 in the sum of leaves.
-    assert 0 < steps_off(ensemble, forests, sample(20_000, seed=1)) <= 21 / 2 + 1e-3
+    assert 0 < steps_off(ensemble, forests, sample(20_000, seed=1, space=MNASNET)) <= 21 / 2 + 1e-3
 
 
 def test_every_one_and_two_block_variation_of_b0(
@@ -146,12 +147,12 @@ def test_anchored_inclusion_exclusion_of_xgboost_s_own_predictions(
 
 
 def test_labels_that_were_not_standardised() -> None:
-    codes = sample(800, seed=2)
+    codes = sample(800, seed=2, space=MNASNET)
     y = 63.0 + 2.5 * labels_of(codes)
     booster = booster_of(codes, y, MNASNET, rounds=120, max_depth=4, base_score=60.0)
     forest = forest_of_booster(booster)
     tables = compile_tables([forest], link=Link(), mean=63.0, std=2.5, labels_standardised=False)
-    rows = sample(5000, seed=3)
+    rows = sample(5000, seed=3, space=MNASNET)
     exact = forest.predict_exact(rows)
     u = tables.totals(symbols_of(rows, MNASNET))[:, 0] * tables.scale + tables.shift
     assert (tables.scale, tables.shift) == (2.5 * STEP, 63.0)
@@ -160,7 +161,7 @@ def test_labels_that_were_not_standardised() -> None:
 
 
 def test_base_score_that_xgboost_chose_itself() -> None:
-    codes = sample(500, seed=4)
+    codes = sample(500, seed=4, space=MNASNET)
     booster = booster_of(
         codes, labels_of(codes) + 7, MNASNET, rounds=20, max_depth=3, base_score=None
     )
@@ -310,7 +311,7 @@ def blocks_of(conditions: list[tuple[int, str, float]]) -> set[int]:
 
 
 def test_unconstrained_models_are_refused_by_tree_and_path(forests: list[Forest]) -> None:
-    codes = sample(600, seed=6)
+    codes = sample(600, seed=6, space=MNASNET)
     labels = labels_of(codes)
     # The first trees have two levels, so that the first fault is not in tree 0.
     booster = booster_of(codes, labels, MNASNET, rounds=3, max_depth=2, constrained=False)

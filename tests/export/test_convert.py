@@ -21,7 +21,8 @@ from anb_export.training.train_families import train_family
 
 import anb_onnx
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.architecture import efficientnet_b0, sample
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 
 from .family_study import write_family_study
 
@@ -37,7 +38,9 @@ def test_outputs_are_xgboost_s(
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(converted[0], options)
-    codes = np.concatenate([sample(200, seed=5), [efficientnet_b0().codes]]).astype(np.uint8)
+    codes = np.concatenate([sample(200, seed=5, space=MNASNET), [efficientnet_b0().codes]]).astype(
+        np.uint8
+    )
     mean, std, members = session.run(["mean", "std", "members"], {"architectures": codes})
     columns = []
     for path in training.files:
@@ -56,7 +59,7 @@ def test_same_bits_in_every_batch(converted: tuple[bytes, dict[str, object]]) ->
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(converted[0], options)
-    codes = sample(100, seed=6)
+    codes = sample(100, seed=6, space=MNASNET)
     whole = session.run(None, {"architectures": codes})
     for size in (1, 7):
         parts = [
@@ -85,7 +88,7 @@ def test_runtime_reads_it(converted: tuple[bytes, dict[str, object]], tmp_path: 
     path = tmp_path / "mine.onnx"
     path.write_bytes(converted[0])
     with anb_onnx.load(path=path) as surrogate:
-        prediction = surrogate.query(sample(3, seed=0), members=True)
+        prediction = surrogate.query(sample(3, seed=0, space=MNASNET), members=True)
         assert surrogate.target.name == "accuracy"
     assert prediction.unit == "%"
     assert prediction.members is not None
@@ -103,7 +106,7 @@ def rewritten(training: Training, folder: Path, booster: xgb.Booster) -> Trainin
 
 
 def test_what_onnxmltools_converts_wrongly_is_refused(training: Training, tmp_path: Path) -> None:
-    codes = sample(60, seed=0).astype(np.float32)
+    codes = sample(60, seed=0, space=MNASNET).astype(np.float32)
     matrix = xgb.DMatrix(codes, codes[:, 0] / 3, nthread=1)
     for params in ({"booster": "dart"}, {"booster": "gblinear"}, {"objective": "reg:logistic"}):
         booster = xgb.train({"nthread": 1, **params}, matrix, 3)
@@ -115,7 +118,7 @@ def test_what_onnxmltools_converts_wrongly_is_refused(training: Training, tmp_pa
 
 
 def test_feature_names_and_other_base_scores_convert(training: Training, tmp_path: Path) -> None:
-    codes = sample(60, seed=0).astype(np.float32)
+    codes = sample(60, seed=0, space=MNASNET).astype(np.float32)
     names = [f"gene {k}" for k in range(28)]
     matrix = xgb.DMatrix(codes, codes[:, 0] + 50, feature_names=names, nthread=1)
     booster = xgb.train({"nthread": 1}, matrix, 3)  # base score: the mean, not 0.5
@@ -155,7 +158,7 @@ def test_support_vector_machines(machines: Training) -> None:
     assert (card["metric"], card["device"], card["unit"]) == ("latency", "zcu102", "ms")
     assert card["quality"] == machines.document["metrics"]
     assert {"onnx", "skl2onnx", "scikit-learn"} <= card["versions"].keys()
-    codes = sample(500, seed=3)
+    codes = sample(500, seed=3, space=MNASNET)
     kernels = machines.members()
     assert all(isinstance(kernel, Kernel) for kernel in kernels)
     wanted = np.stack([kernel.predict_exact(codes) for kernel in kernels], axis=1)
@@ -182,7 +185,7 @@ def test_the_command_converts_support_vector_machines(
     assert main(arguments) == 0
     assert out.read_bytes() == convert(machines)[0]
     with anb_onnx.load(path=out) as surrogate:
-        codes = sample(20, seed=1)
+        codes = sample(20, seed=1, space=MNASNET)
         wanted = np.mean([kernel.predict_exact(codes) for kernel in machines.members()], axis=0)
         found = surrogate.query(codes).mean
         assert np.abs(found - wanted).max() < 1e-4 * machines.target_std

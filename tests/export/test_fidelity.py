@@ -14,14 +14,14 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .pair_models import booster_of, forest_of, labels_of
 
 
 @pytest.fixture(scope="module")
 def forests() -> list[Forest]:
-    codes = sample(800, seed=4)
+    codes = sample(800, seed=4, space=MNASNET)
     return [
         forest_of_booster(
             booster_of(
@@ -42,9 +42,9 @@ def test_figures(forests: list[Forest]) -> None:
     ensemble = project_tables(forests, link=Link(), mean=0.0, std=1.0)
     n = 20_000  # more than one batch
     found = measure(ensemble, forests, Link(), target_std=2.0, n=n, seed=77)
-    codes = sample(n, seed=77)
+    codes = sample(n, seed=77, space=MNASNET)
     full = np.stack([f.predict_exact(codes) for f in forests])
-    mean, std, _ = ensemble.predict(codes_to_symbols(codes))
+    mean, std, _ = ensemble.predict(codes_to_symbols(codes, MNASNET))
     error = np.abs(mean - full.mean(axis=0))
     assert found.r2 == pytest.approx(1 - np.mean(error**2) / np.var(full.mean(axis=0)))
     assert found.kendall_tau == pytest.approx(stats.kendalltau(full.mean(axis=0), mean)[0])

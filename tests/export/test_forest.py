@@ -15,6 +15,7 @@ from anb_export.models.xgboost_document import forest_of_booster, forest_of_byte
 from anb_export.training.members_folder import Training
 
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 
 def booster_of(training: Training) -> Any:
@@ -47,7 +48,7 @@ def as_json(document: Any) -> bytes:
 def test_exact_prediction_is_the_sum_of_the_leaves(training: Training) -> None:
     forest = forest_of_file(training.files[0], n_features=28)
     document = document_of(training)
-    codes = sample(300, seed=1)
+    codes = sample(300, seed=1, space=MNASNET)
     wanted = [math.fsum([0.5, *leaves(document, row)]) for row in codes.tolist()]
     np.testing.assert_allclose(forest.predict_exact(codes), wanted, rtol=1e-14)
     own = booster_of(training).inplace_predict(
@@ -189,7 +190,7 @@ def test_other_files_are_refused(content: bytes, message: str) -> None:
     ids=str,
 )
 def test_real_models_of_other_kinds_are_refused(params: dict[str, Any]) -> None:
-    codes = sample(60, seed=0).astype(np.float32)
+    codes = sample(60, seed=0, space=MNASNET).astype(np.float32)
     labels = (codes[:, 0] > 1).astype(np.float32)
     booster = xgb.train({"nthread": 1, **params}, xgb.DMatrix(codes, labels, nthread=1), 3)
     with pytest.raises(ForestError, match="not supported"):
@@ -197,7 +198,7 @@ def test_real_models_of_other_kinds_are_refused(params: dict[str, Any]) -> None:
 
 
 def test_multi_target_is_refused() -> None:
-    codes = sample(60, seed=0).astype(np.float32)
+    codes = sample(60, seed=0, space=MNASNET).astype(np.float32)
     for strategy in ("one_output_per_tree", "multi_output_tree"):
         booster = xgb.train(
             {"nthread": 1, "multi_strategy": strategy, "tree_method": "hist"},

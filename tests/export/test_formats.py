@@ -29,7 +29,7 @@ from sklearn.svm import SVR, NuSVR
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import fit, labels, rows
 
@@ -37,7 +37,7 @@ PUBLISHED = Path(__file__).parent / "data" / "published"
 EXPECTED = json.loads((PUBLISHED / "expected.json").read_text())
 X = rows(150, 1)
 Y = labels(X, "accuracy")
-CODES = sample(200, seed=8)
+CODES = sample(200, seed=8, space=MNASNET)
 
 
 def forest_of(model: Model) -> Forest:

@@ -11,7 +11,7 @@ import pytest
 from anb_export.artifacts.golden import golden_codes, golden_vectors
 
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 

@@ -19,7 +19,8 @@ from anb_export.graphs.graph import (
 from onnx import TensorProto
 
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 
 def linear_model(weights: np.ndarray) -> onnx.ModelProto:
@@ -41,7 +42,7 @@ def run(model: onnx.ModelProto, codes: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize("n_members", [1, 2, 7])
 def test_mean_and_population_std_rounded_once(n_members: int) -> None:
     weights = np.random.default_rng(0).integers(-9, 10, (28, n_members)) / 8 + 20
-    codes = sample(50, seed=3)
+    codes = sample(50, seed=3, space=MNASNET)
     mean, std, members = run(linear_model(weights), codes)
     assert (mean.dtype, std.dtype, members.dtype) == (np.float32,) * 3
     for row in range(50):
@@ -56,7 +57,7 @@ def test_mean_and_population_std_rounded_once(n_members: int) -> None:
 def test_shapes() -> None:
     model = linear_model(np.ones((28, 3)))
     for n in (0, 1, 5):
-        shapes = [output.shape for output in run(model, sample(n, seed=0))]
+        shapes = [output.shape for output in run(model, sample(n, seed=0, space=MNASNET))]
         assert shapes == [(n,), (n,), (n, 3)]
 
 

@@ -17,7 +17,7 @@ from anb_export.training.hinges import (
 
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 
 def saturating(x: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def two_kinds(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Predictions, measurements, codes, and the map; block5_l = 4 has a limit of its own."""
     predicted, _ = draw(saturating, n, seed=seed)
-    codes = sample(n, seed=seed)
+    codes = sample(n, seed=seed, space=MNASNET)
     inside = codes[:, MNASNET.positions["block5_l"]] == 3
     true = np.where(inside, np.minimum(predicted, limit), saturating(predicted))
     return predicted, true + noise * np.random.default_rng(seed).normal(size=n), codes, true
@@ -113,7 +113,9 @@ def test_a_regime_is_found() -> None:
 @BY_MAP
 def test_no_regime_where_all_are_alike(true: Callable[[np.ndarray], np.ndarray], seed: int) -> None:
     predicted, measured = draw(true, seed=seed)
-    hinges, regime = fit_regime(predicted, measured, sample(len(predicted), seed=seed))
+    hinges, regime = fit_regime(
+        predicted, measured, sample(len(predicted), seed=seed, space=MNASNET)
+    )
     assert regime is None
     assert hinges == fit_hinges(predicted, measured)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import fit, labels, rows
 
@@ -198,7 +199,7 @@ def trained(**params: Any) -> Any:
 )
 def test_lightgbm_itself_is_the_oracle(params: dict[str, Any]) -> None:
     booster = trained(**params)
-    codes = sample(500, seed=3)
+    codes = sample(500, seed=3, space=MNASNET)
     found = read_lightgbm(booster.model_to_string()).forest
     np.testing.assert_allclose(
         found.predict_exact(codes), booster.predict(codes.astype(np.float64)), rtol=1e-14
@@ -244,7 +245,7 @@ def test_onnxmltools_agrees() -> None:
     model = onnxmltools.convert_lightgbm(
         booster, initial_types=[("x", FloatTensorType([None, 28]))], target_opset=15
     )
-    codes = sample(100, seed=1)
+    codes = sample(100, seed=1, space=MNASNET)
     session = ort.InferenceSession(model.SerializeToString())
     theirs = session.run(None, {"x": codes.astype(np.float32)})[0].reshape(-1)
     text = booster.model_to_string(num_iteration=-1)
@@ -276,7 +277,7 @@ def test_whatever_counts_as_missing_lightgbm_agrees(kind: int) -> None:
     changed = re.sub(r"(?<=decision_type=)[ 0-9]+", lambda m: re.sub(r"\d+", str(kind), m[0]), text)
     assert len(changed) == len(text)
     loaded = lgb.Booster(model_str=changed)
-    codes = sample(500, seed=3)
+    codes = sample(500, seed=3, space=MNASNET)
     wanted = loaded.predict(codes.astype(float))
     same = np.array_equal(wanted, booster.predict(codes.astype(float)))
     assert same == (kind != 4)
@@ -294,6 +295,6 @@ def test_use_missing_off_is_no_fault() -> None:
     y = labels(x, "accuracy")
     data = lgb.Dataset(x, y)
     booster = lgb.train({"use_missing": False, "num_threads": 1, "verbose": -1}, data, 9)
-    codes = sample(200, seed=3)
+    codes = sample(200, seed=3, space=MNASNET)
     found = read_lightgbm(booster.model_to_string()).forest.predict_exact(codes)
     np.testing.assert_allclose(found, booster.predict(codes.astype(float)), rtol=1e-13)

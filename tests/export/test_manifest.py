@@ -20,7 +20,8 @@ from small_artifact import metadata_of, onnx_bytes
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 

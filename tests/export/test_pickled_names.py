@@ -18,13 +18,14 @@ from sklearn.metrics import mean_absolute_error
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import labels, rows
 from .test_safe_pickle import Bomb
 
 X = rows(120, 1)
 Y = labels(X, "accuracy")
-CODES = sample(100, seed=5)
+CODES = sample(100, seed=5, space=MNASNET)
 XF = CODES.astype(np.float32)
 
 GENERATORS = {

@@ -21,19 +21,19 @@ from sklearn.svm import SVR
 
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.spaces.architecture import Architecture, sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import labels, rows
 
 DOCS = Path(__file__).parents[2] / "docs" / "import.md"
 X = rows(300, 1)
 Y = labels(X, "accuracy")
-CODES = sample(120, seed=4)
+CODES = sample(120, seed=4, space=MNASNET)
 NAMES = list(MNASNET.gene_names)
 
 
 def table(codes: Any, predictions: Any) -> pd.DataFrame:
-    found = [Architecture.from_codes(row).to_values() for row in codes.tolist()]
+    found = [Architecture.from_codes(row, space=MNASNET).to_values() for row in codes.tolist()]
     return pd.DataFrame(found, columns=NAMES).assign(prediction=predictions)
 
 
@@ -65,7 +65,7 @@ def test_tables_of_genes(suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
 def test_tables_of_indices(suffix: str, tmp_path: Path) -> None:
-    index = [Architecture.from_codes(row).index for row in CODES.tolist()]
+    index = [Architecture.from_codes(row, space=MNASNET).index for row in CODES.tolist()]
     frame = pd.DataFrame({"index": index, "prediction": np.float32(Y[: len(index)])})
     found = read_predictions(write(tmp_path / f"check.{suffix}", frame))
     np.testing.assert_array_equal(found.codes, CODES)
@@ -73,7 +73,7 @@ def test_tables_of_indices(suffix: str, tmp_path: Path) -> None:
 
 
 def test_four_lists(tmp_path: Path) -> None:
-    b0 = Architecture.from_codes(CODES[0].tolist())
+    b0 = Architecture.from_codes(CODES[0].tolist(), space=MNASNET)
     lists = {key: getattr(b0, key) for key in ("expansion", "kernel", "layers", "se")}
     (tmp_path / "one.json").write_text(json.dumps({**lists, "prediction": 1}))
     found = read_predictions(tmp_path / "one.json")

@@ -22,7 +22,8 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 
@@ -113,7 +114,7 @@ def test_pair_limited_models_are_compiled_to_the_bit(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def on_mnasnet() -> Forest:
-    codes = sample(1500, seed=4)
+    codes = sample(1500, seed=4, space=MNASNET)
     booster = booster_of(
         codes, labels_of(codes), MNASNET, rounds=60, constrained=False, max_depth=8, eta=0.2
     )
@@ -126,14 +127,14 @@ def test_conditional_means_by_sampling(on_mnasnet: Forest) -> None:
     rng = np.random.default_rng(8)
     scores = []
     for k, (a, b) in enumerate(all_pairs(MNASNET).blocks):
-        codes = sample(2000, seed=100 + k)
+        codes = sample(2000, seed=100 + k, space=MNASNET)
         fixed = codes[rng.integers(len(codes))]
         for block in (a, b):
             columns = MNASNET.block_slices[block]
             codes[:, columns] = fixed[columns]
-        difference = values(ensemble, codes_to_symbols(codes))[:, 0] - on_mnasnet.predict_exact(
-            codes
-        )
+        difference = values(ensemble, codes_to_symbols(codes, MNASNET))[
+            :, 0
+        ] - on_mnasnet.predict_exact(codes)
         scores.append(difference.mean() / (difference.std() / np.sqrt(len(codes))))
     assert np.abs(scores).max() < 4.5
     assert 0.3 < np.std(scores) < 1.8  # and they scatter as sampling errors do
@@ -142,10 +143,12 @@ def test_conditional_means_by_sampling(on_mnasnet: Forest) -> None:
 def test_the_closest_of_its_kind(on_mnasnet: Forest) -> None:
     """Moving any entry away from the projection must not bring it closer."""
     ensemble = project_tables([on_mnasnet], link=Link(), mean=0.0, std=1.0)
-    codes = sample(40_000, seed=9)
-    residual = values(ensemble, codes_to_symbols(codes))[:, 0] - on_mnasnet.predict_exact(codes)
+    codes = sample(40_000, seed=9, space=MNASNET)
+    residual = values(ensemble, codes_to_symbols(codes, MNASNET))[:, 0] - on_mnasnet.predict_exact(
+        codes
+    )
     assert residual.std() > 0.01
-    symbols = codes_to_symbols(codes)
+    symbols = codes_to_symbols(codes, MNASNET)
     rng = np.random.default_rng(2)
     for _ in range(40):
         a, b = all_pairs(MNASNET).blocks[rng.integers(len(all_pairs(MNASNET).blocks))]
@@ -212,7 +215,7 @@ def test_the_artifact_says_what_it_is(training: Training, tmp_path: Path) -> Non
     with anb_onnx.load(path=path) as surrogate:
         assert surrogate.metadata["form"] == "projected"
         assert surrogate.metadata["fidelity"] == card["fidelity"]
-        assert len(surrogate.query(sample(3, seed=1)).mean) == 3
+        assert len(surrogate.query(sample(3, seed=1, space=MNASNET)).mean) == 3
 
 
 def test_the_command(

@@ -73,7 +73,7 @@ def test_predictions_are_read_while_another_command_tidies_up(
 
     monkeypatch.setattr(predictions, "read_architectures", meanwhile)
     (row,) = read_predictions(file).codes.tolist()
-    assert anb_onnx.Architecture.from_codes(row).index == 5
+    assert anb_onnx.Architecture.from_codes(row, space=anb_onnx.MNASNET).index == 5
 
 
 def test_no_place_for_temporary_files_is_one_line(

@@ -30,7 +30,7 @@ from sklearn.svm import SVR, NuSVR
 import anb_onnx
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import labels, rows
 
@@ -38,7 +38,7 @@ sio = pytest.importorskip("skops.io", reason="the exporter's extra 'skops' is no
 
 X = rows(120, 1)
 Y = labels(X, "accuracy")
-CODES = sample(300, seed=9)
+CODES = sample(300, seed=9, space=MNASNET)
 ESTIMATORS = [
     RandomForestRegressor(5, random_state=1),
     SVR(C=2.0),

@@ -14,6 +14,7 @@ from sklearn.svm import SVR, NuSVR
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import labels, rows
 
@@ -41,7 +42,7 @@ ESTIMATORS = {
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_scikit_learn_is_the_oracle(name: str) -> None:
     estimator = ESTIMATORS[name].fit(X, Y)
-    codes = sample(1500, seed=2)
+    codes = sample(1500, seed=2, space=MNASNET)
     wanted = estimator.predict(codes.astype(np.float64))
     np.testing.assert_allclose(kernel_of(estimator).predict_exact(codes), wanted, rtol=1e-11)
 
@@ -53,7 +54,7 @@ def test_the_graph_is_close(name: str) -> None:
     model, card = import_models("accuracy", [source(estimator)] * 2)
     assert (card["form"], card["members"]) == ("kernel", 2)
     assert card["family"] == ("nusvr" if name == "auto" else "svr")
-    codes = sample(500, seed=3)
+    codes = sample(500, seed=3, space=MNASNET)
     wanted = estimator.predict(codes.astype(np.float64))
     session = ort.InferenceSession(model)
     mean, std, members = session.run(["mean", "std", "members"], {"architectures": codes})
@@ -79,7 +80,7 @@ def test_no_support_vectors_at_all(kind: Any, kernel: str) -> None:
     y = Y if kind is SVR else np.full(len(Y), 61.25)
     estimator = SVR(kernel=kernel, epsilon=1e6) if kind is SVR else NuSVR(kernel=kernel, C=1e-300)
     estimator.fit(X, y)
-    codes = sample(50, seed=4)
+    codes = sample(50, seed=4, space=MNASNET)
     wanted = estimator.predict(codes.astype(np.float64))
     found = kernel_of(estimator)
     np.testing.assert_allclose(found.predict_exact(codes), wanted, rtol=1e-14)
@@ -110,7 +111,7 @@ HUGE = np.full((1, len(VECTORS)), 1e38)
 def test_vectors_that_are_no_integers_overflow_nothing(gamma: float) -> None:
     """Rounding could make a distance negative, and its exponential infinite."""
     found = kernel_from_state(state(_gamma=gamma, support_vectors_=VECTORS + 0.1))
-    assert np.isfinite(found.predict_exact(sample(50, seed=1))).all()
+    assert np.isfinite(found.predict_exact(sample(50, seed=1, space=MNASNET))).all()
 
 
 def state(**changes: Any) -> dict[str, Any]:

@@ -36,22 +36,23 @@ from sklearn.tree import DecisionTreeRegressor
 
 import anb_onnx
 from anb_onnx.spaces.architecture import Architecture, sample
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 from .forests import random_forest
 
 lgb = pytest.importorskip("lightgbm")
 
 PUBLISHED = Path(__file__).parent / "data" / "published"
-CODES = sample(300, seed=1)
-TEST = sample(200, seed=2)
+CODES = sample(300, seed=1, space=MNASNET)
+TEST = sample(200, seed=2, space=MNASNET)
 NAMES = list(MNASNET.gene_names)
 ALL = {"e": [1, 4, 6], "k": [3, 5], "l": [1, 2, 3, 4], "se": [False, True]}
 
 
 def table(codes: Any) -> pd.DataFrame:
     """The genes' values, as `anb-onnx sample --format csv` writes and pandas reads them."""
-    rows = [Architecture.from_codes(row).to_values() for row in codes.tolist()]
+    rows = [Architecture.from_codes(row, space=MNASNET).to_values() for row in codes.tolist()]
     return pd.DataFrame(rows, columns=NAMES)
 
 

@@ -30,6 +30,7 @@ import anb_onnx
 from anb_onnx import EngineError
 from anb_onnx.engines import onnxruntime_engine as engine
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .forests import exact_sum, leaves, random_forest
 
@@ -49,7 +50,7 @@ def members(model: bytes, codes: Any) -> Any:
 @pytest.mark.parametrize("n_trees", [1, 3, 200])
 def test_outputs_are_the_sums_of_the_leaves_to_the_bit(n_trees: int) -> None:
     forests = [random_forest(n_trees, seed=seed) for seed in (1, 2, 3)]
-    codes = sample(300, seed=4)
+    codes = sample(300, seed=4, space=MNASNET)
     found = run_model(build_tree64(forests, CARD), codes)
     wanted = np.array(
         [[exact_sum(exact_leaves(f).forest, row) for f in forests] for row in codes.tolist()]
@@ -63,7 +64,7 @@ def test_every_thread_count_and_batch_gives_the_same_bits() -> None:
     # 200 trees and more are split over threads in small batches, rows in large ones.
     forests = [random_forest(400, seed=seed, depth=7) for seed in (1, 2)]
     model = build_tree64(forests, CARD)
-    codes = sample(4097, seed=5)
+    codes = sample(4097, seed=5, space=MNASNET)
     whole = session(model, 1).run(None, {"architectures": codes})
     for threads in (1, 2, 3):
         opened = session(model, threads)
@@ -115,7 +116,7 @@ def test_trees_of_one_leaf() -> None:
     mixed = Forest.from_trees(
         [one_leaf(0.5), *[one_leaf(1.0)] * 2], base_score=2.0, n_features=28, objective="x"
     )
-    codes = sample(50, seed=0)
+    codes = sample(50, seed=0, space=MNASNET)
     assert members(build_tree64([mixed], CARD), codes).tolist() == [[4.5]] * 50
     trees = [one_leaf(0.5), stump(1.0, 2.0), one_leaf(-3.0)]
     with_stump = Forest.from_trees(trees, base_score=0.0, n_features=28, objective="x")
@@ -157,7 +158,7 @@ def test_no_root_has_a_leaf_and_a_branch_of_one_number(shapes: list[tuple[bool, 
         kinds = (attributes["nodes_trueleafs"][root], attributes["nodes_falseleafs"][root])
         numbers = (attributes["nodes_truenodeids"][root], attributes["nodes_falsenodeids"][root])
         assert kinds[0] == kinds[1] or numbers[0] != numbers[1]
-    codes = sample(20, seed=len(shapes))
+    codes = sample(20, seed=len(shapes), space=MNASNET)
     found = members(build_tree64([forest], CARD), codes)[:, 0]
     assert found.tolist() == [exact_sum(forest, row) for row in codes.tolist()]
 
@@ -171,7 +172,7 @@ def test_no_leaf_is_on_both_sides_of_a_branch() -> None:
     for true, true_leaf, false, false_leaf in zip(*(attributes[k] for k in sides), strict=True):
         assert (true, true_leaf) != (false, false_leaf)
     assert len(attributes["tree_roots"]) == 5
-    codes = sample(20, seed=1)
+    codes = sample(20, seed=1, space=MNASNET)
     found = members(build_tree64([forest], CARD), codes)[:, 0]
     assert found.tolist() == [exact_sum(forest, row) for row in codes.tolist()]
 
@@ -200,7 +201,7 @@ def test_pruned_nodes_are_left_out() -> None:
     assert forest.reached().tolist() == [True] * 3 + [False] * 2 + [True] * 3
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in tree_ensemble(forest)}
     assert len(attributes["nodes_featureids"]) == 2
-    codes = sample(20, seed=0)
+    codes = sample(20, seed=0, space=MNASNET)
     wanted = [[exact_sum(forest, row)] for row in codes.tolist()]
     for build in (build_tree64, build_trees):
         assert members(build([forest], CARD), codes).tolist() == wanted
@@ -208,7 +209,7 @@ def test_pruned_nodes_are_left_out() -> None:
 
 def test_long_forests_are_cut_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     forest = random_forest(60, seed=3)
-    codes = sample(100, seed=1)
+    codes = sample(100, seed=1, space=MNASNET)
     whole = members(build_tree64([forest], CARD), codes)
     monkeypatch.setattr("anb_export.graphs.tree64.MOST_NODES", 100)
     model = build_tree64([forest], CARD)
@@ -232,7 +233,10 @@ def test_huge_leaves_are_refused() -> None:
     tiny = Forest.from_trees([one_leaf(1e-300)], base_score=0, n_features=28, objective="x")
     assert exact_leaves(tiny).error < 1e-270
     nothing = Forest.from_trees([one_leaf(0.0)], base_score=0, n_features=28, objective="x")
-    assert members(build_tree64([nothing], CARD), sample(3, seed=0)).tolist() == [[0.0]] * 3
+    assert (
+        members(build_tree64([nothing], CARD), sample(3, seed=0, space=MNASNET)).tolist()
+        == [[0.0]] * 3
+    )
 
 
 def test_other_widths_are_refused() -> None:
@@ -244,7 +248,7 @@ def test_other_widths_are_refused() -> None:
 def test_a_wrong_graph_is_found() -> None:
     model = build_tree64([random_forest(5, seed=1)], CARD)
     with pytest.raises(TreeFormError, match=r"does not predict.*needs >=1\.24"):
-        check_tree64(model, [random_forest(5, seed=2)], sample(9, seed=0))
+        check_tree64(model, [random_forest(5, seed=2)], sample(9, seed=0, space=MNASNET))
 
 
 # Against other writers and the trained members
@@ -259,7 +263,7 @@ def test_onnxmltools_form_is_the_oracle(
     training: Training, converted: tuple[bytes, dict[str, Any]]
 ) -> None:
     """Three writers: onnxmltools, and our two."""
-    codes = sample(500, seed=11)
+    codes = sample(500, seed=11, space=MNASNET)
     theirs = run_model(convert(training)[0], codes)
     ours = run_model(build_trees(training.forests(), CARD), codes)
     for name in ("mean", "std", "members"):
@@ -289,9 +293,11 @@ def test_an_old_onnxruntime_is_refused_by_the_runtime(
     path = tmp_path / "mine.onnx"
     path.write_bytes(converted[0])
     with anb_onnx.load(path=path) as surrogate:
-        found = surrogate.query(sample(9, seed=0), members=True)
+        found = surrogate.query(sample(9, seed=0, space=MNASNET), members=True)
     assert found.members is not None
-    np.testing.assert_array_equal(found.members, members(converted[0], sample(9, seed=0)))
+    np.testing.assert_array_equal(
+        found.members, members(converted[0], sample(9, seed=0, space=MNASNET))
+    )
     monkeypatch.setattr(engine.onnxruntime, "__version__", "1.23.2")
     with pytest.raises(EngineError, match=r"needs onnxruntime >=1\.24, installed is 1\.23\.2"):
         anb_onnx.load(path=path)
@@ -323,7 +329,7 @@ def test_a_forest_of_the_recipe_s_size_converts_quickly() -> None:
         roots=np.concatenate([forest.roots + forest.n_nodes * k for k in range(trees)]),
     )
     assert repeated.n_trees == 20_000
-    codes = sample(64, seed=0)
+    codes = sample(64, seed=0, space=MNASNET)
     model = build_tree64([repeated], CARD)
     check_tree64(model, [repeated], codes)
     wanted = [math.fsum([3.25, *leaves(repeated, row)]) for row in codes[:2].tolist()]

@@ -39,6 +39,7 @@ from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .pair_models import predict
 
@@ -520,7 +521,9 @@ def test_wild_predictions_are_bad_not_nan() -> None:
     )
     made = recipe.recipe(dataset, "accuracy", np.arange(2))
     with np.errstate(divide="ignore"):
-        found = module._bounded(made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0))
+        found = module._bounded(
+            made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0, space=MNASNET)
+        )
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[[0, 2]], [1e12, 1e12])
 

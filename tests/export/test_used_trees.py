@@ -18,6 +18,7 @@ from anb_export.models.formats import Model, model_from_bytes, model_from_object
 
 import anb_onnx
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import labels, rows
 
@@ -27,7 +28,7 @@ X = rows(400, 1)
 Y = labels(X, "accuracy")
 HELD = rows(100, 2)
 HELD_Y = (labels(HELD, "accuracy") + Y.mean()) / 2  # the best round is before the last
-CODES = sample(300, seed=8)
+CODES = sample(300, seed=8, space=MNASNET)
 ROWS = CODES.astype(np.float64)
 
 FOREST = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "feature_fraction": 0.6}

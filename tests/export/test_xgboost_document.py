@@ -17,6 +17,7 @@ from anb_export.models.xgboost_document import OBJECTIVES, decode
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .checkpoint_writer import fit, labels, rows
 
@@ -24,7 +25,7 @@ CORPUS = Path(__file__).parents[1] / "corpus" / "models"
 OLD = json.loads((CORPUS / "old.expected").read_text())
 X = rows(150, 1)
 Y = labels(X, "accuracy")
-CODES = sample(300, seed=8)
+CODES = sample(300, seed=8, space=MNASNET)
 
 
 def trained(objective: str, y: Any = Y, **params: Any) -> xgb.Booster:

@@ -54,6 +54,7 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 
 #: Members of a compact ensemble, with seeds 1 to N_MEMBERS.
@@ -218,7 +219,7 @@ def build_compact(
     calibration = replace(calibration, noise=calibration.noise * gain * size)
     rows, _ = dataset.labelled(target, split.test)
     measured = dataset.values[target][rows]
-    mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows]))
+    mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows], MNASNET))
     mean64, std64 = mean.astype(np.float64), std.astype(np.float64)
     card = describe(training, form="tables", versions={"onnx": version("onnx")})
     card |= {
@@ -356,7 +357,7 @@ def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
     """Solve and check one exact target (multiply-adds, parameters)."""
     ensemble = exact_tables(dataset, target)
     spec = get_target(target)
-    mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes))
+    mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, MNASNET))
     measured = dataset.values[target]
     card: dict[str, Any] = {
         "benchmark": DEFAULT_BENCHMARK,

@@ -32,7 +32,8 @@ from anb_export.training.members_folder import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: What `convert` makes of trees.
 FORMS = ("trees", "tree64")

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx.encoding.encoding import codes_to_symbols
-from anb_onnx.spaces.architecture import efficientnet_b0, neighbours, sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.architecture import neighbours, sample
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: How many architectures, and the seed of those that are drawn at random.

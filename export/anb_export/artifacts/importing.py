@@ -47,7 +47,8 @@ from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Forms of ensembles of trees. Support vector machines have one form, "kernel".
 FORMS = ("tree64", "trees", "tables", "projected")

@@ -23,7 +23,8 @@ from anb_onnx.catalog.manifest import (
     read_space,
 )
 from anb_onnx.errors import ArtifactError
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: Licence of the Accel-NASBench measurements, and of the artifacts made from them.

@@ -21,7 +21,8 @@ from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError
 from anb_onnx.cli.read import read_architectures
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Name of the predictions' column.
 COLUMN = "prediction"

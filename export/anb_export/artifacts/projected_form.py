@@ -20,7 +20,8 @@ from anb_export.training.members_folder import Training
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: Random architectures on which the ONNX file is compared with its tables.

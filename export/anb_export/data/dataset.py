@@ -31,7 +31,8 @@ from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import Architecture
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted record; the published ones have 1.4 kB.
 MAX_RECORD_BYTES = 1 << 20
@@ -362,7 +363,7 @@ def _codes(name: str, record: dict[str, Any], space: SearchSpace) -> tuple[int, 
         msg = f"{name}: architecture must be an object, found {type(values).__name__}"
         raise DatasetError(msg)
     try:
-        return tuple(Architecture.from_values(values, space=space).codes)
+        return tuple(Architecture(values, space=space).codes)
     except AnbError as error:
         msg = f"{name}: architecture: {error}"
         raise DatasetError(msg) from error

@@ -10,7 +10,8 @@ from onnx import TensorProto
 
 from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_export.models.svm_form import Kernel, svm_attributes
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted difference to the members in float64, in standard deviations of the predictions
 #: or, if that is known and larger, of the target.

@@ -25,7 +25,8 @@ from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, m
 from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
 from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Operator domain of the trees.
 ML_DOMAIN = "ai.onnx.ml"

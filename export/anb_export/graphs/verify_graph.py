@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from anb_export.training.members_folder import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted difference to xgboost's own prediction, in standard deviations of the target.
 #: xgboost adds thousands of leaves in float32, so its own error is up to 1e-4 and more; a larger

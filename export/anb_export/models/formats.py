@@ -30,7 +30,8 @@ from anb_export.models.xgboost_document import decode, forest_of_document
 from anb_onnx._io.files import FileError
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Model families by the names that `anb-export train --family` knows.
 FAMILIES = ("xgb", "lgb", "forest", "svr", "nusvr")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Kernels that ONNX knows.
 KERNELS = ("linear", "poly", "rbf", "sigmoid")

@@ -40,7 +40,8 @@ from anb_export.models.formats import Model
 from anb_export.models.svm_form import Kernel, on_inputs
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.space import MNASNET, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Gene, SearchSpace
 
 #: What ``--trained-on`` may say.
 SCALES = ("codes", "values")

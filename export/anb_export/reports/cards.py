@@ -12,7 +12,7 @@ from anb_export.reports.evaluate_artifact import Evaluation
 from anb_export.reports.markdown import number, paragraph, percent, table
 from anb_export.training.recipe import N_FOLDS
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Names of the devices, as their makers write them.
 DEVICES = {

@@ -22,7 +22,7 @@ from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import Artifact
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.architecture import efficientnet_b0
+from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 
 #: Relative difference in MAE above which a comparison is not of the artifact's own members. The
 #: tables differ from the exact sums of leaves by about 1e-6 of a standard deviation.
@@ -194,7 +194,7 @@ def _query(
         b0 = surrogate.query(efficientnet_b0())
     rows = EvaluatedRows(
         tuple(dataset.names[row] for row in kept),
-        codes_to_indices(codes),
+        codes_to_indices(codes, MNASNET),
         dataset.values[artifact.target.name][kept],
         predicted.mean,
         predicted.std,

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from anb_export.models.forest import Forest
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 

@@ -28,7 +28,8 @@ from anb_export.training.recipe import Recipe, RecipeError, Standardised
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.terms import all_pairs
 
 #: Where the committed recipes of all targets stand.

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.space import MNASNET, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Numbers of hinges tried; knots lie at quantiles of the predictions.
 _COUNTS = (4, 8, 12)

@@ -1,0 +1,126 @@
+"""The spaces that come with the package: what they hold, and how their own literature spells it."""
+
+from __future__ import annotations
+
+import doctest
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import anb_onnx
+import anb_onnx.spaces.nasbench201
+from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.fbnet import FBNET
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.nasbench201 import NASBENCH201, from_arch_string, to_arch_string
+from anb_onnx.spaces.ready import READY, interned, is_ready_made, ready_made
+from anb_onnx.spaces.space import SearchSpace
+
+RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+
+
+def test_they_go_by_name_and_are_one_object() -> None:
+    assert list(READY) == ["mnasnet", "nasbench201", "fbnet"]
+    for name, attribute in READY.items():
+        space = ready_made(name)
+        assert space is getattr(anb_onnx, attribute)
+        assert space.name == name
+        again = SearchSpace.from_json(space.to_json())
+        assert again is not space
+        assert interned(again) is space
+        arch = pickle.loads(pickle.dumps(Architecture.from_index(7, space=again)))
+        assert arch.space is space
+        assert eval(repr(arch), {"Architecture": Architecture, attribute: space}) == arch
+    assert ready_made("random") is None
+
+
+def test_the_name_alone_does_not_make_a_space_a_ready_made_one() -> None:
+    other = SearchSpace("mnasnet", NASBENCH201.blocks)
+    assert not is_ready_made(other)
+    assert interned(other) is other
+    arch = Architecture.from_index(7, space=other)
+    assert pickle.loads(pickle.dumps(arch)) == arch
+    assert "<SearchSpace 'mnasnet'>" in repr(arch)
+
+
+def test_nasbench201_has_six_edges_of_five_operations() -> None:
+    assert NASBENCH201.size == 15_625
+    assert NASBENCH201.gene_names == ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
+    assert {gene.choices for gene in NASBENCH201.genes} == {
+        ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    }
+
+
+def test_fbnet_has_more_architectures_than_64_bits_count() -> None:
+    assert FBNET.size == 9**22 > 2**64
+    assert FBNET.n_blocks == FBNET.n_genes == 22
+    assert {len(gene) for gene in FBNET.genes} == {9}
+    assert {gene.choices[8] for gene in FBNET.genes} == {"skip"}
+
+
+def test_an_architecture_string_names_the_edges_of_node_after_node() -> None:
+    arch = from_arch_string(RESNET)
+    assert dict(arch) == {
+        "1<-0": "nor_conv_3x3",
+        "2<-0": "none",
+        "2<-1": "nor_conv_3x3",
+        "3<-0": "skip_connect",
+        "3<-1": "none",
+        "3<-2": "avg_pool_3x3",
+    }
+    assert to_arch_string(arch) == to_arch_string(dict(arch)) == RESNET
+
+
+@given(st.integers(0, 15_624))
+def test_architecture_strings_round_trip(index: int) -> None:
+    arch = Architecture.from_index(index, space=NASBENCH201)
+    assert from_arch_string(to_arch_string(arch)) == arch
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "'|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', not None"),
+        ("", "is '|op~0|"),
+        ("|none~0|", "is '|op~0|"),
+        (RESNET[1:], "is '|op~0|"),
+        (RESNET + "|", "is '|op~0|"),
+        ("|" + RESNET, "is '|op~0|"),
+        (RESNET.replace("~1", "~0"), "is '|op~0|"),
+        (RESNET.replace("+", ""), "is '|op~0|"),
+        (RESNET.replace("|+|", "|", 1), "is '|op~0|"),
+        (
+            RESNET.replace("avg_pool_3x3", "max_pool_3x3"),
+            "gene '3<-2': 'max_pool_3x3' is not allowed; choose from 'none', 'skip_connect', ",
+        ),
+    ],
+)
+def test_other_strings_are_refused(text: Any, message: str) -> None:
+    with pytest.raises(ArchitectureError) as caught:
+        from_arch_string(text)
+    assert message in str(caught.value)
+
+
+def test_an_architecture_string_is_of_nasbench201_only() -> None:
+    with pytest.raises(ArchitectureError, match="unknown gene"):
+        to_arch_string(anb_onnx.efficientnet_b0())
+
+
+def test_codes_are_in_the_order_of_the_data_sets() -> None:
+    """A row of the published codes means the same here: 1x1 after skip, 8 is FBNet's skip."""
+    assert Architecture.from_codes(np.array([4, 3, 2, 1, 0, 3]), space=NASBENCH201)["2<-1"] == (
+        "nor_conv_1x1"
+    )
+    assert set(Architecture.from_codes([8] * 22, space=FBNET).values()) == {"skip"}
+    assert MNASNET.genes[3].choices == (True, False)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    results = doctest.testmod(anb_onnx.spaces.nasbench201)
+    assert results.attempted > 0
+    assert results.failed == 0
