@@ -1,0 +1,99 @@
+"""`anb-export upgrade`: folders of schema 1 are converted, and keep their bits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from anb_export.cli import main
+from onnx import helper
+
+import anb_onnx
+from anb_onnx.catalog.golden import read_golden, same_bits
+from anb_onnx.engines.base import Outputs
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = ROOT / "artifacts/accel-nasbench"
+PAIRS = ROOT / "tests/conformance/nasbench201-pairs"
+
+
+def schema_1(source: Path, folder: Path) -> Path:
+    """Write a folder of all pairs as it was before: without the names of benchmark and terms."""
+    shutil.copytree(source, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"schema": 1}
+    del manifest["benchmark"]
+    for entry in manifest["targets"].values():
+        path = folder / entry["file"]
+        model = onnx.load(path)
+        (text,) = (p.value for p in model.metadata_props if p.key == "anb_onnx.card")
+        card = {k: v for k, v in json.loads(text).items() if k not in ("benchmark", "terms")}
+        del model.metadata_props[:]
+        helper.set_model_props(model, {"anb_onnx.schema": "1", "anb_onnx.card": json.dumps(card)})
+        content = model.SerializeToString(deterministic=True)
+        path.write_bytes(content)
+        del entry["terms"]
+        entry |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("source", [BUNDLED, PAIRS], ids=["bundled", "other"])
+def test_files_differ_only_in_what_they_say_of_themselves(source: Path, tmp_path: Path) -> None:
+    old = schema_1(source, tmp_path / "old")
+    with pytest.raises(anb_onnx.ArtifactError, match="anb-export upgrade FOLDER --out NEW_FOLDER"):
+        anb_onnx.load("accuracy", path=old)
+    with pytest.raises(anb_onnx.ArtifactError, match="anb-export upgrade FOLDER --out NEW_FOLDER"):
+        anb_onnx.load(path=old / "accuracy.onnx")
+    new = tmp_path / source.name
+    assert main(["upgrade", str(old), "--out", str(new)]) == 0
+    for path in source.iterdir():
+        if path.suffix == ".onnx":
+            assert onnx.load(new / path.name).graph == onnx.load(path).graph
+        # The originals were written by this release: so is what comes out, to the byte.
+        assert (new / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_golden_bits_of_before_are_those_of_after(tmp_path: Path) -> None:
+    old, new = schema_1(PAIRS, tmp_path / "old"), tmp_path / "new"
+    assert main(["upgrade", str(old), "--out", str(new), "--benchmark", "mine"]) == 0
+    assert (new / "golden.bin").read_bytes() == (old / "golden.bin").read_bytes()
+    golden = read_golden(new)
+    assert golden is not None
+    for target, wanted in golden.outputs.items():
+        with anb_onnx.load(target, benchmark="mine", path=new) as surrogate:
+            found = surrogate.query_codes(golden.codes, members=True)
+            assert same_bits(Outputs(found.mean, found.std, found.members), wanted)
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_what_is_not_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def refusal(*arguments: str) -> str:
+        assert main(["upgrade", *arguments]) == 2
+        return capsys.readouterr().err
+
+    out = str(tmp_path / "new")
+    assert "key 'schema' is 2; 1 is converted" in refusal(str(PAIRS), "--out", out)
+    assert "cannot be read" in refusal(str(tmp_path / "nowhere"), "--out", out)
+    old = schema_1(PAIRS, tmp_path / "old")
+    assert "is the folder to convert" in refusal(str(old), "--out", str(old))
+    assert "must be 1 to 64 of the characters" in refusal(
+        str(old), "--out", out, "--benchmark", "A"
+    )
+    edit(old, targets=[])
+    assert "key 'targets' must be an object" in refusal(str(old), "--out", out)
+    shutil.rmtree(old)
+    schema_1(PAIRS, old)
+    with (old / "accuracy.onnx").open("ab") as file:
+        file.write(b"\0")
+    assert "accuracy.onnx is damaged" in refusal(str(old), "--out", out)
+    assert not Path(out).exists()
