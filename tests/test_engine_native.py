@@ -616,7 +616,7 @@ def test_a_first_call_is_quick_and_needs_no_numba_and_no_disk(tmp_path: Path) ->
 import sys
 from pathlib import Path
 import numpy as np
-from anb_onnx.spaces.space import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 from anb_onnx.links import Link

@@ -51,6 +51,7 @@ if find_spec("anb_export"):
 
 #: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
 WORK = {
+    "benchmarks": ["benchmarks"],
     "targets": ["targets"],
     "query": ["query", "5", "--target", "accuracy"],
     "sample": ["sample", "5"],

@@ -196,7 +196,7 @@ def test_load_without_or_with_too_much(small: Path) -> None:
         load()
     with pytest.raises(TargetError, match="either a target or the path"):
         load("accuracy", path=small / "accuracy.onnx")
-    with pytest.raises(TargetError, match="either a target or the path"):
+    with pytest.raises(TargetError, match="either a device or the path"):
         load(device="a100", path=small / "accuracy.onnx")
     with pytest.raises(TargetError, match="did you mean 'accuracy'"):
         load("acuracy")
