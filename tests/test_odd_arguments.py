@@ -51,7 +51,9 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "where to start": anb_onnx.mutate,
     "whose neighbours": anb_onnx.neighbours,
     "space": SearchSpace.from_dict,
-    "values": Architecture.from_values,
+    "values": lambda value: Architecture(value, space=anb_onnx.MNASNET),
+    "space to sample": lambda value: anb_onnx.sample(1, space=value),
+    "space of codes": lambda value: anb_onnx.encode(np.zeros((1, 28), np.uint8), value),
 }
 
 
@@ -101,7 +103,7 @@ def test_a_compiler_that_cannot_be_loaded_is_one_that_is_not_there() -> None:
     from anb_onnx.encoding import encoding
 
     codes = anb_onnx.sample(1_000_000, seed=0, space=anb_onnx.MNASNET)
-    encoding._COLD_ROWS = 1_000
+    encoding._COLD_SECONDS = 0.0
     assert len(anb_onnx.encode(codes, anb_onnx.MNASNET)) == len(codes)
     try:
         anb_onnx.load("params", engine="native")

@@ -12,11 +12,15 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anb_onnx.encoding.encoding import from_table
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
+from anb_onnx.spaces.space import Gene
+from anb_onnx.spaces.values import array_codes
 
 B0 = efficientnet_b0()
 CODES = sample(200, seed=3, space=MNASNET)
@@ -100,6 +104,55 @@ def test_wrong_cells_are_refused_by_name(
     with pytest.raises(ArchitectureError) as caught:
         from_table(TABLES[kind]({**columns, gene: cells}), MNASNET)
     assert message in str(caught.value)
+
+
+NUMBERS = [-(2**63), -129, -1, 0, 1, 2, 3, 255, 2048, 2049, 2**24 + 1, 2**53, 2**53 + 1, 2**63 - 1]
+KINDS = [*"bhilqBHILQefd?", ">i8", "O"]
+
+
+@given(
+    st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=5, unique=True)
+    | st.lists(st.booleans(), min_size=1, max_size=2, unique=True)
+    | st.lists(st.integers(-3, 300), min_size=1, max_size=9, unique=True),
+    st.lists(st.sampled_from([*NUMBERS, -(2**64), 2**64 - 1, 0.5, np.inf, np.nan])),
+    st.sampled_from(KINDS),
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the casts below
+def test_a_column_of_any_type_holds_what_its_cells_hold(
+    choices: list[Any], cells: list[float], kind: str
+) -> None:
+    gene = Gene("g", tuple(choices))
+    column = np.array([*cells, *choices], dtype=object)
+    if kind != "O":
+        fits = [x for x in column.tolist() if _fits(x, np.dtype(kind))]
+        column = np.array(fits, dtype=kind)
+    for values in (column, np.repeat(column, 2)[::2]):
+        assert array_codes(gene, values).tolist() == [gene.find(x) for x in column.tolist()]
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return True  # rounded, but then that is what the cell holds
+    if dtype.kind == "b":
+        return isinstance(value, bool)
+    info = np.iinfo(dtype)
+    return float(value).is_integer() and info.min <= value <= info.max
+
+
+def test_a_table_of_many_rows_is_that_of_its_parts() -> None:
+    codes = sample(150_001, seed=9, space=MNASNET)
+    columns = {
+        gene.name: np.array(gene.choices)[codes[:, position]]
+        for position, gene in enumerate(MNASNET.genes)
+    }
+    for table in (pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)):
+        np.testing.assert_array_equal(from_table(table, MNASNET), codes)
+    for row in (65_535, 65_536, 150_000):
+        wrong = {**columns, "block3_k": columns["block3_k"].copy()}
+        wrong["block3_k"][row] = 4
+        for table in (pd.DataFrame(wrong), pl.DataFrame(wrong), pa.table(wrong)):
+            with pytest.raises(ArchitectureError, match=f"row {row}, gene 'block3_k': 4 is not"):
+                from_table(table, MNASNET)
 
 
 def test_durations_are_no_integers() -> None:

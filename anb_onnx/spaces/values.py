@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import repeat
 from typing import Any, TypeAlias
 
@@ -11,7 +12,13 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.space import Gene, SearchSpace, needed_space
+from anb_onnx.spaces.space import MAX_GENES, Gene, SearchSpace, needed_space
+
+# Rows of a table that are encoded at a time: what they need in between stays in the cache.
+_BLOCK_ROWS = 2**16
+
+# Integers between the choices of a gene, at most, for a table of all their codes.
+_LONGEST_RUN = 2**12
 
 
 def value_error(gene: Gene, value: str, where: str = "") -> ArchitectureError:
@@ -91,14 +98,35 @@ def sequence_codes(gene: Gene, values: Sequence[object]) -> NDArray[np.int16]:
     return np.fromiter(found, np.int16, len(values))
 
 
+@lru_cache(maxsize=2 * MAX_GENES)
+def _lookup(gene: Gene) -> tuple[int, NDArray[np.int16]] | None:
+    """Return the codes of a run of integers and the first of these, or None where it is too long.
+
+    The first and the last integer, to which others are clipped, are no choices: their code is -1.
+    """
+    if gene.kind == "str":
+        return None
+    choices = [int(choice) for choice in gene.choices]
+    first, last = min(choices) - 1, max(choices) + 1
+    if last - first > _LONGEST_RUN or first < -(2**63):
+        return None
+    codes = np.full(last - first + 1, -1, dtype=np.int16)
+    codes[[choice - first for choice in choices]] = range(len(choices))
+    return first, codes
+
+
 def array_codes(gene: Gene, column: NDArray[Any]) -> NDArray[np.int16]:
     """Return the code of each value of an array [N], -1 where it is not one of the choices."""
     kind = column.dtype.kind
-    if kind in {"int": "iuf", "bool": "b", "str": ""}[gene.kind]:
-        codes = np.full(len(column), -1, dtype=np.int16)
-        for choice, code in gene.codes_by_type[type(gene.choices[0])].items():
-            codes[column == choice] = code
-        return codes
+    lookup = _lookup(gene)
+    if lookup is not None and kind in {"int": "iuf", "bool": "b"}[gene.kind]:
+        first, codes = lookup
+        numbers = _integers(column, first, first + len(codes) - 1)
+        if numbers is not None:
+            # A difference that wraps around is no place of the table either.
+            numbers = np.subtract(numbers, first, dtype=np.int64)
+            found: NDArray[np.int16] = codes.take(numbers, mode="clip")
+            return found
     if kind in "OUbiuf":
         return sequence_codes(gene, column.tolist())
     # Dates, for one, would turn into plain integers.
@@ -133,6 +161,20 @@ def from_table(table: Any, space: SearchSpace | None = None) -> NDArray[np.uint8
     return table_codes(table, needed_space(space, "from_table"))
 
 
+def _integers(column: NDArray[Any], low: int, high: int) -> NDArray[Any] | None:
+    """Return a column as an array that NumPy turns into int64; None where that loses something.
+
+    Floats are clipped to `low` and `high`; those that are no integers become `low`.
+    """
+    kind, size = column.dtype.kind, column.dtype.itemsize
+    if kind == "b":
+        return column.view(np.uint8)
+    if kind == "f" and size <= 8 and max(-low, high) <= 2**53:
+        wide = column.astype(np.float64)
+        return np.where(np.floor(wide) == wide, wide.clip(low, high), low).astype(np.int64)
+    return column if kind == "i" or (kind == "u" and size < 8) else None
+
+
 def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArray[np.uint8]:
     """Return the codes of a table, or of a part of one that begins at some row."""
     names, read = _reader(table)
@@ -143,29 +185,41 @@ def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArra
         msg = f"the table has more than one column {twice[0]!r}"
         raise ArchitectureError(msg)
     codes = np.empty((len(table), space.n_genes), dtype=np.uint8)
-    offence: tuple[int, Gene, str] | None = None
-    for position, gene in enumerate(space.genes):
-        column, null = _read_column(read, gene)
-        found = array_codes(gene, column)
-        found[null] = -1
-        bad = int(np.argmax(found < 0)) if len(found) and found.min() < 0 else len(table)
-        if bad < (offence[0] if offence else len(table)):
-            shown = "null" if null[bad] else show(column[bad : bad + 1].tolist()[0])
-            offence = bad, gene, shown
-        codes[:, position] = found
-    if offence:
-        row, gene, shown = offence
-        raise value_error(gene, shown, f"row {first_row + row}, ")
+    for start in range(0, len(table), _BLOCK_ROWS):
+        rows = slice(start, min(start + _BLOCK_ROWS, len(table)))
+        _write_rows(codes[rows], read, rows, space, first_row)
     return codes
 
 
-_Read: TypeAlias = Callable[[str], tuple[NDArray[Any], NDArray[np.bool_]]]
+# From a column's name and some rows to the cells, and which of them are null, if any can be.
+_Cells: TypeAlias = tuple[NDArray[Any], NDArray[np.bool_] | None]
+_Read: TypeAlias = Callable[[str, slice], _Cells]
 
 
-def _read_column(read: _Read, gene: Gene) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _write_rows(
+    codes: NDArray[np.uint8], read: _Read, rows: slice, space: SearchSpace, first_row: int
+) -> None:
+    """Write the codes of some rows of a table; `first_row` is the number of the table's first."""
+    offence: tuple[int, Gene, str] | None = None
+    for position, gene in enumerate(space.genes):
+        column, null = _read_column(read, gene, rows)
+        found = array_codes(gene, column)
+        if null is not None:
+            found[null] = -1
+        bad = int(np.argmax(found < 0)) if found.min() < 0 else len(codes)
+        if bad < (offence[0] if offence else len(codes)):
+            is_null = null is not None and null[bad]
+            offence = bad, gene, "null" if is_null else show(column[bad : bad + 1].tolist()[0])
+        codes[:, position] = found
+    if offence:
+        row, gene, shown = offence
+        raise value_error(gene, shown, f"row {first_row + rows.start + row}, ")
+
+
+def _read_column(read: _Read, gene: Gene, rows: slice) -> _Cells:
     """Return a column's cells and null mask; refuse what does not convert to a flat array."""
     try:
-        column, null = read(gene.name)
+        column, null = read(gene.name, rows)
         problem = f"cells of shape {[*column.shape[1:]]}" if column.ndim != 1 else ""
     except Exception as error:  # whatever the table's library raises
         problem = f"{type(error).__name__}: {error}"
@@ -173,6 +227,11 @@ def _read_column(read: _Read, gene: Gene) -> tuple[NDArray[Any], NDArray[np.bool
         msg = f"column {gene.name!r} does not hold plain values ({problem})"
         raise ArchitectureError(msg)
     return column, null
+
+
+def _has_nulls(cells: NDArray[Any]) -> bool:
+    """Say whether cells may stand for nulls: every library turns integers with nulls to others."""
+    return cells.dtype.kind not in "iub"
 
 
 def _dictionary_cells(column: Any) -> NDArray[Any]:
@@ -187,32 +246,38 @@ def _dictionary_cells(column: Any) -> NDArray[Any]:
 
 
 def _reader(table: Any) -> tuple[list[Any], _Read]:
-    """Return a table's column names, and a function from a name to its cells and null mask."""
+    """Return a table's column names, and what reads its cells."""
     if hasattr(table, "collect_schema") and not hasattr(table, "get_column"):
         msg = f"call .collect() on the {type(table).__name__}: from_table takes a table in memory"
         raise ArchitectureError(msg)
     if hasattr(table, "get_column"):  # polars
 
-        def read(name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-            column = table.get_column(name)
-            return column.to_numpy(), column.is_null().to_numpy()
+        def read(name: str, rows: slice) -> _Cells:
+            column = table.get_column(name)[rows]
+            cells = column.to_numpy()
+            return cells, column.is_null().to_numpy() if _has_nulls(cells) else None
 
         return list(table.columns), read
     if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas
 
-        def read(name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-            column = table[name]
-            return np.asarray(column.to_numpy()), np.asarray(column.isna(), dtype=bool)
+        def read(name: str, rows: slice) -> _Cells:
+            column = table[name].iloc[rows]
+            cells = np.asarray(column.to_numpy())
+            return cells, np.asarray(column.isna(), dtype=bool) if _has_nulls(cells) else None
 
         return list(table.columns), read
     if hasattr(table, "num_rows") and hasattr(table, "schema"):  # pyarrow
 
-        def read(name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-            column = table.column(name)
-            null = column.is_null().to_numpy(zero_copy_only=False)
-            if hasattr(column.type, "index_type"):
-                return _dictionary_cells(column), null
-            return column.to_numpy(zero_copy_only=False), null
+        def read(name: str, rows: slice) -> _Cells:
+            column = table.column(name).slice(rows.start, rows.stop - rows.start)
+            is_dictionary = hasattr(column.type, "index_type")
+            cells = (
+                _dictionary_cells(column)
+                if is_dictionary
+                else column.to_numpy(zero_copy_only=False)
+            )
+            nulls = _has_nulls(cells)
+            return cells, column.is_null().to_numpy(zero_copy_only=False) if nulls else None
 
         return list(table.schema.names), read
     msg = (
