@@ -50,8 +50,8 @@ Architectures: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDA
 # set it up, or, where that is done, to compile a kernel or load it from the cache (a figure between
 # the two). All from `python -m benchmarks.encoding`; their precision matters little.
 _SAVED = {"check": 17e-9, "symbols": 35e-9, "indices": 60e-9, "codes": 70e-9}
-_COLD_SECONDS = 1.0
-_WARM_SECONDS = 0.12
+_COLD_SECONDS = 0.6
+_WARM_SECONDS = 0.05
 # A kernel that is there is used from so many rows on, and batches of so many make it come.
 _KERNEL_ROWS = 2**10
 _COUNTED_ROWS = 2**13
