@@ -168,9 +168,8 @@ def _print_starts(n: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for kind in found:
                 found[kind].append(run_snippet(_START, folder))
-    print(
-        "\n| in a fresh process, processor seconds | without a cache | with a cache |\n| --- | ---: | ---: |"
-    )
+    print("\n| in a fresh process, processor seconds | without a cache | with a cache |")
+    print("| --- | ---: | ---: |")
     for name in found["with a cache"][0]:
         cells = " | ".join(
             f"{statistics.median(s[name] for s in starts):.2g}" for starts in found.values()
