@@ -61,7 +61,9 @@ class Subject:
 
     def answer(self, labels: NDArray[Any], codes: Codes) -> Answer:
         """Return mean and std from what the members predict, [N, M] on the scale of training."""
-        members = self.training.transform.inverse(labels.astype(np.float64), codes)
+        members = self.training.transform.inverse(
+            labels.astype(np.float64), codes, anb_onnx.MNASNET
+        )
         return members.mean(axis=1), members.std(axis=1)
 
     def exact(self, codes: Codes, n_members: int) -> Answer:

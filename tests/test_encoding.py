@@ -8,7 +8,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -66,10 +66,16 @@ TWINS = [
 @pytest.fixture(params=["numpy", "numba"])
 def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test once with NumPy and once with the compiled kernels, whatever the batch's size."""
-    rows = 0 if request.param == "numba" else 2**62
-    monkeypatch.setattr(encoding, "_WARM_ROWS", rows)
-    monkeypatch.setattr(encoding, "_COLD_ROWS", rows)
+    use(request.param, monkeypatch)
     return str(request.param)
+
+
+def use(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 0.0 if way == "numba" else np.inf
+    monkeypatch.setattr(encoding, "_lost", {})
+    monkeypatch.setattr(encoding, "_WARM_SECONDS", seconds)
+    monkeypatch.setattr(encoding, "_COLD_SECONDS", seconds)
+    monkeypatch.setattr(encoding, "_KERNEL_ROWS", 0)
 
 
 # --- codes, symbols, indices against the oracle ------------------------------------------------
@@ -675,9 +681,8 @@ def test_wrong_thread_counts_are_refused(threads: Any) -> None:
 def test_numpy_and_numba_agree(n: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = sample(n, seed=n, space=MNASNET)
     results = []
-    for rows in (2**62, 0):
-        monkeypatch.setattr(encoding, "_WARM_ROWS", rows)
-        monkeypatch.setattr(encoding, "_COLD_ROWS", rows)
+    for way in ("numpy", "numba"):
+        use(way, monkeypatch)
         indices = codes_to_indices(codes, threads=threads, space=MNASNET)
         symbols = codes_to_symbols(codes, threads=threads, space=MNASNET)
         results.append(
@@ -709,9 +714,47 @@ def test_small_batches_import_no_numba_and_none_is_needed() -> None:
         "symbols = encoding.codes_to_symbols(encoding.encode(codes, MNASNET), MNASNET)\n"
         "assert 'numba' not in sys.modules\n"
         "sys.modules['numba'] = None\n"
-        "encoding._WARM_ROWS = encoding._COLD_ROWS = 0\n"
+        "encoding._WARM_SECONDS = encoding._COLD_SECONDS = 0.0\n"
         "assert (encoding.codes_to_symbols(codes, MNASNET) == symbols).all()\n"
     )
+
+
+def test_kernels_come_when_numpy_has_lost_as_much_time_as_they_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use("numpy", monkeypatch)
+    calls: list[int] = []
+    kernels = ModuleType("kernels")
+    kernels.check = lambda codes, space, threads: calls.append(len(codes)) or -1  # type: ignore[attr-defined]
+    monkeypatch.setattr(encoding, "import_sheltered", lambda name: kernels)
+    monkeypatch.setattr(encoding, "_WARM_SECONDS", 3.5e-9 * 10_000)
+    monkeypatch.setattr(encoding, "_COLD_SECONDS", 3.5e-9 * 10_000)
+    monkeypatch.setattr(encoding, "_SAVED", {"check": 1e-9})
+    monkeypatch.setattr(encoding, "_KERNEL_ROWS", 300)
+    codes = np.zeros((10_000, 28), np.uint8)
+    for n in (10_000, 200, 10_000, 5_000, 10_000):  # 5,000 are too few to be counted
+        check_codes(codes[:n], MNASNET)
+    assert calls == []
+    for n in (10_000, 200, 5_000, 300):
+        check_codes(codes[:n], MNASNET)
+    assert calls == [10_000, 5_000, 300]
+    # Those of another space have to be compiled anew.
+    check_codes(np.zeros((10_000, 6), np.uint8), CELL)
+    assert calls == [10_000, 5_000, 300]
+
+
+def test_kernels_that_cannot_be_loaded_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    use("numba", monkeypatch)
+    tried: list[str] = []
+
+    def fail(name: str) -> None:
+        tried.append(name)
+        raise ImportError(name)
+
+    monkeypatch.setattr(encoding, "import_sheltered", fail)
+    for _ in range(3):
+        check_codes(CODES, MNASNET)
+    assert len(tried) == 1
 
 
 def test_kernels_survive_a_shared_cache_and_the_lack_of_one(tmp_path: Path) -> None:
@@ -720,7 +763,7 @@ def test_kernels_survive_a_shared_cache_and_the_lack_of_one(tmp_path: Path) -> N
         "from numba.core.caching import CacheImpl\n"
         "from anb_onnx.encoding import encoding\nfrom anb_onnx import MNASNET, sample\n"
         "if len(sys.argv) > 1 or {lock}: CacheImpl._locator_classes = []\n"
-        "encoding._WARM_ROWS = 0\n"
+        "encoding._WARM_SECONDS = 0.0; encoding._KERNEL_ROWS = 0\n"
         "print(encoding.codes_to_symbols(sample(10, seed=0, space=MNASNET), MNASNET).tolist())\n"
     )
     command = [sys.executable, "-c", code.format(lock=False)]

@@ -19,6 +19,7 @@ from anb_onnx.encoding.encoding import from_table
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
+from anb_onnx.spaces.nasbench201 import NASBENCH201
 from anb_onnx.spaces.space import Gene
 from anb_onnx.spaces.values import array_codes
 
@@ -104,6 +105,30 @@ def test_wrong_cells_are_refused_by_name(
     with pytest.raises(ArchitectureError) as caught:
         from_table(TABLES[kind]({**columns, gene: cells}), MNASNET)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_of_strings(kind: str) -> None:
+    codes = sample(300, seed=5, space=NASBENCH201)
+    columns: dict[str, list[Any]] = {
+        gene.name: [gene.choices[code] for code in codes[:, position]]
+        for position, gene in enumerate(NASBENCH201.genes)
+    }
+    table = TABLES[kind](columns)
+    np.testing.assert_array_equal(from_table(table, NASBENCH201), codes)
+    np.testing.assert_array_equal(from_table(table[70:90], NASBENCH201), codes[70:90])
+    assert from_table(table[:0], NASBENCH201).shape == (0, 6)
+    edge = columns["2<-1"]
+    for cell, shown in ((None, "null"), ("", "''"), ("None", "'None'"), ("conv", "'conv'")):
+        columns["2<-1"] = [*edge[:44], cell, "x", *edge[46:]]
+        with pytest.raises(ArchitectureError, match=f"row 44, gene '2<-1': {shown} is not allowed"):
+            from_table(TABLES[kind](columns), NASBENCH201)
+    columns["2<-1"] = [None] * 300
+    with pytest.raises(ArchitectureError, match="row 0, gene '2<-1': null is not allowed"):
+        from_table(TABLES[kind](columns), NASBENCH201)
+    columns["2<-1"] = [*edge[:7], *map(str, range(293))]
+    with pytest.raises(ArchitectureError, match="row 7, gene '2<-1': '0' is not allowed"):
+        from_table(TABLES[kind](columns), NASBENCH201)
 
 
 NUMBERS = [-(2**63), -129, -1, 0, 1, 2, 3, 255, 2048, 2049, 2**24 + 1, 2**53, 2**53 + 1, 2**63 - 1]

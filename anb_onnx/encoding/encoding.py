@@ -1,14 +1,16 @@
 """Batches of architectures -> codes -> symbols and indices.
 
 A batch is checked where it comes in: everything behind `encode` may rely on codes in range.
-Small batches are NumPy's; big ones go to compiled kernels, which give the same integers.
+NumPy does the work until compiled kernels would have saved as much time as it takes to have
+them: at worst twice what would have been best, as in every ski-rental problem. Both give the same
+integers.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from math import prod
+from math import inf, prod
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -44,11 +46,17 @@ __all__ = [
 Architectures: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[Any]
 """What `encode` accepts. An `Architecture` is a `Mapping`."""
 
-# Compiled kernels pay from the first figure on where numba is in the process already, and from
-# the second where it has to be imported first: that takes about a second, in which NumPy turns
-# some 30 million architectures into symbols.
-_WARM_ROWS = 2**14
-_COLD_ROWS = 2**24
+# Seconds per row that a compiled kernel saves, and what it costs to have one: to import numba and
+# set it up, or, where that is done, to compile a kernel or load it from the cache (a figure between
+# the two). All from `python -m benchmarks.encoding`; their precision matters little.
+_SAVED = {"check": 17e-9, "symbols": 35e-9, "indices": 60e-9, "codes": 70e-9}
+_COLD_SECONDS = 0.6
+_WARM_SECONDS = 0.05
+# A kernel that is there is used from so many rows on, and batches of so many make it come.
+_KERNEL_ROWS = 2**10
+_COUNTED_ROWS = 2**13
+# What kernels would have saved this process by now, by task and space.
+_lost: dict[tuple[str, str], float] = {}
 
 
 def is_single(architectures: object) -> bool:
@@ -151,7 +159,7 @@ def check_codes(codes: NDArray[Any], space: SearchSpace, *, threads: int = 1) ->
     if codes.dtype != np.uint8:
         msg = f"codes are an array of uint8, not {codes.dtype}; encode() converts"
         raise ArchitectureError(msg)
-    kernels = _kernels(len(codes), threads)
+    kernels = _kernels("check", len(codes), space, threads)
     if kernels is not None:
         valid = kernels.check(np.ascontiguousarray(codes), space, threads) < 0
     else:
@@ -187,7 +195,7 @@ def codes_to_symbols(
     space = needed_space(space, "codes_to_symbols")
     codes = as_uint8(codes, space)
     symbols = np.empty((len(codes), space.n_blocks), dtype=space.symbol_dtype)
-    kernels = _kernels(len(codes), threads)
+    kernels = _kernels("symbols", len(codes), space, threads)
     if kernels is not None:
         if kernels.symbols(codes, symbols, space, threads) >= 0:
             refuse_codes(codes, space)
@@ -225,7 +233,7 @@ def codes_to_indices(
     if len(space.index_parts) > 1:
         return _big_indices(codes, space)
     indices = np.zeros(len(codes), dtype=np.int64)
-    kernels = _kernels(len(codes), threads)
+    kernels = _kernels("indices", len(codes), space, threads)
     if kernels is not None:
         if kernels.indices(codes, indices, space, threads) >= 0:
             refuse_codes(codes, space)
@@ -288,7 +296,7 @@ def indices_to_codes(
             whole = whole // size
         return codes
     rest = np.ascontiguousarray(indices, dtype=np.int64)
-    kernels = _kernels(len(rest), threads)
+    kernels = _kernels("codes", len(rest), space, threads)
     if kernels is not None:
         kernels.codes(rest, codes, space, threads)
         return codes
@@ -324,15 +332,20 @@ def _index_error(row: int, index: int, space: SearchSpace) -> ArchitectureError:
     return ArchitectureError(msg)
 
 
-def _kernels(n_rows: int, threads: int) -> ModuleType | None:
-    """Return the compiled kernels if they are worth it for this many rows, else None."""
+def _kernels(task: str, n_rows: int, space: SearchSpace, threads: int) -> ModuleType | None:
+    """Return the compiled kernels if they are worth it for this many rows more, else None."""
     if not is_integer(threads) or threads < 1:
         msg = f"threads is an integer >= 1, not {show(threads)}"
         raise EngineError(msg)
-    if n_rows < (_WARM_ROWS if "numba" in sys.modules else _COLD_ROWS):
+    key = task, space.name
+    if n_rows >= _COUNTED_ROWS:
+        _lost[key] = _lost.get(key, 0.0) + n_rows * _SAVED[task]
+    cost = _WARM_SECONDS if "numba" in sys.modules else _COLD_SECONDS
+    if n_rows < _KERNEL_ROWS or _lost.get(key, 0.0) < cost:
         return None
     try:
         kernels: ModuleType = import_sheltered("anb_onnx.encoding.numba_encoder")
     except (ImportError, OSError):  # not installed, or not for this version of NumPy
+        _lost[key] = -inf
         return None
     return kernels

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.space import MAX_GENES, Gene, SearchSpace, needed_space
+from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace, needed_space
 
 # Rows of a table that are encoded at a time: what they need in between stays in the cache.
 _BLOCK_ROWS = 2**16
@@ -191,9 +191,41 @@ def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArra
     return codes
 
 
-# From a column's name and some rows to the cells, and which of them are null, if any can be.
-_Cells: TypeAlias = tuple[NDArray[Any], NDArray[np.bool_] | None]
-_Read: TypeAlias = Callable[[str, slice], _Cells]
+class _Column(NamedTuple):
+    """Some rows of a table's column.
+
+    Attributes
+    ----------
+    cells : ndarray [N]
+        One for every row; with `places`, each distinct one, and in the end None for nulls.
+    null : ndarray of bool [N] or None
+        Which rows are null; None where none can be, or `cells` tells.
+    places : ndarray of integers [N] or None
+        Where the cell of each row is among `cells`.
+    """
+
+    cells: NDArray[Any]
+    null: NDArray[np.bool_] | None = None
+    places: NDArray[np.integer[Any]] | None = None
+
+    def codes(self, gene: Gene) -> NDArray[np.int16]:
+        found = array_codes(gene, self.cells)
+        if self.places is not None:
+            found = found[self.places]
+        if self.null is not None:
+            found[self.null] = -1
+        return found
+
+    def show(self, row: int) -> str:
+        if self.null is not None and self.null[row]:
+            return "null"
+        place = row if self.places is None else int(self.places[row])
+        cell = self.cells[place : place + 1 or None].tolist()[0]
+        return "null" if self.places is not None and cell is None else show(cell)
+
+
+# From a column's name and a range of rows.
+_Read: TypeAlias = Callable[[str, slice], _Column]
 
 
 def _write_rows(
@@ -202,47 +234,75 @@ def _write_rows(
     """Write the codes of some rows of a table; `first_row` is the number of the table's first."""
     offence: tuple[int, Gene, str] | None = None
     for position, gene in enumerate(space.genes):
-        column, null = _read_column(read, gene, rows)
-        found = array_codes(gene, column)
-        if null is not None:
-            found[null] = -1
+        column = _read_column(read, gene, rows)
+        found = column.codes(gene)
         bad = int(np.argmax(found < 0)) if found.min() < 0 else len(codes)
         if bad < (offence[0] if offence else len(codes)):
-            is_null = null is not None and null[bad]
-            offence = bad, gene, "null" if is_null else show(column[bad : bad + 1].tolist()[0])
+            offence = bad, gene, column.show(bad)
         codes[:, position] = found
     if offence:
         row, gene, shown = offence
         raise value_error(gene, shown, f"row {first_row + rows.start + row}, ")
 
 
-def _read_column(read: _Read, gene: Gene, rows: slice) -> _Cells:
-    """Return a column's cells and null mask; refuse what does not convert to a flat array."""
+def _read_column(read: _Read, gene: Gene, rows: slice) -> _Column:
+    """Return a column's cells; refuse what does not convert to a flat array."""
     try:
-        column, null = read(gene.name, rows)
-        problem = f"cells of shape {[*column.shape[1:]]}" if column.ndim != 1 else ""
+        column = read(gene.name, rows)
+        problem = f"cells of shape {[*column.cells.shape[1:]]}" if column.cells.ndim != 1 else ""
     except Exception as error:  # whatever the table's library raises
         problem = f"{type(error).__name__}: {error}"
     if problem:
         msg = f"column {gene.name!r} does not hold plain values ({problem})"
         raise ArchitectureError(msg)
-    return column, null
+    return column
 
 
-def _has_nulls(cells: NDArray[Any]) -> bool:
-    """Say whether cells may stand for nulls: every library turns integers with nulls to others."""
-    return cells.dtype.kind not in "iub"
+def _distinct(cells: Any, places: Any) -> _Column:
+    """Return a column of a few distinct cells: a list, and their places, -1 for null."""
+    values = np.empty(len(cells) + 1, dtype=object)
+    values[:-1] = cells
+    return _Column(values, places=np.asarray(places))
 
 
-def _dictionary_cells(column: Any) -> NDArray[Any]:
-    """Return the cells of a pyarrow column of dictionaries, each value in memory once."""
-    parts = [np.empty(0, dtype=object)]
-    for chunk in getattr(column, "chunks", [column]):
-        values = np.empty(len(chunk.dictionary) + 1, dtype=object)  # the last one: null
-        values[:-1] = chunk.dictionary.to_pylist()
-        places = chunk.indices.fill_null(len(values) - 1)
-        parts.append(values[places.to_numpy(zero_copy_only=False)])
-    return np.concatenate(parts)
+def _plain(cells: Any, is_null: Callable[[], Any]) -> _Column:
+    """Return a column of one cell for every row."""
+    cells = np.asarray(cells)
+    # Every library turns integers and booleans with nulls into something else.
+    null = None if cells.dtype.kind in "iub" else np.asarray(is_null(), dtype=bool)
+    return _Column(cells, null)
+
+
+def _read_pandas(table: Any, name: str, rows: slice) -> _Column:
+    column = table[name].iloc[rows]
+    if column.dtype.name in ("str", "string", "category"):
+        places, cells = column.factorize()
+        return _distinct(cells.tolist(), places)
+    return _plain(column.to_numpy(), column.isna)
+
+
+def _read_polars(table: Any, name: str, rows: slice) -> _Column:
+    column = table.get_column(name)[rows]
+    if str(column.dtype) == "String":
+        cells = column.drop_nulls().unique().to_list()
+        # As many spellings as that are no gene's: the first of them is found as quickly.
+        if 0 < len(cells) <= 2 * MAX_CHOICES:
+            places = column.replace_strict(cells, list(range(len(cells))), default=-1)
+            return _distinct(cells, places.to_numpy())
+    return _plain(column.to_numpy(), lambda: column.is_null().to_numpy())
+
+
+def _read_arrow(table: Any, name: str, rows: slice) -> _Column:
+    column = table.column(name).slice(rows.start, rows.stop - rows.start)
+    if str(column.type) in ("string", "large_string"):
+        column = column.dictionary_encode()
+    if not hasattr(column.type, "index_type"):
+        cells = column.to_numpy(zero_copy_only=False)
+        return _plain(cells, lambda: column.is_null().to_numpy(zero_copy_only=False))
+    if hasattr(column, "combine_chunks"):
+        column = column.unify_dictionaries().combine_chunks()
+    places = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return _distinct(column.dictionary.to_pylist(), places)
 
 
 def _reader(table: Any) -> tuple[list[Any], _Read]:
@@ -250,36 +310,12 @@ def _reader(table: Any) -> tuple[list[Any], _Read]:
     if hasattr(table, "collect_schema") and not hasattr(table, "get_column"):
         msg = f"call .collect() on the {type(table).__name__}: from_table takes a table in memory"
         raise ArchitectureError(msg)
-    if hasattr(table, "get_column"):  # polars
-
-        def read(name: str, rows: slice) -> _Cells:
-            column = table.get_column(name)[rows]
-            cells = column.to_numpy()
-            return cells, column.is_null().to_numpy() if _has_nulls(cells) else None
-
-        return list(table.columns), read
-    if hasattr(table, "iloc") and hasattr(table, "columns"):  # pandas
-
-        def read(name: str, rows: slice) -> _Cells:
-            column = table[name].iloc[rows]
-            cells = np.asarray(column.to_numpy())
-            return cells, np.asarray(column.isna(), dtype=bool) if _has_nulls(cells) else None
-
-        return list(table.columns), read
-    if hasattr(table, "num_rows") and hasattr(table, "schema"):  # pyarrow
-
-        def read(name: str, rows: slice) -> _Cells:
-            column = table.column(name).slice(rows.start, rows.stop - rows.start)
-            is_dictionary = hasattr(column.type, "index_type")
-            cells = (
-                _dictionary_cells(column)
-                if is_dictionary
-                else column.to_numpy(zero_copy_only=False)
-            )
-            nulls = _has_nulls(cells)
-            return cells, column.is_null().to_numpy(zero_copy_only=False) if nulls else None
-
-        return list(table.schema.names), read
+    if hasattr(table, "get_column"):
+        return list(table.columns), partial(_read_polars, table)
+    if hasattr(table, "iloc") and hasattr(table, "columns"):
+        return list(table.columns), partial(_read_pandas, table)
+    if hasattr(table, "num_rows") and hasattr(table, "schema"):
+        return list(table.schema.names), partial(_read_arrow, table)
     msg = (
         "from_table takes a pandas or polars DataFrame or a pyarrow Table or RecordBatch, "
         f"not {show(table)}"

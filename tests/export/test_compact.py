@@ -366,7 +366,7 @@ def test_training_does_not_see_hinges(regime: Regime | None, dataset: Dataset) -
     np.testing.assert_array_equal(labels, other.transform.forward(y))
     # What users get is corrected.
     codes = dataset.codes[rows]
-    assert (one.transform.inverse(labels, codes) != other.transform.inverse(labels)).any()
+    assert (one.transform.inverse(labels, codes, MNASNET) != other.transform.inverse(labels)).any()
     direct = replace(one, transform=EVERY.link), replace(one, transform=Link("-1", 80.0))
     assert direct[0].training_dict() == direct[1].training_dict() == direct[1].to_dict()
 

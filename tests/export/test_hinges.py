@@ -95,7 +95,7 @@ def test_a_regime_is_found() -> None:
     assert regime is not None
     assert (regime.gene, regime.codes) == ("block5_l", (3,))
     link = Link("1", None, hinges, regime)
-    assert rms(link.inverse(predicted, codes) - true) < 25
+    assert rms(link.inverse(predicted, codes, MNASNET) - true) < 25
     common = apply_hinges(predicted, fit_hinges(predicted, measured))
     assert rms(common - true) > 200
     # The hinges of the rest are those of the rest alone.
@@ -103,7 +103,7 @@ def test_a_regime_is_found() -> None:
     assert hinges == fit_hinges(predicted[~inside], measured[~inside])
     # Both kinds keep their order.
     for rows in (inside, ~inside):
-        y = link.inverse(np.sort(predicted[rows]), codes[rows])
+        y = link.inverse(np.sort(predicted[rows]), codes[rows], MNASNET)
         assert (np.diff(y) > 0).all()
     # Changes of nothing, where slopes are at their bound, are left out.
     assert all(abs(change) > 1e-9 for _, change in (*hinges, *regime.hinges))

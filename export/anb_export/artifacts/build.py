@@ -252,8 +252,9 @@ def held_out(
     for member, forest in zip(training.document["members"], training.forests(), strict=True):
         _, held = fold_rows(len(rows), int(member["seed"]))
         measured.append(dataset.values[target][rows[held]])
-        label = forest.predict_exact(dataset.codes[rows[held]])
-        predicted.append(training.transform.inverse(label, dataset.codes[rows[held]]))
+        codes = dataset.codes[rows[held]]
+        label = forest.predict_exact(codes)
+        predicted.append(training.transform.inverse(label, codes, MNASNET))
     return np.concatenate(measured), np.concatenate(predicted)
 
 
@@ -342,7 +343,7 @@ def check(ensemble: TableEnsemble, training: Training, *, n: int) -> dict[str, A
         msg = f"{training.target}: tables are {steps:.2f} steps off the leaves, allowed {bound}"
         raise AnbError(msg)
     content = build_table_model(ensemble, {"metric": training.spec.metric}).content
-    exact = training.transform.inverse(label, codes)
+    exact = training.transform.inverse(label, codes, ensemble.space)
     difference = compare(content, codes, exact, training.target_std)
     return {
         "n": n,

@@ -144,7 +144,7 @@ def compare(
 def exact_members(training: Training, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return each member's float64 sum of leaves, in the target's unit: [n, n_members]."""
     columns = [forest.predict_exact(codes) for forest in training.forests()]
-    return training.transform.inverse(np.stack(columns, axis=1), codes)
+    return training.transform.inverse(np.stack(columns, axis=1), codes, MNASNET)
 
 
 def run_model(model: bytes, codes: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -211,7 +211,7 @@ def _xgboost_members(training: Training, codes: NDArray[np.uint8]) -> NDArray[np
         # Without iteration_range, inplace_predict would stop at the best iteration.
         label = booster.inplace_predict(rows, iteration_range=(0, booster.num_boosted_rounds()))
         columns.append(label.astype(np.float64))
-    return training.transform.inverse(np.stack(columns, axis=1), codes)
+    return training.transform.inverse(np.stack(columns, axis=1), codes, MNASNET)
 
 
 def _short(value: float) -> float:

@@ -26,6 +26,7 @@ from anb_onnx._io.output import check_output
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Members of the reference's ensembles, with seeds 1 to N_UPSTREAM_MEMBERS.
 N_UPSTREAM_MEMBERS = 6
@@ -263,9 +264,9 @@ def _side(dataset: Dataset, training: Training, usual: NDArray[np.int64] | None)
     document = training.document
     quality = dict(document["metrics"])
     if usual is not None:
-        exact = [f.predict_exact(dataset.codes[usual]) for f in training.forests()]
-        labels = np.stack(exact, axis=1)
-        mean = training.transform.inverse(labels, dataset.codes[usual]).mean(axis=1)
+        codes = dataset.codes[usual]
+        labels = np.stack([f.predict_exact(codes) for f in training.forests()], axis=1)
+        mean = training.transform.inverse(labels, codes, MNASNET).mean(axis=1)
         measured = dataset.values[training.target][usual]
         quality["test_without_outliers"] = evaluate(measured, mean)
     return {

@@ -143,7 +143,7 @@ def measure(
         symbols = codes_to_symbols(codes, approximation.space)
         mean[rows], std[rows], _ = approximation.predict(symbols)
         labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
-        members = transform.inverse(labels, codes)
+        members = transform.inverse(labels, codes, approximation.space)
         full_mean[rows], full_std[rows] = members.mean(axis=1), members.std(axis=1)
     difference = mean - full_mean
     own = float(full_std.mean())

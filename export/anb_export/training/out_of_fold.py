@@ -19,6 +19,7 @@ from anb_export.training.predictive_scale import OutOfFold
 from anb_export.training.recipe import Recipe
 from anb_export.training.train_members import MemberTask, TrainingSet, train_member
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Folds of the pool, and the seed that shuffles them: so many that members learn from nearly as
 #: many rows as those of an artifact do. No member's own folds use this seed.
@@ -83,7 +84,7 @@ class FoldTask:
             If a prediction is outside the domain of the link.
         """
         labels = np.array(json.loads(self.path.read_bytes())["labels"]).T
-        predicted = self.recipe.transform.inverse(labels, self.held_codes)
+        predicted = self.recipe.transform.inverse(labels, self.held_codes, MNASNET)
         if not np.isfinite(predicted).all():
             msg = f"{self.path.name}: a member left the domain of its link; choose another link"
             raise AnbError(msg)

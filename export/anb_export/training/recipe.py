@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from anb_export._io.json_file import read_json
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.spaces.space import SearchSpace
 
 #: Folds of the pool of training and validation rows; one of them stops a member's training.
 N_FOLDS = 9
@@ -45,7 +46,10 @@ class LabelTransform(Protocol):
         ...
 
     def inverse(
-        self, label: NDArray[np.float64], codes: NDArray[np.uint8] | None = None
+        self,
+        label: NDArray[np.float64],
+        codes: NDArray[np.uint8] | None = None,
+        space: SearchSpace | None = None,
     ) -> NDArray[np.float64]:
         """Map labels, or predictions of them, to targets.
 
@@ -54,6 +58,8 @@ class LabelTransform(Protocol):
         label : ndarray of float64, shape (N,) or (N, M)
         codes : ndarray of uint8, shape (N, n_genes), optional
             The architectures; needed where the link has a regime.
+        space : SearchSpace, optional
+            Of the architectures; needed with them.
         """
         ...
 
@@ -82,10 +88,13 @@ class Standardised:
         return (self.link.forward(y) - self.mean) / self.std
 
     def inverse(
-        self, label: NDArray[np.float64], codes: NDArray[np.uint8] | None = None
+        self,
+        label: NDArray[np.float64],
+        codes: NDArray[np.uint8] | None = None,
+        space: SearchSpace | None = None,
     ) -> NDArray[np.float64]:
         """Map standardised labels to targets; see `LabelTransform.inverse`."""
-        return self.link.inverse(label * self.std + self.mean, codes)
+        return self.link.inverse(label * self.std + self.mean, codes, space)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the transform as plain data for JSON."""

@@ -26,6 +26,7 @@ from anb_export.training import workers
 from anb_export.training.members_folder import Training, open_training, read_training
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Attribute of a member file that tells what it was trained from.
 KEY_ATTRIBUTE = "anb_export.key"
@@ -391,7 +392,7 @@ def predict_ensemble(
 ) -> NDArray[np.float64]:
     """Return the members' exact predictions in the target's unit: float64 [n, n_members]."""
     labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
-    return recipe.transform.inverse(labels, codes)
+    return recipe.transform.inverse(labels, codes, MNASNET)
 
 
 def _metrics(

@@ -28,6 +28,7 @@ from anb_export.training.train_members import boost
 from anb_export.training.tune_families import check_writable, open_study
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.spaces.mnasnet import MNASNET
 
 N_TUNING_FOLDS = 5
 _FOLD_SEED = 20240331
@@ -227,7 +228,7 @@ def _bounded(
     recipe: Recipe, label: NDArray[np.float64], codes: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     # A wild trial may leave the link's domain; such a prediction is simply very bad, not NaN.
-    y = recipe.transform.inverse(label, codes)
+    y = recipe.transform.inverse(label, codes, MNASNET)
     return np.nan_to_num(y, nan=1e12, posinf=1e12, neginf=-1e12)
 
 
