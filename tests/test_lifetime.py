@@ -113,10 +113,10 @@ def test_kernels_end_with_their_last_user() -> None:
     known = []
     for k in range(130):
         link = Link("1", None, ((float(k), 0.5),))
-        engine = NativeEngine([TableEnsemble(space, entries, 1.0, 0.0, link)], threads=1)
+        engine = NativeEngine(TableEnsemble(space, entries, 1.0, 0.0, link), threads=1)
         engine.predict(np.zeros((1, 3), np.uint8))
         assert engine._open is not None
-        [kernel] = engine._open.kernels["codes"]
+        kernel = engine._open.kernels["codes"]
         known.append(weakref.ref(kernel.func.owner))  # type: ignore[attr-defined]
         engine.close()
     del engine, kernel

@@ -133,9 +133,9 @@ class AutoEngine:
 
     def _load(self) -> Engine:
         try:
-            from anb_onnx.engines.native.engine import NativeTargetEngine
+            from anb_onnx.engines.native.engine import NativeEngine
 
-            fast = NativeTargetEngine(self._ensemble, threads=self._threads)
+            fast = NativeEngine(self._ensemble, threads=self._threads)
             fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to
         except (ImportError, OSError, EngineError):
             # No llvmlite for this Python, or no executable memory for this process.

@@ -1,6 +1,6 @@
 """Lookup kernels, generated for a search space, a number of members and a link.
 
-A kernel goes from codes, indices or symbols to mean, std and members in one pass, and computes
+A kernel goes from codes or indices to mean, std and members in one pass, and computes
 exactly what `anb_onnx.tables` prescribes. Rows come in blocks that stay in the first-level cache:
 
 * the symbols of a block of rows are computed and checked, many rows at a time, and stored as byte
@@ -68,9 +68,8 @@ class Spec:
 
     Attributes
     ----------
-    source : {"codes", "indices", "symbols"}
-        What a row of the input is: uint8 [n_genes]; int64; or n_blocks symbols, unsigned integers
-        of the width of `SearchSpace.symbol_dtype`.
+    source : {"codes", "indices"}
+        What a row of the input is: uint8 [n_genes], or int64.
     sizes : tuple of tuple of int
         Number of choices of the genes of each block.
     n_members : int

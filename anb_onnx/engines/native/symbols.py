@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from anb_onnx.engines.native.assembly import F64, I8, I32, I64, WIDTH, Assembler, constant, vector
 
-Source: TypeAlias = Literal["codes", "indices", "symbols"]
+Source: TypeAlias = Literal["codes", "indices"]
 Sizes: TypeAlias = tuple[tuple[int, ...], ...]
 
 #: Rows per block: their symbols, as offsets, are some 4 kB on the stack.
@@ -52,16 +52,7 @@ class Offsets:
 
 def row_bytes(source: Source, sizes: Sizes) -> int:
     """Return the size of a row of the input."""
-    if source == "indices":
-        return 8
-    if source == "symbols":
-        return len(sizes) * symbol_bytes(sizes)
-    return sum(map(len, sizes))
-
-
-def symbol_bytes(sizes: Sizes) -> int:
-    """Return the width of `SearchSpace.symbol_dtype`."""
-    return next(n for n in (1, 2, 4) if max(map(prod, sizes)) <= 1 << 8 * n)
+    return 8 if source == "indices" else sum(map(len, sizes))
 
 
 class SymbolWriter:
@@ -71,7 +62,7 @@ class SymbolWriter:
     ----------
     asm : Assembler
         At its entry.
-    source : {"codes", "indices", "symbols"}
+    source : {"codes", "indices"}
         What a row of the input is.
     sizes : tuple of tuple of int
         Number of choices of the genes of each block.
@@ -125,8 +116,6 @@ class SymbolWriter:
         The method takes the address of the first row and returns whether a row is bad, and the
         symbols, 32 bits each, one or a vector at a time, with the distance where each belongs.
         """
-        if self._source == "symbols":
-            return _LANES, self._read_symbols
         if self._source == "indices":
             return (WIDTH, self._read_indices) if self._by_blocks else (1, self._read_index)
         n_genes = {len(genes) for genes in self._sizes}
@@ -167,19 +156,6 @@ class SymbolWriter:
             symbols.append((4 * _LANES * number, self._to_32(symbol)))
         high = build.and_(seen, _same(seen.type, int("80" * n, 16)))
         return asm.any(build.icmp_unsigned("!=", high, _same(high.type, 0))), symbols
-
-    def _read_symbols(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
-        """Read 16 rows of symbols."""
-        asm, build = self._asm, self._asm.build
-        n = symbol_bytes(self._sizes)
-        word = ir.IntType(8 * n)
-        bad, symbols = constant(ir.IntType(1), [0] * _LANES), []
-        for number, blocks in self._lanes():
-            last = constant(word, [prod(self._sizes[block]) - 1 for block in blocks])
-            words = asm.load_once(vector(word, _LANES), base, _LANES * n * number)
-            bad = build.or_(bad, build.icmp_unsigned(">", words, last))
-            symbols.append((4 * _LANES * number, self._to_32(words)))
-        return asm.any(bad), symbols
 
     def _read_indices(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
         """Read 8 rows of indices below 2**50.
