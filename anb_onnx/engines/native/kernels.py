@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from anb_onnx.engines.native.assembly import (
     I64,
     WIDTH,
     Assembler,
+    Value,
     constant,
     vector,
 )
@@ -207,16 +208,22 @@ class _Writer:
             asm.splat(asm.load(F64, parameters, field.offset))
             for field in (Parameters.scale, Parameters.shift, Parameters.offset)
         )
-        outputs = [_Output(asm, mean, 4), _Output(asm, std, 4), _Output(asm, members, 4 * m)]
+        outputs = [
+            _Output(asm, "mean", mean, 4),
+            _Output(asm, "std", std, 4),
+            _Output(asm, "members", members, 4 * m),
+        ]
         wanted = build.icmp_unsigned("!=", build.ptrtoint(members, I64), I64(0))
-        with build.if_then(build.icmp_signed(">=", start, stop)):
+        with asm.when("empty", build.icmp_signed(">=", start, stop)):
             build.ret(I64(-1))
-        with asm.count(start, stop, BLOCK_ROWS) as first:
+        with asm.loop("rows", start, stop, BLOCK_ROWS) as rows:
+            first = rows.number
             left = build.sub(stop, first)
             whole = build.icmp_signed(">=", left, I64(BLOCK_ROWS))
             n = build.select(whole, I64(BLOCK_ROWS), left)
             self.symbols.write(source, first, n)
-            with asm.count(I64(0), n, WIDTH) as i:
+            with asm.loop("group", I64(0), n, WIDTH) as group:
+                i = group.number
                 # All 8 rows at once, in registers: the processor overlaps the lookups of a group
                 # with the arithmetic of the one before. Rows behind the last have symbols 0.
                 sums = [self._lookup(table, i, row) for row in range(WIDTH)]
@@ -229,25 +236,25 @@ class _Writer:
                 for output, value in zip(outputs[:2], self._summarise(y), strict=True):
                     with output.open(row, left) as target:
                         asm.store(build.fptrunc(value, vector(F32, WIDTH)), target)
-                with build.if_then(wanted), outputs[2].open(row, left) as target:
+                with asm.when("members.store", wanted), outputs[2].open(row, left) as target:
                     self._store_members(y, target)
         build.ret(I64(-1))
         return asm.text()
 
-    def _lookup(self, table: Any, group: Any, row: int) -> list[Any]:
+    def _lookup(self, table: Value, group: Value, row: int) -> list[Value]:
         """Return the sums over all pairs of one row of a group, all (padded) members."""
         asm, build, offsets = self.asm, self.asm.build, self.symbols.offsets
-        loaded: dict[tuple[int, int], Any] = {}
+        loaded: dict[tuple[int, int], Value] = {}
 
-        def distance(block: int, width: int) -> Any:
+        def distance(block: int, width: int) -> Value:
             if (block, width) not in loaded:
                 factor = self.entry_bytes * width
                 loaded[block, width] = offsets.load(asm, factor, group, row, block)
             return loaded[block, width]
 
         kind, n_bytes = vector(I32, self.lanes), 4 * self.lanes
-        sums: list[Any] = [constant(I32, [0] * self.lanes)] * (self.entry_bytes // n_bytes)
-        lines: dict[tuple[int, int], Any] = {}
+        sums: list[Value] = [constant(I32, [0] * self.lanes)] * (self.entry_bytes // n_bytes)
+        lines: dict[tuple[int, int], Value] = {}
         position = 0
         for a, b in self.pairs:
             width = self.sizes[b]
@@ -260,19 +267,14 @@ class _Writer:
             position += self.sizes[a] * width * self.entry_bytes
         return sums
 
-    def _by_member(self, sums: list[list[Any]]) -> list[Any]:
+    def _by_member(self, sums: list[list[Value]]) -> list[Value]:
         """Transpose: from the sums of 8 rows to a vector over the rows for each member."""
-        lanes: list[Any] = []
-        for vectors in map(list, zip(*sums, strict=True)):
-            size = self.lanes
-            while size < WIDTH:
-                pairs = zip(vectors[::2], vectors[1::2], strict=True)
-                vectors = [self.asm.shuffle(x, y, range(2 * size)) for x, y in pairs]
-                size *= 2
-            lanes += self.asm.deinterleave(vectors)
+        lanes: list[Value] = []
+        for vectors in zip(*sums, strict=True):
+            lanes += self.asm.transpose(list(vectors))
         return lanes[: self.spec.n_members]
 
-    def _inside(self, table: Any, group: Any) -> Any:
+    def _inside(self, table: Value, group: Value) -> Value:
         """Return which rows of a group are inside the regime, as a vector of bits; or None."""
         asm, build, block = self.asm, self.asm.build, self.spec.regime_block
         if block is None:
@@ -286,7 +288,9 @@ class _Writer:
 
     # --- the order of operations is that of `anb_onnx.tables`
 
-    def _inverse(self, lane: Any, scale: Any, shift: Any, offset: Any, inside: Any) -> Any:
+    def _inverse(
+        self, lane: Value, scale: Value, shift: Value, offset: Value, inside: Value
+    ) -> Value:
         build, kind = self.asm.build, vector(F64, WIDTH)
         y = build.fadd(build.fmul(build.sitofp(lane, kind), scale), shift)
         bends = iter(self.spec.bends)
@@ -307,7 +311,7 @@ class _Writer:
                 y = bent if step == "hinge" else build.select(inside, bent, y)
         return y
 
-    def _summarise(self, y: list[Any]) -> tuple[Any, Any]:
+    def _summarise(self, y: list[Value]) -> tuple[Value, Value]:
         """Return mean and std."""
         build = self.asm.build
         count = constant(F64, [float(len(y))] * WIDTH)
@@ -321,7 +325,7 @@ class _Writer:
             squares = build.fadd(squares, build.fmul(deviation, deviation))
         return mean, self.asm.sqrt(build.fdiv(squares, count))
 
-    def _store_members(self, y: list[Any], target: Any) -> None:
+    def _store_members(self, y: list[Value], target: Value) -> None:
         """Store the members of 8 rows side by side, without the padding."""
         asm, m = self.asm, self.spec.n_members
         for group in range(0, m, self.lanes):
@@ -344,16 +348,16 @@ class _Writer:
 class _Output:
     """An array that is written 8 rows at a time, and never behind its end."""
 
-    def __init__(self, asm: Assembler, base: Any, row_bytes: int) -> None:
-        self._asm, self._base, self._row_bytes = asm, base, row_bytes
+    def __init__(self, asm: Assembler, name: str, base: Value, row_bytes: int) -> None:
+        self._asm, self._name, self._base, self._row_bytes = asm, name, base, row_bytes
         self._spare = asm.stack(WIDTH * row_bytes)
 
     @contextmanager
-    def open(self, row: Any, left: Any) -> Iterator[Any]:
+    def open(self, row: Value, left: Value) -> Iterator[Value]:
         """Give the address to write 8 rows to; where fewer are left, only these are kept."""
         asm, build = self._asm, self._asm.build
         here = asm.at(self._base, row, self._row_bytes)
         part = build.icmp_signed("<", left, I64(WIDTH))
         yield build.select(part, self._spare, here)
-        with build.if_then(part, likely=False):
+        with asm.when(f"{self._name}.store.part", part, likely=False):
             asm.copy(here, self._spare, build.mul(left, I64(self._row_bytes)))

@@ -7,14 +7,25 @@ differ from lane to lane, with the period of the blocks of the search space.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from llvmlite import ir
 
-from anb_onnx.engines.native.assembly import F64, I8, I32, I64, WIDTH, Assembler, constant, vector
+from anb_onnx.engines.native.assembly import (
+    F64,
+    I8,
+    I32,
+    I64,
+    WIDTH,
+    Assembler,
+    Value,
+    constant,
+    repeated,
+    vector,
+)
 
 Source: TypeAlias = Literal["codes", "indices"]
 Sizes: TypeAlias = tuple[tuple[int, ...], ...]
@@ -25,6 +36,9 @@ BLOCK_ROWS = 64
 # Words per vector, and so rows per step. A multiple of `WIDTH`, a divisor of `BLOCK_ROWS`.
 _LANES = 16
 _EXACT = 2**50
+
+# A method that reads a step: see `SymbolWriter._reader`.
+_Reader: TypeAlias = Callable[[Value], tuple[Value, list[tuple[int, Value]]]]
 
 
 @dataclass(frozen=True)
@@ -39,11 +53,11 @@ class Offsets:
         Distance from row to row, and from a symbol to that of the next block.
     """
 
-    memory: dict[int, Any]
+    memory: dict[int, Value]
     row_bytes: int
     block_bytes: int
 
-    def load(self, asm: Assembler, factor: int, group: Any, row: int, block: int) -> Any:
+    def load(self, asm: Assembler, factor: int, group: Value, row: int, block: int) -> Value:
         """Return symbol times factor of a row of the group of rows that starts at `group`."""
         base = asm.at(self.memory[factor], group, self.row_bytes)
         distance = row * self.row_bytes + block * self.block_bytes
@@ -83,7 +97,7 @@ class SymbolWriter:
         else:
             self.offsets = Offsets(memory, row_bytes=4 * len(sizes), block_bytes=4)
 
-    def write(self, base: Any, first: Any, n: Any) -> None:
+    def write(self, base: Value, first: Value, n: Value) -> None:
         """Read n rows from the row `first` on; the kernel returns `first` if one is bad.
 
         The lookups work on groups of rows, so there are offsets for whole groups: those of rows
@@ -93,24 +107,25 @@ class SymbolWriter:
         here = asm.at(base, first, self._row_bytes)
         part = build.icmp_signed("<", n, I64(BLOCK_ROWS))
         filled = build.and_(build.add(n, I64(_LANES - 1)), I64(-_LANES))
-        with build.if_then(part, likely=False):
+        with asm.when("rows.fill", part, likely=False):
             # Zeros, which are always in range, up to the next multiple of 16.
             asm.copy(self._spare, here, build.mul(n, I64(self._row_bytes)))
             end = asm.at(self._spare, n, self._row_bytes)
             asm.clear(end, build.mul(build.sub(filled, n), I64(self._row_bytes)))
         here = build.select(part, self._spare, here)
         step, read = self._reader()
-        with asm.count(I64(0), filled, step) as i:
+        with asm.loop("symbols", I64(0), filled, step) as loop:
+            i = loop.number
             bad, symbols = read(asm.at(here, i, self._row_bytes))
-            with build.if_then(bad, likely=False):
+            with asm.when("symbols.refuse", bad, likely=False):
                 build.ret(first)
             for distance, value in symbols:
                 for factor, memory in self.offsets.memory.items():
                     target = asm.at(memory, i, self.offsets.row_bytes)
-                    scaled = build.mul(value, _same(value.type, factor))
+                    scaled = build.mul(value, repeated(value.type, factor))
                     asm.store(scaled, target, distance)
 
-    def _reader(self) -> tuple[int, Any]:
+    def _reader(self) -> tuple[int, _Reader]:
         """Return the rows per step and the method that reads a step.
 
         The method takes the address of the first row and returns whether a row is bad, and the
@@ -131,7 +146,7 @@ class SymbolWriter:
         for number in range(n):
             yield number, [(number * _LANES + lane) % n for lane in range(_LANES)]
 
-    def _read_words(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
+    def _read_words(self, base: Value) -> tuple[Value, list[tuple[int, Value]]]:
         """Read 16 rows of codes; a word holds the codes of a block, the first in its lowest byte.
 
         One multiplication adds up the codes, each times its place value, in the word's highest
@@ -150,14 +165,14 @@ class SymbolWriter:
             lifts = [sum((128 - size) << 8 * j for j, size in enumerate(s)) for s in genes]
             words = asm.load_once(vector(word, _LANES), base, _LANES * n * number)
             product = build.mul(words, constant(word, factors))
-            symbol = build.lshr(product, _same(product.type, 8 * (n - 1)))
+            symbol = build.lshr(product, repeated(product.type, 8 * (n - 1)))
             # A code of 128 or more carries into the next when lifted, but is itself seen.
             seen = build.or_(seen, build.or_(words, build.add(words, constant(word, lifts))))
             symbols.append((4 * _LANES * number, self._to_32(symbol)))
-        high = build.and_(seen, _same(seen.type, int("80" * n, 16)))
-        return asm.any(build.icmp_unsigned("!=", high, _same(high.type, 0))), symbols
+        high = build.and_(seen, repeated(seen.type, int("80" * n, 16)))
+        return asm.any(build.icmp_unsigned("!=", high, repeated(high.type, 0))), symbols
 
-    def _read_indices(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
+    def _read_indices(self, base: Value) -> tuple[Value, list[tuple[int, Value]]]:
         """Read 8 rows of indices below 2**50.
 
         In float64: adding half keeps the quotient further from the next integer than its two
@@ -165,20 +180,20 @@ class SymbolWriter:
         """
         asm, build = self._asm, self._asm.build
         indices = asm.load_once(vector(I64, WIDTH), base)
-        bad = build.icmp_unsigned(">", indices, _same(indices.type, self._last_index()))
+        bad = build.icmp_unsigned(">", indices, repeated(indices.type, self._last_index()))
         rest = build.uitofp(indices, vector(F64, WIDTH))
         symbols = []
         for block in reversed(range(len(self._sizes))):
             size = float(prod(self._sizes[block]))
-            half = build.fadd(rest, _same(rest.type, 0.5))
-            quotient = asm.floor(build.fmul(half, _same(rest.type, 1.0 / size)))
-            symbol = build.fsub(rest, build.fmul(quotient, _same(rest.type, size)))
+            half = build.fadd(rest, repeated(rest.type, 0.5))
+            quotient = asm.floor(build.fmul(half, repeated(rest.type, 1.0 / size)))
+            symbol = build.fsub(rest, build.fmul(quotient, repeated(rest.type, size)))
             distance = block * self.offsets.block_bytes
             symbols.append((distance, build.fptosi(symbol, vector(I32, WIDTH))))
             rest = quotient
         return asm.any(bad), symbols
 
-    def _read_index(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
+    def _read_index(self, base: Value) -> tuple[Value, list[tuple[int, Value]]]:
         """Read one row of indices of any size."""
         build = self._asm.build
         rest = self._asm.load_once(I64, base)
@@ -192,7 +207,7 @@ class SymbolWriter:
             rest = quotient
         return bad, symbols
 
-    def _read_codes(self, base: Any) -> tuple[Any, list[tuple[int, Any]]]:
+    def _read_codes(self, base: Value) -> tuple[Value, list[tuple[int, Value]]]:
         """Read one row of codes of any search space."""
         build = self._asm.build
         bad, symbols, position = ir.IntType(1)(0), [], 0
@@ -210,13 +225,6 @@ class SymbolWriter:
         """Return the largest index; as an unsigned number, a negative one is larger."""
         return min(prod(map(prod, self._sizes)), 2**63) - 1
 
-    def _to_32(self, words: Any) -> Any:
+    def _to_32(self, words: Value) -> Value:
         kind = vector(I32, words.type.count)
         return words if words.type == kind else self._asm.build.zext(words, kind)
-
-
-def _same(kind: Any, value: float) -> Any:
-    """Return a constant of a type; all elements of a vector are the same."""
-    if isinstance(kind, ir.VectorType):
-        return constant(kind.element, [value] * kind.count)
-    return ir.Constant(kind, value)
