@@ -25,16 +25,11 @@ from anb_onnx.engines.base import (
     resolve_threads,
     span,
 )
-from anb_onnx.engines.native.kernels import (
-    Kernel,
-    Parameters,
-    Spec,
-    check_size,
-    inside_table,
-    kernel,
-    kernel_table,
-)
-from anb_onnx.engines.native.symbols import BLOCK_ROWS, Source
+from anb_onnx.engines.native.kernels import Kernel, Parameters, kernel
+from anb_onnx.engines.native.layout import inside_table, kernel_table, layouts
+from anb_onnx.engines.native.looped import term_table
+from anb_onnx.engines.native.spec import Spec
+from anb_onnx.engines.native.symbols import BLOCK_ROWS, Source, gene_table
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.pool import WorkerPool
 from anb_onnx.spaces.matrix import in_range, refuse_codes
@@ -69,30 +64,30 @@ class _Open:
     @classmethod
     def of(cls, ensemble: TableEnsemble, threads: int) -> _Open:
         """Lay out an ensemble's tables."""
-        check_size(ensemble)
+        space, link = ensemble.space, ensemble.link
         inside = np.zeros(0, dtype=np.bool_)
-        if ensemble.link.regime is not None:
-            _, inside = ensemble.link.regime.symbols(ensemble.space)
-        arrays = (kernel_table(ensemble), inside_table(inside, ensemble.n_members))
-        offset = 0.0 if ensemble.link.offset is None else ensemble.link.offset
+        if link.regime is not None:
+            _, inside = link.regime.symbols(space)
+        spec = Spec.of("codes", ensemble)
+        arrays = (
+            kernel_table(ensemble),
+            inside_table(inside, ensemble.n_members),
+            term_table(layouts(space.block_sizes, ensemble.terms.blocks)),
+            gene_table(spec.sizes),
+        )
+        offset = 0.0 if link.offset is None else link.offset
         addresses = (array.ctypes.data for array in arrays)
-        parameters = Parameters(*addresses, ensemble.scale, ensemble.shift, offset)
-        return cls(ensemble, WorkerPool(threads), arrays, parameters)
+        numbers = (len(ensemble.terms), ensemble.scale, ensemble.shift, offset)
+        return cls(ensemble, WorkerPool(threads), arrays, Parameters(*addresses, *numbers))
 
     def kernel_for(self, source: Source) -> partial[int]:
         """Return the kernel for a kind of input, compiled before or now, its parameters bound."""
         found = self.kernels.get(source)
         if found is None:
-            compiled: Kernel = kernel(self._spec(source))
+            compiled: Kernel = kernel(Spec.of(source, self.ensemble))
             found = partial(compiled, ctypes.addressof(self.parameters))
             self.kernels[source] = found
         return found
-
-    def _spec(self, source: Source) -> Spec:
-        space, link, m = self.ensemble.space, self.ensemble.link, self.ensemble.n_members
-        sizes = tuple(tuple(len(gene) for gene in block.genes) for block in space.blocks)
-        block = None if link.regime is None else link.regime.symbols(space)[0]
-        return Spec(source, sizes, m, link.inverse_steps, link.bends, block)
 
     def new_call(self, source: Source, out: Outputs) -> _Call:
         """Return the kernel with the addresses of outputs that were allocated for it."""
