@@ -27,7 +27,7 @@ from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 if TYPE_CHECKING:
-    from anb_onnx.engines.native.engine import NativeTargetEngine
+    from anb_onnx.engines.native.engine import NativeEngine
 
 # Arrays are encoded in blocks of this many rows, so that neither validation nor a conversion
 # from indices or wide integers needs memory that grows with the batch.
@@ -91,7 +91,7 @@ class Surrogate:
         self._checks_bounds = engine.checks_bounds
         self._origin = origin
         self._ensemble = ensemble
-        self._bound: NativeTargetEngine | None = None
+        self._bound: NativeEngine | None = None
         self._closed = False
 
     @property
@@ -300,7 +300,7 @@ class Surrogate:
 
 def open_native(
     ensemble: TableEnsemble | None, name: str, threads: SupportsIndex | None
-) -> NativeTargetEngine:
+) -> NativeEngine:
     """Open the native engine of an ensemble.
 
     Raises
@@ -316,5 +316,5 @@ def open_native(
     except (ImportError, OSError) as error:  # llvmlite raises either without its library
         msg = f"the native engine needs llvmlite ({error}); mend it with: pip install llvmlite"
         raise EngineError(msg) from error
-    engine: NativeTargetEngine = native.NativeTargetEngine(ensemble, threads=threads)
+    engine: NativeEngine = native.NativeEngine(ensemble, threads=threads)
     return engine

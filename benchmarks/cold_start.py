@@ -1,8 +1,9 @@
 """Cold start: `python -m benchmarks.cold_start`.
 
 How long a process takes that asks one question, and the two figures by which `engines/auto.py`
-decides when the native engine pays: what it takes to import and compile, and NumPy's rate. Files
-are in the page cache and bytecode is compiled; the first process is not counted.
+decides when the native engine pays, both in entries that NumPy looks up meanwhile: what it takes
+to import and compile, and a call of NumPy's by itself. Files are in the page cache and bytecode is
+compiled; the first process is not counted.
 """
 
 from __future__ import annotations
@@ -32,8 +33,15 @@ began = time.perf_counter()
 surrogate.query(codes)
 rate = len(codes) / (time.perf_counter() - began)
 began = time.perf_counter()
+for k in range(100):
+    surrogate.query(codes[k : k + 1])
+call = (time.perf_counter() - began) / 100
+terms = len(surrogate.metadata["terms"])
+began = time.perf_counter()
 anb_onnx.load(path=sys.argv[1], engine="native", threads=1).query(codes[:1])
-print(json.dumps({"seconds": time.perf_counter() - began, "rate": rate}))
+seconds = time.perf_counter() - began
+print(json.dumps({"seconds": seconds, "rate": rate, "lookups": seconds * rate * terms,
+                  "call": call * rate * terms}))
 """
 
 _FIRST_QUERY = (
@@ -69,11 +77,20 @@ print(json.dumps({"import": imported - began, "load": loaded - imported,
 
 
 def native_cost(settings: Settings, artifact: Path) -> dict[str, Any]:
-    """Return seconds to load, import, compile and first use native, and NumPy's rows/s."""
+    """Return what it costs to load, import, compile and first use native, and NumPy's rate.
+
+    Returns
+    -------
+    dict
+        Seconds, NumPy's rows per second, and entries that NumPy looks up at this rate in these
+        seconds, and in the time of a call with one row.
+    """
     runs = [run_snippet(_NATIVE, artifact) for _ in range(settings.processes)]
     return {
         "native_seconds": spread([r["seconds"] for r in runs]),
         "numpy_rate": spread([r["rate"] for r in runs]),
+        "native_lookups": spread([r["lookups"] for r in runs]),
+        "call_lookups": spread([r["call"] for r in runs]),
     }
 
 
@@ -145,5 +162,11 @@ if __name__ == "__main__":
     cost = native_cost(chosen, bundled.path)
     print("native: load, import, compile, first query:", seconds(cost["native_seconds"]))
     print(f"numpy: {cost['numpy_rate']['median'] / 1e6:.2f} million rows/s")
+    for what, key in (("native", "native_lookups"), ("a call of numpy", "call_lookups")):
+        lookups = cost[key]
+        print(
+            f"{what} costs as much as {lookups['median']:,.0f} lookups of numpy "
+            f"({lookups['min']:,.0f} to {lookups['max']:,.0f})"
+        )
     for what, took in processes(chosen, bundled.target.name).items():
         print(f"{what}: {took.get('not_run') or seconds(took)}")

@@ -19,7 +19,7 @@ import numpy as np
 from llvmlite import ir
 
 from anb_onnx.engines.base import Outputs
-from anb_onnx.engines.native.engine import NativeTargetEngine
+from anb_onnx.engines.native.engine import NativeEngine
 from anb_onnx.engines.native.llvm import Compiled, process_triple
 from anb_onnx.tables import TableEnsemble
 from benchmarks import measure
@@ -49,7 +49,7 @@ def roofline(ensemble: TableEnsemble | None, settings: Settings) -> dict[str, An
     lookups = len(ensemble.terms)
     rows = settings.fast_rows
     codes, out = draw(rows, seed=7), Outputs.empty(rows, ensemble.n_members, members=False)
-    engine = NativeTargetEngine(ensemble, threads=1)
+    engine = NativeEngine(ensemble, threads=1)
     loads = {
         size: _loads(lookups, window, memory)
         for size, window, memory in (

@@ -1,15 +1,17 @@
 """The automatic engine: NumPy while little is asked, the native engine as soon as it pays.
 
 Importing and compiling the native engine takes about as long as NumPy takes for three hundred
-thousand architectures. So a one-off query never waits for a compiler, a big batch gets the native
-engine at once, and a loop of small queries gets it when as much time has been spent without it as
-it costs: at worst twice what would have been best, as in every ski-rental problem. All engines give
-the same bits, so nobody can tell but by the clock.
+thousand architectures of a bundled target. So a one-off query never waits for a compiler, a big
+batch gets the native engine at once, and a loop of small queries gets it when as much work has been
+done without it as it costs: at worst twice what would have been best, as in every ski-rental
+problem. All engines give the same bits, so nobody can tell but by the clock.
+
+Work is counted, not timed: what an architecture costs NumPy follows from the terms and members of
+its artifact, and both sides of the comparison take longer on a slower or busier machine.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NoReturn, SupportsIndex
 
@@ -23,16 +25,17 @@ from anb_onnx.errors import EngineError
 from anb_onnx.parallel.shelter import sheltered
 from anb_onnx.tables import TableEnsemble
 
-#: Seconds it takes to import and compile the native engine, and architectures that NumPy answers
-#: per second; both measured by `python -m benchmarks.cold_start`. Their precision matters little.
-_NATIVE_SECONDS = 0.095
-_NUMPY_RATE = 3_000_000
+#: What NumPy looks up while the native engine is imported and compiled: entries of up to 8 members;
+#: and what a call of NumPy's costs besides. `python -m benchmarks.cold_start` measures both. Their
+#: precision matters little: to be wrong by a factor of two costs half as much again, at most.
+_NATIVE_LOOKUPS = 6_000_000
+_CALL_LOOKUPS = 7_000
 
 
 class _Spent:
-    """Seconds spent in NumPy by all surrogates of this process: they share the compiler."""
+    """Lookups of NumPy for all surrogates of this process: they share the compiler."""
 
-    seconds = 0.0
+    lookups = 0
 
 
 class AutoEngine:
@@ -90,9 +93,8 @@ class AutoEngine:
         codes = check_shape(codes, self.n_genes)
         fast = self._fast or self._load_if_worth(len(codes))
         if fast is None:
-            began = time.perf_counter()
             out = self._reference.predict(codes, members=members, out=out)
-            _Spent.seconds += time.perf_counter() - began
+            _Spent.lookups += self._lookups(len(codes))
             return out
         return fast.predict(codes, members=members, out=out)
 
@@ -115,11 +117,16 @@ class AutoEngine:
         if fast is not None:
             fast.close()
 
+    def _lookups(self, n_rows: int) -> int:
+        """Return what it costs NumPy to answer a query."""
+        per_row = len(self._ensemble.terms) * -(-self.n_members // 8)
+        return _CALL_LOOKUPS + n_rows * per_row
+
     def _load_if_worth(self, n_rows: int) -> Engine | None:
         """Load the fast engine if that pays for `n_rows` more, and return it."""
         if self._closed:
             _refuse_closed()
-        if _Spent.seconds + n_rows / _NUMPY_RATE < _NATIVE_SECONDS:
+        if _Spent.lookups + self._lookups(n_rows) < _NATIVE_LOOKUPS:
             return None
         fast = sheltered(self._load)  # an import that Ctrl-C cuts in half may not work again
         self._fast = fast
@@ -133,9 +140,9 @@ class AutoEngine:
 
     def _load(self) -> Engine:
         try:
-            from anb_onnx.engines.native.engine import NativeTargetEngine
+            from anb_onnx.engines.native.engine import NativeEngine
 
-            fast = NativeTargetEngine(self._ensemble, threads=self._threads)
+            fast = NativeEngine(self._ensemble, threads=self._threads)
             fast.predict(np.zeros((1, self.n_genes), np.uint8))  # compiles, or fails to
         except (ImportError, OSError, EngineError):
             # No llvmlite for this Python, or no executable memory for this process.

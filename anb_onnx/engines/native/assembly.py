@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeAlias
 
 from llvmlite import ir
 
@@ -19,17 +19,48 @@ I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 F32, F64 = ir.FloatType(), ir.DoubleType()
 BYTES = I8.as_pointer()
 
+#: A value that the kernel computes: an instruction, an argument or a constant; and its type.
+Value: TypeAlias = ir.Value
+Type: TypeAlias = ir.Type
+
 _ONCE = "once"
 
 
-def vector(kind: Any, n: int) -> Any:
+def vector(kind: Type, n: int) -> Type:
     """Return the type of a vector of n elements."""
     return ir.VectorType(kind, n)
 
 
-def constant(kind: Any, values: Sequence[float]) -> Any:
+def constant(kind: Type, values: Sequence[float]) -> Value:
     """Return a constant vector with elements of a type."""
     return ir.Constant(ir.VectorType(kind, len(values)), list(values))
+
+
+def repeated(kind: Type, value: float) -> Value:
+    """Return a constant of a type; all elements of a vector are the same."""
+    if isinstance(kind, ir.VectorType):
+        return constant(kind.element, [value] * kind.count)
+    return ir.Constant(kind, value)
+
+
+class Loop:
+    """What the body of a loop may use.
+
+    Attributes
+    ----------
+    number : Value
+        start, start + step, ... in this turn.
+    carried : list of Value
+        What goes from turn to turn, as it is in this one; after the loop, as the last turn left it.
+    """
+
+    def __init__(self, number: Value, carried: list[Value]) -> None:
+        self.number, self.carried = number, carried
+        self.following: list[Value] = []
+
+    def carry(self, *values: Value) -> None:
+        """State what `carried` is in the next turn."""
+        self.following = list(values)
 
 
 class Assembler:
@@ -55,22 +86,22 @@ class Assembler:
 
     # --- memory
 
-    def stack(self, n_bytes: int) -> Any:
+    def stack(self, n_bytes: int) -> Value:
         """Return the address of memory for this call. Not to be used in a loop."""
         memory = self.build.alloca(ir.ArrayType(I8, n_bytes))
         memory.align = 64
         return self.build.bitcast(memory, BYTES)
 
-    def at(self, base: Any, number: Any, size: int) -> Any:
+    def at(self, base: Value, number: Value, size: int) -> Value:
         """Return the address of an element of `size` bytes."""
         return self.build.gep(base, [self.build.mul(number, I64(size))])
 
-    def load(self, kind: Any, base: Any, distance: int = 0, align: int = 1) -> Any:
+    def load(self, kind: Type, base: Value, distance: int = 0, align: int = 1) -> Value:
         """Return the value of a type at some distance from an address."""
         address = self.build.gep(base, [I64(distance)])
         return self.build.load(self.build.bitcast(address, kind.as_pointer()), align=align)
 
-    def load_once(self, kind: Any, base: Any, distance: int = 0) -> Any:
+    def load_once(self, kind: Type, base: Value, distance: int = 0) -> Value:
         """Return a value of memory that others may be writing, read exactly once.
 
         LLVM takes it for granted that memory does not change under it, and may read a value anew
@@ -86,72 +117,98 @@ class Assembler:
         # llvmlite has no volatile loads; those that need to be are known by their names.
         return re.sub(rf'(%"{_ONCE}[^"]*" = load) ', r"\1 volatile ", str(self.module))
 
-    def store(self, value: Any, base: Any, distance: int = 0, align: int = 4) -> None:
+    def store(self, value: Value, base: Value, distance: int = 0, align: int = 4) -> None:
         """Store a value at some distance from an address."""
         address = self.build.gep(base, [I64(distance)])
         target = self.build.bitcast(address, value.type.as_pointer())
         self.build.store(value, target, align=align)
 
-    def copy(self, target: Any, source: Any, n_bytes: Any) -> None:
+    def copy(self, target: Value, source: Value, n_bytes: Value) -> None:
         """Copy memory that does not overlap."""
         function = self.module.declare_intrinsic("llvm.memcpy", [BYTES, BYTES, I64])
         self.build.call(function, [target, source, n_bytes, ir.IntType(1)(0)])
 
-    def clear(self, target: Any, n_bytes: Any) -> None:
+    def clear(self, target: Value, n_bytes: Value) -> None:
         """Set memory to zero."""
         function = self.module.declare_intrinsic("llvm.memset", [BYTES, I64])
         self.build.call(function, [target, I8(0), n_bytes, ir.IntType(1)(0)])
 
-    # --- loops
+    # --- blocks of instructions
 
     @contextmanager
-    def count(self, start: Any, stop: Any, step: int) -> Iterator[Any]:
-        """Repeat what is written inside for start, start + step, ... < stop; at least once."""
+    def loop(
+        self, name: str, start: Value, stop: Value, step: int, *carried: Value
+    ) -> Iterator[Loop]:
+        """Repeat what is written inside for start, start + step, ... < stop; at least once.
+
+        Values that are `carried` begin as given; the body says with `Loop.carry` how they go on.
+        """
         build = self.build
-        before, body = build.block, build.append_basic_block()
+        before, body = build.block, build.append_basic_block(f"{name}.loop")
         build.branch(body)
         build.position_at_end(body)
-        number = build.phi(I64)
-        number.add_incoming(start, before)
-        yield number
-        following = build.add(number, I64(step))
-        number.add_incoming(following, build.block)
-        after = build.append_basic_block()
+        loop = Loop(build.phi(I64), [build.phi(value.type) for value in carried])
+        loop.number.add_incoming(start, before)
+        for phi, value in zip(loop.carried, carried, strict=True):
+            phi.add_incoming(value, before)
+        yield loop
+        following = build.add(loop.number, I64(step))
+        for phi, value in zip(
+            (loop.number, *loop.carried), (following, *loop.following), strict=True
+        ):
+            phi.add_incoming(value, build.block)
+        after = build.append_basic_block(f"{name}.done")
         build.cbranch(build.icmp_signed("<", following, stop), body, after)
+        build.position_at_end(after)
+        loop.carried = loop.following
+
+    @contextmanager
+    def when(self, name: str, condition: Value, *, likely: bool | None = None) -> Iterator[None]:
+        """Do what is written inside only where a condition holds."""
+        build = self.build
+        inside = build.append_basic_block(name)
+        after = build.append_basic_block(f"{name}.done")
+        branch = build.cbranch(condition, inside, after)
+        if likely is not None:
+            branch.set_weights([99, 1] if likely else [1, 99])
+        build.position_at_end(inside)
+        yield
+        if not build.block.is_terminated:
+            build.branch(after)
         build.position_at_end(after)
 
     # --- vectors
 
-    def splat(self, value: Any) -> Any:
+    def splat(self, value: Value) -> Value:
         """Return a vector of `WIDTH` times a value."""
         empty = ir.Constant(vector(value.type, WIDTH), ir.Undefined)
         return self.shuffle(self.build.insert_element(empty, value, I32(0)), empty, [0] * WIDTH)
 
-    def shuffle(self, x: Any, y: Any, order: Sequence[int]) -> Any:
+    def shuffle(self, x: Value, y: Value, order: Sequence[int]) -> Value:
         """Return the elements of x and y, numbered through, in another order."""
         return self.build.shuffle_vector(x, y, constant(I32, order))
 
-    def any(self, mask: Any) -> Any:
+    def any(self, mask: Value) -> Value:
         """Return whether one element of a vector of bits is set."""
         bits = self.build.bitcast(mask, ir.IntType(mask.type.count))
         return self.build.icmp_unsigned("!=", bits, bits.type(0))
 
-    def floor(self, x: Any) -> Any:
+    def floor(self, x: Value) -> Value:
         """Return a vector of float64 rounded down."""
         return self._elementwise("floor", x)
 
-    def sqrt(self, x: Any) -> Any:
+    def sqrt(self, x: Value) -> Value:
         """Return the correctly rounded square roots of a vector of float64."""
         return self._elementwise("sqrt", x)
 
-    def _elementwise(self, operation: str, x: Any) -> Any:
+    def _elementwise(self, operation: str, x: Value) -> Value:
         name = f"llvm.{operation}.v{x.type.count}f64"
         function = self.module.globals.get(name)
         if function is None:
             function = ir.Function(self.module, ir.FunctionType(x.type, [x.type]), name=name)
         return self.build.call(function, [x])
 
-    def deinterleave(self, vectors: list[Any]) -> list[Any]:
+    def deinterleave(self, vectors: list[Value]) -> list[Value]:
         """Take n interleaved sequences, given as n vectors in order of memory, apart."""
         if len(vectors) == 1:
             return vectors
@@ -160,7 +217,16 @@ class Assembler:
         odd = self.deinterleave([self.shuffle(x, y, range(1, 2 * WIDTH, 2)) for x, y in pairs])
         return [x for pair in zip(even, odd, strict=True) for x in pair]
 
-    def interleave(self, vectors: list[Any]) -> list[Any]:
+    def transpose(self, rows: list[Value]) -> list[Value]:
+        """Return the columns of 8 rows of 1, 2, 4 or 8 elements: each a vector over the rows."""
+        size = rows[0].type.count
+        while size < WIDTH:
+            pairs = zip(rows[::2], rows[1::2], strict=True)
+            rows = [self.shuffle(x, y, range(2 * size)) for x, y in pairs]
+            size *= 2
+        return self.deinterleave(rows)
+
+    def interleave(self, vectors: list[Value]) -> list[Value]:
         """Undo `deinterleave`."""
         if len(vectors) == 1:
             return vectors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, SupportsIndex, TypeAlias
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from anb_onnx.encoding.encoding import refuse_indices
 from anb_onnx.engines.base import (
     Codes,
-    FloatArray,
     Outputs,
     address,
     as_outputs,
@@ -26,26 +25,17 @@ from anb_onnx.engines.base import (
     resolve_threads,
     span,
 )
-from anb_onnx.engines.native.kernels import (
-    Kernel,
-    Parameters,
-    Spec,
-    check_size,
-    inside_table,
-    kernel,
-    kernel_table,
-)
-from anb_onnx.engines.native.symbols import BLOCK_ROWS, Source
+from anb_onnx.engines.native.kernels import Kernel, Parameters, kernel
+from anb_onnx.engines.native.layout import inside_table, kernel_table, layouts
+from anb_onnx.engines.native.looped import term_table
+from anb_onnx.engines.native.spec import Spec
+from anb_onnx.engines.native.symbols import BLOCK_ROWS, Source, gene_table
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.pool import WorkerPool
 from anb_onnx.spaces.matrix import in_range, refuse_codes
-from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
-__all__ = ["NativeEngine", "NativeTargetEngine"]
-
-#: Outputs of one target, or a plain tuple of the same three.
-Out: TypeAlias = Outputs | tuple[FloatArray, FloatArray, FloatArray | None]
+__all__ = ["NativeEngine"]
 
 # A kernel, with its parameters bound, and the addresses of mean, std and members.
 _Call: TypeAlias = tuple[partial[int], int, int, int | None]
@@ -58,44 +48,6 @@ _UINT8, _INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
 
 @dataclass(frozen=True)
-class _Target:
-    """One ensemble as kernels want it."""
-
-    ensemble: TableEnsemble
-    n_members: int
-    name: str  # of its outputs, in errors
-    regime_block: int | None
-    arrays: tuple[NDArray[np.int32], NDArray[np.int32]]  # whose addresses `parameters` holds
-    parameters: Parameters
-
-    @classmethod
-    def of(cls, number: int, ensemble: TableEnsemble) -> _Target:
-        link, block, inside = ensemble.link, None, np.zeros(0, dtype=np.bool_)
-        if link.regime is not None:
-            block, inside = link.regime.symbols(ensemble.space)
-        arrays = (kernel_table(ensemble), inside_table(inside, ensemble.n_members))
-        offset = 0.0 if link.offset is None else link.offset
-        addresses = (array.ctypes.data for array in arrays)
-        parameters = Parameters(*addresses, ensemble.scale, ensemble.shift, offset)
-        return cls(ensemble, ensemble.n_members, f"out[{number}]", block, arrays, parameters)
-
-    def kernel(self, source: Source) -> partial[int]:
-        """Return the kernel for a kind of input, with its first argument bound."""
-        space, link = self.ensemble.space, self.ensemble.link
-        sizes = tuple(tuple(len(gene) for gene in block.genes) for block in space.blocks)
-        spec = Spec(
-            source,
-            sizes,
-            self.ensemble.n_members,
-            link.inverse_steps,
-            link.bends,
-            self.regime_block,
-        )
-        compiled: Kernel = kernel(spec)
-        return partial(compiled, ctypes.addressof(self.parameters))
-
-
-@dataclass(frozen=True)
 class _Open:
     """All that calls need of an engine that is open.
 
@@ -103,65 +55,63 @@ class _Open:
     engine takes no memory from under a kernel.
     """
 
-    targets: tuple[_Target, ...]
+    ensemble: TableEnsemble
     pool: WorkerPool
-    kernels: dict[Source, tuple[partial[int], ...]] = field(default_factory=dict)
+    arrays: tuple[NDArray[np.int32], ...]  # whose addresses `parameters` holds
+    parameters: Parameters
+    kernels: dict[Source, partial[int]] = field(default_factory=dict)
 
-    def kernels_for(self, source: Source) -> tuple[partial[int], ...]:
-        """Return the kernel of each target, compiled before or now."""
+    @classmethod
+    def of(cls, ensemble: TableEnsemble, threads: int) -> _Open:
+        """Lay out an ensemble's tables."""
+        space, link = ensemble.space, ensemble.link
+        inside = np.zeros(0, dtype=np.bool_)
+        if link.regime is not None:
+            _, inside = link.regime.symbols(space)
+        spec = Spec.of("codes", ensemble)
+        arrays = (
+            kernel_table(ensemble),
+            inside_table(inside, ensemble.n_members),
+            term_table(layouts(space.block_sizes, ensemble.terms.blocks)),
+            gene_table(spec.sizes),
+        )
+        offset = 0.0 if link.offset is None else link.offset
+        addresses = (array.ctypes.data for array in arrays)
+        numbers = (len(ensemble.terms), ensemble.scale, ensemble.shift, offset)
+        return cls(ensemble, WorkerPool(threads), arrays, Parameters(*addresses, *numbers))
+
+    def kernel_for(self, source: Source) -> partial[int]:
+        """Return the kernel for a kind of input, compiled before or now, its parameters bound."""
         found = self.kernels.get(source)
         if found is None:
-            found = self.kernels[source] = tuple(target.kernel(source) for target in self.targets)
+            compiled: Kernel = kernel(Spec.of(source, self.ensemble))
+            found = partial(compiled, ctypes.addressof(self.parameters))
+            self.kernels[source] = found
         return found
 
-    def outputs(self, out: Sequence[Out]) -> list[Outputs]:
-        """Return what was given for each target, in a form that nobody else can change."""
-        if len(out) != len(self.targets):
-            msg = f"out has {len(out)} entries, the engine {len(self.targets)} ensembles"
-            raise EngineError(msg)
-        return [
-            given if type(given) is Outputs else as_outputs(given, self.targets[k].name)
-            for k, given in enumerate(out)
-        ]
+    def new_call(self, source: Source, out: Outputs) -> _Call:
+        """Return the kernel with the addresses of outputs that were allocated for it."""
+        mean, std, members = out
+        where = None if members is None else address(members)
+        return self.kernel_for(source), address(mean), address(std), where
 
-    def new_calls(self, source: Source, out: Sequence[Outputs]) -> list[_Call]:
-        """Return each kernel with the addresses of outputs that were allocated for them."""
-        kernels = self.kernels_for(source)
-        return [
-            (kernels[k], address(mean), address(std), None if m is None else address(m))
-            for k, (mean, std, m) in enumerate(out)
-        ]
-
-    def calls(
-        self, source: Source, n: int, read: tuple[int, int], out: Sequence[Outputs]
-    ) -> list[_Call]:
-        """Return each kernel with the addresses of its outputs, which are checked."""
-        kernels, targets = self.kernels_for(source), self.targets
-        calls = []
-        for k, arrays in enumerate(out):
-            target = targets[k]
-            addresses = check_out(arrays, n, target.n_members, read, target.name)
-            calls.append((kernels[k], *addresses))
-        return calls
+    def call(self, source: Source, n: int, read: tuple[int, int], out: Outputs) -> _Call:
+        """Return the kernel with the addresses of its outputs, which are checked."""
+        return self.kernel_for(source), *check_out(out, n, self.ensemble.n_members, read)
 
 
 class NativeEngine:
-    """Engine over the tables of one or several ensembles of one search space.
+    """Engine over the tables of an ensemble, with kernels compiled for it.
 
     It gives the bits of `TableEnsemble.predict`, whatever the input, threads and batch. Every
-    code, index and symbol is checked, always. Kernels are compiled when first used, which takes
-    about 0.1 s for each kind of input and each link and number of members; nothing is written to
-    disk. Calls release the GIL, any number of threads may call an engine at once, and it may be
-    used after a fork, pickled, and sent to another process.
-
-    The targets are computed one after the other. Encoding takes a fraction of the time of the
-    lookups, so that reading a batch once for each target is faster than holding the tables of all
-    targets in the cache at once.
+    code and index is checked, always. Kernels are compiled when first used, which takes about
+    0.1 s for each kind of input and each link and number of members, and 0.3 s at most; nothing is
+    written to disk. Calls release the GIL, any number of threads may call an engine at once, and it
+    may be used after a fork, pickled, and sent to another process.
 
     Parameters
     ----------
-    ensembles : sequence of TableEnsemble
-        At least one; all of the same search space. Numbers of members and links may differ.
+    ensemble : TableEnsemble
     threads : int or None
         Most threads per call; None for all CPUs this process may use. Small batches run on the
         calling thread.
@@ -169,38 +119,18 @@ class NativeEngine:
     Raises
     ------
     EngineError
-        If there is no ensemble, they are of different spaces, `threads` is no positive integer, or
-        a kernel cannot be compiled on this machine, or only in minutes.
+        If `threads` is no positive integer; from the first call, if a kernel cannot be compiled on
+        this machine.
     """
 
     name = "native"
+    checks_bounds = True
 
-    def __init__(
-        self, ensembles: Sequence[TableEnsemble], *, threads: SupportsIndex | None = None
-    ) -> None:
-        ensembles = tuple(ensembles)
-        if not ensembles:
-            msg = "the native engine needs at least one ensemble"
-            raise EngineError(msg)
-        space = ensembles[0].space
-        for ensemble in ensembles:
-            if ensemble.space != space:
-                msg = (
-                    "an engine's ensembles are of one search space, not of "
-                    f"{space.name!r} and {ensemble.space.name!r}"
-                )
-                raise EngineError(msg)
-            check_size(ensemble)
-        self._space, self._ensembles = space, ensembles
+    def __init__(self, ensemble: TableEnsemble, *, threads: SupportsIndex | None = None) -> None:
+        self._ensemble, self._space = ensemble, ensemble.space
         self._threads = resolve_threads(threads)
-        targets = tuple(_Target.of(k, ensemble) for k, ensemble in enumerate(ensembles))
-        self._open: _Open | None = _Open(targets, WorkerPool(self._threads))
-        self._n_genes = space.n_genes
-
-    @property
-    def space(self) -> SearchSpace:
-        """The search space of all ensembles."""
-        return self._space
+        self._open: _Open | None = _Open.of(ensemble, self._threads)
+        self._n_genes, self._n_members = ensemble.space.n_genes, ensemble.n_members
 
     @property
     def n_genes(self) -> int:
@@ -208,9 +138,9 @@ class NativeEngine:
         return self._n_genes
 
     @property
-    def n_members(self) -> tuple[int, ...]:
-        """Number of members of each ensemble."""
-        return tuple(ensemble.n_members for ensemble in self._ensembles)
+    def n_members(self) -> int:
+        """Number of ensemble members M."""
+        return self._n_members
 
     @property
     def threads(self) -> int:
@@ -218,33 +148,9 @@ class NativeEngine:
         return self._threads
 
     def predict(
-        self, codes: Codes, *, members: bool = False, out: Sequence[Out] | None = None
-    ) -> list[Outputs]:
-        """Predict all targets for codes.
-
-        Parameters
-        ----------
-        codes : uint8 array [N, n_genes]
-            N may be 0. Fastest where C-contiguous.
-        members : bool
-            Whether to return the predictions of each member too.
-        out : sequence of Outputs or of tuples (mean, std, members or None), optional
-            For each ensemble the arrays to write into: float32 [N], [N] and, where its members
-            are wanted, [N, M]; C-contiguous, writeable, not overlapping. Replaces `members`.
-
-        Returns
-        -------
-        list of Outputs
-            For each ensemble; `out` where that was given.
-
-        Raises
-        ------
-        ArchitectureError
-            If a code is out of range; the message names the first offending row, gene and code.
-            Arrays given as `out` may then have been written to.
-        EngineError
-            If `codes` or `out` are not such arrays, or the engine is closed.
-        """
+        self, codes: Codes, *, members: bool = False, out: Outputs | None = None
+    ) -> Outputs:
+        """Predict for codes, checking them; see `Engine.predict`. Fastest where C-contiguous."""
         if type(codes) is not np.ndarray or not (
             codes.dtype is _UINT8 and codes.ndim == 2 and codes.shape[1] == self._n_genes
         ):
@@ -252,42 +158,25 @@ class NativeEngine:
         return self._predict("codes", codes, members, out)
 
     def predict_indices(
-        self, indices: NDArray[np.int64], *, members: bool = False, out: Sequence[Out] | None = None
-    ) -> list[Outputs]:
-        """Predict all targets for indices, int64 [N], as `predict` does for codes."""
+        self, indices: NDArray[np.int64], *, members: bool = False, out: Outputs | None = None
+    ) -> Outputs:
+        """Predict for indices, int64 [N], as `predict` does for codes."""
         indices = plain(indices)
         if not is_array(indices) or indices.dtype != _INT64 or indices.ndim != 1:
             refuse_input("indices", "an int64 array [N]", indices)
         return self._predict("indices", indices, members, out)
 
-    def predict_symbols(
-        self, symbols: NDArray[Any], *, members: bool = False, out: Sequence[Out] | None = None
-    ) -> list[Outputs]:
-        """Predict all targets for symbols [N, n_blocks], as `predict` does for codes.
-
-        Their type is the space's `symbol_dtype`, as `codes_to_symbols` returns them.
-        """
-        symbols, dtype, n_blocks = plain(symbols), self._space.symbol_dtype, self._space.n_blocks
-        if not (
-            is_array(symbols)
-            and symbols.dtype == dtype
-            and symbols.ndim == 2
-            and symbols.shape[1] == n_blocks
-        ):
-            refuse_input("symbols", f"an array of {dtype} [N, {n_blocks}]", symbols)
-        return self._predict("symbols", symbols, members, out)
-
-    def bind(self, codes: Codes, out: Sequence[Out]) -> Callable[[], None]:
+    def bind(self, codes: Codes, out: Outputs) -> Callable[[], None]:
         """Return a function that predicts whatever stands in `codes`, into `out`.
 
         For inner loops over small batches: arrays are checked here, once, and a call does nothing
-        but run the kernels on the calling thread. It raises as `predict` does.
+        but run the kernel on the calling thread. It raises as `predict` does.
 
         Parameters
         ----------
         codes : uint8 array [N, n_genes]
             C-contiguous. To be overwritten between calls.
-        out : sequence of Outputs or of tuples (mean, std, members or None)
+        out : Outputs
             As for `predict`.
         """
         codes = check_shape(codes, self._n_genes)
@@ -295,11 +184,11 @@ class NativeEngine:
             msg = "codes that are bound to a function must be C-contiguous"
             raise EngineError(msg)
         state = self._open or _closed()
-        n, read, outputs = len(codes), span(codes), state.outputs(out)
+        n, read, outputs = len(codes), span(codes), as_outputs(out)
+        function, *addresses = state.call("codes", n, read, outputs)
         # In parts, so that Ctrl-C never waits for more than one.
         calls = [
-            partial(call, read[0], *addresses, start, min(start + _PART_ROWS, n))
-            for call, *addresses in state.calls("codes", n, read, outputs)
+            partial(function, read[0], *addresses, start, min(start + _PART_ROWS, n))
             for start in range(0, n, _PART_ROWS)
         ]
         pool = state.pool
@@ -327,59 +216,51 @@ class NativeEngine:
             state.pool.close()
 
     def _predict(
-        self, source: Source, rows: NDArray[Any], members: bool, out: Sequence[Out] | None
-    ) -> list[Outputs]:
+        self, source: Source, rows: NDArray[Any], members: bool, out: Outputs | None
+    ) -> Outputs:
         state = self._open or _closed()
         n, read = len(rows), span(rows)
         if out is None:
-            outputs = [Outputs.empty(n, t.n_members, members=members) for t in state.targets]
-            calls = state.new_calls(source, outputs)
+            out = Outputs.empty(n, self._n_members, members=members)
+            call = state.new_call(source, out)
         else:
-            outputs = state.outputs(out)
-            calls = state.calls(source, n, read, outputs)
+            if type(out) is not Outputs:
+                out = as_outputs(out)
+            call = state.call(source, n, read, out)
         if n < 2 * _ROWS_PER_THREAD and rows.flags.c_contiguous:
-            # The plain road of small batches: nothing but the kernels.
-            base = read[0]
-            for call, mean, std, of_members in calls:
-                row = call(base, mean, std, of_members, 0, n)
-                if row >= 0:
-                    self._refuse(source, rows, row)
+            # The plain road of small batches: nothing but the kernel.
+            function, mean, std, of_members = call
+            row = function(read[0], mean, std, of_members, 0, n)
+            if row >= 0:
+                self._refuse(source, rows, row)
         else:
-            self._predict_parts(state, source, rows, calls, outputs)
-        return outputs
+            self._predict_parts(state, source, rows, call, out)
+        return out
 
     def _predict_parts(
-        self,
-        state: _Open,
-        source: Source,
-        rows: NDArray[Any],
-        calls: Sequence[_Call],
-        out: Sequence[Outputs],
+        self, state: _Open, source: Source, rows: NDArray[Any], call: _Call, out: Outputs
     ) -> None:
         n = len(rows)
         threads = max(1, min(self._threads, n // _ROWS_PER_THREAD))
         # Whole blocks, and at least one part for each thread.
         size = min(_PART_ROWS, -(-n // threads // BLOCK_ROWS) * BLOCK_ROWS)
         base = address(rows) if rows.flags.c_contiguous else None
+        function, *addresses = call
 
         # A helper that runs `work` holds on to whatever its addresses are of.
-        def work(part: int, _keep: object = (state, rows, out)) -> None:
-            number, start = part // per_target, part % per_target * size
+        def work(start: int, _keep: object = (state, rows, out)) -> None:
             stop = min(start + size, n)
-            call, *addresses = calls[number]
             here = base
             if here is None:
                 copied = np.ascontiguousarray(rows[start:stop])
                 # Where row 0 would be.
                 here = copied.ctypes.data - start * (copied.nbytes // len(copied))
-            row = call(here, *addresses, start, stop)
+            row = function(here, *addresses, start, stop)
             if row >= 0:
                 raise _BadRow(row)
 
-        # One target after the other, so that the table of one stays in the cache.
-        per_target = len(range(0, n, size))
         try:
-            state.pool.run(work, range(len(calls) * per_target), threads)
+            state.pool.run(work, range(0, n, size), threads)
         except _BadRow as error:
             self._refuse(source, rows, error.row)
 
@@ -391,91 +272,19 @@ class NativeEngine:
             if source == "codes":
                 if not in_range(suspects, self._space):
                     refuse_codes(suspects, self._space, first_row=start)
-            elif source == "indices":
-                refuse_indices(suspects, self._space, first_row=start)
             else:
-                self._refuse_symbols(suspects, start)
+                refuse_indices(suspects, self._space, first_row=start)
         msg = f"row {row} or one close behind it was out of range, but has changed since"
         raise ArchitectureError(msg)
 
-    def _refuse_symbols(self, symbols: NDArray[Any], first_row: int) -> None:
-        sizes = np.array(self._space.block_sizes)
-        bad = symbols >= sizes
-        if bad.any():
-            row, block = np.unravel_index(int(bad.argmax()), bad.shape)
-            msg = (
-                f"row {first_row + row}, block {self._space.blocks[block].name!r}: symbol "
-                f"{symbols[row, block]} is out of range; allowed are 0 to {sizes[block] - 1}"
-            )
-            raise ArchitectureError(msg)
-
     def __getstate__(self) -> dict[str, Any]:
-        return {"ensembles": self._ensembles, "threads": self._threads}
+        return {"ensemble": self._ensemble, "threads": self._threads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        NativeEngine.__init__(self, state["ensembles"], threads=state["threads"])
+        NativeEngine.__init__(self, state["ensemble"], threads=state["threads"])
 
     def __repr__(self) -> str:
-        return (
-            f"NativeEngine({len(self._ensembles)} ensembles of {self._space.name!r}, "
-            f"threads={self._threads})"
-        )
-
-
-class NativeTargetEngine:
-    """A `NativeEngine` over one ensemble, in the form of the `Engine` protocol.
-
-    Parameters
-    ----------
-    ensemble : TableEnsemble
-        The surrogate's tables.
-    threads : int or None
-        As for `NativeEngine`.
-    """
-
-    name = "native"
-    checks_bounds = True
-
-    def __init__(self, ensemble: TableEnsemble, *, threads: SupportsIndex | None = None) -> None:
-        self.targets = NativeEngine((ensemble,), threads=threads)
-        self._n_members = ensemble.n_members
-
-    @property
-    def n_genes(self) -> int:
-        """Number of codes per architecture."""
-        return self.targets.n_genes
-
-    @property
-    def n_members(self) -> int:
-        """Number of ensemble members M."""
-        return self._n_members
-
-    @property
-    def threads(self) -> int:
-        """Most threads that one call uses."""
-        return self.targets.threads
-
-    def predict(
-        self, codes: Codes, *, members: bool = False, out: Outputs | None = None
-    ) -> Outputs:
-        """Predict for codes; see `NativeEngine.predict`."""
-        given = None if out is None else (out,)
-        return self.targets.predict(codes, members=members, out=given)[0]
-
-    def predict_indices(
-        self, indices: NDArray[np.int64], *, members: bool = False, out: Outputs | None = None
-    ) -> Outputs:
-        """Predict for indices; see `NativeEngine.predict_indices`."""
-        given = None if out is None else (out,)
-        return self.targets.predict_indices(indices, members=members, out=given)[0]
-
-    def bind(self, codes: Codes, out: Outputs) -> Callable[[], None]:
-        """Return a function that predicts `codes` into `out`; see `NativeEngine.bind`."""
-        return self.targets.bind(codes, (out,))
-
-    def close(self) -> None:
-        """Release threads and memory; another `predict` is an `EngineError`."""
-        self.targets.close()
+        return f"NativeEngine({self._space.name!r}, threads={self._threads})"
 
 
 class _BadRow(Exception):
