@@ -326,7 +326,7 @@ def test_indices_out_of_range_are_refused(index: int) -> None:
     with pytest.raises(ArchitectureError, match=f"row 70: index {index} is out of range"):
         engine(8).predict_indices(indices)
     ends = np.array([0, MNASNET.size - 1])
-    expected = reference(engine(8), indices_to_codes(ends))
+    expected = reference(engine(8), indices_to_codes(ends, MNASNET))
     assert bits(engine(8).predict_indices(ends, members=True)) == expected
 
 
