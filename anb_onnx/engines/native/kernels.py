@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from math import prod
 from typing import Any, TypeAlias
 
@@ -125,8 +126,9 @@ def check_size(ensemble: TableEnsemble) -> None:
         Naming the number of pairs and members, and other engines.
     """
     n_pairs, m = len(ensemble.terms), ensemble.n_members
-    if any(len(term) != 2 for term in ensemble.terms.blocks):
-        msg = "the native engine adds up tables of pairs of blocks"
+    pairs = tuple(combinations(range(ensemble.space.n_blocks), 2))
+    if ensemble.terms.blocks != pairs:
+        msg = "the native engine adds up tables of all pairs of blocks"
         raise EngineError(msg)
     if n_pairs * max(1, _padded(m) // WIDTH) > _MOST_LOADS:
         msg = (
