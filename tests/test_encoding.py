@@ -20,7 +20,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from random_spaces import BEYOND_64_BITS, NEAR_64_BITS, index_of, members
+from random_spaces import (
+    BEYOND_64_BITS,
+    LARGE_BLOCK,
+    NEAR_64_BITS,
+    ONE_BLOCK,
+    index_of,
+    members,
+)
 
 from anb_onnx.encoding import encoding
 from anb_onnx.encoding.encoding import (
@@ -110,7 +117,9 @@ def test_kernels_equal_the_oracle(each_way: str) -> None:
     assert symbols.flags.c_contiguous
 
 
-@pytest.mark.parametrize("space", [WIDE, CELL, BYTES, *TWINS], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [WIDE, CELL, BYTES, *TWINS, ONE_BLOCK, LARGE_BLOCK], ids=lambda space: space.name
+)
 def test_other_spaces(each_way: str, space: SearchSpace) -> None:
     indices = np.arange(space.size)
     codes = indices_to_codes(indices, space)
@@ -123,16 +132,18 @@ def test_other_spaces(each_way: str, space: SearchSpace) -> None:
         symbols, np.stack(np.unravel_index(indices, space.block_sizes), axis=1)
     )
     assert symbols.dtype == space.symbol_dtype
-    some = [Architecture.from_index(int(i), space=space) for i in indices[:: len(indices) // 50]]
-    expected = codes[:: len(indices) // 50]
+    step = max(1, len(indices) // 50)
+    some = [Architecture.from_index(int(i), space=space) for i in indices[::step]]
+    expected = codes[::step]
     np.testing.assert_array_equal(encode(some, space), expected)
     np.testing.assert_array_equal(encode([a.to_values() for a in some], space), expected)
     np.testing.assert_array_equal(encode(expected, space), expected)
 
 
 @pytest.mark.parametrize("space", [BEYOND_64_BITS, NEAR_64_BITS], ids=lambda space: space.name)
-def test_spaces_with_indices_beyond_64_bits(space: SearchSpace) -> None:
+def test_spaces_with_indices_beyond_64_bits(space: SearchSpace, each_way: str) -> None:
     codes = sample(50, seed=0, space=space)
+    assert codes_to_symbols(codes, space).tolist() == codes.tolist()  # one gene in each block
     codes[0], codes[1] = 0, np.array(space.gene_sizes) - 1
     indices = codes_to_indices(codes, space)
     assert indices.dtype == object

@@ -50,7 +50,14 @@ def test_the_name_alone_does_not_make_a_space_a_ready_made_one() -> None:
 
 def test_nasbench201_has_six_edges_of_five_operations() -> None:
     assert NASBENCH201.size == 15_625
-    assert NASBENCH201.gene_names == ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
+    assert NASBENCH201.gene_names == (
+        "edge_1_0",
+        "edge_2_0",
+        "edge_2_1",
+        "edge_3_0",
+        "edge_3_1",
+        "edge_3_2",
+    )
     assert {gene.choices for gene in NASBENCH201.genes} == {
         ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
     }
@@ -66,12 +73,12 @@ def test_fbnet_has_more_architectures_than_64_bits_count() -> None:
 def test_an_architecture_string_names_the_edges_of_node_after_node() -> None:
     arch = from_arch_string(RESNET)
     assert dict(arch) == {
-        "1<-0": "nor_conv_3x3",
-        "2<-0": "none",
-        "2<-1": "nor_conv_3x3",
-        "3<-0": "skip_connect",
-        "3<-1": "none",
-        "3<-2": "avg_pool_3x3",
+        "edge_1_0": "nor_conv_3x3",
+        "edge_2_0": "none",
+        "edge_2_1": "nor_conv_3x3",
+        "edge_3_0": "skip_connect",
+        "edge_3_1": "none",
+        "edge_3_2": "avg_pool_3x3",
     }
     assert to_arch_string(arch) == to_arch_string(dict(arch)) == RESNET
 
@@ -96,7 +103,7 @@ def test_architecture_strings_round_trip(index: int) -> None:
         (RESNET.replace("|+|", "|", 1), "is '|op~0|"),
         (
             RESNET.replace("avg_pool_3x3", "max_pool_3x3"),
-            "gene '3<-2': 'max_pool_3x3' is not allowed; choose from 'none', 'skip_connect', ",
+            "gene 'edge_3_2': 'max_pool_3x3' is not allowed; choose from 'none', 'skip_connect', ",
         ),
     ],
 )
@@ -113,7 +120,7 @@ def test_an_architecture_string_is_of_nasbench201_only() -> None:
 
 def test_codes_are_in_the_order_of_the_data_sets() -> None:
     """A row of the published codes means the same here: 1x1 after skip, 8 is FBNet's skip."""
-    assert Architecture.from_codes(np.array([4, 3, 2, 1, 0, 3]), space=NASBENCH201)["2<-1"] == (
+    assert Architecture.from_codes(np.array([4, 3, 2, 1, 0, 3]), space=NASBENCH201)["edge_2_1"] == (
         "nor_conv_1x1"
     )
     assert set(Architecture.from_codes([8] * 22, space=FBNET).values()) == {"skip"}

@@ -118,16 +118,18 @@ def test_tables_of_strings(kind: str) -> None:
     np.testing.assert_array_equal(from_table(table, NASBENCH201), codes)
     np.testing.assert_array_equal(from_table(table[70:90], NASBENCH201), codes[70:90])
     assert from_table(table[:0], NASBENCH201).shape == (0, 6)
-    edge = columns["2<-1"]
+    edge = columns["edge_2_1"]
     for cell, shown in ((None, "null"), ("", "''"), ("None", "'None'"), ("conv", "'conv'")):
-        columns["2<-1"] = [*edge[:44], cell, "x", *edge[46:]]
-        with pytest.raises(ArchitectureError, match=f"row 44, gene '2<-1': {shown} is not allowed"):
+        columns["edge_2_1"] = [*edge[:44], cell, "x", *edge[46:]]
+        with pytest.raises(
+            ArchitectureError, match=f"row 44, gene 'edge_2_1': {shown} is not allowed"
+        ):
             from_table(TABLES[kind](columns), NASBENCH201)
-    columns["2<-1"] = [None] * 300
-    with pytest.raises(ArchitectureError, match="row 0, gene '2<-1': null is not allowed"):
+    columns["edge_2_1"] = [None] * 300
+    with pytest.raises(ArchitectureError, match="row 0, gene 'edge_2_1': null is not allowed"):
         from_table(TABLES[kind](columns), NASBENCH201)
-    columns["2<-1"] = [*edge[:7], *map(str, range(293))]
-    with pytest.raises(ArchitectureError, match="row 7, gene '2<-1': '0' is not allowed"):
+    columns["edge_2_1"] = [*edge[:7], *map(str, range(293))]
+    with pytest.raises(ArchitectureError, match="row 7, gene 'edge_2_1': '0' is not allowed"):
         from_table(TABLES[kind](columns), NASBENCH201)
 
 

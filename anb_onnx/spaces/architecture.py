@@ -47,7 +47,7 @@ class Architecture(Mapping[str, Choice]):
     --------
     >>> from anb_onnx.spaces.nasbench201 import NASBENCH201
     >>> arch = Architecture(["none"] * 5 + ["skip_connect"], space=NASBENCH201)
-    >>> arch["3<-2"], arch.codes, arch.index
+    >>> arch["edge_3_2"], arch.codes, arch.index
     ('skip_connect', (0, 0, 0, 0, 0, 1), 1)
     >>> arch == Architecture({**arch}, space=NASBENCH201)
     True

@@ -26,6 +26,6 @@ OPERATIONS = (
 
 FBNET = SearchSpace(
     "fbnet",
-    tuple(Block(name, (Gene(name, OPERATIONS),)) for name in (f"layer{i}" for i in range(22))),
+    tuple(Block(name, (Gene(name, OPERATIONS),)) for name in (f"layer_{i}" for i in range(22))),
 )
-"""22 blocks of one gene each, named ``"layer0"`` to ``"layer21"``; 9**22 architectures."""
+"""22 blocks of one gene each, named ``"layer_0"`` to ``"layer_21"``; 9**22 architectures."""

@@ -21,15 +21,15 @@ __all__ = ["NASBENCH201", "OPERATIONS", "from_arch_string", "to_arch_string"]
 #: What an edge computes, in the order of the codes.
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
-_EDGES = ("1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2")
+_EDGES = ("edge_1_0", "edge_2_0", "edge_2_1", "edge_3_0", "edge_3_1", "edge_3_2")
 _FORM = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 _PATTERN = re.compile(re.escape(_FORM).replace(r"\{\}", "([^|~+]+)"))
 
 NASBENCH201 = SearchSpace(
     "nasbench201", tuple(Block(name, (Gene(name, OPERATIONS),)) for name in _EDGES)
 )
-"""6 blocks of one gene each, named ``"1<-0"``, ``"2<-0"``, ``"2<-1"``, ``"3<-0"``, ``"3<-1"`` and
-``"3<-2"``; 15,625 architectures."""
+"""6 blocks of one gene each: ``"edge_1_0"``, into node 1 from node 0, ``"edge_2_0"``,
+``"edge_2_1"``, ``"edge_3_0"``, ``"edge_3_1"`` and ``"edge_3_2"``; 15,625 architectures."""
 
 
 def from_arch_string(text: str) -> Architecture:
