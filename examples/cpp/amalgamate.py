@@ -10,7 +10,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PARTS = (
+    "anb_error.hpp",
     "anb_encoder.hpp",
+    "anb_mnasnet.hpp",
     "anb_json.hpp",
     "anb_files.hpp",
     "anb_cards.hpp",

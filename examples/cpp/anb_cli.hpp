@@ -27,6 +27,7 @@
 #include "anb_encoder.hpp"
 #include "anb_json.hpp"
 #include "anb_manifest.hpp"
+#include "anb_mnasnet.hpp"
 
 namespace anb::cli {
 
@@ -139,11 +140,11 @@ inline std::optional<std::vector<std::string_view>> split(std::string_view text)
 inline Codes parse_architecture(const std::string& text, const SearchSpace& space) {
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start != std::string::npos && text[start] == '[') {
-    return space.codes_of_lists(parse_lists(text));
+    return codes_of_lists(space, parse_lists(text));
   }
   const auto words = split(text);
   if (words && words->size() == 1) {
-    if (words->front() == "efficientnet-b0") return space.codes_of_lists(efficientnet_b0());
+    if (words->front() == "efficientnet-b0") return codes_of_lists(space, efficientnet_b0());
     if (const auto index = parse_number<std::uint64_t>(words->front())) {
       return space.codes_of_index(*index);
     }

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "anb_encoder.hpp"  // Error
+#include "anb_error.hpp"
 
 namespace anb {
 namespace detail {

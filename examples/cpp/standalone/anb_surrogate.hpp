@@ -6,24 +6,15 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// The search space, and architectures as codes and indices. No dependencies; C++17.
-//
-// An architecture is one code per gene: the index of the gene's value among its choices. Its index
-// is the codes in mixed radix, first gene most significant. See docs/embedding.md.
-#ifndef ANB_ENCODER_HPP
-#define ANB_ENCODER_HPP
+// Errors, and texts that are safe to show. No dependencies; C++17.
+#ifndef ANB_ERROR_HPP
+#define ANB_ERROR_HPP
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <map>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <utility>
-#include <vector>
 
 namespace anb {
 namespace detail {
@@ -87,6 +78,30 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& message) : std::runtime_error(detail::printable(message)) {}
 };
 
+}  // namespace anb
+
+#endif  // ANB_ERROR_HPP
+
+// The search space, and architectures as codes and indices. No dependencies; C++17.
+//
+// An architecture is one code per gene: the index of the gene's value among its choices. Its index
+// is the codes in mixed radix, first gene most significant. See docs/embedding.md.
+#ifndef ANB_ENCODER_HPP
+#define ANB_ENCODER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
 using Codes = std::vector<std::uint8_t>;
 
 struct Gene {
@@ -128,11 +143,6 @@ struct Block {
   bool operator==(const Block& other) const {
     return name == other.name && genes == other.genes;
   }
-};
-
-// An architecture as the reference writes it: four lists of one value per block.
-struct Lists {
-  std::vector<int> expansion, kernel, layers, se;  // se: 1 or 0
 };
 
 class SearchSpace {
@@ -251,25 +261,6 @@ class SearchSpace {
     return codes;
   }
 
-  Codes codes_of_lists(const Lists& lists) const {
-    const std::pair<const char*, const std::vector<int>*> parts[] = {
-        {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
-        {"layers", &lists.layers},       {"se", &lists.se}};
-    const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
-    std::map<std::string, int> values;
-    for (int part = 0; part < 4; ++part) {
-      const auto& [name, list] = parts[part];
-      if (list->size() != blocks_.size()) {
-        throw Error(std::string(name) + " takes " + std::to_string(blocks_.size()) +
-                    " values, one per block, not " + std::to_string(list->size()));
-      }
-      for (std::size_t block = 0; block < blocks_.size(); ++block) {
-        values[blocks_[block].name + suffixes[part]] = (*list)[block];
-      }
-    }
-    return codes_of_values(values);
-  }
-
   bool operator==(const SearchSpace& other) const {
     return name_ == other.name_ && blocks_ == other.blocks_;
   }
@@ -288,6 +279,29 @@ class SearchSpace {
   std::vector<Gene> genes_;
   std::vector<std::uint8_t> last_;  // the largest code of each gene
   std::uint64_t size_ = 1;
+};
+
+}  // namespace anb
+
+#endif  // ANB_ENCODER_HPP
+
+// What belongs to the space of Accel-NASBench alone: the four lists of the reference, and
+// EfficientNet-B0. No dependencies; C++17.
+#ifndef ANB_MNASNET_HPP
+#define ANB_MNASNET_HPP
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
+// An architecture as the reference writes it: four lists of one value per block.
+struct Lists {
+  std::vector<int> expansion, kernel, layers, se;  // se: 1 or 0
 };
 
 // The space of Accel-NASBench, for programs that read no manifest.
@@ -313,9 +327,34 @@ inline Lists efficientnet_b0() {
           {1, 1, 1, 1, 1, 1, 1}};
 }
 
+// The codes of four lists. Throws if the space is another than mnasnet, or a value is not one of its
+// gene's choices.
+inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
+  if (space.name() != "mnasnet") {
+    throw Error("four lists are of the search space mnasnet, not of " + space.name());
+  }
+  const std::vector<Block>& blocks = space.blocks();
+  const std::pair<const char*, const std::vector<int>*> parts[] = {
+      {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
+      {"layers", &lists.layers},       {"se", &lists.se}};
+  const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
+  std::map<std::string, int> values;
+  for (int part = 0; part < 4; ++part) {
+    const auto& [name, list] = parts[part];
+    if (list->size() != blocks.size()) {
+      throw Error(std::string(name) + " takes " + std::to_string(blocks.size()) +
+                  " values, one per block, not " + std::to_string(list->size()));
+    }
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      values[blocks[block].name + suffixes[part]] = (*list)[block];
+    }
+  }
+  return space.codes_of_values(values);
+}
+
 }  // namespace anb
 
-#endif  // ANB_ENCODER_HPP
+#endif  // ANB_MNASNET_HPP
 
 // A small, strict reader of JSON. No dependencies; C++17.
 //
