@@ -153,15 +153,23 @@ inline double read_number(const Json& json) {
   return value;
 }
 
+// A choice of a gene, or the value of one in an architecture.
+inline Value read_value(const Json& json) {
+  switch (json.kind()) {
+    case Json::Kind::boolean: return json.boolean();
+    case Json::Kind::string: return json.string();
+    case Json::Kind::number: return json.integer64();
+    default: json.fail("an integer, true or false, or a string");
+  }
+}
+
 inline Gene read_gene(const Json& json) {
-  Gene gene{read_name(json, "name"), {}, false};
-  const Json list = json.at("choices");
-  for (const Json& choice : list.array(256)) {
-    const bool boolean = choice.kind() == Json::Kind::boolean;
-    if (gene.choices.empty()) gene.boolean = boolean;
-    if (boolean != gene.boolean) list.fail("all booleans or all integers");
-    gene.choices.push_back(boolean ? choice.boolean()
-                                   : static_cast<int>(choice.integer(INT32_MAX)));
+  Gene gene{read_name(json, "name"), {}};
+  for (const Json& choice : json.at("choices").array(SearchSpace::max_choices)) {
+    gene.choices.push_back(read_value(choice));
+    if (choice.kind() == Json::Kind::string && !choice.string().empty()) {
+      check_name(choice, choice.string());
+    }
   }
   return gene;
 }
@@ -175,8 +183,11 @@ inline SearchSpace read_space(const Json& json) {
     }
   }
   SearchSpace space(read_name(json, "name"), std::move(blocks));
+  // As text: it may have more digits than any type.
   const Json size = json.at("size");
-  if (size.integer(UINT64_MAX) != space.size()) size.fail(std::to_string(space.size()));
+  if (size.digits() != space.shown_size()) {
+    size.fail(excerpt(space.shown_size()) + ", not " + excerpt(size.digits()));
+  }
   return space;
 }
 

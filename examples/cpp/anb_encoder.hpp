@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,28 +22,58 @@ namespace anb {
 
 using Codes = std::vector<std::uint8_t>;
 
-struct Gene {
-  std::string name;
-  std::vector<int> choices;  // booleans as 1 and 0
-  bool boolean = false;
+// A choice of a gene: an integer, true or false, or a string. Values of two kinds are never equal.
+class Value {
+ public:
+  enum class Kind : std::uint8_t { integer, boolean, string };
 
-  std::string show(int value) const {
-    return boolean && (value == 0 || value == 1) ? (value ? "true" : "false")
-                                                 : std::to_string(value);
+  template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
+  Value(T value)
+      : kind_(std::is_same_v<T, bool> ? Kind::boolean : Kind::integer),
+        number_(static_cast<std::int64_t>(value)) {
+    static_assert(std::is_signed_v<T> || sizeof(T) < 8, "an integer of 64 bits has a sign");
+  }
+  Value(std::string value) : kind_(Kind::string), text_(std::move(value)) {}
+  Value(const char* value) : Value(std::string(value)) {}
+
+  Kind kind() const { return kind_; }
+
+  std::string show() const {
+    if (kind_ == Kind::string) return "'" + detail::excerpt(text_) + "'";
+    if (kind_ == Kind::boolean) return number_ ? "true" : "false";
+    return std::to_string(number_);
   }
 
-  std::uint8_t code_of(int value) const {
+  bool operator==(const Value& other) const { return key() == other.key(); }
+  bool operator<(const Value& other) const { return key() < other.key(); }
+
+ private:
+  std::tuple<const Kind&, const std::int64_t&, const std::string&> key() const {
+    return std::tie(kind_, number_, text_);
+  }
+
+  Kind kind_;
+  std::int64_t number_ = 0;
+  std::string text_;
+};
+
+struct Gene {
+  std::string name;
+  std::vector<Value> choices;
+
+  std::uint8_t code_of(const Value& value) const {
     const auto found = std::find(choices.begin(), choices.end(), value);
     if (found == choices.end()) {
       std::string allowed;
-      for (const int choice : choices) allowed += (allowed.empty() ? "" : ", ") + show(choice);
-      throw Error("gene " + name + ": " + show(value) + " is not one of " + allowed);
+      for (const Value& choice : choices) allowed += (allowed.empty() ? "" : ", ") + choice.show();
+      throw Error("gene " + name + ": " + value.show() + " is not one of " +
+                  detail::excerpt(allowed, 1000));
     }
     return static_cast<std::uint8_t>(found - choices.begin());
   }
 
   bool operator==(const Gene& other) const {
-    return std::tie(name, choices, boolean) == std::tie(other.name, other.choices, other.boolean);
+    return name == other.name && choices == other.choices;
   }
 };
 
@@ -51,8 +82,8 @@ struct Block {
   std::vector<Gene> genes;
 
   // Number of symbols, that is of combinations of choices.
-  std::size_t size() const {
-    std::size_t product = 1;
+  std::uint64_t size() const {
+    std::uint64_t product = 1;
     for (const Gene& gene : genes) product *= gene.choices.size();
     return product;
   }
@@ -62,10 +93,37 @@ struct Block {
   }
 };
 
+namespace detail {
+
+// The product of numbers of at most 2^32 each, in decimal digits.
+inline std::string show_product(const std::vector<std::uint64_t>& factors) {
+  constexpr std::uint64_t base = 1'000'000'000;
+  std::vector<std::uint64_t> parts = {1};  // the least significant first
+  for (const std::uint64_t factor : factors) {
+    std::uint64_t carry = 0;
+    for (std::uint64_t& part : parts) {
+      carry += part * factor;
+      part = carry % base;
+      carry /= base;
+    }
+    for (; carry > 0; carry /= base) parts.push_back(carry % base);
+  }
+  std::string text = std::to_string(parts.back());
+  for (std::size_t i = parts.size() - 1; i-- > 0;) {
+    text += std::to_string(base + parts[i]).substr(1);
+  }
+  return text;
+}
+
+}  // namespace detail
+
 class SearchSpace {
  public:
-  // The work for pairs is the square of the blocks; messages list the genes.
-  static constexpr std::size_t max_blocks = 64, max_genes = 1024;
+  // Messages list genes; a symbol has 32 bits.
+  static constexpr std::size_t max_blocks = 64, max_genes = 1024, max_choices = 256;
+  static constexpr std::uint64_t max_symbols = std::uint64_t{1} << 32;
+  // The most architectures that have indices here. Codes and values work in every space.
+  static constexpr std::uint64_t max_indices = std::uint64_t{1} << 63;
 
   SearchSpace(std::string name, std::vector<Block> blocks)
       : name_(std::move(name)), blocks_(std::move(blocks)) {
@@ -75,32 +133,14 @@ class SearchSpace {
                   " blocks, has " + std::to_string(blocks_.size()));
     }
     std::set<std::string> names;
+    std::vector<std::uint64_t> sizes;
     for (const Block& block : blocks_) {
       add_name(names, block.name);
-      if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
-        throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
-                    " genes, and one in each block");
-      }
-      std::size_t symbols = 1;
-      for (const Gene& gene : block.genes) {
-        if (gene.choices.empty() || gene.choices.size() > 256) {
-          throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
-                      std::to_string(gene.choices.size()));
-        }
-        if (std::set<int>(gene.choices.begin(), gene.choices.end()).size() !=
-            gene.choices.size()) {
-          throw Error("gene " + gene.name + " has a choice twice");
-        }
-        symbols *= gene.choices.size();  // at most 2^24 here, as it is bounded after each gene
-        if (symbols > 65536) throw Error("block " + block.name + " has more than 65536 symbols");
-        genes_.push_back(gene);
-        last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
-      }
-      if (size_ > (std::uint64_t{1} << 63) / symbols) {
-        throw Error("search space " + name_ + " has more than 2^63 architectures");
-      }
-      size_ *= symbols;
+      sizes.push_back(add_genes(block));
+      has_indices_ &= size_ <= max_indices / sizes.back();
+      if (has_indices_) size_ *= sizes.back();
     }
+    shown_size_ = detail::show_product(sizes);
     names.clear();
     for (const Gene& gene : genes_) add_name(names, gene.name);
   }
@@ -108,7 +148,22 @@ class SearchSpace {
   const std::string& name() const { return name_; }
   const std::vector<Block>& blocks() const { return blocks_; }
   const std::vector<Gene>& genes() const { return genes_; }
-  std::uint64_t size() const { return size_; }
+
+  // Whether architectures have indices here, that is, whether there are at most 2^63.
+  bool has_indices() const { return has_indices_; }
+
+  // The number of architectures; throws where that is more than 2^63.
+  std::uint64_t size() const {
+    if (!has_indices_) {
+      throw Error("search space " + name_ + " has " + detail::excerpt(shown_size_) +
+                  " architectures; indices are of spaces of at most 2^63, here architectures are "
+                  "codes or values");
+    }
+    return size_;
+  }
+
+  // The same in decimal digits, whatever it is.
+  const std::string& shown_size() const { return shown_size_; }
 
   // Throws unless codes[n * genes] are all in range; names the first row and gene that are not.
   void check(const std::uint8_t* codes, std::size_t n, std::size_t first_row = 0) const {
@@ -139,9 +194,9 @@ class SearchSpace {
   }
 
   Codes codes_of_index(std::uint64_t index) const {
-    if (index >= size_) {
+    if (index >= size()) {
       throw Error("index " + std::to_string(index) + " is out of range; allowed are 0 to " +
-                  std::to_string(size_ - 1));
+                  std::to_string(size() - 1));
     }
     Codes codes(genes_.size());
     for (std::size_t gene = genes_.size(); gene-- > 0;) {
@@ -153,6 +208,7 @@ class SearchSpace {
 
   std::uint64_t index_of_codes(const Codes& codes) const {
     check_codes(codes);
+    size();  // throws where there are no indices
     std::uint64_t index = 0;
     for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
       index = index * genes_[gene].choices.size() + codes[gene];
@@ -161,7 +217,7 @@ class SearchSpace {
   }
 
   // From the genes' values by name, all of them and no others.
-  Codes codes_of_values(const std::map<std::string, int>& values) const {
+  Codes codes_of_values(const std::map<std::string, Value>& values) const {
     Codes codes;
     for (const Gene& gene : genes_) {
       const auto found = values.find(gene.name);
@@ -171,9 +227,22 @@ class SearchSpace {
     for (const auto& [name, value] : values) {
       const auto known = [&name = name](const Gene& gene) { return gene.name == name; };
       if (std::none_of(genes_.begin(), genes_.end(), known)) {
-        throw Error("there is no gene " + name + " in search space " + name_ + " (value " +
-                    std::to_string(value) + ")");
+        throw Error("there is no gene '" + detail::excerpt(name) + "' in search space " + name_ +
+                    " (value " + value.show() + ")");
       }
+    }
+    return codes;
+  }
+
+  // From the genes' values in the order of the genes.
+  Codes codes_of_values(const std::vector<Value>& values) const {
+    if (values.size() != genes_.size()) {
+      throw Error("an architecture of " + name_ + " has " + std::to_string(genes_.size()) +
+                  " values, not " + std::to_string(values.size()));
+    }
+    Codes codes;
+    for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
+      codes.push_back(genes_[gene].code_of(values[gene]));
     }
     return codes;
   }
@@ -183,6 +252,39 @@ class SearchSpace {
   }
 
  private:
+  // Appends a block's genes; returns its number of symbols.
+  std::uint64_t add_genes(const Block& block) {
+    if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
+      throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
+                  " genes, and one in each block");
+    }
+    std::uint64_t symbols = 1;
+    for (const Gene& gene : block.genes) {
+      check_choices(gene);
+      symbols *= gene.choices.size();  // at most 2^40 here, as it is bounded after each gene
+      if (symbols > max_symbols) throw Error("block " + block.name + " has more than 2^32 symbols");
+      genes_.push_back(gene);
+      last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
+    }
+    return symbols;
+  }
+
+  static void check_choices(const Gene& gene) {
+    const std::vector<Value>& choices = gene.choices;
+    if (choices.empty() || choices.size() > max_choices) {
+      throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
+                  std::to_string(choices.size()));
+    }
+    for (const Value& choice : choices) {
+      if (choice.kind() == choices[0].kind()) continue;
+      throw Error("gene " + gene.name +
+                  ": the choices must be all integers, all booleans or all strings");
+    }
+    if (std::set<Value>(choices.begin(), choices.end()).size() != choices.size()) {
+      throw Error("gene " + gene.name + " has a choice twice");
+    }
+  }
+
   void add_name(std::set<std::string>& names, const std::string& name) const {
     if (name.empty()) throw Error("search space " + name_ + " has a name that is empty");
     if (!names.insert(name).second) {
@@ -196,6 +298,8 @@ class SearchSpace {
   std::vector<Gene> genes_;
   std::vector<std::uint8_t> last_;  // the largest code of each gene
   std::uint64_t size_ = 1;
+  bool has_indices_ = true;
+  std::string shown_size_;
 };
 
 }  // namespace anb

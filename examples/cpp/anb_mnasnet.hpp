@@ -23,13 +23,13 @@ inline SearchSpace mnasnet() {
   std::vector<Block> blocks;
   for (int number = 0; number < 7; ++number) {
     const std::string name = "block" + std::to_string(number);
-    std::vector<int> layers = {1, 2, 3};
+    std::vector<Value> layers = {1, 2, 3};
     if (number == 5) layers.push_back(4);
     blocks.push_back({name,
-                      {{name + "_e", {1, 4, 6}, false},
-                       {name + "_k", {3, 5}, false},
-                       {name + "_l", layers, false},
-                       {name + "_se", {1, 0}, true}}});
+                      {{name + "_e", {1, 4, 6}},
+                       {name + "_k", {3, 5}},
+                       {name + "_l", layers},
+                       {name + "_se", {true, false}}}});
   }
   return SearchSpace("mnasnet", std::move(blocks));
 }
@@ -52,7 +52,7 @@ inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
       {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
       {"layers", &lists.layers},       {"se", &lists.se}};
   const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
-  std::map<std::string, int> values;
+  std::map<std::string, Value> values;
   for (int part = 0; part < 4; ++part) {
     const auto& [name, list] = parts[part];
     if (list->size() != blocks.size()) {
@@ -60,7 +60,9 @@ inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
                   " values, one per block, not " + std::to_string(list->size()));
     }
     for (std::size_t block = 0; block < blocks.size(); ++block) {
-      values[blocks[block].name + suffixes[part]] = (*list)[block];
+      const int value = (*list)[block];
+      const bool boolean = part == 3 && (value == 0 || value == 1);
+      values.emplace(blocks[block].name + suffixes[part], boolean ? Value(value == 1) : value);
     }
   }
   return space.codes_of_values(values);
