@@ -888,6 +888,102 @@ inline std::string Json::where() const {
 
 #endif  // ANB_JSON_HPP
 
+// The terms of an ensemble: blocks whose symbols choose an entry of a table together. The sum of
+// the entries of all terms is what an ensemble predicts. No dependencies; C++17.
+#ifndef ANB_TERMS_HPP
+#define ANB_TERMS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
+// A table: its entries are numbered by the symbols of its blocks in mixed radix, the first block
+// most significant.
+struct Term {
+  std::vector<std::size_t> blocks;   // that increase
+  std::vector<std::size_t> strides;  // how far apart in the table the next symbol of a block is
+  std::size_t offset = 0, entries = 0;  // where its table begins among all entries, and its size
+
+  bool operator==(const Term& other) const {
+    return std::tie(blocks, strides, offset, entries) ==
+           std::tie(other.blocks, other.strides, other.offset, other.entries);
+  }
+};
+
+// Terms over a search space; their tables lie one after the other in the order of the terms.
+class Terms {
+ public:
+  static constexpr std::size_t max_terms = 4096;
+  static constexpr std::uint64_t max_entries = (std::uint64_t{1} << 31) - 1;
+
+  // From the numbers of each term's blocks. Throws unless they are as docs/embedding.md says.
+  Terms(const SearchSpace& space, std::vector<std::vector<std::size_t>> numbers) {
+    if (numbers.empty() || numbers.size() > max_terms) {
+      throw Error("there must be 1 to " + std::to_string(max_terms) + " terms, not " +
+                  std::to_string(numbers.size()));
+    }
+    std::set<std::vector<std::size_t>> seen;
+    for (std::vector<std::size_t>& blocks : numbers) {
+      if (!seen.insert(blocks).second) fail("stands twice");
+      add(space, std::move(blocks));
+    }
+  }
+
+  // All pairs of blocks a < b in lexicographic order, of a space of two blocks or more.
+  static Terms pairs(const SearchSpace& space) {
+    std::vector<std::vector<std::size_t>> numbers;
+    for (std::size_t a = 0; a < space.blocks().size(); ++a) {
+      for (std::size_t b = a + 1; b < space.blocks().size(); ++b) numbers.push_back({a, b});
+    }
+    return Terms(space, std::move(numbers));
+  }
+
+  const std::vector<Term>& list() const { return list_; }
+  std::size_t entries() const { return list_.back().offset + list_.back().entries; }
+
+  bool operator==(const Terms& other) const { return list_ == other.list_; }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error("term " + std::to_string(list_.size()) + " (from 0) " + what);
+  }
+
+  void add(const SearchSpace& space, std::vector<std::size_t> blocks) {
+    const std::size_t n_blocks = space.blocks().size();
+    if (blocks.empty() || blocks.back() >= n_blocks ||
+        std::adjacent_find(blocks.begin(), blocks.end(), std::greater_equal<>()) != blocks.end()) {
+      fail("must be one or more numbers of blocks that increase, from 0 to " +
+           std::to_string(n_blocks - 1));
+    }
+    Term term{std::move(blocks), {}, list_.empty() ? 0 : entries(), 0};
+    std::uint64_t product = 1;  // below 2^63 here: a block has at most 2^32 symbols
+    for (std::size_t i = term.blocks.size(); i-- > 0;) {
+      term.strides.insert(term.strides.begin(), static_cast<std::size_t>(product));
+      product *= space.blocks()[term.blocks[i]].size();
+      if (product > max_entries - term.offset) {
+        fail("leads to more than " + std::to_string(max_entries) + " entries");
+      }
+    }
+    term.entries = static_cast<std::size_t>(product);
+    list_.push_back(std::move(term));
+  }
+
+  std::vector<Term> list_;
+};
+
+}  // namespace anb
+
+#endif  // ANB_TERMS_HPP
+
 // Files that are read whole, and their SHA-256 (FIPS 180-4). No dependencies; C++17.
 //
 // A path from outside may be a pipe (reading waits for ever), a device (it never ends) or a file of
@@ -1128,7 +1224,7 @@ inline std::string sha256(const Bytes& content) {
 #endif  // ANB_FILES_HPP
 
 // What a target's entry of manifest.json says, which the metadata of its ONNX file says again: unit,
-// link, calibration and so on. No dependencies; C++17. The keys are described in
+// terms, link, calibration and so on. No dependencies; C++17. The keys are described in
 // docs/embedding.md.
 #ifndef ANB_CARDS_HPP
 #define ANB_CARDS_HPP
@@ -1142,6 +1238,7 @@ inline std::string sha256(const Bytes& content) {
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -1242,24 +1339,47 @@ struct Calibration {
 struct Target {
   static constexpr std::size_t max_members = 1024;
 
+  std::string benchmark;                              // to which the target belongs
   std::string name, metric, device, unit, direction;  // device: "" where there is none
   std::string form;                                   // "tables", "trees" and others
   std::string file, sha256;
   std::uint64_t bytes = 0;
   std::size_t members = 0;
   std::optional<Tables> tables;  // of forms that have them
-  std::optional<Link> link;      // where there are tables
+  std::optional<Terms> terms;    // where there are tables
+  std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
 };
 
 namespace detail {
 
-inline constexpr std::uint64_t schema = 1;             // of manifests, and of metadata
+inline constexpr std::uint64_t schema = 2;             // of manifests, and of metadata
 inline constexpr std::size_t max_hinges = 64;          // of a link, and of a regime
 inline constexpr std::uint64_t max_stated = std::uint64_t{1} << 48;  // bytes or entries
 
 inline constexpr std::size_t max_name = 255;
 inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
+
+// What mends a file of another schema.
+inline std::string mend_schema(bool older) {
+  return older ? ": convert its folder by anb-export upgrade OLD_FOLDER --out NEW_FOLDER"
+               : ": it needs the C++ headers of a newer release";
+}
+
+// The name of a benchmark, which is that of its folder, too.
+inline std::string read_benchmark(const Json& json) {
+  const Json value = json.at("benchmark");
+  const std::string name = value.string();
+  constexpr std::string_view first = "abcdefghijklmnopqrstuvwxyz0123456789";
+  const bool good = !name.empty() && name.size() <= 64 &&
+                    first.find(name[0]) != std::string_view::npos &&
+                    name.find_first_not_of(std::string(first) + "._-") == std::string::npos;
+  if (!good) {
+    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit, not '" +
+               excerpt(name, 80) + "'");
+  }
+  return name;
+}
 
 inline std::string check_name(const Json& place, std::string name) {
   if (name.empty() || name.size() > 4 * max_name || name != printable(name)) {
@@ -1316,6 +1436,22 @@ inline SearchSpace read_space(const Json& json) {
     size.fail(excerpt(space.shown_size()) + ", not " + excerpt(size.digits()));
   }
   return space;
+}
+
+inline Terms read_terms(const Json& json, const SearchSpace& space) {
+  std::vector<std::vector<std::size_t>> numbers;
+  for (const Json& term : json.array(Terms::max_terms)) {
+    numbers.emplace_back();
+    for (const Json& block : term.array(SearchSpace::max_blocks)) {
+      numbers.back().push_back(
+          static_cast<std::size_t>(block.integer(SearchSpace::max_blocks - 1)));
+    }
+  }
+  try {
+    return Terms(space, std::move(numbers));
+  } catch (const Error& error) {
+    throw Error(json.where() + ": " + error.what());
+  }
 }
 
 // [knot, change] for each step of that name; an increasing function, as a change is above -1.
@@ -1429,7 +1565,8 @@ inline Calibration read_calibration(const Json& json) {
 }
 
 // The facts that stand both in the manifest and in the ONNX file's metadata.
-inline void read_card(const Json& json, const SearchSpace& space, bool with_link, Target& target) {
+inline void read_card(const Json& json, const SearchSpace& space, bool with_tables,
+                      Target& target) {
   target.metric = read_name(json, "metric");
   if (!json.at("device").is_null()) target.device = read_name(json, "device");
   target.unit = read_name(json, "unit");
@@ -1443,7 +1580,12 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
     json.at("members").fail("an integer from 1 to " + std::to_string(Target::max_members) +
                             ", not 0");
   }
-  if (with_link) target.link = read_link(json.at("link"), space);
+  if (with_tables) {
+    target.terms = read_terms(json.at("terms"), space);
+    target.link = read_link(json.at("link"), space);
+  } else if (const auto terms = json.find("terms")) {
+    terms->fail("absent, as there are no tables");
+  }
   if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
     target.calibration = read_calibration(*calibration);
   }
@@ -1460,6 +1602,7 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
 #ifndef ANB_MANIFEST_HPP
 #define ANB_MANIFEST_HPP
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -1467,6 +1610,7 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -1513,7 +1657,11 @@ inline void read_file_facts(const Json& json, std::string& file, std::string& sh
 inline Tables read_tables(const Json& json, const Target& target) {
   Tables tables;
   tables.offset = json.at("offset").integer(max_stated);
-  tables.entries = json.at("entries").integer(max_stated);
+  tables.entries = json.at("entries").integer(Terms::max_entries);
+  if (tables.entries != target.terms->entries()) {
+    json.at("entries").fail(std::to_string(target.terms->entries()) + " as the terms have, not " +
+                            std::to_string(tables.entries));
+  }
   tables.scale = json.at("scale").number();
   tables.shift = json.at("shift").number();
   // With sums of int32, every step of a link then stays inside float64.
@@ -1532,8 +1680,10 @@ inline Tables read_tables(const Json& json, const Target& target) {
   return tables;
 }
 
-inline Target read_target(const std::string& name, const Json& json, const SearchSpace& space) {
+inline Target read_target(const std::string& benchmark, const std::string& name, const Json& json,
+                          const SearchSpace& space) {
   Target target;
+  target.benchmark = benchmark;
   target.name = check_name(json, name);
   const auto tables = json.find("tables");
   read_card(json, space, tables.has_value(), target);
@@ -1577,17 +1727,76 @@ inline Golden read_golden(const Json& json) {
   return golden;
 }
 
+// Whether something of that name is there, be it only a link to nothing.
+inline bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+// The schema comes first: under another one, everything else may mean something else.
+inline void check_schema(const Json& document) {
+  const Json json = document.at("schema");
+  const std::uint64_t found = json.integer(UINT32_MAX);
+  if (found == schema) return;
+  json.fail(std::to_string(schema) + ", not " + std::to_string(found) +
+            mend_schema(found < schema));
+}
+
 }  // namespace detail
 
+// What one benchmark's manifest.json lists. A *root* is a folder of such folders, each called as its
+// benchmark.
 class Manifest {
  public:
   static constexpr std::size_t max_targets = 4096;
 
+  // Reads the manifest.json of a benchmark's own folder.
   static Manifest read(const std::filesystem::path& folder,
                        const Limits& limits = Limits::from_environment()) {
-    const Bytes content =
-        read_file(folder / "manifest.json", limits.manifest, Limits::manifest_variable);
-    return Manifest(folder, std::string(content.begin(), content.end()), limits);
+    return Manifest(folder, document_of(folder, limits), limits);
+  }
+
+  // Reads a benchmark of a folder, which is the benchmark's own or a root; without a name, the only
+  // one there.
+  static Manifest open(const std::filesystem::path& folder, const std::string& benchmark = "",
+                       const Limits& limits = Limits::from_environment()) {
+    const bool own = detail::is_there(folder / "manifest.json");
+    const std::vector<std::string> names = benchmarks(folder, limits);
+    std::string shown;
+    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
+    shown = detail::excerpt(shown, 1000);
+    if (benchmark.empty() && names.size() > 1) {
+      throw Error(folder.string() + " holds several benchmarks; name one of: " + shown);
+    }
+    if (!benchmark.empty() && std::find(names.begin(), names.end(), benchmark) == names.end()) {
+      throw Error("unknown benchmark '" + detail::excerpt(benchmark) + "'; valid benchmarks of " +
+                  folder.string() + ": " + shown);
+    }
+    return read(own ? folder : folder / (benchmark.empty() ? names[0] : benchmark), limits);
+  }
+
+  // The names of the benchmarks of a folder, which is a benchmark's own or a root; sorted. Throws if
+  // there is none, or a folder of a root is not called as its benchmark.
+  static std::vector<std::string> benchmarks(const std::filesystem::path& folder,
+                                             const Limits& limits = Limits::from_environment()) {
+    if (detail::is_there(folder / "manifest.json")) return {name_of(folder, limits)};
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (!detail::is_there(entry->path() / "manifest.json")) continue;
+      names.push_back(name_of(entry->path(), limits));
+      if (entry->path().filename().string() != names.back()) {
+        throw Error(entry->path().string() + " is not called as its benchmark, '" + names.back() +
+                    "': rename the folder");
+      }
+    }
+    if (error) throw Error(folder.string() + " cannot be read (" + error.message() + ")");
+    if (names.empty()) {
+      throw Error(folder.string() + " has no manifest.json, and no folder of it has one");
+    }
+    std::sort(names.begin(), names.end());
+    return names;
   }
 
   // `text` is the JSON document; the files it lists are looked for in `folder`.
@@ -1596,6 +1805,7 @@ class Manifest {
       : Manifest(folder, Json::parse(text, (folder / "manifest.json").string()), limits) {}
 
   const std::filesystem::path& folder() const { return folder_; }
+  const std::string& benchmark() const { return benchmark_; }
   const SearchSpace& space() const { return space_; }
   const std::vector<Target>& targets() const { return targets_; }
   const std::optional<Golden>& golden() const { return golden_; }
@@ -1620,7 +1830,10 @@ class Manifest {
 
  private:
   Manifest(std::filesystem::path folder, const Json& document, const Limits& limits)
-      : folder_(std::move(folder)), limits_(limits), space_(read_space(document)) {
+      : folder_(std::move(folder)),
+        limits_(limits),
+        benchmark_(read_name(document)),
+        space_(detail::read_space(document.at("search_space"))) {
     const Json targets = document.at("targets");
     const std::vector<std::string> names = targets.names();
     const std::vector<Json> entries = targets.items();
@@ -1630,7 +1843,7 @@ class Manifest {
     }
     std::set<std::string> files;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      targets_.push_back(detail::read_target(names[i], entries[i], space_));
+      targets_.push_back(detail::read_target(benchmark_, names[i], entries[i], space_));
       if (!files.insert(targets_.back().file).second) {
         entries[i].at("file").fail("a file of no other target, not '" + targets_.back().file + "'");
       }
@@ -1638,14 +1851,19 @@ class Manifest {
     if (const auto golden = document.find("golden")) golden_ = detail::read_golden(*golden);
   }
 
-  // The schema comes first: under another one, everything else may mean something else.
-  static SearchSpace read_space(const Json& document) {
-    const Json schema = document.at("schema");
-    const std::uint64_t found = schema.integer(UINT32_MAX);
-    if (found != detail::schema) {
-      schema.fail(std::to_string(detail::schema) + ", not " + std::to_string(found));
-    }
-    return detail::read_space(document.at("search_space"));
+  static Json document_of(const std::filesystem::path& folder, const Limits& limits) {
+    const std::filesystem::path path = folder / "manifest.json";
+    const Bytes content = read_file(path, limits.manifest, Limits::manifest_variable);
+    return Json::parse(std::string(content.begin(), content.end()), path.string());
+  }
+
+  static std::string read_name(const Json& document) {
+    detail::check_schema(document);
+    return detail::read_benchmark(document);
+  }
+
+  static std::string name_of(const std::filesystem::path& folder, const Limits& limits) {
+    return read_name(document_of(folder, limits));
   }
 
   template <class Listed>
@@ -1666,6 +1884,7 @@ class Manifest {
 
   std::filesystem::path folder_;
   Limits limits_;
+  std::string benchmark_;
   SearchSpace space_;
   std::vector<Target> targets_;
   std::optional<Golden> golden_;
@@ -1857,7 +2076,7 @@ class Graph {
   // Whether mean, std and members are what docs/embedding.md defines.
   bool computes(const SearchSpace& space, const Target& target) {
     const Link& link = *target.link;
-    const Id total = operate("Cast", {sum_of_pairs(space)}, "to", {Tensor::float64});
+    const Id total = operate("Cast", {sum_of_terms(space, *target.terms)}, "to", {Tensor::float64});
     const Id scaled = operate("Mul", {total, real(target.tables->scale)});
     Id y = operate("Add", {scaled, real(target.tables->shift)});
     y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
@@ -1925,6 +2144,9 @@ class Graph {
   Id real(double value) { return constant(Tensor::float64, {}, little_endian(value)); }
   Id integer(std::size_t value) {
     return constant(int64, {}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+  Id short_integer(std::uint64_t value) {
+    return constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(value)));
   }
   Id integers(std::size_t value) {
     return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
@@ -2027,13 +2249,17 @@ class Graph {
     return total;
   }
 
-  // The matrix that makes the symbols of all blocks of the codes of all genes.
+  // Blocks of more symbols than this have theirs computed in integers: short floats hold no more.
+  static constexpr std::uint64_t most_float_symbols = 256;
+
+  // The matrix that makes the symbols of all blocks of the codes of all genes; zeros for those that
+  // are computed in integers.
   std::string weights(const SearchSpace& space) const {
     std::string bytes;
     std::size_t first = 0;
     for (const Block& block : space.blocks()) {
       std::vector<float> row(space.genes().size());
-      std::size_t place = 1;
+      std::size_t place = block.size() <= most_float_symbols ? 1 : 0;
       for (std::size_t gene = block.genes.size(); gene-- > 0;) {
         row[first + gene] = static_cast<float>(place);
         place *= block.genes[gene].choices.size();
@@ -2044,31 +2270,56 @@ class Graph {
     return bytes;
   }
 
-  Id sum_of_pairs(const SearchSpace& space) {
+  // One value for each block: int32 [n].
+  std::vector<Id> symbols_of(const SearchSpace& space) {
     const std::vector<Block>& blocks = space.blocks();
-    Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
-    codes = operate("Cast", {codes}, "to", {float32});
+    const Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
+    const Id floats = operate("Cast", {codes}, "to", {float32});
+    const Id integers = operate("Cast", {codes}, "to", {Tensor::int32});
     const Id matrix = constant(float32, {blocks.size(), space.genes().size()}, weights(space));
-    const Id symbols =
-        operate("Cast", {operate("MatMul", {matrix, codes})}, "to", {Tensor::int32});
-    std::vector<Id> symbol, entries;
+    const Id products =
+        operate("Cast", {operate("MatMul", {matrix, floats})}, "to", {Tensor::int32});
+    std::vector<Id> symbols;
+    std::size_t first = 0;
     for (std::size_t block = 0; block < blocks.size(); ++block) {
-      symbol.push_back(operate("Gather", {symbols, integer(block)}, "axis", {0}));
+      const bool by_floats = blocks[block].size() <= most_float_symbols;
+      symbols.push_back(by_floats
+                            ? operate("Gather", {products, integer(block)}, "axis", {0})
+                            : integer_symbol(blocks[block], integers, first));
+      first += blocks[block].genes.size();
     }
-    std::size_t start = 0;
-    for (std::size_t a = 0; a < blocks.size(); ++a) {
-      for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-        const std::size_t width = blocks[b].size(), stop = start + blocks[a].size() * width;
-        const Id row =
-            constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(width)));
-        const Id index = operate("Add", {operate("Mul", {symbol[a], row}), symbol[b]});
-        const Id table = operate(
-            "Slice", {number("tables"), integers(start), integers(stop), integers(0)});
-        entries.push_back(operate("Gather", {table, index}, "axis", {0}));
-        start = stop;
+    return symbols;
+  }
+
+  // The symbol of a block whose genes begin at `first`, from the codes of all genes as int32.
+  Id integer_symbol(const Block& block, Id codes, std::size_t first) {
+    Id symbol = 0;
+    for (std::size_t gene = 0; gene < block.genes.size(); ++gene) {
+      const Id code = operate("Gather", {codes, integer(first + gene)}, "axis", {0});
+      symbol = gene == 0 ? code : next_digit(symbol, block.genes[gene].choices.size(), code);
+    }
+    return symbol;
+  }
+
+  // One more digit of a number in mixed radix.
+  Id next_digit(Id digits, std::uint64_t size, Id digit) {
+    return operate("Add", {operate("Mul", {digits, short_integer(size)}), digit});
+  }
+
+  Id sum_of_terms(const SearchSpace& space, const Terms& terms) {
+    const std::vector<Id> symbols = symbols_of(space);
+    std::vector<Id> found;
+    for (const Term& term : terms.list()) {
+      Id index = symbols[term.blocks[0]];
+      for (std::size_t i = 1; i < term.blocks.size(); ++i) {
+        const std::size_t block = term.blocks[i];
+        index = next_digit(index, space.blocks()[block].size(), symbols[block]);
       }
+      const Id table = operate("Slice", {number("tables"), integers(term.offset),
+                                         integers(term.offset + term.entries), integers(0)});
+      found.push_back(operate("Gather", {table, index}, "axis", {0}));
     }
-    return sum(entries);
+    return sum(found);
   }
 
   Id rows_inside(const Regime& regime) {
@@ -2167,7 +2418,8 @@ class OnnxFile {
     }
     if (schema_text->second != std::to_string(schema)) {
       throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
-                  ", not '" + excerpt(schema_text->second) + "'");
+                  ", not '" + excerpt(schema_text->second) + "'" +
+                  mend_schema(schema_text->second == "1"));
     }
     return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
   }
@@ -2230,32 +2482,28 @@ inline double invert(const Link& link, double y, bool inside) {
 
 // The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
 // part of its tables, could leave int32.
-inline std::pair<std::int64_t, std::int64_t> check_sums(const SearchSpace& space,
-                                                        const Target& target, const Bytes& onnx) {
+inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx) {
   struct Range {
     std::int64_t least = 0, most = 0;
   };
   const std::uint8_t* bytes = onnx.data() + target.tables->offset;
   std::vector<Range> sums(target.members), parts(target.members);
-  const std::vector<Block>& blocks = space.blocks();
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
-      for (std::size_t entry = 0; entry < blocks[a].size() * blocks[b].size(); ++entry) {
-        for (Range& range : table) {
-          const std::uint32_t word = read_word(bytes);
-          const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
-          range.least = std::min(range.least, value);
-          range.most = std::max(range.most, value);
-          bytes += 4;
-        }
+  for (const Term& term : target.terms->list()) {
+    std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
+    for (std::size_t entry = 0; entry < term.entries; ++entry) {
+      for (Range& range : table) {
+        const std::uint32_t word = read_word(bytes);
+        const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
+        range.least = std::min(range.least, value);
+        range.most = std::max(range.most, value);
+        bytes += 4;
       }
-      for (std::size_t m = 0; m < target.members; ++m) {
-        sums[m].least += table[m].least;
-        sums[m].most += table[m].most;
-        parts[m].least += std::min<std::int64_t>(table[m].least, 0);
-        parts[m].most += std::max<std::int64_t>(table[m].most, 0);
-      }
+    }
+    for (std::size_t m = 0; m < target.members; ++m) {
+      sums[m].least += table[m].least;
+      sums[m].most += table[m].most;
+      parts[m].least += std::min<std::int64_t>(table[m].least, 0);
+      parts[m].most += std::max<std::int64_t>(table[m].most, 0);
     }
   }
   Range all = sums[0];
@@ -2305,22 +2553,12 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
   }
 }
 
-// The number of entries of a space's tables: one for each two symbols of each two blocks.
-inline std::size_t count_entries(const SearchSpace& space) {
-  std::size_t count = 0;
-  const std::vector<Block>& blocks = space.blocks();
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) count += blocks[a].size() * blocks[b].size();
-  }
-  return count;
-}
-
 }  // namespace detail
 
-// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: search
-// space, metric, device, unit, direction, form, members, link, calibration, and of tables their
-// place and shape. Of tables, also what the graph computes with them is compared, and that no sum and
-// no prediction can leave its type.
+// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, and of tables
+// their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
   const auto require = [&](bool same, const char* key) {
@@ -2330,15 +2568,17 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
     }
   };
   const Json card = file.card();
+  require(detail::read_benchmark(card) == target.benchmark, "benchmark");
   require(detail::read_space(card.at("search_space")) == space, "search_space");
   Target own;
-  detail::read_card(card, space, target.link.has_value(), own);
+  detail::read_card(card, space, target.tables.has_value(), own);
   require(own.metric == target.metric, "metric");
   require(own.device == target.device, "device");
   require(own.unit == target.unit, "unit");
   require(own.direction == target.direction, "direction");
   require(own.form == target.form, "form");
   require(own.members == target.members, "members");
+  require(own.terms == target.terms, "terms");
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
@@ -2347,22 +2587,14 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
                 ", after its metric and device");
   }
   if (!target.tables) return;
-  if (!target.link || space.blocks().size() < 2) {
-    throw Error("target " + target.name + ": tables are of two blocks each, and need a link");
-  }
-  const std::size_t n_entries = detail::count_entries(space);
-  if (target.tables->entries != n_entries) {
-    throw Error("tables of search space " + space.name() + " have " + std::to_string(n_entries) +
-                " entries, target " + target.name + " has " +
-                std::to_string(target.tables->entries));
-  }
   detail::Graph graph(file.graph(), target.file);
   const detail::Tensor& tables = graph.tables();
-  require(tables.shape[0] == n_entries, "tables.entries");
+  require(target.tables->entries == own.terms->entries(), "tables.entries");
+  require(tables.shape[0] == target.tables->entries, "tables.entries");
   require(tables.shape[1] == target.members, "tables.members");
   require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
   require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
-  detail::check_range(target, detail::check_sums(space, target, onnx));
+  detail::check_range(target, detail::check_sums(target, onnx));
 }
 
 }  // namespace anb
@@ -2562,6 +2794,99 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
 
 #endif  // ANB_ARITHMETIC_HPP
 
+// The integer sums of the tables, for any terms over any search space. No dependencies; C++17.
+#ifndef ANB_SUMS_HPP
+#define ANB_SUMS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+
+namespace anb::detail {
+
+// Each step of the computation is taken for all rows together, so that compilers vectorise it.
+class AnySums {
+ public:
+  AnySums(const SearchSpace& space, const Terms& terms) : n_genes_(space.genes().size()) {
+    for (const Block& block : space.blocks()) {
+      blocks_.emplace_back();
+      for (const Gene& gene : block.genes) {
+        blocks_.back().push_back(static_cast<std::uint32_t>(gene.choices.size()));
+      }
+    }
+    for (const Term& term : terms.list()) {
+      terms_.push_back({static_cast<std::uint32_t>(term.offset), {}});
+      for (std::size_t i = 0; i < term.blocks.size(); ++i) {
+        terms_.back().parts.push_back(
+            {term.blocks[i], static_cast<std::uint32_t>(term.strides[i])});
+      }
+    }
+  }
+
+  // Writes totals[step_rows * m_count] of codes[step_rows * genes]; false if a code is out of range.
+  bool sum(const std::uint8_t* codes, const std::int32_t* entries, std::size_t m_count,
+           std::int32_t* totals) const {
+    std::vector<Row> symbols(blocks_.size());
+    if (!find_symbols(codes, symbols.data())) return false;  // before any entry is looked for
+    std::fill(totals, totals + step_rows * m_count, 0);
+    for (const Lookup& term : terms_) {
+      Row index;
+      for (std::uint32_t& place : index.values) place = term.offset;
+      for (const auto& [block, stride] : term.parts) {
+        const Row& symbol = symbols[block];
+        for (std::size_t r = 0; r < step_rows; ++r) {
+          index.values[r] += symbol.values[r] * stride;
+        }
+      }
+      for (std::size_t r = 0; r < step_rows; ++r) {
+        const std::int32_t* entry = entries + std::size_t{index.values[r]} * m_count;
+        for (std::size_t m = 0; m < m_count; ++m) totals[r * m_count + m] += entry[m];
+      }
+    }
+    return true;
+  }
+
+ private:
+  struct alignas(64) Row {
+    std::uint32_t values[step_rows] = {};
+  };
+  struct Part {
+    std::size_t block;
+    std::uint32_t stride;
+  };
+  struct Lookup {
+    std::uint32_t offset;
+    std::vector<Part> parts;
+  };
+
+  // The symbols of all blocks; false if a code is out of range, and what was found means nothing.
+  bool find_symbols(const std::uint8_t* codes, Row* symbols) const {
+    std::uint32_t wrong = 0;
+    for (const std::vector<std::uint32_t>& sizes : blocks_) {
+      Row& symbol = *symbols++;
+      for (const std::uint32_t size : sizes) {
+        for (std::size_t r = 0; r < step_rows; ++r) {
+          const std::uint32_t code = codes[r * n_genes_];
+          wrong |= code >= size;
+          symbol.values[r] = symbol.values[r] * size + code;
+        }
+        ++codes;
+      }
+    }
+    return !wrong;
+  }
+
+  std::size_t n_genes_;
+  std::vector<std::vector<std::uint32_t>> blocks_;  // numbers of choices
+  std::vector<Lookup> terms_;
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_SUMS_HPP
+
 // The integer sums of the tables, unrolled for one search space. No dependencies; C++17.
 #ifndef ANB_UNROLLED_HPP
 #define ANB_UNROLLED_HPP
@@ -2584,8 +2909,9 @@ inline bool is_little_endian() {
 
 // The integer sums for one search space, with everything about its tables known to the compiler.
 //
-// Conditions, which `fits` checks: four genes per block, as one 32-bit word of codes; and in all
-// pairs, the block with fewer symbols has equally many, which is the width of all tables.
+// Conditions, which `fits` checks: the terms are all pairs in lexicographic order; four genes per
+// block, as one 32-bit word of codes; and in all pairs, the block with fewer symbols has equally many,
+// which is the width of all tables.
 template <int... Sizes>
 struct UnrolledSpace {
   static constexpr int n_blocks = sizeof...(Sizes);
@@ -2624,8 +2950,9 @@ struct UnrolledSpace {
   }
   static_assert(equally_wide());
 
-  static bool fits(const SearchSpace& space) {
+  static bool fits(const SearchSpace& space, const Terms& terms) {
     if (!is_little_endian() || space.blocks().size() != n_blocks) return false;
+    if (!(terms == Terms::pairs(space))) return false;
     for (std::size_t b = 0; b < n_blocks; ++b) {
       const Block& block = space.blocks()[b];
       if (block.genes.size() != 4 || block.size() != static_cast<std::size_t>(sizes[b]) ||
@@ -2717,31 +3044,13 @@ using UnrolledMnasNet = UnrolledSpace<36, 36, 36, 36, 36, 48, 36>;
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
 
 namespace anb {
 namespace detail {
-
-// Pairs of blocks a < b in lexicographic order, each with its table's place.
-struct Pair {
-  std::size_t a, b;
-  std::size_t offset;  // in entries
-};
-
-inline std::vector<Pair> pairs_of(const SearchSpace& space) {
-  const std::vector<Block>& blocks = space.blocks();
-  std::vector<Pair> pairs;
-  std::size_t n_entries = 0;
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      pairs.push_back({a, b, n_entries});
-      n_entries += blocks[a].size() * blocks[b].size();
-    }
-  }
-  return pairs;
-}
 
 // Copies bytes that another thread may write to meanwhile: what is checked in the copy is what is
 // used of it, as the compiler cannot know that it still equals the original and read that again.
@@ -2772,17 +3081,21 @@ class Surrogate {
 
   // From a file's content, whose SHA-256 the caller vouches for.
   Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
-      : space_(space), target_(target), unrolled_(unrolled_for(space)) {
+      : space_(space), target_(target) {
     if (detail::fuses_products()) {
       throw Error("this program was compiled to fuse products with sums, which changes "
                   "predictions: compile it with -ffp-contract=off");
     }
-    if (!target.tables || !target.link) {
+    if (!target.tables || !target.terms || !target.link) {
       throw Error("target " + target.name + ", of the form '" + target.form +
                   "', has no tables: it needs an ONNX runtime");
     }
     check_file(space, target, onnx);
-    pairs_ = detail::pairs_of(space);
+    if (Unrolled::fits(space, *target.terms) && has_own_code(n_members())) {
+      unrolled_.emplace_back(space);
+    } else {
+      any_.emplace(space, *target.terms);
+    }
     read_entries(onnx);
   }
 
@@ -2818,35 +3131,31 @@ class Surrogate {
  private:
   using Unrolled = detail::UnrolledMnasNet;
 
-  // The unrolled sums, or nothing where they do not fit the space.
-  static std::vector<Unrolled> unrolled_for(const SearchSpace& space) {
-    std::vector<Unrolled> unrolled;
-    if (Unrolled::fits(space)) unrolled.emplace_back(space);
-    return unrolled;
-  }
-
-  // Copies the tables, checked before, to memory of their own, aligned to cache lines. Where block b
-  // of a pair has more symbols than a, the table is turned, so that the wider block numbers the
-  // rows.
+  // Copies the tables, checked before, to memory of their own, aligned to cache lines. The unrolled
+  // sums have those turned where block b of a pair has more symbols than a, so that the wider block
+  // numbers the rows.
   void read_entries(const Bytes& onnx) {
     const std::size_t m_count = n_members();
     const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
     memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
-    std::int32_t* entries = &memory_[0].values[0];
-    for (const detail::Pair& pair : pairs_) {
-      const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
-      for (std::size_t a = 0; a < n_a; ++a) {
-        for (std::size_t b = 0; b < n_b; ++b) {
-          std::int32_t* entry =
-              entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
-          for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
-            const std::uint32_t word = detail::read_word(bytes);
-            std::memcpy(&entry[m], &word, 4);
-          }
+    std::int32_t* const entries = &memory_[0].values[0];
+    for (const Term& term : target_.terms->list()) {
+      const std::size_t columns = term.strides[0], rows = term.entries / columns;
+      const bool turned = !unrolled_.empty() && rows < columns;
+      for (std::size_t number = 0; number < term.entries; ++number) {
+        const std::size_t place =
+            turned ? number % columns * rows + number / columns : number;
+        std::int32_t* const entry = entries + (term.offset + place) * m_count;
+        for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
+          const std::uint32_t word = detail::read_word(bytes);
+          std::memcpy(&entry[m], &word, 4);
         }
       }
     }
   }
+
+  // Whether there is code for just that number of members, as `choose` has.
+  static bool has_own_code(std::size_t n_members) { return n_members <= 8 || n_members == 16; }
 
   // Runs the code for the number of members and, if R, for a regime.
   template <bool R>
@@ -2925,41 +3234,14 @@ class Surrogate {
     if constexpr (M > 0) {
       return unrolled_[0].template sum<M>(codes, entries, totals);
     } else {
-      return sum_any(codes, entries, totals);
+      return any_->sum(codes, entries, n_members(), totals);
     }
-  }
-
-  // The sums for any search space and any number of members.
-  bool sum_any(const std::uint8_t* codes, const std::int32_t* entries,
-               std::int32_t* totals) const {
-    const std::vector<Block>& blocks = space_.blocks();
-    const std::size_t m_count = n_members();
-    std::vector<std::size_t> symbols(blocks.size());
-    for (std::size_t r = 0; r < detail::step_rows; ++r, totals += m_count) {
-      for (std::size_t b = 0; b < blocks.size(); ++b) {
-        symbols[b] = 0;
-        for (const Gene& gene : blocks[b].genes) {
-          const std::size_t code = *codes++, size = gene.choices.size();
-          if (code >= size) return false;
-          symbols[b] = symbols[b] * size + code;
-        }
-      }
-      for (std::size_t m = 0; m < m_count; ++m) totals[m] = 0;
-      for (const detail::Pair& pair : pairs_) {
-        const std::size_t n_a = blocks[pair.a].size(), n_b = blocks[pair.b].size();
-        const std::size_t a = symbols[pair.a], b = symbols[pair.b];
-        const std::int32_t* entry =
-            entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
-        for (std::size_t m = 0; m < m_count; ++m) totals[m] += entry[m];
-      }
-    }
-    return true;
   }
 
   SearchSpace space_;
   Target target_;
-  std::vector<Unrolled> unrolled_;
-  std::vector<detail::Pair> pairs_;
+  std::vector<Unrolled> unrolled_;      // one, where it fits space, terms and members
+  std::optional<detail::AnySums> any_;  // where it does not
   std::vector<detail::CacheLine> memory_;
 };
 
