@@ -139,21 +139,25 @@ inline constexpr std::size_t max_name = 255;
 inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
 
 // What mends a file of another schema.
-inline std::string mend_schema(bool older) {
-  return older ? ": convert its folder by anb-export upgrade OLD_FOLDER --out NEW_FOLDER"
-               : ": it needs the C++ headers of a newer release";
+inline std::string mend_schema(std::uint64_t found) {
+  if (found > schema) return ": it needs the C++ headers of a newer release";
+  return found == schema - 1
+             ? ": convert its folder with anb-export upgrade FOLDER --out NEW_FOLDER"
+             : "";
 }
 
-// The name of a benchmark, which is that of its folder, too.
+// Whether a text may name a benchmark, and so its folder.
+inline bool is_benchmark(std::string_view name) {
+  constexpr std::string_view characters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= 64 && characters.find(name[0]) < 36 &&
+         name.find_first_not_of(characters) == std::string_view::npos;
+}
+
 inline std::string read_benchmark(const Json& json) {
   const Json value = json.at("benchmark");
   const std::string name = value.string();
-  constexpr std::string_view first = "abcdefghijklmnopqrstuvwxyz0123456789";
-  const bool good = !name.empty() && name.size() <= 64 &&
-                    first.find(name[0]) != std::string_view::npos &&
-                    name.find_first_not_of(std::string(first) + "._-") == std::string::npos;
-  if (!good) {
-    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit, not '" +
+  if (!is_benchmark(name)) {
+    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first, not '" +
                excerpt(name, 80) + "'");
   }
   return name;

@@ -143,7 +143,7 @@ inline Codes parse_json(const std::string& text, const SearchSpace& space) {
   }
   std::vector<Value> values;
   for (const Json& item : items) values.push_back(detail::read_value(item));
-  return space.codes_of_values(values);
+  return space.codes_of_row(values);
 }
 
 // The words of a line, between which stand spaces, tabs or one comma; nothing if a field between

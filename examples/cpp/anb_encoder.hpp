@@ -235,7 +235,7 @@ class SearchSpace {
   }
 
   // From the genes' values in the order of the genes.
-  Codes codes_of_values(const std::vector<Value>& values) const {
+  Codes codes_of_row(const std::vector<Value>& values) const {
     if (values.size() != genes_.size()) {
       throw Error("an architecture of " + name_ + " has " + std::to_string(genes_.size()) +
                   " values, not " + std::to_string(values.size()));

@@ -144,7 +144,7 @@ inline void check_schema(const Json& document) {
   const std::uint64_t found = json.integer(UINT32_MAX);
   if (found == schema) return;
   json.fail(std::to_string(schema) + ", not " + std::to_string(found) +
-            mend_schema(found < schema));
+            mend_schema(found));
 }
 
 }  // namespace detail
@@ -154,6 +154,7 @@ inline void check_schema(const Json& document) {
 class Manifest {
  public:
   static constexpr std::size_t max_targets = 4096;
+  static constexpr const char* default_benchmark = "accel-nasbench";
 
   // Reads the manifest.json of a benchmark's own folder.
   static Manifest read(const std::filesystem::path& folder,
@@ -161,44 +162,52 @@ class Manifest {
     return Manifest(folder, document_of(folder, limits), limits);
   }
 
-  // Reads a benchmark of a folder, which is the benchmark's own or a root; without a name, the only
-  // one there.
-  static Manifest open(const std::filesystem::path& folder, const std::string& benchmark = "",
+  // Reads a benchmark of a folder, which is the benchmark's own or a root. Without a name,
+  // accel-nasbench if it is there, or else the only one.
+  static Manifest open(const std::filesystem::path& folder, std::string benchmark = "",
                        const Limits& limits = Limits::from_environment()) {
     const bool own = detail::is_there(folder / "manifest.json");
     const std::vector<std::string> names = benchmarks(folder, limits);
-    std::string shown;
-    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
-    shown = detail::excerpt(shown, 1000);
-    if (benchmark.empty() && names.size() > 1) {
-      throw Error(folder.string() + " holds several benchmarks; name one of: " + shown);
+    const auto has = [&](const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (benchmark.empty()) {
+      benchmark = has(default_benchmark) ? default_benchmark : names[0];
+      if (names.size() > 1 && benchmark != default_benchmark) {
+        throw Error(folder.string() + " holds several benchmarks, name one of: " + show(names));
+      }
     }
-    if (!benchmark.empty() && std::find(names.begin(), names.end(), benchmark) == names.end()) {
+    if (!has(benchmark)) {
       throw Error("unknown benchmark '" + detail::excerpt(benchmark) + "'; valid benchmarks of " +
-                  folder.string() + ": " + shown);
+                  folder.string() + ": " + show(names));
     }
-    return read(own ? folder : folder / (benchmark.empty() ? names[0] : benchmark), limits);
+    Manifest manifest = read(own ? folder : folder / benchmark, limits);
+    if (manifest.benchmark() != benchmark) {
+      throw Error((folder / benchmark).string() + " is not called as its benchmark, '" +
+                  manifest.benchmark() + "': rename it to that");
+    }
+    return manifest;
   }
 
   // The names of the benchmarks of a folder, which is a benchmark's own or a root; sorted. Throws if
-  // there is none, or a folder of a root is not called as its benchmark.
+  // there is none.
   static std::vector<std::string> benchmarks(const std::filesystem::path& folder,
                                              const Limits& limits = Limits::from_environment()) {
-    if (detail::is_there(folder / "manifest.json")) return {name_of(folder, limits)};
+    if (detail::is_there(folder / "manifest.json")) {
+      return {read_name(document_of(folder, limits))};
+    }
     std::vector<std::string> names;
     std::error_code error;
     for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
          entry.increment(error)) {
-      if (!detail::is_there(entry->path() / "manifest.json")) continue;
-      names.push_back(name_of(entry->path(), limits));
-      if (entry->path().filename().string() != names.back()) {
-        throw Error(entry->path().string() + " is not called as its benchmark, '" + names.back() +
-                    "': rename the folder");
-      }
+      const std::string name = entry->path().filename().string();
+      const bool found =
+          detail::is_benchmark(name) && detail::is_there(entry->path() / "manifest.json");
+      if (found) names.push_back(name);
     }
     if (error) throw Error(folder.string() + " cannot be read (" + error.message() + ")");
     if (names.empty()) {
-      throw Error(folder.string() + " has no manifest.json, and no folder of it has one");
+      throw Error(folder.string() + " is a folder without manifest.json, and so are all in it");
     }
     std::sort(names.begin(), names.end());
     return names;
@@ -267,8 +276,10 @@ class Manifest {
     return detail::read_benchmark(document);
   }
 
-  static std::string name_of(const std::filesystem::path& folder, const Limits& limits) {
-    return read_name(document_of(folder, limits));
+  static std::string show(const std::vector<std::string>& names) {
+    std::string shown;
+    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
+    return detail::excerpt(shown, 1000);
   }
 
   template <class Listed>

@@ -8,6 +8,7 @@
 #define ANB_ONNX_FILE_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -53,10 +54,12 @@ class OnnxFile {
       throw Error(name_ + " is not an anb_onnx artifact: its metadata lacks 'anb_onnx.schema' or "
                   "'anb_onnx.card'");
     }
-    if (schema_text->second != std::to_string(schema)) {
+    const std::string_view found = schema_text->second;
+    if (found != std::to_string(schema)) {
+      std::uint64_t number = 0;  // stays that where the text is no number
+      std::from_chars(found.data(), found.data() + found.size(), number);
       throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
-                  ", not '" + excerpt(schema_text->second) + "'" +
-                  mend_schema(schema_text->second == "1"));
+                  ", not '" + excerpt(found) + "'" + mend_schema(number));
     }
     return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
   }

@@ -16,7 +16,7 @@ four lists [[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separate
 
   --artifacts DIR   folder of a benchmark (with manifest.json), or of several such folders
                     (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
-  --benchmark NAME  which of several benchmarks
+  --benchmark NAME  which of several benchmarks (default: accel-nasbench, or the only one)
   --members         print each member's prediction
   --interval LEVEL  print the calibrated scale and interval, for example 0.9
   --hex             print the bits of each float32

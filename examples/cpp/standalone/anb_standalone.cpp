@@ -22,7 +22,7 @@ bench   measures predictions per second of mean and std from codes in memory: th
 
   --artifacts DIR   folder of a benchmark (with manifest.json), or of several such folders
                     (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
-  --benchmark NAME  which of several benchmarks
+  --benchmark NAME  which of several benchmarks (default: accel-nasbench, or the only one)
   --members         each member's prediction, too
   --interval LEVEL  print the calibrated scale and interval, for example 0.9
   --hex             print the bits of each float32

@@ -318,7 +318,7 @@ class SearchSpace {
   }
 
   // From the genes' values in the order of the genes.
-  Codes codes_of_values(const std::vector<Value>& values) const {
+  Codes codes_of_row(const std::vector<Value>& values) const {
     if (values.size() != genes_.size()) {
       throw Error("an architecture of " + name_ + " has " + std::to_string(genes_.size()) +
                   " values, not " + std::to_string(values.size()));
@@ -1361,21 +1361,25 @@ inline constexpr std::size_t max_name = 255;
 inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
 
 // What mends a file of another schema.
-inline std::string mend_schema(bool older) {
-  return older ? ": convert its folder by anb-export upgrade OLD_FOLDER --out NEW_FOLDER"
-               : ": it needs the C++ headers of a newer release";
+inline std::string mend_schema(std::uint64_t found) {
+  if (found > schema) return ": it needs the C++ headers of a newer release";
+  return found == schema - 1
+             ? ": convert its folder with anb-export upgrade FOLDER --out NEW_FOLDER"
+             : "";
 }
 
-// The name of a benchmark, which is that of its folder, too.
+// Whether a text may name a benchmark, and so its folder.
+inline bool is_benchmark(std::string_view name) {
+  constexpr std::string_view characters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= 64 && characters.find(name[0]) < 36 &&
+         name.find_first_not_of(characters) == std::string_view::npos;
+}
+
 inline std::string read_benchmark(const Json& json) {
   const Json value = json.at("benchmark");
   const std::string name = value.string();
-  constexpr std::string_view first = "abcdefghijklmnopqrstuvwxyz0123456789";
-  const bool good = !name.empty() && name.size() <= 64 &&
-                    first.find(name[0]) != std::string_view::npos &&
-                    name.find_first_not_of(std::string(first) + "._-") == std::string::npos;
-  if (!good) {
-    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit, not '" +
+  if (!is_benchmark(name)) {
+    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first, not '" +
                excerpt(name, 80) + "'");
   }
   return name;
@@ -1739,7 +1743,7 @@ inline void check_schema(const Json& document) {
   const std::uint64_t found = json.integer(UINT32_MAX);
   if (found == schema) return;
   json.fail(std::to_string(schema) + ", not " + std::to_string(found) +
-            mend_schema(found < schema));
+            mend_schema(found));
 }
 
 }  // namespace detail
@@ -1749,6 +1753,7 @@ inline void check_schema(const Json& document) {
 class Manifest {
  public:
   static constexpr std::size_t max_targets = 4096;
+  static constexpr const char* default_benchmark = "accel-nasbench";
 
   // Reads the manifest.json of a benchmark's own folder.
   static Manifest read(const std::filesystem::path& folder,
@@ -1756,44 +1761,52 @@ class Manifest {
     return Manifest(folder, document_of(folder, limits), limits);
   }
 
-  // Reads a benchmark of a folder, which is the benchmark's own or a root; without a name, the only
-  // one there.
-  static Manifest open(const std::filesystem::path& folder, const std::string& benchmark = "",
+  // Reads a benchmark of a folder, which is the benchmark's own or a root. Without a name,
+  // accel-nasbench if it is there, or else the only one.
+  static Manifest open(const std::filesystem::path& folder, std::string benchmark = "",
                        const Limits& limits = Limits::from_environment()) {
     const bool own = detail::is_there(folder / "manifest.json");
     const std::vector<std::string> names = benchmarks(folder, limits);
-    std::string shown;
-    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
-    shown = detail::excerpt(shown, 1000);
-    if (benchmark.empty() && names.size() > 1) {
-      throw Error(folder.string() + " holds several benchmarks; name one of: " + shown);
+    const auto has = [&](const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (benchmark.empty()) {
+      benchmark = has(default_benchmark) ? default_benchmark : names[0];
+      if (names.size() > 1 && benchmark != default_benchmark) {
+        throw Error(folder.string() + " holds several benchmarks, name one of: " + show(names));
+      }
     }
-    if (!benchmark.empty() && std::find(names.begin(), names.end(), benchmark) == names.end()) {
+    if (!has(benchmark)) {
       throw Error("unknown benchmark '" + detail::excerpt(benchmark) + "'; valid benchmarks of " +
-                  folder.string() + ": " + shown);
+                  folder.string() + ": " + show(names));
     }
-    return read(own ? folder : folder / (benchmark.empty() ? names[0] : benchmark), limits);
+    Manifest manifest = read(own ? folder : folder / benchmark, limits);
+    if (manifest.benchmark() != benchmark) {
+      throw Error((folder / benchmark).string() + " is not called as its benchmark, '" +
+                  manifest.benchmark() + "': rename it to that");
+    }
+    return manifest;
   }
 
   // The names of the benchmarks of a folder, which is a benchmark's own or a root; sorted. Throws if
-  // there is none, or a folder of a root is not called as its benchmark.
+  // there is none.
   static std::vector<std::string> benchmarks(const std::filesystem::path& folder,
                                              const Limits& limits = Limits::from_environment()) {
-    if (detail::is_there(folder / "manifest.json")) return {name_of(folder, limits)};
+    if (detail::is_there(folder / "manifest.json")) {
+      return {read_name(document_of(folder, limits))};
+    }
     std::vector<std::string> names;
     std::error_code error;
     for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
          entry.increment(error)) {
-      if (!detail::is_there(entry->path() / "manifest.json")) continue;
-      names.push_back(name_of(entry->path(), limits));
-      if (entry->path().filename().string() != names.back()) {
-        throw Error(entry->path().string() + " is not called as its benchmark, '" + names.back() +
-                    "': rename the folder");
-      }
+      const std::string name = entry->path().filename().string();
+      const bool found =
+          detail::is_benchmark(name) && detail::is_there(entry->path() / "manifest.json");
+      if (found) names.push_back(name);
     }
     if (error) throw Error(folder.string() + " cannot be read (" + error.message() + ")");
     if (names.empty()) {
-      throw Error(folder.string() + " has no manifest.json, and no folder of it has one");
+      throw Error(folder.string() + " is a folder without manifest.json, and so are all in it");
     }
     std::sort(names.begin(), names.end());
     return names;
@@ -1862,8 +1875,10 @@ class Manifest {
     return detail::read_benchmark(document);
   }
 
-  static std::string name_of(const std::filesystem::path& folder, const Limits& limits) {
-    return read_name(document_of(folder, limits));
+  static std::string show(const std::vector<std::string>& names) {
+    std::string shown;
+    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
+    return detail::excerpt(shown, 1000);
   }
 
   template <class Listed>
@@ -2377,6 +2392,7 @@ class Graph {
 #define ANB_ONNX_FILE_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -2416,10 +2432,12 @@ class OnnxFile {
       throw Error(name_ + " is not an anb_onnx artifact: its metadata lacks 'anb_onnx.schema' or "
                   "'anb_onnx.card'");
     }
-    if (schema_text->second != std::to_string(schema)) {
+    const std::string_view found = schema_text->second;
+    if (found != std::to_string(schema)) {
+      std::uint64_t number = 0;  // stays that where the text is no number
+      std::from_chars(found.data(), found.data() + found.size(), number);
       throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
-                  ", not '" + excerpt(schema_text->second) + "'" +
-                  mend_schema(schema_text->second == "1"));
+                  ", not '" + excerpt(found) + "'" + mend_schema(number));
     }
     return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
   }
