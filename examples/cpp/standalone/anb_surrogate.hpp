@@ -2054,6 +2054,7 @@ struct Tensor {
 #ifndef ANB_GRAPH_HPP
 #define ANB_GRAPH_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -2077,7 +2078,7 @@ class Graph {
     while (field.next()) {
       if (field.number == 1) nodes.push_back(field.content);
       if (field.number == 5) add_constant(field.content);
-      if (nodes.size() + names_.size() > most_values) field.fail("its graph has too many values");
+      if (std::max(nodes.size(), names_.size()) > most_values) field.fail("its graph has too many values");
     }
     for (const std::string_view node : nodes) add_node(node);
   }
