@@ -14,10 +14,11 @@ import pytest
 from cpp_room import Folder, Program, joined_bits, lines, refused
 from test_cpp import HINGES, _random, _write, builds, onnxruntime, program, sanitized, standalone
 
+from anb_onnx import MNASNET
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.terms import Terms
 
 #: Fixtures of `test_cpp`, which this module uses as its own.
