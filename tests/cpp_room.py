@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import Terms
 
 CPP = Path(__file__).resolve().parents[1] / "examples" / "cpp"
 #: Programs of the tests themselves.
@@ -207,6 +208,7 @@ class Folder:
             float(tables["scale"]),
             float(tables["shift"]),
             Link.from_dict(card["link"]),
+            Terms(self.space, card["terms"]),
         )
 
 

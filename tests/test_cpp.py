@@ -40,7 +40,7 @@ from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, to_lists
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms, all_pairs
 
 ROOT = CPP.parents[1]
 
@@ -96,7 +96,7 @@ OTHER = SearchSpace(
         Block("stem", (Gene("stem_width", (16, 24, 32)),)),
         Block("a", (Gene("a_kernel", (3, 5)), Gene("a_se", (False, True)))),
         Block("b", tuple(Gene(f"b_{i}", tuple(range(5))) for i in range(3))),
-        Block("c", (Gene("c_e", (1,)), Gene("c_l", (4, 2)))),
+        Block("c", (Gene("c_e", (-1,)), Gene("c_l", ("deep", "")))),
     ),
 )
 
@@ -135,12 +135,15 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     return Folder(folder)
 
 
-def _random(space: SearchSpace, link: Link, n_members: int, seed: int) -> TableEnsemble:
+def _random(
+    space: SearchSpace, link: Link, n_members: int, seed: int, terms: Terms | None = None
+) -> TableEnsemble:
     """An ensemble of random tables, whose totals lie around what the link can invert."""
+    terms = terms or all_pairs(space)
     rng = np.random.default_rng(seed)
-    shape = (all_pairs(space).offsets[-1], n_members)
+    shape = (terms.n_entries, n_members)
     entries = rng.integers(-(2**24), 2**24, size=shape, dtype=np.int32)
-    return TableEnsemble(space, entries, 2.0**-27 * 1.1, 3.0, link)
+    return TableEnsemble(space, entries, 2.0**-27 * 1.1, 3.0, link, terms)
 
 
 def _with_regime(
@@ -182,8 +185,12 @@ def other_space(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """One target of a small space with all there is: offset, hinges, a regime, a calibration."""
-    ensemble = _random(OTHER, Link("-1/2", 7.5, HINGES), 3, 1)
+    """One target of a small space with all there is.
+
+    Terms of one to three blocks, in no order; an offset, hinges, a regime, a calibration.
+    """
+    terms = Terms(OTHER, ((1, 2), (3,), (0, 1, 3), (0, 2)))
+    ensemble = _random(OTHER, Link("-1/2", 7.5, HINGES), 3, 1, terms)
     folder = tmp_path_factory.mktemp("small")
     return _write(folder, {"t": _with_regime(ensemble, "b_1", (1, 2, 4), 2)})
 
@@ -503,9 +510,23 @@ def _regime(steps: int = 1, **change: object) -> Callable[[Path], None]:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no manifest": (lambda f: (f / "manifest.json").unlink(), "manifest.json cannot be read"),
+    "no manifest": (
+        lambda f: (f / "manifest.json").unlink(),
+        " is a folder without manifest.json, and so are all in it",
+    ),
     "no JSON": (lambda f: (f / "manifest.json").write_text("{]"), "is not valid JSON"),
-    "schema": (lambda f: _edit(f, lambda m: m.update(schema=2)), "'schema' must be 1, not 2"),
+    "schema 1": (
+        lambda f: _edit(f, lambda m: m.update(schema=1)),
+        "'schema' must be 2, not 1: convert its folder with anb-export upgrade FOLDER --out",
+    ),
+    "schema 3": (
+        lambda f: _edit(f, lambda m: m.update(schema=3)),
+        "'schema' must be 2, not 3: it needs the C++ headers of a newer release",
+    ),
+    "no benchmark": (
+        lambda f: _edit(f, lambda m: m.pop("benchmark")),
+        "lacks the key 'benchmark'",
+    ),
     "no targets": (lambda f: _edit(f, lambda m: m.pop("targets")), "lacks the key 'targets'"),
     "no file": (lambda f: (f / "accuracy.onnx").unlink(), "accuracy.onnx cannot be read"),
     "truncated": (
@@ -561,9 +582,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "regime: few steps": (_regime(0), "must be one [knot, change] for each step regime"),
     "regime: many steps": (_regime(2), "must be one [knot, change] for each step regime"),
     "regime: no hinges": (_regime(0, hinges=[]), "link.regime.hinges' must be one or more"),
+    "entries": (
+        _accuracy({"entries": 100}, "tables"),
+        "tables.entries' must be 29808 as the terms have, not 100",
+    ),
     "size": (
         lambda f: _edit(f, lambda m: m["search_space"].update(size=5)),
-        "'search_space.size' must be 104485552128",
+        "'search_space.size' must be 104485552128, not 5",
     ),
 }
 
@@ -588,19 +613,10 @@ def test_damage(program: Program, damaged: Path, name: str) -> None:
     assert result.stdout == ""
 
 
-def test_a_number_of_entries_that_is_not_the_spaces(standalone: Program, damaged: Path) -> None:
-    _accuracy({"entries": 100}, "tables")(damaged)
-    result = standalone.query(damaged, "accuracy", "0")
-    assert result.returncode == 2
-    assert (
-        "tables of search space mnasnet have 29808 entries, target accuracy has 100"
-        in result.stderr
-    )
-
-
 def test_a_form_without_tables_needs_a_runtime(standalone: Program, damaged: Path) -> None:
     _accuracy({"form": "trees"})(damaged)
-    _edit(damaged, lambda m: m["targets"]["accuracy"].pop("tables"))
+    for key in ("tables", "terms"):
+        _edit(damaged, lambda m, key=key: m["targets"]["accuracy"].pop(key))
     result = standalone.query(damaged, "accuracy", "0")
     assert result.returncode == 2
     assert "target accuracy, of the form 'trees', has no tables" in result.stderr

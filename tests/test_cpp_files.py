@@ -131,7 +131,7 @@ def _documents() -> dict[str, tuple[str, str]]:
         "deep objects": ('{"a":' * 2_000_000, "nested too deeply"),
         "a long number": ('{"schema":' + "9" * 10_000_000 + "}", "'schema' must be an integer"),
         "a long string": ('{"schema":"' + "x" * 10_000_000 + '"}', "'schema' must be an integer"),
-        "a long key": ('{"schema":1,"' + "x" * 9_000_000 + '":1}', "lacks the key 'search_space'"),
+        "a long key": ('{"schema":2,"' + "x" * 9_000_000 + '":1}', "lacks the key 'benchmark'"),
     }
 
 
@@ -162,6 +162,19 @@ def _blocks(count: int, genes: int = 1) -> Callable[[Path], None]:
     return _space(lambda space: space.update(blocks=blocks, size=1))
 
 
+def _choices(*choices: object) -> Callable[[Path], None]:
+    return _space(lambda space: space["blocks"][0]["genes"][0].update(choices=choices))
+
+
+def _wide_block(n_genes: int) -> dict[str, Any]:
+    genes = [{"name": f"wide_{g}", "choices": list(range(256))} for g in range(n_genes)]
+    return {"name": "wide", "genes": genes}
+
+
+def _benchmark(name: object) -> Callable[[Path], None]:
+    return lambda folder: _edit(folder, lambda m: m.update(benchmark=name))
+
+
 def _text(old: str, new: str) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         text = (folder / "manifest.json").read_text("utf-8")
@@ -180,12 +193,60 @@ BOUNDS: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda f: _edit(f, lambda m: m.update(targets={f"{n}": {} for n in range(5000)})),
         "'targets' must be an object of at most 4096 targets, not 5000",
     ),
-    "one block": (_blocks(1), "regime.gene' must be a gene of search space mnasnet"),
+    "one block": (_blocks(1), "numbers of blocks that increase, from 0 to 0"),
     "no blocks": (_blocks(0), "must have 1 to 64 blocks, has 0"),
     "no genes": (_blocks(2, 0), "must have 1 to 1024 genes, and one in each block"),
     "300 choices": (
         _space(lambda s: s["blocks"][0]["genes"][0].update(choices=list(range(300)))),
         "choices' must be a list of at most 256, not 300",
+    ),
+    "choices of two kinds": (
+        _choices(1, True, 6),
+        "gene block0_e: the choices must be all integers, all booleans or all strings",
+    ),
+    "a long choice": (_choices("x" * 2000), "choices[0]' must be a string of 1 to 255 printable"),
+    "escapes in a choice": (_choices("\x1b[2J"), "characters, not '\\x1b[2J'"),
+    "a fraction": (_choices(0.5), "must be an integer from -2^63 to 2^63 - 1, not 0.5"),
+    "a huge choice": (_choices(2**63), "must be an integer from -2^63 to 2^63 - 1, not 9223"),
+    "a list of choices": (_choices([1]), "must be an integer, true or false, or a string"),
+    "2^40 symbols": (
+        _space(lambda s: s["blocks"].__setitem__(0, _wide_block(5))),
+        "block wide has more than 2^32 symbols",
+    ),
+    "a benchmark elsewhere": (_benchmark("../b"), "'benchmark' must be 1 to 64 of a-z, 0-9,"),
+    "capitals in a benchmark": (_benchmark("Nas"), "a letter or digit first, not 'Nas'"),
+    "a hidden benchmark": (_benchmark(".b"), "a letter or digit first, not '.b'"),
+    "a long benchmark": (_benchmark("b" * 65), "'benchmark' must be 1 to 64 of"),
+    "a benchmark without a name": (_benchmark(""), "'benchmark' must be 1 to 64 of"),
+    "a benchmark that is a number": (_benchmark(1), "'benchmark' must be a string"),
+    "no terms": (_accuracy({"terms": []}), "terms': there must be 1 to 4096 terms, not 0"),
+    "4,097 terms": (
+        _accuracy({"terms": [[0]] * 4097}),
+        "accuracy.terms' must be a list of at most 4096, not 4097",
+    ),
+    "an empty term": (_accuracy({"terms": [[0], []]}), "term 1 (from 0) must be one or more"),
+    "a falling term": (_accuracy({"terms": [[1, 0]]}), "that increase, from 0 to 6"),
+    "a block twice in a term": (_accuracy({"terms": [[1, 1]]}), "that increase, from 0 to 6"),
+    "a block that is not there": (_accuracy({"terms": [[6, 7]]}), "that increase, from 0 to 6"),
+    "a negative block": (_accuracy({"terms": [[-1, 0]]}), "terms[0][0]' must be an integer from 0"),
+    "65 blocks in a term": (_accuracy({"terms": [[0] * 65]}), "a list of at most 64, not 65"),
+    "a term twice": (_accuracy({"terms": [[0], [1], [0]]}), "term 2 (from 0) stands twice"),
+    "a term that is a number": (_accuracy({"terms": [0]}), "terms[0]' must be a list"),
+    "10^11 entries": (
+        _accuracy({"terms": [[0], list(range(7))]}),
+        "term 1 (from 0) leads to more than 2147483647 entries",
+    ),
+    "entries of other terms": (
+        _accuracy({"terms": [[0], [5]]}),
+        "tables.entries' must be 84 as the terms have, not 29808",
+    ),
+    "tables without terms": (
+        lambda f: _edit(f, lambda m: m["targets"]["accuracy"].pop("terms")),
+        "accuracy' lacks the key 'terms'",
+    ),
+    "terms without tables": (
+        lambda f: _edit(f, lambda m: m["targets"]["accuracy"].pop("tables")),
+        "accuracy.terms' must be absent, as there are no tables",
     ),
     "a choice twice": (
         _space(lambda s: s["blocks"][0]["genes"][0].update(choices=[1, 4, 4])),
@@ -205,7 +266,7 @@ BOUNDS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a size of 5,000 digits": (
         _text('"size":', '"size":' + "1" * 5000 + ',"other":'),
-        "search_space.size' must be an integer",
+        "search_space.size' must be 104485552128, not 111",
     ),
     "scale 0": (_accuracy({"scale": 0}, "tables"), "tables.scale' must be from 2^-500 to 2^95"),
     "scale 1e308": (_accuracy({"scale": 1e308}, "tables"), "tables.scale' must be from 2^-500"),

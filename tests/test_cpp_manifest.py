@@ -34,7 +34,15 @@ def _next(value: float) -> float:
     return float(np.nextafter(value, np.inf))
 
 
+def _terms(change: Callable[[list[list[int]]], object]) -> Callable[..., object]:
+    """Change the terms; where these have other entries, the tables cannot be as stated."""
+    return lambda m, t: change(t["terms"])
+
+
 DIFFERENCES: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], object], str]] = {
+    "benchmark": (lambda m, t: m.update(benchmark="other"), "benchmark"),
+    "terms turned": (_terms(list.reverse), "terms"),
+    "terms swapped": (_terms(lambda terms: terms.insert(0, terms.pop(1))), "terms"),
     "unit": (lambda m, t: t.update(unit="s"), "unit"),
     "metric": (lambda m, t: t.update(metric="throughput"), "metric"),
     "device": (lambda m, t: t.update(device="a100"), "device"),
@@ -226,8 +234,15 @@ GRAPHS: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "tables in another file": (_elsewhere, "a constant without name, type or bytes"),
     "no card": (_metadata("anb_onnx.card", None), "is not an anb_onnx artifact"),
-    "schema": (_metadata("anb_onnx.schema", "2"), "'anb_onnx.schema' must be 1, not '2'"),
-    "5,000 digits": (_metadata("anb_onnx.schema", "1" * 5000), "'anb_onnx.schema' must be 1"),
+    "schema 1": (
+        _metadata("anb_onnx.schema", "1"),
+        "'anb_onnx.schema' must be 2, not '1': convert its folder with anb-export upgrade FOLDER",
+    ),
+    "schema 3": (
+        _metadata("anb_onnx.schema", "3"),
+        "'anb_onnx.schema' must be 2, not '3': it needs the C++ headers of a newer release",
+    ),
+    "5,000 digits": (_metadata("anb_onnx.schema", "1" * 5000), "'anb_onnx.schema' must be 2"),
     "a card that is none": (_metadata("anb_onnx.card", "[]"), "must be an object"),
     "a card with a key twice": (
         _metadata("anb_onnx.card", '{"unit":"ms","unit":"s"}'),

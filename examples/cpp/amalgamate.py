@@ -10,8 +10,11 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PARTS = (
+    "anb_error.hpp",
     "anb_encoder.hpp",
+    "anb_mnasnet.hpp",
     "anb_json.hpp",
+    "anb_terms.hpp",
     "anb_files.hpp",
     "anb_cards.hpp",
     "anb_manifest.hpp",
@@ -19,6 +22,7 @@ PARTS = (
     "anb_graph.hpp",
     "anb_onnx_file.hpp",
     "anb_arithmetic.hpp",
+    "anb_sums.hpp",
     "anb_unrolled.hpp",
     "anb_tables.hpp",
 )

@@ -6,7 +6,8 @@
 namespace {
 
 constexpr const char* usage =
-    R"(usage: anb_bench [--artifacts DIR] TARGET [--rows N] [--repeats N] [--threads N] [--members]
+    R"(usage: anb_bench [--artifacts DIR] [--benchmark NAME] TARGET [--rows N] [--repeats N] [--threads N]
+                 [--members]
 
 Measures predictions per second of mean and std (and members) from codes in memory: the best and
 the median of the repeats, by the clock and by the processor time of all threads.

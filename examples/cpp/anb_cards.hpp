@@ -1,5 +1,5 @@
 // What a target's entry of manifest.json says, which the metadata of its ONNX file says again: unit,
-// link, calibration and so on. No dependencies; C++17. The keys are described in
+// terms, link, calibration and so on. No dependencies; C++17. The keys are described in
 // docs/embedding.md.
 #ifndef ANB_CARDS_HPP
 #define ANB_CARDS_HPP
@@ -13,12 +13,14 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "anb_encoder.hpp"
 #include "anb_json.hpp"
+#include "anb_terms.hpp"
 
 namespace anb {
 
@@ -115,24 +117,51 @@ struct Calibration {
 struct Target {
   static constexpr std::size_t max_members = 1024;
 
+  std::string benchmark;                              // to which the target belongs
   std::string name, metric, device, unit, direction;  // device: "" where there is none
   std::string form;                                   // "tables", "trees" and others
   std::string file, sha256;
   std::uint64_t bytes = 0;
   std::size_t members = 0;
   std::optional<Tables> tables;  // of forms that have them
-  std::optional<Link> link;      // where there are tables
+  std::optional<Terms> terms;    // where there are tables
+  std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
 };
 
 namespace detail {
 
-inline constexpr std::uint64_t schema = 1;             // of manifests, and of metadata
+inline constexpr std::uint64_t schema = 2;             // of manifests, and of metadata
 inline constexpr std::size_t max_hinges = 64;          // of a link, and of a regime
 inline constexpr std::uint64_t max_stated = std::uint64_t{1} << 48;  // bytes or entries
 
 inline constexpr std::size_t max_name = 255;
 inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
+
+// What mends a file of another schema.
+inline std::string mend_schema(std::uint64_t found) {
+  if (found > schema) return ": it needs the C++ headers of a newer release";
+  return found == schema - 1
+             ? ": convert its folder with anb-export upgrade FOLDER --out NEW_FOLDER"
+             : "";
+}
+
+// Whether a text may name a benchmark, and so its folder.
+inline bool is_benchmark(std::string_view name) {
+  constexpr std::string_view characters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= 64 && characters.find(name[0]) < 36 &&
+         name.find_first_not_of(characters) == std::string_view::npos;
+}
+
+inline std::string read_benchmark(const Json& json) {
+  const Json value = json.at("benchmark");
+  const std::string name = value.string();
+  if (!is_benchmark(name)) {
+    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first, not '" +
+               excerpt(name, 80) + "'");
+  }
+  return name;
+}
 
 inline std::string check_name(const Json& place, std::string name) {
   if (name.empty() || name.size() > 4 * max_name || name != printable(name)) {
@@ -153,15 +182,23 @@ inline double read_number(const Json& json) {
   return value;
 }
 
+// A choice of a gene, or the value of one in an architecture.
+inline Value read_value(const Json& json) {
+  switch (json.kind()) {
+    case Json::Kind::boolean: return json.boolean();
+    case Json::Kind::string: return json.string();
+    case Json::Kind::number: return json.integer64();
+    default: json.fail("an integer, true or false, or a string");
+  }
+}
+
 inline Gene read_gene(const Json& json) {
-  Gene gene{read_name(json, "name"), {}, false};
-  const Json list = json.at("choices");
-  for (const Json& choice : list.array(256)) {
-    const bool boolean = choice.kind() == Json::Kind::boolean;
-    if (gene.choices.empty()) gene.boolean = boolean;
-    if (boolean != gene.boolean) list.fail("all booleans or all integers");
-    gene.choices.push_back(boolean ? choice.boolean()
-                                   : static_cast<int>(choice.integer(INT32_MAX)));
+  Gene gene{read_name(json, "name"), {}};
+  for (const Json& choice : json.at("choices").array(SearchSpace::max_choices)) {
+    gene.choices.push_back(read_value(choice));
+    if (choice.kind() == Json::Kind::string && !choice.string().empty()) {
+      check_name(choice, choice.string());
+    }
   }
   return gene;
 }
@@ -175,9 +212,28 @@ inline SearchSpace read_space(const Json& json) {
     }
   }
   SearchSpace space(read_name(json, "name"), std::move(blocks));
+  // As text: it may have more digits than any type.
   const Json size = json.at("size");
-  if (size.integer(UINT64_MAX) != space.size()) size.fail(std::to_string(space.size()));
+  if (size.digits() != space.shown_size()) {
+    size.fail(excerpt(space.shown_size()) + ", not " + excerpt(size.digits()));
+  }
   return space;
+}
+
+inline Terms read_terms(const Json& json, const SearchSpace& space) {
+  std::vector<std::vector<std::size_t>> numbers;
+  for (const Json& term : json.array(Terms::max_terms)) {
+    numbers.emplace_back();
+    for (const Json& block : term.array(SearchSpace::max_blocks)) {
+      numbers.back().push_back(
+          static_cast<std::size_t>(block.integer(SearchSpace::max_blocks - 1)));
+    }
+  }
+  try {
+    return Terms(space, std::move(numbers));
+  } catch (const Error& error) {
+    throw Error(json.where() + ": " + error.what());
+  }
 }
 
 // [knot, change] for each step of that name; an increasing function, as a change is above -1.
@@ -291,7 +347,8 @@ inline Calibration read_calibration(const Json& json) {
 }
 
 // The facts that stand both in the manifest and in the ONNX file's metadata.
-inline void read_card(const Json& json, const SearchSpace& space, bool with_link, Target& target) {
+inline void read_card(const Json& json, const SearchSpace& space, bool with_tables,
+                      Target& target) {
   target.metric = read_name(json, "metric");
   if (!json.at("device").is_null()) target.device = read_name(json, "device");
   target.unit = read_name(json, "unit");
@@ -305,7 +362,12 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
     json.at("members").fail("an integer from 1 to " + std::to_string(Target::max_members) +
                             ", not 0");
   }
-  if (with_link) target.link = read_link(json.at("link"), space);
+  if (with_tables) {
+    target.terms = read_terms(json.at("terms"), space);
+    target.link = read_link(json.at("link"), space);
+  } else if (const auto terms = json.find("terms")) {
+    terms->fail("absent, as there are no tables");
+  }
   if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
     target.calibration = read_calibration(*calibration);
   }

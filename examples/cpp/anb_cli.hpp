@@ -13,6 +13,7 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -27,6 +28,7 @@
 #include "anb_encoder.hpp"
 #include "anb_json.hpp"
 #include "anb_manifest.hpp"
+#include "anb_mnasnet.hpp"
 
 namespace anb::cli {
 
@@ -34,6 +36,7 @@ inline constexpr int ok = 0, different = 1, user_error = 2;
 
 struct Options {
   std::filesystem::path artifacts = "artifacts";
+  std::string benchmark;  // "": the only one of the folder
   std::vector<std::string> arguments;
   bool members = false, hex = false, verify = false, input_is_closed = false;
   std::optional<double> level;
@@ -73,6 +76,9 @@ inline Options parse_options(int argc, char** argv) {
       const std::string folder = value();
       if (folder.empty()) throw Error("--artifacts takes a folder, not ''");
       options.artifacts = folder;
+    } else if (word == "--benchmark") {
+      options.benchmark = value();
+      if (options.benchmark.empty()) throw Error("--benchmark takes a name, not ''");
     } else if (word == "--members") {
       options.members = true;
     } else if (word == "--hex") {
@@ -100,18 +106,44 @@ inline Options parse_options(int argc, char** argv) {
   return options;
 }
 
-// [[expansion...],[kernel...],[layers...],[se...]]: integers, and true or false for se.
-inline Lists parse_lists(const std::string& text) {
-  const Json json = Json::parse(text, "the architecture");
-  if (json.array().size() != 4) json.fail("four lists: expansion, kernel, layers, se");
+// The four lists of mnasnet: integers, and true or false for se.
+inline Lists parse_lists(const std::vector<Json>& parts) {
   std::vector<int> lists[4];
   for (std::size_t part = 0; part < 4; ++part) {
-    for (const Json& value : json.array()[part].array()) {
+    for (const Json& value : parts[part].array()) {
       lists[part].push_back(part == 3 ? value.boolean()
                                       : static_cast<int>(value.integer(INT32_MAX)));
     }
   }
   return {lists[0], lists[1], lists[2], lists[3]};
+}
+
+// Values by the names of the genes, {"gene": value, ...}, or in their order, [value, ...]; and the
+// four lists where the space is mnasnet, [[expansion...], [kernel...], [layers...], [se...]] or
+// {"expansion": [...], ...}.
+inline Codes parse_json(const std::string& text, const SearchSpace& space) {
+  const Json json = Json::parse(text, "the architecture");
+  const bool mnasnet = space.name() == "mnasnet", object = json.kind() == Json::Kind::object;
+  std::vector<Json> items = object ? json.items() : json.array();
+  if (mnasnet && object && json.find("expansion") && items.size() == 4) {
+    items = {json.at("expansion"), json.at("kernel"), json.at("layers"), json.at("se")};
+    return codes_of_lists(space, parse_lists(items));
+  }
+  if (object) {
+    const std::vector<std::string> names = json.names();
+    std::map<std::string, Value> values;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      values.emplace(names[i], detail::read_value(items[i]));
+    }
+    return space.codes_of_values(values);
+  }
+  if (mnasnet && (items.empty() || items[0].kind() == Json::Kind::array)) {
+    if (items.size() != 4) json.fail("four lists: expansion, kernel, layers, se");
+    return codes_of_lists(space, parse_lists(items));
+  }
+  std::vector<Value> values;
+  for (const Json& item : items) values.push_back(detail::read_value(item));
+  return space.codes_of_row(values);
 }
 
 // The words of a line, between which stand spaces, tabs or one comma; nothing if a field between
@@ -135,18 +167,30 @@ inline std::optional<std::vector<std::string_view>> split(std::string_view text)
   return words;
 }
 
-// An architecture as a person or a program writes it: a name, four lists, an index, or all codes.
+// What `parse_architecture` takes.
+inline std::string spellings(const SearchSpace& space) {
+  const bool mnasnet = space.name() == "mnasnet";
+  return std::string(mnasnet ? "efficientnet-b0, " : "") +
+         (space.has_indices() ? "an index from 0 to " + std::to_string(space.size() - 1) + ", "
+                              : "") +
+         std::to_string(space.genes().size()) + " codes, values as {\"gene\": value, ...} or "
+         "[value, ...]" +
+         (mnasnet ? ", or four lists [[expansion...],[kernel...],[layers...],[se...]]" : "");
+}
+
+// An architecture as a person or a program writes it: a name, JSON, an index, or all codes.
 inline Codes parse_architecture(const std::string& text, const SearchSpace& space) {
   const std::size_t start = text.find_first_not_of(" \t\r\n");
-  if (start != std::string::npos && text[start] == '[') {
-    return space.codes_of_lists(parse_lists(text));
+  if (start != std::string::npos && (text[start] == '[' || text[start] == '{')) {
+    return parse_json(text, space);
   }
   const auto words = split(text);
   if (words && words->size() == 1) {
-    if (words->front() == "efficientnet-b0") return space.codes_of_lists(efficientnet_b0());
-    if (const auto index = parse_number<std::uint64_t>(words->front())) {
-      return space.codes_of_index(*index);
-    }
+    const std::string_view word = words->front();
+    if (word == "efficientnet-b0") return codes_of_lists(space, efficientnet_b0());
+    const bool number = word.find_first_not_of("0123456789") == std::string_view::npos;
+    if (number) space.size();  // throws where there are no indices
+    if (const auto index = parse_number<std::uint64_t>(word)) return space.codes_of_index(*index);
   }
   Codes codes;
   for (const std::string_view word : words.value_or(std::vector<std::string_view>())) {
@@ -155,10 +199,7 @@ inline Codes parse_architecture(const std::string& text, const SearchSpace& spac
     codes.push_back(*code);
   }
   if (!words || words->size() < 2 || codes.size() != words->size()) {
-    throw Error("'" + detail::excerpt(text) + "' is no architecture; give efficientnet-b0, an " +
-                "index from 0 to " + std::to_string(space.size() - 1) + ", " +
-                std::to_string(space.genes().size()) + " codes, or four lists "
-                "[[expansion...],[kernel...],[layers...],[se...]]");
+    throw Error("'" + detail::excerpt(text) + "' is no architecture; give " + spellings(space));
   }
   space.check_codes(codes);
   return codes;
@@ -206,7 +247,7 @@ inline int run(int argc, char** argv, const char* usage,
     }
     Options options = parse_options(argc, argv);
     options.input_is_closed = closed.input;
-    return work(Manifest::read(options.artifacts), options);
+    return work(Manifest::open(options.artifacts, options.benchmark), options);
   } catch (const std::bad_alloc&) {
     message = "there is not enough memory";
   } catch (const std::length_error&) {

@@ -116,6 +116,7 @@ class Printer {
         append(members[row * m_count + m]);
       }
       line_.back() = '\n';
+      if (line_.size() > 1 << 20) flush();
     }
     flush();
   }
@@ -156,7 +157,8 @@ int query(const Manifest& manifest, const Options& options) {
   }
   if (options.input_is_closed) throw Error("standard input is closed");
   // A line at a time would be slow, everything at once might not fit.
-  const std::size_t most = 65536 * engine.n_genes();
+  const std::size_t rows = std::min<std::size_t>(65536, (1 << 24) / engine.n_members());
+  const std::size_t most = rows * engine.n_genes();
   Lines lines;
   std::string line;
   while (lines.next(line)) {

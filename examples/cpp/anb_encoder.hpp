@@ -10,99 +10,70 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "anb_error.hpp"
+
 namespace anb {
-namespace detail {
-
-// The number of bytes of the UTF-8 character at a place (RFC 3629), or 0 if there is none.
-inline std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) {
-    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-  };
-  const unsigned first = byte(0), second = byte(1);
-  if (first < 0x80) return at < text.size() ? 1 : 0;
-  const std::size_t length = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 :
-                             first < 0xF5 ? 4 : 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  // Longer than needed, half of a surrogate pair, or beyond the last character.
-  const bool wrong = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-                     (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
-  return wrong ? 0 : length;
-}
-
-// Text that may be shown to a person: in one line, without what would control a terminal or turn
-// the direction of reading, and without what is no UTF-8. These bytes are shown as \xNN.
-inline std::string printable(std::string_view text) {
-  std::string shown;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = utf8_length(text, at);
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
-    const bool control = length == 1 ? byte(0) < 0x20 || byte(0) == 0x7F
-                                     : length == 2 && byte(0) == 0xC2 && byte(1) < 0xA0;
-    const bool turns = length == 3 && byte(0) == 0xE2 &&
-                       ((byte(1) == 0x80 && byte(2) >= 0x8B && byte(2) <= 0xAF) ||
-                        (byte(1) == 0x81 && byte(2) >= 0xA0 && byte(2) <= 0xAF));
-    const std::size_t step = std::max<std::size_t>(length, 1);
-    if (length > 0 && !control && !turns) {
-      shown += text.substr(at, step);
-    } else {
-      for (std::size_t i = 0; i < step; ++i) {
-        shown += {'\\', 'x', "0123456789abcdef"[byte(i) >> 4], "0123456789abcdef"[byte(i) & 15]};
-      }
-    }
-    at += step;
-  }
-  return shown;
-}
-
-// The beginning of a text that may be long.
-inline std::string excerpt(std::string_view text, std::size_t most = 60) {
-  if (text.size() <= most) return std::string(text);
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
-  return std::string(text.substr(0, most)) + "...";
-}
-
-}  // namespace detail
-
-// Every error of these headers; the message, one printable line, names what is wrong and what is
-// allowed.
-class Error : public std::runtime_error {
- public:
-  explicit Error(const std::string& message) : std::runtime_error(detail::printable(message)) {}
-};
 
 using Codes = std::vector<std::uint8_t>;
 
-struct Gene {
-  std::string name;
-  std::vector<int> choices;  // booleans as 1 and 0
-  bool boolean = false;
+// A choice of a gene: an integer, true or false, or a string. Values of two kinds are never equal.
+class Value {
+ public:
+  enum class Kind : std::uint8_t { integer, boolean, string };
 
-  std::string show(int value) const {
-    return boolean && (value == 0 || value == 1) ? (value ? "true" : "false")
-                                                 : std::to_string(value);
+  template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
+  Value(T value)
+      : kind_(std::is_same_v<T, bool> ? Kind::boolean : Kind::integer),
+        number_(static_cast<std::int64_t>(value)) {
+    static_assert(std::is_signed_v<T> || sizeof(T) < 8, "an integer of 64 bits has a sign");
+  }
+  Value(std::string value) : kind_(Kind::string), text_(std::move(value)) {}
+  Value(const char* value) : Value(std::string(value)) {}
+
+  Kind kind() const { return kind_; }
+
+  std::string show() const {
+    if (kind_ == Kind::string) return "'" + detail::excerpt(text_) + "'";
+    if (kind_ == Kind::boolean) return number_ ? "true" : "false";
+    return std::to_string(number_);
   }
 
-  std::uint8_t code_of(int value) const {
+  bool operator==(const Value& other) const { return key() == other.key(); }
+  bool operator<(const Value& other) const { return key() < other.key(); }
+
+ private:
+  std::tuple<const Kind&, const std::int64_t&, const std::string&> key() const {
+    return std::tie(kind_, number_, text_);
+  }
+
+  Kind kind_;
+  std::int64_t number_ = 0;
+  std::string text_;
+};
+
+struct Gene {
+  std::string name;
+  std::vector<Value> choices;
+
+  std::uint8_t code_of(const Value& value) const {
     const auto found = std::find(choices.begin(), choices.end(), value);
     if (found == choices.end()) {
       std::string allowed;
-      for (const int choice : choices) allowed += (allowed.empty() ? "" : ", ") + show(choice);
-      throw Error("gene " + name + ": " + show(value) + " is not one of " + allowed);
+      for (const Value& choice : choices) allowed += (allowed.empty() ? "" : ", ") + choice.show();
+      throw Error("gene " + name + ": " + value.show() + " is not one of " +
+                  detail::excerpt(allowed, 1000));
     }
     return static_cast<std::uint8_t>(found - choices.begin());
   }
 
   bool operator==(const Gene& other) const {
-    return std::tie(name, choices, boolean) == std::tie(other.name, other.choices, other.boolean);
+    return name == other.name && choices == other.choices;
   }
 };
 
@@ -111,8 +82,8 @@ struct Block {
   std::vector<Gene> genes;
 
   // Number of symbols, that is of combinations of choices.
-  std::size_t size() const {
-    std::size_t product = 1;
+  std::uint64_t size() const {
+    std::uint64_t product = 1;
     for (const Gene& gene : genes) product *= gene.choices.size();
     return product;
   }
@@ -122,15 +93,37 @@ struct Block {
   }
 };
 
-// An architecture as the reference writes it: four lists of one value per block.
-struct Lists {
-  std::vector<int> expansion, kernel, layers, se;  // se: 1 or 0
-};
+namespace detail {
+
+// The product of numbers of at most 2^32 each, in decimal digits.
+inline std::string show_product(const std::vector<std::uint64_t>& factors) {
+  constexpr std::uint64_t base = 1'000'000'000;
+  std::vector<std::uint64_t> parts = {1};  // the least significant first
+  for (const std::uint64_t factor : factors) {
+    std::uint64_t carry = 0;
+    for (std::uint64_t& part : parts) {
+      carry += part * factor;
+      part = carry % base;
+      carry /= base;
+    }
+    for (; carry > 0; carry /= base) parts.push_back(carry % base);
+  }
+  std::string text = std::to_string(parts.back());
+  for (std::size_t i = parts.size() - 1; i-- > 0;) {
+    text += std::to_string(base + parts[i]).substr(1);
+  }
+  return text;
+}
+
+}  // namespace detail
 
 class SearchSpace {
  public:
-  // The work for pairs is the square of the blocks; messages list the genes.
-  static constexpr std::size_t max_blocks = 64, max_genes = 1024;
+  // Messages list genes; a symbol has 32 bits.
+  static constexpr std::size_t max_blocks = 64, max_genes = 1024, max_choices = 256;
+  static constexpr std::uint64_t max_symbols = std::uint64_t{1} << 32;
+  // The most architectures that have indices here. Codes and values work in every space.
+  static constexpr std::uint64_t max_indices = std::uint64_t{1} << 63;
 
   SearchSpace(std::string name, std::vector<Block> blocks)
       : name_(std::move(name)), blocks_(std::move(blocks)) {
@@ -140,32 +133,14 @@ class SearchSpace {
                   " blocks, has " + std::to_string(blocks_.size()));
     }
     std::set<std::string> names;
+    std::vector<std::uint64_t> sizes;
     for (const Block& block : blocks_) {
       add_name(names, block.name);
-      if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
-        throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
-                    " genes, and one in each block");
-      }
-      std::size_t symbols = 1;
-      for (const Gene& gene : block.genes) {
-        if (gene.choices.empty() || gene.choices.size() > 256) {
-          throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
-                      std::to_string(gene.choices.size()));
-        }
-        if (std::set<int>(gene.choices.begin(), gene.choices.end()).size() !=
-            gene.choices.size()) {
-          throw Error("gene " + gene.name + " has a choice twice");
-        }
-        symbols *= gene.choices.size();  // at most 2^24 here, as it is bounded after each gene
-        if (symbols > 65536) throw Error("block " + block.name + " has more than 65536 symbols");
-        genes_.push_back(gene);
-        last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
-      }
-      if (size_ > (std::uint64_t{1} << 63) / symbols) {
-        throw Error("search space " + name_ + " has more than 2^63 architectures");
-      }
-      size_ *= symbols;
+      sizes.push_back(add_genes(block));
+      has_indices_ &= size_ <= max_indices / sizes.back();
+      if (has_indices_) size_ *= sizes.back();
     }
+    shown_size_ = detail::show_product(sizes);
     names.clear();
     for (const Gene& gene : genes_) add_name(names, gene.name);
   }
@@ -173,7 +148,22 @@ class SearchSpace {
   const std::string& name() const { return name_; }
   const std::vector<Block>& blocks() const { return blocks_; }
   const std::vector<Gene>& genes() const { return genes_; }
-  std::uint64_t size() const { return size_; }
+
+  // Whether architectures have indices here, that is, whether there are at most 2^63.
+  bool has_indices() const { return has_indices_; }
+
+  // The number of architectures; throws where that is more than 2^63.
+  std::uint64_t size() const {
+    if (!has_indices_) {
+      throw Error("search space " + name_ + " has " + detail::excerpt(shown_size_) +
+                  " architectures; indices are of spaces of at most 2^63, here architectures are "
+                  "codes or values");
+    }
+    return size_;
+  }
+
+  // The same in decimal digits, whatever it is.
+  const std::string& shown_size() const { return shown_size_; }
 
   // Throws unless codes[n * genes] are all in range; names the first row and gene that are not.
   void check(const std::uint8_t* codes, std::size_t n, std::size_t first_row = 0) const {
@@ -204,9 +194,9 @@ class SearchSpace {
   }
 
   Codes codes_of_index(std::uint64_t index) const {
-    if (index >= size_) {
+    if (index >= size()) {
       throw Error("index " + std::to_string(index) + " is out of range; allowed are 0 to " +
-                  std::to_string(size_ - 1));
+                  std::to_string(size() - 1));
     }
     Codes codes(genes_.size());
     for (std::size_t gene = genes_.size(); gene-- > 0;) {
@@ -218,6 +208,7 @@ class SearchSpace {
 
   std::uint64_t index_of_codes(const Codes& codes) const {
     check_codes(codes);
+    size();  // throws where there are no indices
     std::uint64_t index = 0;
     for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
       index = index * genes_[gene].choices.size() + codes[gene];
@@ -226,7 +217,7 @@ class SearchSpace {
   }
 
   // From the genes' values by name, all of them and no others.
-  Codes codes_of_values(const std::map<std::string, int>& values) const {
+  Codes codes_of_values(const std::map<std::string, Value>& values) const {
     Codes codes;
     for (const Gene& gene : genes_) {
       const auto found = values.find(gene.name);
@@ -236,30 +227,24 @@ class SearchSpace {
     for (const auto& [name, value] : values) {
       const auto known = [&name = name](const Gene& gene) { return gene.name == name; };
       if (std::none_of(genes_.begin(), genes_.end(), known)) {
-        throw Error("there is no gene " + name + " in search space " + name_ + " (value " +
-                    std::to_string(value) + ")");
+        throw Error("there is no gene '" + detail::excerpt(name) + "' in search space " + name_ +
+                    " (value " + value.show() + ")");
       }
     }
     return codes;
   }
 
-  Codes codes_of_lists(const Lists& lists) const {
-    const std::pair<const char*, const std::vector<int>*> parts[] = {
-        {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
-        {"layers", &lists.layers},       {"se", &lists.se}};
-    const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
-    std::map<std::string, int> values;
-    for (int part = 0; part < 4; ++part) {
-      const auto& [name, list] = parts[part];
-      if (list->size() != blocks_.size()) {
-        throw Error(std::string(name) + " takes " + std::to_string(blocks_.size()) +
-                    " values, one per block, not " + std::to_string(list->size()));
-      }
-      for (std::size_t block = 0; block < blocks_.size(); ++block) {
-        values[blocks_[block].name + suffixes[part]] = (*list)[block];
-      }
+  // From the genes' values in the order of the genes.
+  Codes codes_of_row(const std::vector<Value>& values) const {
+    if (values.size() != genes_.size()) {
+      throw Error("an architecture of " + name_ + " has " + std::to_string(genes_.size()) +
+                  " values, not " + std::to_string(values.size()));
     }
-    return codes_of_values(values);
+    Codes codes;
+    for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
+      codes.push_back(genes_[gene].code_of(values[gene]));
+    }
+    return codes;
   }
 
   bool operator==(const SearchSpace& other) const {
@@ -267,6 +252,39 @@ class SearchSpace {
   }
 
  private:
+  // Appends a block's genes; returns its number of symbols.
+  std::uint64_t add_genes(const Block& block) {
+    if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
+      throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
+                  " genes, and one in each block");
+    }
+    std::uint64_t symbols = 1;
+    for (const Gene& gene : block.genes) {
+      check_choices(gene);
+      symbols *= gene.choices.size();  // at most 2^40 here, as it is bounded after each gene
+      if (symbols > max_symbols) throw Error("block " + block.name + " has more than 2^32 symbols");
+      genes_.push_back(gene);
+      last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
+    }
+    return symbols;
+  }
+
+  static void check_choices(const Gene& gene) {
+    const std::vector<Value>& choices = gene.choices;
+    if (choices.empty() || choices.size() > max_choices) {
+      throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
+                  std::to_string(choices.size()));
+    }
+    for (const Value& choice : choices) {
+      if (choice.kind() == choices[0].kind()) continue;
+      throw Error("gene " + gene.name +
+                  ": the choices must be all integers, all booleans or all strings");
+    }
+    if (std::set<Value>(choices.begin(), choices.end()).size() != choices.size()) {
+      throw Error("gene " + gene.name + " has a choice twice");
+    }
+  }
+
   void add_name(std::set<std::string>& names, const std::string& name) const {
     if (name.empty()) throw Error("search space " + name_ + " has a name that is empty");
     if (!names.insert(name).second) {
@@ -280,30 +298,9 @@ class SearchSpace {
   std::vector<Gene> genes_;
   std::vector<std::uint8_t> last_;  // the largest code of each gene
   std::uint64_t size_ = 1;
+  bool has_indices_ = true;
+  std::string shown_size_;
 };
-
-// The space of Accel-NASBench, for programs that read no manifest.
-inline SearchSpace mnasnet() {
-  std::vector<Block> blocks;
-  for (int number = 0; number < 7; ++number) {
-    const std::string name = "block" + std::to_string(number);
-    std::vector<int> layers = {1, 2, 3};
-    if (number == 5) layers.push_back(4);
-    blocks.push_back({name,
-                      {{name + "_e", {1, 4, 6}, false},
-                       {name + "_k", {3, 5}, false},
-                       {name + "_l", layers, false},
-                       {name + "_se", {1, 0}, true}}});
-  }
-  return SearchSpace("mnasnet", std::move(blocks));
-}
-
-inline Lists efficientnet_b0() {
-  return {{1, 6, 6, 6, 6, 6, 6},
-          {3, 3, 5, 3, 5, 5, 3},
-          {1, 2, 2, 3, 3, 4, 1},
-          {1, 1, 1, 1, 1, 1, 1}};
-}
 
 }  // namespace anb
 

@@ -26,7 +26,7 @@
 #include <unistd.h>
 #endif
 
-#include "anb_encoder.hpp"  // Error
+#include "anb_error.hpp"
 
 namespace anb {
 

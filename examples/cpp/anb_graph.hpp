@@ -7,6 +7,7 @@
 #ifndef ANB_GRAPH_HPP
 #define ANB_GRAPH_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -33,7 +34,7 @@ class Graph {
     while (field.next()) {
       if (field.number == 1) nodes.push_back(field.content);
       if (field.number == 5) add_constant(field.content);
-      if (nodes.size() + names_.size() > most_values) field.fail("its graph has too many values");
+      if (std::max(nodes.size(), names_.size()) > most_values) field.fail("its graph has too many values");
     }
     for (const std::string_view node : nodes) add_node(node);
   }
@@ -47,7 +48,7 @@ class Graph {
   // Whether mean, std and members are what docs/embedding.md defines.
   bool computes(const SearchSpace& space, const Target& target) {
     const Link& link = *target.link;
-    const Id total = operate("Cast", {sum_of_pairs(space)}, "to", {Tensor::float64});
+    const Id total = operate("Cast", {sum_of_terms(space, *target.terms)}, "to", {Tensor::float64});
     const Id scaled = operate("Mul", {total, real(target.tables->scale)});
     Id y = operate("Add", {scaled, real(target.tables->shift)});
     y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
@@ -115,6 +116,9 @@ class Graph {
   Id real(double value) { return constant(Tensor::float64, {}, little_endian(value)); }
   Id integer(std::size_t value) {
     return constant(int64, {}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+  Id short_integer(std::uint64_t value) {
+    return constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(value)));
   }
   Id integers(std::size_t value) {
     return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
@@ -217,13 +221,17 @@ class Graph {
     return total;
   }
 
-  // The matrix that makes the symbols of all blocks of the codes of all genes.
+  // Blocks of more symbols than this have theirs computed in integers: short floats hold no more.
+  static constexpr std::uint64_t most_float_symbols = 256;
+
+  // The matrix that makes the symbols of all blocks of the codes of all genes; zeros for those that
+  // are computed in integers.
   std::string weights(const SearchSpace& space) const {
     std::string bytes;
     std::size_t first = 0;
     for (const Block& block : space.blocks()) {
       std::vector<float> row(space.genes().size());
-      std::size_t place = 1;
+      std::size_t place = block.size() <= most_float_symbols ? 1 : 0;
       for (std::size_t gene = block.genes.size(); gene-- > 0;) {
         row[first + gene] = static_cast<float>(place);
         place *= block.genes[gene].choices.size();
@@ -234,31 +242,56 @@ class Graph {
     return bytes;
   }
 
-  Id sum_of_pairs(const SearchSpace& space) {
+  // One value for each block: int32 [n].
+  std::vector<Id> symbols_of(const SearchSpace& space) {
     const std::vector<Block>& blocks = space.blocks();
-    Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
-    codes = operate("Cast", {codes}, "to", {float32});
+    const Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
+    const Id floats = operate("Cast", {codes}, "to", {float32});
+    const Id integers = operate("Cast", {codes}, "to", {Tensor::int32});
     const Id matrix = constant(float32, {blocks.size(), space.genes().size()}, weights(space));
-    const Id symbols =
-        operate("Cast", {operate("MatMul", {matrix, codes})}, "to", {Tensor::int32});
-    std::vector<Id> symbol, entries;
+    const Id products =
+        operate("Cast", {operate("MatMul", {matrix, floats})}, "to", {Tensor::int32});
+    std::vector<Id> symbols;
+    std::size_t first = 0;
     for (std::size_t block = 0; block < blocks.size(); ++block) {
-      symbol.push_back(operate("Gather", {symbols, integer(block)}, "axis", {0}));
+      const bool by_floats = blocks[block].size() <= most_float_symbols;
+      symbols.push_back(by_floats
+                            ? operate("Gather", {products, integer(block)}, "axis", {0})
+                            : integer_symbol(blocks[block], integers, first));
+      first += blocks[block].genes.size();
     }
-    std::size_t start = 0;
-    for (std::size_t a = 0; a < blocks.size(); ++a) {
-      for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-        const std::size_t width = blocks[b].size(), stop = start + blocks[a].size() * width;
-        const Id row =
-            constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(width)));
-        const Id index = operate("Add", {operate("Mul", {symbol[a], row}), symbol[b]});
-        const Id table = operate(
-            "Slice", {number("tables"), integers(start), integers(stop), integers(0)});
-        entries.push_back(operate("Gather", {table, index}, "axis", {0}));
-        start = stop;
+    return symbols;
+  }
+
+  // The symbol of a block whose genes begin at `first`, from the codes of all genes as int32.
+  Id integer_symbol(const Block& block, Id codes, std::size_t first) {
+    Id symbol = 0;
+    for (std::size_t gene = 0; gene < block.genes.size(); ++gene) {
+      const Id code = operate("Gather", {codes, integer(first + gene)}, "axis", {0});
+      symbol = gene == 0 ? code : next_digit(symbol, block.genes[gene].choices.size(), code);
+    }
+    return symbol;
+  }
+
+  // One more digit of a number in mixed radix.
+  Id next_digit(Id digits, std::uint64_t size, Id digit) {
+    return operate("Add", {operate("Mul", {digits, short_integer(size)}), digit});
+  }
+
+  Id sum_of_terms(const SearchSpace& space, const Terms& terms) {
+    const std::vector<Id> symbols = symbols_of(space);
+    std::vector<Id> found;
+    for (const Term& term : terms.list()) {
+      Id index = symbols[term.blocks[0]];
+      for (std::size_t i = 1; i < term.blocks.size(); ++i) {
+        const std::size_t block = term.blocks[i];
+        index = next_digit(index, space.blocks()[block].size(), symbols[block]);
       }
+      const Id table = operate("Slice", {number("tables"), integers(term.offset),
+                                         integers(term.offset + term.entries), integers(0)});
+      found.push_back(operate("Gather", {table, index}, "axis", {0}));
     }
-    return sum(entries);
+    return sum(found);
   }
 
   Id rows_inside(const Regime& regime) {

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "anb_encoder.hpp"  // Error
+#include "anb_error.hpp"
 
 namespace anb {
 namespace detail {
@@ -79,6 +79,26 @@ class Json {
       fail("an integer from 0 to " + std::to_string(maximum) + ", not " + detail::excerpt(digits));
     }
     return value;
+  }
+
+  // An integer of 64 bits with a sign.
+  std::int64_t integer64() const {
+    const std::string_view digits = require(Kind::number, "an integer").text();
+    std::int64_t value = 0;
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (code != std::errc() || end != digits.data() + digits.size()) {
+      fail("an integer from -2^63 to 2^63 - 1, not " + detail::excerpt(digits));
+    }
+    return value;
+  }
+
+  // The digits of an integer of 0 or more, of any magnitude.
+  std::string_view digits() const {
+    const std::string_view text = require(Kind::number, "an integer").text();
+    if (text.find_first_not_of("0123456789") != std::string_view::npos) {
+      fail("an integer of 0 or more, not " + detail::excerpt(text));
+    }
+    return text;
   }
 
   // The items of a list; if `most` is given, not more than that.

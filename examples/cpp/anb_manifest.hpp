@@ -3,6 +3,7 @@
 #ifndef ANB_MANIFEST_HPP
 #define ANB_MANIFEST_HPP
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -60,7 +62,11 @@ inline void read_file_facts(const Json& json, std::string& file, std::string& sh
 inline Tables read_tables(const Json& json, const Target& target) {
   Tables tables;
   tables.offset = json.at("offset").integer(max_stated);
-  tables.entries = json.at("entries").integer(max_stated);
+  tables.entries = json.at("entries").integer(Terms::max_entries);
+  if (tables.entries != target.terms->entries()) {
+    json.at("entries").fail(std::to_string(target.terms->entries()) + " as the terms have, not " +
+                            std::to_string(tables.entries));
+  }
   tables.scale = json.at("scale").number();
   tables.shift = json.at("shift").number();
   // With sums of int32, every step of a link then stays inside float64.
@@ -79,8 +85,10 @@ inline Tables read_tables(const Json& json, const Target& target) {
   return tables;
 }
 
-inline Target read_target(const std::string& name, const Json& json, const SearchSpace& space) {
+inline Target read_target(const std::string& benchmark, const std::string& name, const Json& json,
+                          const SearchSpace& space) {
   Target target;
+  target.benchmark = benchmark;
   target.name = check_name(json, name);
   const auto tables = json.find("tables");
   read_card(json, space, tables.has_value(), target);
@@ -124,17 +132,85 @@ inline Golden read_golden(const Json& json) {
   return golden;
 }
 
+// Whether something of that name is there, be it only a link to nothing.
+inline bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+// The schema comes first: under another one, everything else may mean something else.
+inline void check_schema(const Json& document) {
+  const Json json = document.at("schema");
+  const std::uint64_t found = json.integer(UINT32_MAX);
+  if (found == schema) return;
+  json.fail(std::to_string(schema) + ", not " + std::to_string(found) +
+            mend_schema(found));
+}
+
 }  // namespace detail
 
+// What one benchmark's manifest.json lists. A *root* is a folder of such folders, each called as its
+// benchmark.
 class Manifest {
  public:
   static constexpr std::size_t max_targets = 4096;
+  static constexpr const char* default_benchmark = "accel-nasbench";
 
+  // Reads the manifest.json of a benchmark's own folder.
   static Manifest read(const std::filesystem::path& folder,
                        const Limits& limits = Limits::from_environment()) {
-    const Bytes content =
-        read_file(folder / "manifest.json", limits.manifest, Limits::manifest_variable);
-    return Manifest(folder, std::string(content.begin(), content.end()), limits);
+    return Manifest(folder, document_of(folder, limits), limits);
+  }
+
+  // Reads a benchmark of a folder, which is the benchmark's own or a root. Without a name,
+  // accel-nasbench if it is there, or else the only one.
+  static Manifest open(const std::filesystem::path& folder, std::string benchmark = "",
+                       const Limits& limits = Limits::from_environment()) {
+    const bool own = detail::is_there(folder / "manifest.json");
+    const std::vector<std::string> names = benchmarks(folder, limits);
+    const auto has = [&](const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (benchmark.empty()) {
+      benchmark = has(default_benchmark) ? default_benchmark : names[0];
+      if (names.size() > 1 && benchmark != default_benchmark) {
+        throw Error(folder.string() + " holds several benchmarks, name one of: " + show(names));
+      }
+    }
+    if (!has(benchmark)) {
+      throw Error("unknown benchmark '" + detail::excerpt(benchmark) + "'; valid benchmarks of " +
+                  folder.string() + ": " + show(names));
+    }
+    Manifest manifest = read(own ? folder : folder / benchmark, limits);
+    if (manifest.benchmark() != benchmark) {
+      throw Error((folder / benchmark).string() + " is not called as its benchmark, '" +
+                  manifest.benchmark() + "': rename it to that");
+    }
+    return manifest;
+  }
+
+  // The names of the benchmarks of a folder, which is a benchmark's own or a root; sorted. Throws if
+  // there is none.
+  static std::vector<std::string> benchmarks(const std::filesystem::path& folder,
+                                             const Limits& limits = Limits::from_environment()) {
+    if (detail::is_there(folder / "manifest.json")) {
+      return {read_name(document_of(folder, limits))};
+    }
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      const bool found =
+          detail::is_benchmark(name) && detail::is_there(entry->path() / "manifest.json");
+      if (found) names.push_back(name);
+    }
+    if (error) throw Error(folder.string() + " cannot be read (" + error.message() + ")");
+    if (names.empty()) {
+      throw Error(folder.string() + " is a folder without manifest.json, and so are all in it");
+    }
+    std::sort(names.begin(), names.end());
+    return names;
   }
 
   // `text` is the JSON document; the files it lists are looked for in `folder`.
@@ -143,6 +219,7 @@ class Manifest {
       : Manifest(folder, Json::parse(text, (folder / "manifest.json").string()), limits) {}
 
   const std::filesystem::path& folder() const { return folder_; }
+  const std::string& benchmark() const { return benchmark_; }
   const SearchSpace& space() const { return space_; }
   const std::vector<Target>& targets() const { return targets_; }
   const std::optional<Golden>& golden() const { return golden_; }
@@ -167,7 +244,10 @@ class Manifest {
 
  private:
   Manifest(std::filesystem::path folder, const Json& document, const Limits& limits)
-      : folder_(std::move(folder)), limits_(limits), space_(read_space(document)) {
+      : folder_(std::move(folder)),
+        limits_(limits),
+        benchmark_(read_name(document)),
+        space_(detail::read_space(document.at("search_space"))) {
     const Json targets = document.at("targets");
     const std::vector<std::string> names = targets.names();
     const std::vector<Json> entries = targets.items();
@@ -177,7 +257,7 @@ class Manifest {
     }
     std::set<std::string> files;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      targets_.push_back(detail::read_target(names[i], entries[i], space_));
+      targets_.push_back(detail::read_target(benchmark_, names[i], entries[i], space_));
       if (!files.insert(targets_.back().file).second) {
         entries[i].at("file").fail("a file of no other target, not '" + targets_.back().file + "'");
       }
@@ -185,14 +265,21 @@ class Manifest {
     if (const auto golden = document.find("golden")) golden_ = detail::read_golden(*golden);
   }
 
-  // The schema comes first: under another one, everything else may mean something else.
-  static SearchSpace read_space(const Json& document) {
-    const Json schema = document.at("schema");
-    const std::uint64_t found = schema.integer(UINT32_MAX);
-    if (found != detail::schema) {
-      schema.fail(std::to_string(detail::schema) + ", not " + std::to_string(found));
-    }
-    return detail::read_space(document.at("search_space"));
+  static Json document_of(const std::filesystem::path& folder, const Limits& limits) {
+    const std::filesystem::path path = folder / "manifest.json";
+    const Bytes content = read_file(path, limits.manifest, Limits::manifest_variable);
+    return Json::parse(std::string(content.begin(), content.end()), path.string());
+  }
+
+  static std::string read_name(const Json& document) {
+    detail::check_schema(document);
+    return detail::read_benchmark(document);
+  }
+
+  static std::string show(const std::vector<std::string>& names) {
+    std::string shown;
+    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
+    return detail::excerpt(shown, 1000);
   }
 
   template <class Listed>
@@ -213,6 +300,7 @@ class Manifest {
 
   std::filesystem::path folder_;
   Limits limits_;
+  std::string benchmark_;
   SearchSpace space_;
   std::vector<Target> targets_;
   std::optional<Golden> golden_;

@@ -8,6 +8,7 @@
 #define ANB_ONNX_FILE_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -53,9 +54,12 @@ class OnnxFile {
       throw Error(name_ + " is not an anb_onnx artifact: its metadata lacks 'anb_onnx.schema' or "
                   "'anb_onnx.card'");
     }
-    if (schema_text->second != std::to_string(schema)) {
+    const std::string_view found = schema_text->second;
+    if (found != std::to_string(schema)) {
+      std::uint64_t number = 0;  // stays that where the text is no number
+      std::from_chars(found.data(), found.data() + found.size(), number);
       throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
-                  ", not '" + excerpt(schema_text->second) + "'");
+                  ", not '" + excerpt(found) + "'" + mend_schema(number));
     }
     return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
   }
@@ -118,32 +122,28 @@ inline double invert(const Link& link, double y, bool inside) {
 
 // The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
 // part of its tables, could leave int32.
-inline std::pair<std::int64_t, std::int64_t> check_sums(const SearchSpace& space,
-                                                        const Target& target, const Bytes& onnx) {
+inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx) {
   struct Range {
     std::int64_t least = 0, most = 0;
   };
   const std::uint8_t* bytes = onnx.data() + target.tables->offset;
   std::vector<Range> sums(target.members), parts(target.members);
-  const std::vector<Block>& blocks = space.blocks();
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
-      for (std::size_t entry = 0; entry < blocks[a].size() * blocks[b].size(); ++entry) {
-        for (Range& range : table) {
-          const std::uint32_t word = read_word(bytes);
-          const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
-          range.least = std::min(range.least, value);
-          range.most = std::max(range.most, value);
-          bytes += 4;
-        }
+  for (const Term& term : target.terms->list()) {
+    std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
+    for (std::size_t entry = 0; entry < term.entries; ++entry) {
+      for (Range& range : table) {
+        const std::uint32_t word = read_word(bytes);
+        const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
+        range.least = std::min(range.least, value);
+        range.most = std::max(range.most, value);
+        bytes += 4;
       }
-      for (std::size_t m = 0; m < target.members; ++m) {
-        sums[m].least += table[m].least;
-        sums[m].most += table[m].most;
-        parts[m].least += std::min<std::int64_t>(table[m].least, 0);
-        parts[m].most += std::max<std::int64_t>(table[m].most, 0);
-      }
+    }
+    for (std::size_t m = 0; m < target.members; ++m) {
+      sums[m].least += table[m].least;
+      sums[m].most += table[m].most;
+      parts[m].least += std::min<std::int64_t>(table[m].least, 0);
+      parts[m].most += std::max<std::int64_t>(table[m].most, 0);
     }
   }
   Range all = sums[0];
@@ -193,22 +193,12 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
   }
 }
 
-// The number of entries of a space's tables: one for each two symbols of each two blocks.
-inline std::size_t count_entries(const SearchSpace& space) {
-  std::size_t count = 0;
-  const std::vector<Block>& blocks = space.blocks();
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) count += blocks[a].size() * blocks[b].size();
-  }
-  return count;
-}
-
 }  // namespace detail
 
-// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: search
-// space, metric, device, unit, direction, form, members, link, calibration, and of tables their
-// place and shape. Of tables, also what the graph computes with them is compared, and that no sum and
-// no prediction can leave its type.
+// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, and of tables
+// their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
   const auto require = [&](bool same, const char* key) {
@@ -218,15 +208,17 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
     }
   };
   const Json card = file.card();
+  require(detail::read_benchmark(card) == target.benchmark, "benchmark");
   require(detail::read_space(card.at("search_space")) == space, "search_space");
   Target own;
-  detail::read_card(card, space, target.link.has_value(), own);
+  detail::read_card(card, space, target.tables.has_value(), own);
   require(own.metric == target.metric, "metric");
   require(own.device == target.device, "device");
   require(own.unit == target.unit, "unit");
   require(own.direction == target.direction, "direction");
   require(own.form == target.form, "form");
   require(own.members == target.members, "members");
+  require(own.terms == target.terms, "terms");
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
@@ -235,22 +227,14 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
                 ", after its metric and device");
   }
   if (!target.tables) return;
-  if (!target.link || space.blocks().size() < 2) {
-    throw Error("target " + target.name + ": tables are of two blocks each, and need a link");
-  }
-  const std::size_t n_entries = detail::count_entries(space);
-  if (target.tables->entries != n_entries) {
-    throw Error("tables of search space " + space.name() + " have " + std::to_string(n_entries) +
-                " entries, target " + target.name + " has " +
-                std::to_string(target.tables->entries));
-  }
   detail::Graph graph(file.graph(), target.file);
   const detail::Tensor& tables = graph.tables();
-  require(tables.shape[0] == n_entries, "tables.entries");
+  require(target.tables->entries == own.terms->entries(), "tables.entries");
+  require(tables.shape[0] == target.tables->entries, "tables.entries");
   require(tables.shape[1] == target.members, "tables.members");
   require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
   require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
-  detail::check_range(target, detail::check_sums(space, target, onnx));
+  detail::check_range(target, detail::check_sums(target, onnx));
 }
 
 }  // namespace anb

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "anb_encoder.hpp"  // Error
+#include "anb_error.hpp"
 
 namespace anb::detail {
 

@@ -6,14 +6,17 @@
 namespace {
 
 constexpr const char* usage =
-    R"(usage: anb_query [--artifacts DIR] TARGET [ARCHITECTURE...] [options]
-       anb_query [--artifacts DIR] --verify [TARGET...]
+    R"(usage: anb_query TARGET [ARCHITECTURE...] [options]
+       anb_query --verify [TARGET...] [options]
 
 Predicts architectures, or those on the lines of standard input if none is given. An architecture
-is efficientnet-b0, an index, all codes in the order of the genes, or four lists
-[[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separated text with a header.
+is an index, all codes in the order of the genes, or JSON: values by the names of the genes
+{"gene": value, ...} or in their order [value, ...]. Of mnasnet, it may also be efficientnet-b0 or
+four lists [[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separated text with a header.
 
-  --artifacts DIR   folder of manifest.json (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
+  --artifacts DIR   folder of a benchmark (with manifest.json), or of several such folders
+                    (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
+  --benchmark NAME  which of several benchmarks (default: accel-nasbench, or the only one)
   --members         print each member's prediction
   --interval LEVEL  print the calibrated scale and interval, for example 0.9
   --hex             print the bits of each float32

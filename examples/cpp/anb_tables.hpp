@@ -7,35 +7,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "anb_arithmetic.hpp"
 #include "anb_manifest.hpp"
 #include "anb_onnx_file.hpp"
+#include "anb_sums.hpp"
 #include "anb_unrolled.hpp"
 
 namespace anb {
 namespace detail {
-
-// Pairs of blocks a < b in lexicographic order, each with its table's place.
-struct Pair {
-  std::size_t a, b;
-  std::size_t offset;  // in entries
-};
-
-inline std::vector<Pair> pairs_of(const SearchSpace& space) {
-  const std::vector<Block>& blocks = space.blocks();
-  std::vector<Pair> pairs;
-  std::size_t n_entries = 0;
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      pairs.push_back({a, b, n_entries});
-      n_entries += blocks[a].size() * blocks[b].size();
-    }
-  }
-  return pairs;
-}
 
 // Copies bytes that another thread may write to meanwhile: what is checked in the copy is what is
 // used of it, as the compiler cannot know that it still equals the original and read that again.
@@ -66,17 +49,21 @@ class Surrogate {
 
   // From a file's content, whose SHA-256 the caller vouches for.
   Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
-      : space_(space), target_(target), unrolled_(unrolled_for(space)) {
+      : space_(space), target_(target) {
     if (detail::fuses_products()) {
       throw Error("this program was compiled to fuse products with sums, which changes "
                   "predictions: compile it with -ffp-contract=off");
     }
-    if (!target.tables || !target.link) {
+    if (!target.tables || !target.terms || !target.link) {
       throw Error("target " + target.name + ", of the form '" + target.form +
                   "', has no tables: it needs an ONNX runtime");
     }
     check_file(space, target, onnx);
-    pairs_ = detail::pairs_of(space);
+    if (Unrolled::fits(space, *target.terms) && has_own_code(n_members())) {
+      unrolled_.emplace_back(space);
+    } else {
+      any_.emplace(space, *target.terms);
+    }
     read_entries(onnx);
   }
 
@@ -112,35 +99,31 @@ class Surrogate {
  private:
   using Unrolled = detail::UnrolledMnasNet;
 
-  // The unrolled sums, or nothing where they do not fit the space.
-  static std::vector<Unrolled> unrolled_for(const SearchSpace& space) {
-    std::vector<Unrolled> unrolled;
-    if (Unrolled::fits(space)) unrolled.emplace_back(space);
-    return unrolled;
-  }
-
-  // Copies the tables, checked before, to memory of their own, aligned to cache lines. Where block b
-  // of a pair has more symbols than a, the table is turned, so that the wider block numbers the
-  // rows.
+  // Copies the tables, checked before, to memory of their own, aligned to cache lines. The unrolled
+  // sums have those turned where block b of a pair has more symbols than a, so that the wider block
+  // numbers the rows.
   void read_entries(const Bytes& onnx) {
     const std::size_t m_count = n_members();
     const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
     memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
-    std::int32_t* entries = &memory_[0].values[0];
-    for (const detail::Pair& pair : pairs_) {
-      const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
-      for (std::size_t a = 0; a < n_a; ++a) {
-        for (std::size_t b = 0; b < n_b; ++b) {
-          std::int32_t* entry =
-              entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
-          for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
-            const std::uint32_t word = detail::read_word(bytes);
-            std::memcpy(&entry[m], &word, 4);
-          }
+    std::int32_t* const entries = &memory_[0].values[0];
+    for (const Term& term : target_.terms->list()) {
+      const std::size_t columns = term.strides[0], rows = term.entries / columns;
+      const bool turned = !unrolled_.empty() && rows < columns;
+      for (std::size_t number = 0; number < term.entries; ++number) {
+        const std::size_t place =
+            turned ? number % columns * rows + number / columns : number;
+        std::int32_t* const entry = entries + (term.offset + place) * m_count;
+        for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
+          const std::uint32_t word = detail::read_word(bytes);
+          std::memcpy(&entry[m], &word, 4);
         }
       }
     }
   }
+
+  // Whether there is code for just that number of members, as `choose` has.
+  static bool has_own_code(std::size_t n_members) { return n_members <= 8 || n_members == 16; }
 
   // Runs the code for the number of members and, if R, for a regime.
   template <bool R>
@@ -219,41 +202,14 @@ class Surrogate {
     if constexpr (M > 0) {
       return unrolled_[0].template sum<M>(codes, entries, totals);
     } else {
-      return sum_any(codes, entries, totals);
+      return any_->sum(codes, entries, n_members(), totals);
     }
-  }
-
-  // The sums for any search space and any number of members.
-  bool sum_any(const std::uint8_t* codes, const std::int32_t* entries,
-               std::int32_t* totals) const {
-    const std::vector<Block>& blocks = space_.blocks();
-    const std::size_t m_count = n_members();
-    std::vector<std::size_t> symbols(blocks.size());
-    for (std::size_t r = 0; r < detail::step_rows; ++r, totals += m_count) {
-      for (std::size_t b = 0; b < blocks.size(); ++b) {
-        symbols[b] = 0;
-        for (const Gene& gene : blocks[b].genes) {
-          const std::size_t code = *codes++, size = gene.choices.size();
-          if (code >= size) return false;
-          symbols[b] = symbols[b] * size + code;
-        }
-      }
-      for (std::size_t m = 0; m < m_count; ++m) totals[m] = 0;
-      for (const detail::Pair& pair : pairs_) {
-        const std::size_t n_a = blocks[pair.a].size(), n_b = blocks[pair.b].size();
-        const std::size_t a = symbols[pair.a], b = symbols[pair.b];
-        const std::int32_t* entry =
-            entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
-        for (std::size_t m = 0; m < m_count; ++m) totals[m] += entry[m];
-      }
-    }
-    return true;
   }
 
   SearchSpace space_;
   Target target_;
-  std::vector<Unrolled> unrolled_;
-  std::vector<detail::Pair> pairs_;
+  std::vector<Unrolled> unrolled_;      // one, where it fits space, terms and members
+  std::optional<detail::AnySums> any_;  // where it does not
   std::vector<detail::CacheLine> memory_;
 };
 

@@ -21,8 +21,9 @@ inline bool is_little_endian() {
 
 // The integer sums for one search space, with everything about its tables known to the compiler.
 //
-// Conditions, which `fits` checks: four genes per block, as one 32-bit word of codes; and in all
-// pairs, the block with fewer symbols has equally many, which is the width of all tables.
+// Conditions, which `fits` checks: the terms are all pairs in lexicographic order; four genes per
+// block, as one 32-bit word of codes; and in all pairs, the block with fewer symbols has equally many,
+// which is the width of all tables.
 template <int... Sizes>
 struct UnrolledSpace {
   static constexpr int n_blocks = sizeof...(Sizes);
@@ -61,8 +62,9 @@ struct UnrolledSpace {
   }
   static_assert(equally_wide());
 
-  static bool fits(const SearchSpace& space) {
+  static bool fits(const SearchSpace& space, const Terms& terms) {
     if (!is_little_endian() || space.blocks().size() != n_blocks) return false;
+    if (!(terms == Terms::pairs(space))) return false;
     for (std::size_t b = 0; b < n_blocks; ++b) {
       const Block& block = space.blocks()[b];
       if (block.genes.size() != 4 || block.size() != static_cast<std::size_t>(sizes[b]) ||

@@ -59,15 +59,17 @@ std::vector<double> members_of(const anb::SearchSpace& space, const anb::Target&
   for (std::size_t m = 0; m < target.members; ++m) {
     std::int64_t total = 0;
     std::size_t start = 0;
-    for (std::size_t a = 0; a < symbols.size(); ++a) {
-      for (std::size_t b = a + 1; b < symbols.size(); ++b) {
-        const std::size_t width = space.blocks()[b].size();
-        std::int32_t entry;
-        const std::size_t place = (start + symbols[a] * width + symbols[b]) * target.members + m;
-        std::memcpy(&entry, onnx.data() + target.tables->offset + 4 * place, 4);
-        total += entry;
-        start += space.blocks()[a].size() * width;
+    for (const anb::Term& term : target.terms->list()) {
+      std::size_t index = 0, n_entries = 1;
+      for (const std::size_t block : term.blocks) {
+        index = index * space.blocks()[block].size() + symbols[block];
+        n_entries *= space.blocks()[block].size();
       }
+      std::int32_t entry;
+      const std::size_t place = (start + index) * target.members + m;
+      std::memcpy(&entry, onnx.data() + target.tables->offset + 4 * place, 4);
+      total += entry;
+      start += n_entries;
     }
     double y = static_cast<double>(total) * target.tables->scale + target.tables->shift;
     std::size_t hinge = 0, bend = 0;
@@ -186,6 +188,8 @@ void try_manifest(const std::string& text) {
                target.device == wanted.device && target.direction == wanted.direction &&
                target.form == wanted.form && target.members == wanted.members,
            "other facts are believed");
+    demand(target.terms == wanted.terms && target.benchmark == wanted.benchmark,
+           "other terms or another benchmark are believed");
     demand(target.calibration.has_value() == wanted.calibration.has_value(), "a calibration");
     if (!target.calibration) continue;
     const auto found = target.calibration->interval(3.5f, 0.25f, 0.9);
@@ -281,7 +285,8 @@ constexpr const char* tokens[] = {
     "18446744073709551615", "18446744073709551616", "0.5", "null", "true", "false", "[]", "{}",
     "\"\"", "\"\\u0000\"", "\"\\ud800\"", "[[[[", "{\"a\":", ",", ":", "\"", "\x1b[2J", "\n", " ",
     "\xff", "\xe2\x80\xae", "\"unit\":\"s\",", "\"square\",", "\"hinge\",", "[1,2],", "--threads",
-    "--rows\n", "--interval\n", "nan", "inf", "[[1],[3],[1],[true]]"};
+    "--rows\n", "--interval\n", "nan", "inf", "[[1],[3],[1],[true]]", "--benchmark\n",
+    "\"terms\":[[0]],", "[0,1]", "[[1],[0,2,3]]", "\"benchmark\":\"x\",", "\"p\"", "[\"p\",16,true]"};
 
 using Corpus = std::array<std::vector<Input>, kinds.size()>;
 

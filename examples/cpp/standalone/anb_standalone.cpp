@@ -7,18 +7,22 @@
 namespace {
 
 constexpr const char* usage =
-    R"(usage: anb_standalone [--artifacts DIR] query TARGET [ARCHITECTURE...] [options]
-       anb_standalone [--artifacts DIR] verify [TARGET...]
-       anb_standalone [--artifacts DIR] bench TARGET [--rows N] [--repeats N] [--threads N]
+    R"(usage: anb_standalone query TARGET [ARCHITECTURE...] [options]
+       anb_standalone verify [TARGET...] [options]
+       anb_standalone bench TARGET [--rows N] [--repeats N] [--threads N] [options]
 
 query   predicts architectures, or those on the lines of standard input if none is given. An
-        architecture is efficientnet-b0, an index, all codes in the order of the genes, or four
-        lists [[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separated text.
+        architecture is an index, all codes in the order of the genes, or JSON: values by the names of
+        the genes {"gene": value, ...} or in their order [value, ...]. Of mnasnet, it may also be
+        efficientnet-b0 or four lists [[expansion...],[kernel...],[layers...],[se...]]. Prints
+        tab-separated text.
 verify  compares with the golden vectors, bit for bit.
 bench   measures predictions per second of mean and std from codes in memory: the best and the
         median of the repeats, by the clock and by the processor time of all threads.
 
-  --artifacts DIR   folder of manifest.json (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
+  --artifacts DIR   folder of a benchmark (with manifest.json), or of several such folders
+                    (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
+  --benchmark NAME  which of several benchmarks (default: accel-nasbench, or the only one)
   --members         each member's prediction, too
   --interval LEVEL  print the calibrated scale and interval, for example 0.9
   --hex             print the bits of each float32

@@ -6,24 +6,15 @@
 //
 // SPDX-License-Identifier: Apache-2.0
 
-// The search space, and architectures as codes and indices. No dependencies; C++17.
-//
-// An architecture is one code per gene: the index of the gene's value among its choices. Its index
-// is the codes in mixed radix, first gene most significant. See docs/embedding.md.
-#ifndef ANB_ENCODER_HPP
-#define ANB_ENCODER_HPP
+// Errors, and texts that are safe to show. No dependencies; C++17.
+#ifndef ANB_ERROR_HPP
+#define ANB_ERROR_HPP
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <map>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <utility>
-#include <vector>
 
 namespace anb {
 namespace detail {
@@ -87,30 +78,85 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& message) : std::runtime_error(detail::printable(message)) {}
 };
 
+}  // namespace anb
+
+#endif  // ANB_ERROR_HPP
+
+// The search space, and architectures as codes and indices. No dependencies; C++17.
+//
+// An architecture is one code per gene: the index of the gene's value among its choices. Its index
+// is the codes in mixed radix, first gene most significant. See docs/embedding.md.
+#ifndef ANB_ENCODER_HPP
+#define ANB_ENCODER_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
 using Codes = std::vector<std::uint8_t>;
+
+// A choice of a gene: an integer, true or false, or a string. Values of two kinds are never equal.
+class Value {
+ public:
+  enum class Kind : std::uint8_t { integer, boolean, string };
+
+  template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
+  Value(T value)
+      : kind_(std::is_same_v<T, bool> ? Kind::boolean : Kind::integer),
+        number_(static_cast<std::int64_t>(value)) {
+    static_assert(std::is_signed_v<T> || sizeof(T) < 8, "an integer of 64 bits has a sign");
+  }
+  Value(std::string value) : kind_(Kind::string), text_(std::move(value)) {}
+  Value(const char* value) : Value(std::string(value)) {}
+
+  Kind kind() const { return kind_; }
+
+  std::string show() const {
+    if (kind_ == Kind::string) return "'" + detail::excerpt(text_) + "'";
+    if (kind_ == Kind::boolean) return number_ ? "true" : "false";
+    return std::to_string(number_);
+  }
+
+  bool operator==(const Value& other) const { return key() == other.key(); }
+  bool operator<(const Value& other) const { return key() < other.key(); }
+
+ private:
+  std::tuple<const Kind&, const std::int64_t&, const std::string&> key() const {
+    return std::tie(kind_, number_, text_);
+  }
+
+  Kind kind_;
+  std::int64_t number_ = 0;
+  std::string text_;
+};
 
 struct Gene {
   std::string name;
-  std::vector<int> choices;  // booleans as 1 and 0
-  bool boolean = false;
+  std::vector<Value> choices;
 
-  std::string show(int value) const {
-    return boolean && (value == 0 || value == 1) ? (value ? "true" : "false")
-                                                 : std::to_string(value);
-  }
-
-  std::uint8_t code_of(int value) const {
+  std::uint8_t code_of(const Value& value) const {
     const auto found = std::find(choices.begin(), choices.end(), value);
     if (found == choices.end()) {
       std::string allowed;
-      for (const int choice : choices) allowed += (allowed.empty() ? "" : ", ") + show(choice);
-      throw Error("gene " + name + ": " + show(value) + " is not one of " + allowed);
+      for (const Value& choice : choices) allowed += (allowed.empty() ? "" : ", ") + choice.show();
+      throw Error("gene " + name + ": " + value.show() + " is not one of " +
+                  detail::excerpt(allowed, 1000));
     }
     return static_cast<std::uint8_t>(found - choices.begin());
   }
 
   bool operator==(const Gene& other) const {
-    return std::tie(name, choices, boolean) == std::tie(other.name, other.choices, other.boolean);
+    return name == other.name && choices == other.choices;
   }
 };
 
@@ -119,8 +165,8 @@ struct Block {
   std::vector<Gene> genes;
 
   // Number of symbols, that is of combinations of choices.
-  std::size_t size() const {
-    std::size_t product = 1;
+  std::uint64_t size() const {
+    std::uint64_t product = 1;
     for (const Gene& gene : genes) product *= gene.choices.size();
     return product;
   }
@@ -130,15 +176,37 @@ struct Block {
   }
 };
 
-// An architecture as the reference writes it: four lists of one value per block.
-struct Lists {
-  std::vector<int> expansion, kernel, layers, se;  // se: 1 or 0
-};
+namespace detail {
+
+// The product of numbers of at most 2^32 each, in decimal digits.
+inline std::string show_product(const std::vector<std::uint64_t>& factors) {
+  constexpr std::uint64_t base = 1'000'000'000;
+  std::vector<std::uint64_t> parts = {1};  // the least significant first
+  for (const std::uint64_t factor : factors) {
+    std::uint64_t carry = 0;
+    for (std::uint64_t& part : parts) {
+      carry += part * factor;
+      part = carry % base;
+      carry /= base;
+    }
+    for (; carry > 0; carry /= base) parts.push_back(carry % base);
+  }
+  std::string text = std::to_string(parts.back());
+  for (std::size_t i = parts.size() - 1; i-- > 0;) {
+    text += std::to_string(base + parts[i]).substr(1);
+  }
+  return text;
+}
+
+}  // namespace detail
 
 class SearchSpace {
  public:
-  // The work for pairs is the square of the blocks; messages list the genes.
-  static constexpr std::size_t max_blocks = 64, max_genes = 1024;
+  // Messages list genes; a symbol has 32 bits.
+  static constexpr std::size_t max_blocks = 64, max_genes = 1024, max_choices = 256;
+  static constexpr std::uint64_t max_symbols = std::uint64_t{1} << 32;
+  // The most architectures that have indices here. Codes and values work in every space.
+  static constexpr std::uint64_t max_indices = std::uint64_t{1} << 63;
 
   SearchSpace(std::string name, std::vector<Block> blocks)
       : name_(std::move(name)), blocks_(std::move(blocks)) {
@@ -148,32 +216,14 @@ class SearchSpace {
                   " blocks, has " + std::to_string(blocks_.size()));
     }
     std::set<std::string> names;
+    std::vector<std::uint64_t> sizes;
     for (const Block& block : blocks_) {
       add_name(names, block.name);
-      if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
-        throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
-                    " genes, and one in each block");
-      }
-      std::size_t symbols = 1;
-      for (const Gene& gene : block.genes) {
-        if (gene.choices.empty() || gene.choices.size() > 256) {
-          throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
-                      std::to_string(gene.choices.size()));
-        }
-        if (std::set<int>(gene.choices.begin(), gene.choices.end()).size() !=
-            gene.choices.size()) {
-          throw Error("gene " + gene.name + " has a choice twice");
-        }
-        symbols *= gene.choices.size();  // at most 2^24 here, as it is bounded after each gene
-        if (symbols > 65536) throw Error("block " + block.name + " has more than 65536 symbols");
-        genes_.push_back(gene);
-        last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
-      }
-      if (size_ > (std::uint64_t{1} << 63) / symbols) {
-        throw Error("search space " + name_ + " has more than 2^63 architectures");
-      }
-      size_ *= symbols;
+      sizes.push_back(add_genes(block));
+      has_indices_ &= size_ <= max_indices / sizes.back();
+      if (has_indices_) size_ *= sizes.back();
     }
+    shown_size_ = detail::show_product(sizes);
     names.clear();
     for (const Gene& gene : genes_) add_name(names, gene.name);
   }
@@ -181,7 +231,22 @@ class SearchSpace {
   const std::string& name() const { return name_; }
   const std::vector<Block>& blocks() const { return blocks_; }
   const std::vector<Gene>& genes() const { return genes_; }
-  std::uint64_t size() const { return size_; }
+
+  // Whether architectures have indices here, that is, whether there are at most 2^63.
+  bool has_indices() const { return has_indices_; }
+
+  // The number of architectures; throws where that is more than 2^63.
+  std::uint64_t size() const {
+    if (!has_indices_) {
+      throw Error("search space " + name_ + " has " + detail::excerpt(shown_size_) +
+                  " architectures; indices are of spaces of at most 2^63, here architectures are "
+                  "codes or values");
+    }
+    return size_;
+  }
+
+  // The same in decimal digits, whatever it is.
+  const std::string& shown_size() const { return shown_size_; }
 
   // Throws unless codes[n * genes] are all in range; names the first row and gene that are not.
   void check(const std::uint8_t* codes, std::size_t n, std::size_t first_row = 0) const {
@@ -212,9 +277,9 @@ class SearchSpace {
   }
 
   Codes codes_of_index(std::uint64_t index) const {
-    if (index >= size_) {
+    if (index >= size()) {
       throw Error("index " + std::to_string(index) + " is out of range; allowed are 0 to " +
-                  std::to_string(size_ - 1));
+                  std::to_string(size() - 1));
     }
     Codes codes(genes_.size());
     for (std::size_t gene = genes_.size(); gene-- > 0;) {
@@ -226,6 +291,7 @@ class SearchSpace {
 
   std::uint64_t index_of_codes(const Codes& codes) const {
     check_codes(codes);
+    size();  // throws where there are no indices
     std::uint64_t index = 0;
     for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
       index = index * genes_[gene].choices.size() + codes[gene];
@@ -234,7 +300,7 @@ class SearchSpace {
   }
 
   // From the genes' values by name, all of them and no others.
-  Codes codes_of_values(const std::map<std::string, int>& values) const {
+  Codes codes_of_values(const std::map<std::string, Value>& values) const {
     Codes codes;
     for (const Gene& gene : genes_) {
       const auto found = values.find(gene.name);
@@ -244,30 +310,24 @@ class SearchSpace {
     for (const auto& [name, value] : values) {
       const auto known = [&name = name](const Gene& gene) { return gene.name == name; };
       if (std::none_of(genes_.begin(), genes_.end(), known)) {
-        throw Error("there is no gene " + name + " in search space " + name_ + " (value " +
-                    std::to_string(value) + ")");
+        throw Error("there is no gene '" + detail::excerpt(name) + "' in search space " + name_ +
+                    " (value " + value.show() + ")");
       }
     }
     return codes;
   }
 
-  Codes codes_of_lists(const Lists& lists) const {
-    const std::pair<const char*, const std::vector<int>*> parts[] = {
-        {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
-        {"layers", &lists.layers},       {"se", &lists.se}};
-    const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
-    std::map<std::string, int> values;
-    for (int part = 0; part < 4; ++part) {
-      const auto& [name, list] = parts[part];
-      if (list->size() != blocks_.size()) {
-        throw Error(std::string(name) + " takes " + std::to_string(blocks_.size()) +
-                    " values, one per block, not " + std::to_string(list->size()));
-      }
-      for (std::size_t block = 0; block < blocks_.size(); ++block) {
-        values[blocks_[block].name + suffixes[part]] = (*list)[block];
-      }
+  // From the genes' values in the order of the genes.
+  Codes codes_of_row(const std::vector<Value>& values) const {
+    if (values.size() != genes_.size()) {
+      throw Error("an architecture of " + name_ + " has " + std::to_string(genes_.size()) +
+                  " values, not " + std::to_string(values.size()));
     }
-    return codes_of_values(values);
+    Codes codes;
+    for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
+      codes.push_back(genes_[gene].code_of(values[gene]));
+    }
+    return codes;
   }
 
   bool operator==(const SearchSpace& other) const {
@@ -275,6 +335,39 @@ class SearchSpace {
   }
 
  private:
+  // Appends a block's genes; returns its number of symbols.
+  std::uint64_t add_genes(const Block& block) {
+    if (block.genes.empty() || genes_.size() + block.genes.size() > max_genes) {
+      throw Error("search space " + name_ + " must have 1 to " + std::to_string(max_genes) +
+                  " genes, and one in each block");
+    }
+    std::uint64_t symbols = 1;
+    for (const Gene& gene : block.genes) {
+      check_choices(gene);
+      symbols *= gene.choices.size();  // at most 2^40 here, as it is bounded after each gene
+      if (symbols > max_symbols) throw Error("block " + block.name + " has more than 2^32 symbols");
+      genes_.push_back(gene);
+      last_.push_back(static_cast<std::uint8_t>(gene.choices.size() - 1));
+    }
+    return symbols;
+  }
+
+  static void check_choices(const Gene& gene) {
+    const std::vector<Value>& choices = gene.choices;
+    if (choices.empty() || choices.size() > max_choices) {
+      throw Error("gene " + gene.name + " must have 1 to 256 choices, has " +
+                  std::to_string(choices.size()));
+    }
+    for (const Value& choice : choices) {
+      if (choice.kind() == choices[0].kind()) continue;
+      throw Error("gene " + gene.name +
+                  ": the choices must be all integers, all booleans or all strings");
+    }
+    if (std::set<Value>(choices.begin(), choices.end()).size() != choices.size()) {
+      throw Error("gene " + gene.name + " has a choice twice");
+    }
+  }
+
   void add_name(std::set<std::string>& names, const std::string& name) const {
     if (name.empty()) throw Error("search space " + name_ + " has a name that is empty");
     if (!names.insert(name).second) {
@@ -288,6 +381,31 @@ class SearchSpace {
   std::vector<Gene> genes_;
   std::vector<std::uint8_t> last_;  // the largest code of each gene
   std::uint64_t size_ = 1;
+  bool has_indices_ = true;
+  std::string shown_size_;
+};
+
+}  // namespace anb
+
+#endif  // ANB_ENCODER_HPP
+
+// What belongs to the space of Accel-NASBench alone: the four lists of the reference, and
+// EfficientNet-B0. No dependencies; C++17.
+#ifndef ANB_MNASNET_HPP
+#define ANB_MNASNET_HPP
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
+// An architecture as the reference writes it: four lists of one value per block.
+struct Lists {
+  std::vector<int> expansion, kernel, layers, se;  // se: 1 or 0
 };
 
 // The space of Accel-NASBench, for programs that read no manifest.
@@ -295,13 +413,13 @@ inline SearchSpace mnasnet() {
   std::vector<Block> blocks;
   for (int number = 0; number < 7; ++number) {
     const std::string name = "block" + std::to_string(number);
-    std::vector<int> layers = {1, 2, 3};
+    std::vector<Value> layers = {1, 2, 3};
     if (number == 5) layers.push_back(4);
     blocks.push_back({name,
-                      {{name + "_e", {1, 4, 6}, false},
-                       {name + "_k", {3, 5}, false},
-                       {name + "_l", layers, false},
-                       {name + "_se", {1, 0}, true}}});
+                      {{name + "_e", {1, 4, 6}},
+                       {name + "_k", {3, 5}},
+                       {name + "_l", layers},
+                       {name + "_se", {true, false}}}});
   }
   return SearchSpace("mnasnet", std::move(blocks));
 }
@@ -313,9 +431,36 @@ inline Lists efficientnet_b0() {
           {1, 1, 1, 1, 1, 1, 1}};
 }
 
+// The codes of four lists. Throws if the space is another than mnasnet, or a value is not one of its
+// gene's choices.
+inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
+  if (space.name() != "mnasnet") {
+    throw Error("four lists are of the search space mnasnet, not of " + space.name());
+  }
+  const std::vector<Block>& blocks = space.blocks();
+  const std::pair<const char*, const std::vector<int>*> parts[] = {
+      {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
+      {"layers", &lists.layers},       {"se", &lists.se}};
+  const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
+  std::map<std::string, Value> values;
+  for (int part = 0; part < 4; ++part) {
+    const auto& [name, list] = parts[part];
+    if (list->size() != blocks.size()) {
+      throw Error(std::string(name) + " takes " + std::to_string(blocks.size()) +
+                  " values, one per block, not " + std::to_string(list->size()));
+    }
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      const int value = (*list)[block];
+      const bool boolean = part == 3 && (value == 0 || value == 1);
+      values.emplace(blocks[block].name + suffixes[part], boolean ? Value(value == 1) : value);
+    }
+  }
+  return space.codes_of_values(values);
+}
+
 }  // namespace anb
 
-#endif  // ANB_ENCODER_HPP
+#endif  // ANB_MNASNET_HPP
 
 // A small, strict reader of JSON. No dependencies; C++17.
 //
@@ -397,6 +542,26 @@ class Json {
       fail("an integer from 0 to " + std::to_string(maximum) + ", not " + detail::excerpt(digits));
     }
     return value;
+  }
+
+  // An integer of 64 bits with a sign.
+  std::int64_t integer64() const {
+    const std::string_view digits = require(Kind::number, "an integer").text();
+    std::int64_t value = 0;
+    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (code != std::errc() || end != digits.data() + digits.size()) {
+      fail("an integer from -2^63 to 2^63 - 1, not " + detail::excerpt(digits));
+    }
+    return value;
+  }
+
+  // The digits of an integer of 0 or more, of any magnitude.
+  std::string_view digits() const {
+    const std::string_view text = require(Kind::number, "an integer").text();
+    if (text.find_first_not_of("0123456789") != std::string_view::npos) {
+      fail("an integer of 0 or more, not " + detail::excerpt(text));
+    }
+    return text;
   }
 
   // The items of a list; if `most` is given, not more than that.
@@ -723,6 +888,102 @@ inline std::string Json::where() const {
 
 #endif  // ANB_JSON_HPP
 
+// The terms of an ensemble: blocks whose symbols choose an entry of a table together. The sum of
+// the entries of all terms is what an ensemble predicts. No dependencies; C++17.
+#ifndef ANB_TERMS_HPP
+#define ANB_TERMS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+
+// A table: its entries are numbered by the symbols of its blocks in mixed radix, the first block
+// most significant.
+struct Term {
+  std::vector<std::size_t> blocks;   // that increase
+  std::vector<std::size_t> strides;  // how far apart in the table the next symbol of a block is
+  std::size_t offset = 0, entries = 0;  // where its table begins among all entries, and its size
+
+  bool operator==(const Term& other) const {
+    return std::tie(blocks, strides, offset, entries) ==
+           std::tie(other.blocks, other.strides, other.offset, other.entries);
+  }
+};
+
+// Terms over a search space; their tables lie one after the other in the order of the terms.
+class Terms {
+ public:
+  static constexpr std::size_t max_terms = 4096;
+  static constexpr std::uint64_t max_entries = (std::uint64_t{1} << 31) - 1;
+
+  // From the numbers of each term's blocks. Throws unless they are as docs/embedding.md says.
+  Terms(const SearchSpace& space, std::vector<std::vector<std::size_t>> numbers) {
+    if (numbers.empty() || numbers.size() > max_terms) {
+      throw Error("there must be 1 to " + std::to_string(max_terms) + " terms, not " +
+                  std::to_string(numbers.size()));
+    }
+    std::set<std::vector<std::size_t>> seen;
+    for (std::vector<std::size_t>& blocks : numbers) {
+      if (!seen.insert(blocks).second) fail("stands twice");
+      add(space, std::move(blocks));
+    }
+  }
+
+  // All pairs of blocks a < b in lexicographic order, of a space of two blocks or more.
+  static Terms pairs(const SearchSpace& space) {
+    std::vector<std::vector<std::size_t>> numbers;
+    for (std::size_t a = 0; a < space.blocks().size(); ++a) {
+      for (std::size_t b = a + 1; b < space.blocks().size(); ++b) numbers.push_back({a, b});
+    }
+    return Terms(space, std::move(numbers));
+  }
+
+  const std::vector<Term>& list() const { return list_; }
+  std::size_t entries() const { return list_.back().offset + list_.back().entries; }
+
+  bool operator==(const Terms& other) const { return list_ == other.list_; }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error("term " + std::to_string(list_.size()) + " (from 0) " + what);
+  }
+
+  void add(const SearchSpace& space, std::vector<std::size_t> blocks) {
+    const std::size_t n_blocks = space.blocks().size();
+    if (blocks.empty() || blocks.back() >= n_blocks ||
+        std::adjacent_find(blocks.begin(), blocks.end(), std::greater_equal<>()) != blocks.end()) {
+      fail("must be one or more numbers of blocks that increase, from 0 to " +
+           std::to_string(n_blocks - 1));
+    }
+    Term term{std::move(blocks), {}, list_.empty() ? 0 : entries(), 0};
+    std::uint64_t product = 1;  // below 2^63 here: a block has at most 2^32 symbols
+    for (std::size_t i = term.blocks.size(); i-- > 0;) {
+      term.strides.insert(term.strides.begin(), static_cast<std::size_t>(product));
+      product *= space.blocks()[term.blocks[i]].size();
+      if (product > max_entries - term.offset) {
+        fail("leads to more than " + std::to_string(max_entries) + " entries");
+      }
+    }
+    term.entries = static_cast<std::size_t>(product);
+    list_.push_back(std::move(term));
+  }
+
+  std::vector<Term> list_;
+};
+
+}  // namespace anb
+
+#endif  // ANB_TERMS_HPP
+
 // Files that are read whole, and their SHA-256 (FIPS 180-4). No dependencies; C++17.
 //
 // A path from outside may be a pipe (reading waits for ever), a device (it never ends) or a file of
@@ -963,7 +1224,7 @@ inline std::string sha256(const Bytes& content) {
 #endif  // ANB_FILES_HPP
 
 // What a target's entry of manifest.json says, which the metadata of its ONNX file says again: unit,
-// link, calibration and so on. No dependencies; C++17. The keys are described in
+// terms, link, calibration and so on. No dependencies; C++17. The keys are described in
 // docs/embedding.md.
 #ifndef ANB_CARDS_HPP
 #define ANB_CARDS_HPP
@@ -977,6 +1238,7 @@ inline std::string sha256(const Bytes& content) {
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -1077,24 +1339,51 @@ struct Calibration {
 struct Target {
   static constexpr std::size_t max_members = 1024;
 
+  std::string benchmark;                              // to which the target belongs
   std::string name, metric, device, unit, direction;  // device: "" where there is none
   std::string form;                                   // "tables", "trees" and others
   std::string file, sha256;
   std::uint64_t bytes = 0;
   std::size_t members = 0;
   std::optional<Tables> tables;  // of forms that have them
-  std::optional<Link> link;      // where there are tables
+  std::optional<Terms> terms;    // where there are tables
+  std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
 };
 
 namespace detail {
 
-inline constexpr std::uint64_t schema = 1;             // of manifests, and of metadata
+inline constexpr std::uint64_t schema = 2;             // of manifests, and of metadata
 inline constexpr std::size_t max_hinges = 64;          // of a link, and of a regime
 inline constexpr std::uint64_t max_stated = std::uint64_t{1} << 48;  // bytes or entries
 
 inline constexpr std::size_t max_name = 255;
 inline constexpr double largest = FLT_MAX;  // of numbers in a target's unit, as predictions are
+
+// What mends a file of another schema.
+inline std::string mend_schema(std::uint64_t found) {
+  if (found > schema) return ": it needs the C++ headers of a newer release";
+  return found == schema - 1
+             ? ": convert its folder with anb-export upgrade FOLDER --out NEW_FOLDER"
+             : "";
+}
+
+// Whether a text may name a benchmark, and so its folder.
+inline bool is_benchmark(std::string_view name) {
+  constexpr std::string_view characters = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= 64 && characters.find(name[0]) < 36 &&
+         name.find_first_not_of(characters) == std::string_view::npos;
+}
+
+inline std::string read_benchmark(const Json& json) {
+  const Json value = json.at("benchmark");
+  const std::string name = value.string();
+  if (!is_benchmark(name)) {
+    value.fail("1 to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first, not '" +
+               excerpt(name, 80) + "'");
+  }
+  return name;
+}
 
 inline std::string check_name(const Json& place, std::string name) {
   if (name.empty() || name.size() > 4 * max_name || name != printable(name)) {
@@ -1115,15 +1404,23 @@ inline double read_number(const Json& json) {
   return value;
 }
 
+// A choice of a gene, or the value of one in an architecture.
+inline Value read_value(const Json& json) {
+  switch (json.kind()) {
+    case Json::Kind::boolean: return json.boolean();
+    case Json::Kind::string: return json.string();
+    case Json::Kind::number: return json.integer64();
+    default: json.fail("an integer, true or false, or a string");
+  }
+}
+
 inline Gene read_gene(const Json& json) {
-  Gene gene{read_name(json, "name"), {}, false};
-  const Json list = json.at("choices");
-  for (const Json& choice : list.array(256)) {
-    const bool boolean = choice.kind() == Json::Kind::boolean;
-    if (gene.choices.empty()) gene.boolean = boolean;
-    if (boolean != gene.boolean) list.fail("all booleans or all integers");
-    gene.choices.push_back(boolean ? choice.boolean()
-                                   : static_cast<int>(choice.integer(INT32_MAX)));
+  Gene gene{read_name(json, "name"), {}};
+  for (const Json& choice : json.at("choices").array(SearchSpace::max_choices)) {
+    gene.choices.push_back(read_value(choice));
+    if (choice.kind() == Json::Kind::string && !choice.string().empty()) {
+      check_name(choice, choice.string());
+    }
   }
   return gene;
 }
@@ -1137,9 +1434,28 @@ inline SearchSpace read_space(const Json& json) {
     }
   }
   SearchSpace space(read_name(json, "name"), std::move(blocks));
+  // As text: it may have more digits than any type.
   const Json size = json.at("size");
-  if (size.integer(UINT64_MAX) != space.size()) size.fail(std::to_string(space.size()));
+  if (size.digits() != space.shown_size()) {
+    size.fail(excerpt(space.shown_size()) + ", not " + excerpt(size.digits()));
+  }
   return space;
+}
+
+inline Terms read_terms(const Json& json, const SearchSpace& space) {
+  std::vector<std::vector<std::size_t>> numbers;
+  for (const Json& term : json.array(Terms::max_terms)) {
+    numbers.emplace_back();
+    for (const Json& block : term.array(SearchSpace::max_blocks)) {
+      numbers.back().push_back(
+          static_cast<std::size_t>(block.integer(SearchSpace::max_blocks - 1)));
+    }
+  }
+  try {
+    return Terms(space, std::move(numbers));
+  } catch (const Error& error) {
+    throw Error(json.where() + ": " + error.what());
+  }
 }
 
 // [knot, change] for each step of that name; an increasing function, as a change is above -1.
@@ -1253,7 +1569,8 @@ inline Calibration read_calibration(const Json& json) {
 }
 
 // The facts that stand both in the manifest and in the ONNX file's metadata.
-inline void read_card(const Json& json, const SearchSpace& space, bool with_link, Target& target) {
+inline void read_card(const Json& json, const SearchSpace& space, bool with_tables,
+                      Target& target) {
   target.metric = read_name(json, "metric");
   if (!json.at("device").is_null()) target.device = read_name(json, "device");
   target.unit = read_name(json, "unit");
@@ -1267,7 +1584,12 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
     json.at("members").fail("an integer from 1 to " + std::to_string(Target::max_members) +
                             ", not 0");
   }
-  if (with_link) target.link = read_link(json.at("link"), space);
+  if (with_tables) {
+    target.terms = read_terms(json.at("terms"), space);
+    target.link = read_link(json.at("link"), space);
+  } else if (const auto terms = json.find("terms")) {
+    terms->fail("absent, as there are no tables");
+  }
   if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
     target.calibration = read_calibration(*calibration);
   }
@@ -1284,6 +1606,7 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
 #ifndef ANB_MANIFEST_HPP
 #define ANB_MANIFEST_HPP
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -1291,6 +1614,7 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_link
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -1337,7 +1661,11 @@ inline void read_file_facts(const Json& json, std::string& file, std::string& sh
 inline Tables read_tables(const Json& json, const Target& target) {
   Tables tables;
   tables.offset = json.at("offset").integer(max_stated);
-  tables.entries = json.at("entries").integer(max_stated);
+  tables.entries = json.at("entries").integer(Terms::max_entries);
+  if (tables.entries != target.terms->entries()) {
+    json.at("entries").fail(std::to_string(target.terms->entries()) + " as the terms have, not " +
+                            std::to_string(tables.entries));
+  }
   tables.scale = json.at("scale").number();
   tables.shift = json.at("shift").number();
   // With sums of int32, every step of a link then stays inside float64.
@@ -1356,8 +1684,10 @@ inline Tables read_tables(const Json& json, const Target& target) {
   return tables;
 }
 
-inline Target read_target(const std::string& name, const Json& json, const SearchSpace& space) {
+inline Target read_target(const std::string& benchmark, const std::string& name, const Json& json,
+                          const SearchSpace& space) {
   Target target;
+  target.benchmark = benchmark;
   target.name = check_name(json, name);
   const auto tables = json.find("tables");
   read_card(json, space, tables.has_value(), target);
@@ -1401,17 +1731,85 @@ inline Golden read_golden(const Json& json) {
   return golden;
 }
 
+// Whether something of that name is there, be it only a link to nothing.
+inline bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+// The schema comes first: under another one, everything else may mean something else.
+inline void check_schema(const Json& document) {
+  const Json json = document.at("schema");
+  const std::uint64_t found = json.integer(UINT32_MAX);
+  if (found == schema) return;
+  json.fail(std::to_string(schema) + ", not " + std::to_string(found) +
+            mend_schema(found));
+}
+
 }  // namespace detail
 
+// What one benchmark's manifest.json lists. A *root* is a folder of such folders, each called as its
+// benchmark.
 class Manifest {
  public:
   static constexpr std::size_t max_targets = 4096;
+  static constexpr const char* default_benchmark = "accel-nasbench";
 
+  // Reads the manifest.json of a benchmark's own folder.
   static Manifest read(const std::filesystem::path& folder,
                        const Limits& limits = Limits::from_environment()) {
-    const Bytes content =
-        read_file(folder / "manifest.json", limits.manifest, Limits::manifest_variable);
-    return Manifest(folder, std::string(content.begin(), content.end()), limits);
+    return Manifest(folder, document_of(folder, limits), limits);
+  }
+
+  // Reads a benchmark of a folder, which is the benchmark's own or a root. Without a name,
+  // accel-nasbench if it is there, or else the only one.
+  static Manifest open(const std::filesystem::path& folder, std::string benchmark = "",
+                       const Limits& limits = Limits::from_environment()) {
+    const bool own = detail::is_there(folder / "manifest.json");
+    const std::vector<std::string> names = benchmarks(folder, limits);
+    const auto has = [&](const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (benchmark.empty()) {
+      benchmark = has(default_benchmark) ? default_benchmark : names[0];
+      if (names.size() > 1 && benchmark != default_benchmark) {
+        throw Error(folder.string() + " holds several benchmarks, name one of: " + show(names));
+      }
+    }
+    if (!has(benchmark)) {
+      throw Error("unknown benchmark '" + detail::excerpt(benchmark) + "'; valid benchmarks of " +
+                  folder.string() + ": " + show(names));
+    }
+    Manifest manifest = read(own ? folder : folder / benchmark, limits);
+    if (manifest.benchmark() != benchmark) {
+      throw Error((folder / benchmark).string() + " is not called as its benchmark, '" +
+                  manifest.benchmark() + "': rename it to that");
+    }
+    return manifest;
+  }
+
+  // The names of the benchmarks of a folder, which is a benchmark's own or a root; sorted. Throws if
+  // there is none.
+  static std::vector<std::string> benchmarks(const std::filesystem::path& folder,
+                                             const Limits& limits = Limits::from_environment()) {
+    if (detail::is_there(folder / "manifest.json")) {
+      return {read_name(document_of(folder, limits))};
+    }
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      const bool found =
+          detail::is_benchmark(name) && detail::is_there(entry->path() / "manifest.json");
+      if (found) names.push_back(name);
+    }
+    if (error) throw Error(folder.string() + " cannot be read (" + error.message() + ")");
+    if (names.empty()) {
+      throw Error(folder.string() + " is a folder without manifest.json, and so are all in it");
+    }
+    std::sort(names.begin(), names.end());
+    return names;
   }
 
   // `text` is the JSON document; the files it lists are looked for in `folder`.
@@ -1420,6 +1818,7 @@ class Manifest {
       : Manifest(folder, Json::parse(text, (folder / "manifest.json").string()), limits) {}
 
   const std::filesystem::path& folder() const { return folder_; }
+  const std::string& benchmark() const { return benchmark_; }
   const SearchSpace& space() const { return space_; }
   const std::vector<Target>& targets() const { return targets_; }
   const std::optional<Golden>& golden() const { return golden_; }
@@ -1444,7 +1843,10 @@ class Manifest {
 
  private:
   Manifest(std::filesystem::path folder, const Json& document, const Limits& limits)
-      : folder_(std::move(folder)), limits_(limits), space_(read_space(document)) {
+      : folder_(std::move(folder)),
+        limits_(limits),
+        benchmark_(read_name(document)),
+        space_(detail::read_space(document.at("search_space"))) {
     const Json targets = document.at("targets");
     const std::vector<std::string> names = targets.names();
     const std::vector<Json> entries = targets.items();
@@ -1454,7 +1856,7 @@ class Manifest {
     }
     std::set<std::string> files;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      targets_.push_back(detail::read_target(names[i], entries[i], space_));
+      targets_.push_back(detail::read_target(benchmark_, names[i], entries[i], space_));
       if (!files.insert(targets_.back().file).second) {
         entries[i].at("file").fail("a file of no other target, not '" + targets_.back().file + "'");
       }
@@ -1462,14 +1864,21 @@ class Manifest {
     if (const auto golden = document.find("golden")) golden_ = detail::read_golden(*golden);
   }
 
-  // The schema comes first: under another one, everything else may mean something else.
-  static SearchSpace read_space(const Json& document) {
-    const Json schema = document.at("schema");
-    const std::uint64_t found = schema.integer(UINT32_MAX);
-    if (found != detail::schema) {
-      schema.fail(std::to_string(detail::schema) + ", not " + std::to_string(found));
-    }
-    return detail::read_space(document.at("search_space"));
+  static Json document_of(const std::filesystem::path& folder, const Limits& limits) {
+    const std::filesystem::path path = folder / "manifest.json";
+    const Bytes content = read_file(path, limits.manifest, Limits::manifest_variable);
+    return Json::parse(std::string(content.begin(), content.end()), path.string());
+  }
+
+  static std::string read_name(const Json& document) {
+    detail::check_schema(document);
+    return detail::read_benchmark(document);
+  }
+
+  static std::string show(const std::vector<std::string>& names) {
+    std::string shown;
+    for (const std::string& name : names) shown += (shown.empty() ? "" : ", ") + name;
+    return detail::excerpt(shown, 1000);
   }
 
   template <class Listed>
@@ -1490,6 +1899,7 @@ class Manifest {
 
   std::filesystem::path folder_;
   Limits limits_;
+  std::string benchmark_;
   SearchSpace space_;
   std::vector<Target> targets_;
   std::optional<Golden> golden_;
@@ -1644,6 +2054,7 @@ struct Tensor {
 #ifndef ANB_GRAPH_HPP
 #define ANB_GRAPH_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -1667,7 +2078,7 @@ class Graph {
     while (field.next()) {
       if (field.number == 1) nodes.push_back(field.content);
       if (field.number == 5) add_constant(field.content);
-      if (nodes.size() + names_.size() > most_values) field.fail("its graph has too many values");
+      if (std::max(nodes.size(), names_.size()) > most_values) field.fail("its graph has too many values");
     }
     for (const std::string_view node : nodes) add_node(node);
   }
@@ -1681,7 +2092,7 @@ class Graph {
   // Whether mean, std and members are what docs/embedding.md defines.
   bool computes(const SearchSpace& space, const Target& target) {
     const Link& link = *target.link;
-    const Id total = operate("Cast", {sum_of_pairs(space)}, "to", {Tensor::float64});
+    const Id total = operate("Cast", {sum_of_terms(space, *target.terms)}, "to", {Tensor::float64});
     const Id scaled = operate("Mul", {total, real(target.tables->scale)});
     Id y = operate("Add", {scaled, real(target.tables->shift)});
     y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
@@ -1749,6 +2160,9 @@ class Graph {
   Id real(double value) { return constant(Tensor::float64, {}, little_endian(value)); }
   Id integer(std::size_t value) {
     return constant(int64, {}, little_endian(static_cast<std::uint64_t>(value)));
+  }
+  Id short_integer(std::uint64_t value) {
+    return constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(value)));
   }
   Id integers(std::size_t value) {
     return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
@@ -1851,13 +2265,17 @@ class Graph {
     return total;
   }
 
-  // The matrix that makes the symbols of all blocks of the codes of all genes.
+  // Blocks of more symbols than this have theirs computed in integers: short floats hold no more.
+  static constexpr std::uint64_t most_float_symbols = 256;
+
+  // The matrix that makes the symbols of all blocks of the codes of all genes; zeros for those that
+  // are computed in integers.
   std::string weights(const SearchSpace& space) const {
     std::string bytes;
     std::size_t first = 0;
     for (const Block& block : space.blocks()) {
       std::vector<float> row(space.genes().size());
-      std::size_t place = 1;
+      std::size_t place = block.size() <= most_float_symbols ? 1 : 0;
       for (std::size_t gene = block.genes.size(); gene-- > 0;) {
         row[first + gene] = static_cast<float>(place);
         place *= block.genes[gene].choices.size();
@@ -1868,31 +2286,56 @@ class Graph {
     return bytes;
   }
 
-  Id sum_of_pairs(const SearchSpace& space) {
+  // One value for each block: int32 [n].
+  std::vector<Id> symbols_of(const SearchSpace& space) {
     const std::vector<Block>& blocks = space.blocks();
-    Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
-    codes = operate("Cast", {codes}, "to", {float32});
+    const Id codes = operate("Transpose", {number("input")}, "perm", {1, 0});
+    const Id floats = operate("Cast", {codes}, "to", {float32});
+    const Id integers = operate("Cast", {codes}, "to", {Tensor::int32});
     const Id matrix = constant(float32, {blocks.size(), space.genes().size()}, weights(space));
-    const Id symbols =
-        operate("Cast", {operate("MatMul", {matrix, codes})}, "to", {Tensor::int32});
-    std::vector<Id> symbol, entries;
+    const Id products =
+        operate("Cast", {operate("MatMul", {matrix, floats})}, "to", {Tensor::int32});
+    std::vector<Id> symbols;
+    std::size_t first = 0;
     for (std::size_t block = 0; block < blocks.size(); ++block) {
-      symbol.push_back(operate("Gather", {symbols, integer(block)}, "axis", {0}));
+      const bool by_floats = blocks[block].size() <= most_float_symbols;
+      symbols.push_back(by_floats
+                            ? operate("Gather", {products, integer(block)}, "axis", {0})
+                            : integer_symbol(blocks[block], integers, first));
+      first += blocks[block].genes.size();
     }
-    std::size_t start = 0;
-    for (std::size_t a = 0; a < blocks.size(); ++a) {
-      for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-        const std::size_t width = blocks[b].size(), stop = start + blocks[a].size() * width;
-        const Id row =
-            constant(Tensor::int32, {}, little_endian(static_cast<std::uint32_t>(width)));
-        const Id index = operate("Add", {operate("Mul", {symbol[a], row}), symbol[b]});
-        const Id table = operate(
-            "Slice", {number("tables"), integers(start), integers(stop), integers(0)});
-        entries.push_back(operate("Gather", {table, index}, "axis", {0}));
-        start = stop;
+    return symbols;
+  }
+
+  // The symbol of a block whose genes begin at `first`, from the codes of all genes as int32.
+  Id integer_symbol(const Block& block, Id codes, std::size_t first) {
+    Id symbol = 0;
+    for (std::size_t gene = 0; gene < block.genes.size(); ++gene) {
+      const Id code = operate("Gather", {codes, integer(first + gene)}, "axis", {0});
+      symbol = gene == 0 ? code : next_digit(symbol, block.genes[gene].choices.size(), code);
+    }
+    return symbol;
+  }
+
+  // One more digit of a number in mixed radix.
+  Id next_digit(Id digits, std::uint64_t size, Id digit) {
+    return operate("Add", {operate("Mul", {digits, short_integer(size)}), digit});
+  }
+
+  Id sum_of_terms(const SearchSpace& space, const Terms& terms) {
+    const std::vector<Id> symbols = symbols_of(space);
+    std::vector<Id> found;
+    for (const Term& term : terms.list()) {
+      Id index = symbols[term.blocks[0]];
+      for (std::size_t i = 1; i < term.blocks.size(); ++i) {
+        const std::size_t block = term.blocks[i];
+        index = next_digit(index, space.blocks()[block].size(), symbols[block]);
       }
+      const Id table = operate("Slice", {number("tables"), integers(term.offset),
+                                         integers(term.offset + term.entries), integers(0)});
+      found.push_back(operate("Gather", {table, index}, "axis", {0}));
     }
-    return sum(entries);
+    return sum(found);
   }
 
   Id rows_inside(const Regime& regime) {
@@ -1950,6 +2393,7 @@ class Graph {
 #define ANB_ONNX_FILE_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -1989,9 +2433,12 @@ class OnnxFile {
       throw Error(name_ + " is not an anb_onnx artifact: its metadata lacks 'anb_onnx.schema' or "
                   "'anb_onnx.card'");
     }
-    if (schema_text->second != std::to_string(schema)) {
+    const std::string_view found = schema_text->second;
+    if (found != std::to_string(schema)) {
+      std::uint64_t number = 0;  // stays that where the text is no number
+      std::from_chars(found.data(), found.data() + found.size(), number);
       throw Error(name_ + ": metadata 'anb_onnx.schema' must be " + std::to_string(schema) +
-                  ", not '" + excerpt(schema_text->second) + "'");
+                  ", not '" + excerpt(found) + "'" + mend_schema(number));
     }
     return Json::parse(std::string(card_text->second), name_ + ": metadata 'anb_onnx.card'");
   }
@@ -2054,32 +2501,28 @@ inline double invert(const Link& link, double y, bool inside) {
 
 // The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
 // part of its tables, could leave int32.
-inline std::pair<std::int64_t, std::int64_t> check_sums(const SearchSpace& space,
-                                                        const Target& target, const Bytes& onnx) {
+inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx) {
   struct Range {
     std::int64_t least = 0, most = 0;
   };
   const std::uint8_t* bytes = onnx.data() + target.tables->offset;
   std::vector<Range> sums(target.members), parts(target.members);
-  const std::vector<Block>& blocks = space.blocks();
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
-      for (std::size_t entry = 0; entry < blocks[a].size() * blocks[b].size(); ++entry) {
-        for (Range& range : table) {
-          const std::uint32_t word = read_word(bytes);
-          const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
-          range.least = std::min(range.least, value);
-          range.most = std::max(range.most, value);
-          bytes += 4;
-        }
+  for (const Term& term : target.terms->list()) {
+    std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
+    for (std::size_t entry = 0; entry < term.entries; ++entry) {
+      for (Range& range : table) {
+        const std::uint32_t word = read_word(bytes);
+        const std::int64_t value = word < 0x80000000u ? word : word - (std::int64_t{1} << 32);
+        range.least = std::min(range.least, value);
+        range.most = std::max(range.most, value);
+        bytes += 4;
       }
-      for (std::size_t m = 0; m < target.members; ++m) {
-        sums[m].least += table[m].least;
-        sums[m].most += table[m].most;
-        parts[m].least += std::min<std::int64_t>(table[m].least, 0);
-        parts[m].most += std::max<std::int64_t>(table[m].most, 0);
-      }
+    }
+    for (std::size_t m = 0; m < target.members; ++m) {
+      sums[m].least += table[m].least;
+      sums[m].most += table[m].most;
+      parts[m].least += std::min<std::int64_t>(table[m].least, 0);
+      parts[m].most += std::max<std::int64_t>(table[m].most, 0);
     }
   }
   Range all = sums[0];
@@ -2129,22 +2572,12 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
   }
 }
 
-// The number of entries of a space's tables: one for each two symbols of each two blocks.
-inline std::size_t count_entries(const SearchSpace& space) {
-  std::size_t count = 0;
-  const std::vector<Block>& blocks = space.blocks();
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) count += blocks[a].size() * blocks[b].size();
-  }
-  return count;
-}
-
 }  // namespace detail
 
-// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: search
-// space, metric, device, unit, direction, form, members, link, calibration, and of tables their
-// place and shape. Of tables, also what the graph computes with them is compared, and that no sum and
-// no prediction can leave its type.
+// Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, and of tables
+// their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
   const auto require = [&](bool same, const char* key) {
@@ -2154,15 +2587,17 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
     }
   };
   const Json card = file.card();
+  require(detail::read_benchmark(card) == target.benchmark, "benchmark");
   require(detail::read_space(card.at("search_space")) == space, "search_space");
   Target own;
-  detail::read_card(card, space, target.link.has_value(), own);
+  detail::read_card(card, space, target.tables.has_value(), own);
   require(own.metric == target.metric, "metric");
   require(own.device == target.device, "device");
   require(own.unit == target.unit, "unit");
   require(own.direction == target.direction, "direction");
   require(own.form == target.form, "form");
   require(own.members == target.members, "members");
+  require(own.terms == target.terms, "terms");
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
@@ -2171,22 +2606,14 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
                 ", after its metric and device");
   }
   if (!target.tables) return;
-  if (!target.link || space.blocks().size() < 2) {
-    throw Error("target " + target.name + ": tables are of two blocks each, and need a link");
-  }
-  const std::size_t n_entries = detail::count_entries(space);
-  if (target.tables->entries != n_entries) {
-    throw Error("tables of search space " + space.name() + " have " + std::to_string(n_entries) +
-                " entries, target " + target.name + " has " +
-                std::to_string(target.tables->entries));
-  }
   detail::Graph graph(file.graph(), target.file);
   const detail::Tensor& tables = graph.tables();
-  require(tables.shape[0] == n_entries, "tables.entries");
+  require(target.tables->entries == own.terms->entries(), "tables.entries");
+  require(tables.shape[0] == target.tables->entries, "tables.entries");
   require(tables.shape[1] == target.members, "tables.members");
   require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
   require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
-  detail::check_range(target, detail::check_sums(space, target, onnx));
+  detail::check_range(target, detail::check_sums(target, onnx));
 }
 
 }  // namespace anb
@@ -2386,6 +2813,99 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
 
 #endif  // ANB_ARITHMETIC_HPP
 
+// The integer sums of the tables, for any terms over any search space. No dependencies; C++17.
+#ifndef ANB_SUMS_HPP
+#define ANB_SUMS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+
+namespace anb::detail {
+
+// Each step of the computation is taken for all rows together, so that compilers vectorise it.
+class AnySums {
+ public:
+  AnySums(const SearchSpace& space, const Terms& terms) : n_genes_(space.genes().size()) {
+    for (const Block& block : space.blocks()) {
+      blocks_.emplace_back();
+      for (const Gene& gene : block.genes) {
+        blocks_.back().push_back(static_cast<std::uint32_t>(gene.choices.size()));
+      }
+    }
+    for (const Term& term : terms.list()) {
+      terms_.push_back({static_cast<std::uint32_t>(term.offset), {}});
+      for (std::size_t i = 0; i < term.blocks.size(); ++i) {
+        terms_.back().parts.push_back(
+            {term.blocks[i], static_cast<std::uint32_t>(term.strides[i])});
+      }
+    }
+  }
+
+  // Writes totals[step_rows * m_count] of codes[step_rows * genes]; false if a code is out of range.
+  bool sum(const std::uint8_t* codes, const std::int32_t* entries, std::size_t m_count,
+           std::int32_t* totals) const {
+    std::vector<Row> symbols(blocks_.size());
+    if (!find_symbols(codes, symbols.data())) return false;  // before any entry is looked for
+    std::fill(totals, totals + step_rows * m_count, 0);
+    for (const Lookup& term : terms_) {
+      Row index;
+      for (std::uint32_t& place : index.values) place = term.offset;
+      for (const auto& [block, stride] : term.parts) {
+        const Row& symbol = symbols[block];
+        for (std::size_t r = 0; r < step_rows; ++r) {
+          index.values[r] += symbol.values[r] * stride;
+        }
+      }
+      for (std::size_t r = 0; r < step_rows; ++r) {
+        const std::int32_t* entry = entries + std::size_t{index.values[r]} * m_count;
+        for (std::size_t m = 0; m < m_count; ++m) totals[r * m_count + m] += entry[m];
+      }
+    }
+    return true;
+  }
+
+ private:
+  struct alignas(64) Row {
+    std::uint32_t values[step_rows] = {};
+  };
+  struct Part {
+    std::size_t block;
+    std::uint32_t stride;
+  };
+  struct Lookup {
+    std::uint32_t offset;
+    std::vector<Part> parts;
+  };
+
+  // The symbols of all blocks; false if a code is out of range, and what was found means nothing.
+  bool find_symbols(const std::uint8_t* codes, Row* symbols) const {
+    std::uint32_t wrong = 0;
+    for (const std::vector<std::uint32_t>& sizes : blocks_) {
+      Row& symbol = *symbols++;
+      for (const std::uint32_t size : sizes) {
+        for (std::size_t r = 0; r < step_rows; ++r) {
+          const std::uint32_t code = codes[r * n_genes_];
+          wrong |= code >= size;
+          symbol.values[r] = symbol.values[r] * size + code;
+        }
+        ++codes;
+      }
+    }
+    return !wrong;
+  }
+
+  std::size_t n_genes_;
+  std::vector<std::vector<std::uint32_t>> blocks_;  // numbers of choices
+  std::vector<Lookup> terms_;
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_SUMS_HPP
+
 // The integer sums of the tables, unrolled for one search space. No dependencies; C++17.
 #ifndef ANB_UNROLLED_HPP
 #define ANB_UNROLLED_HPP
@@ -2408,8 +2928,9 @@ inline bool is_little_endian() {
 
 // The integer sums for one search space, with everything about its tables known to the compiler.
 //
-// Conditions, which `fits` checks: four genes per block, as one 32-bit word of codes; and in all
-// pairs, the block with fewer symbols has equally many, which is the width of all tables.
+// Conditions, which `fits` checks: the terms are all pairs in lexicographic order; four genes per
+// block, as one 32-bit word of codes; and in all pairs, the block with fewer symbols has equally many,
+// which is the width of all tables.
 template <int... Sizes>
 struct UnrolledSpace {
   static constexpr int n_blocks = sizeof...(Sizes);
@@ -2448,8 +2969,9 @@ struct UnrolledSpace {
   }
   static_assert(equally_wide());
 
-  static bool fits(const SearchSpace& space) {
+  static bool fits(const SearchSpace& space, const Terms& terms) {
     if (!is_little_endian() || space.blocks().size() != n_blocks) return false;
+    if (!(terms == Terms::pairs(space))) return false;
     for (std::size_t b = 0; b < n_blocks; ++b) {
       const Block& block = space.blocks()[b];
       if (block.genes.size() != 4 || block.size() != static_cast<std::size_t>(sizes[b]) ||
@@ -2541,31 +3063,13 @@ using UnrolledMnasNet = UnrolledSpace<36, 36, 36, 36, 36, 48, 36>;
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
 
 namespace anb {
 namespace detail {
-
-// Pairs of blocks a < b in lexicographic order, each with its table's place.
-struct Pair {
-  std::size_t a, b;
-  std::size_t offset;  // in entries
-};
-
-inline std::vector<Pair> pairs_of(const SearchSpace& space) {
-  const std::vector<Block>& blocks = space.blocks();
-  std::vector<Pair> pairs;
-  std::size_t n_entries = 0;
-  for (std::size_t a = 0; a < blocks.size(); ++a) {
-    for (std::size_t b = a + 1; b < blocks.size(); ++b) {
-      pairs.push_back({a, b, n_entries});
-      n_entries += blocks[a].size() * blocks[b].size();
-    }
-  }
-  return pairs;
-}
 
 // Copies bytes that another thread may write to meanwhile: what is checked in the copy is what is
 // used of it, as the compiler cannot know that it still equals the original and read that again.
@@ -2596,17 +3100,21 @@ class Surrogate {
 
   // From a file's content, whose SHA-256 the caller vouches for.
   Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx)
-      : space_(space), target_(target), unrolled_(unrolled_for(space)) {
+      : space_(space), target_(target) {
     if (detail::fuses_products()) {
       throw Error("this program was compiled to fuse products with sums, which changes "
                   "predictions: compile it with -ffp-contract=off");
     }
-    if (!target.tables || !target.link) {
+    if (!target.tables || !target.terms || !target.link) {
       throw Error("target " + target.name + ", of the form '" + target.form +
                   "', has no tables: it needs an ONNX runtime");
     }
     check_file(space, target, onnx);
-    pairs_ = detail::pairs_of(space);
+    if (Unrolled::fits(space, *target.terms) && has_own_code(n_members())) {
+      unrolled_.emplace_back(space);
+    } else {
+      any_.emplace(space, *target.terms);
+    }
     read_entries(onnx);
   }
 
@@ -2642,35 +3150,31 @@ class Surrogate {
  private:
   using Unrolled = detail::UnrolledMnasNet;
 
-  // The unrolled sums, or nothing where they do not fit the space.
-  static std::vector<Unrolled> unrolled_for(const SearchSpace& space) {
-    std::vector<Unrolled> unrolled;
-    if (Unrolled::fits(space)) unrolled.emplace_back(space);
-    return unrolled;
-  }
-
-  // Copies the tables, checked before, to memory of their own, aligned to cache lines. Where block b
-  // of a pair has more symbols than a, the table is turned, so that the wider block numbers the
-  // rows.
+  // Copies the tables, checked before, to memory of their own, aligned to cache lines. The unrolled
+  // sums have those turned where block b of a pair has more symbols than a, so that the wider block
+  // numbers the rows.
   void read_entries(const Bytes& onnx) {
     const std::size_t m_count = n_members();
     const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
     memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
-    std::int32_t* entries = &memory_[0].values[0];
-    for (const detail::Pair& pair : pairs_) {
-      const std::size_t n_a = space_.blocks()[pair.a].size(), n_b = space_.blocks()[pair.b].size();
-      for (std::size_t a = 0; a < n_a; ++a) {
-        for (std::size_t b = 0; b < n_b; ++b) {
-          std::int32_t* entry =
-              entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
-          for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
-            const std::uint32_t word = detail::read_word(bytes);
-            std::memcpy(&entry[m], &word, 4);
-          }
+    std::int32_t* const entries = &memory_[0].values[0];
+    for (const Term& term : target_.terms->list()) {
+      const std::size_t columns = term.strides[0], rows = term.entries / columns;
+      const bool turned = !unrolled_.empty() && rows < columns;
+      for (std::size_t number = 0; number < term.entries; ++number) {
+        const std::size_t place =
+            turned ? number % columns * rows + number / columns : number;
+        std::int32_t* const entry = entries + (term.offset + place) * m_count;
+        for (std::size_t m = 0; m < m_count; ++m, bytes += 4) {
+          const std::uint32_t word = detail::read_word(bytes);
+          std::memcpy(&entry[m], &word, 4);
         }
       }
     }
   }
+
+  // Whether there is code for just that number of members, as `choose` has.
+  static bool has_own_code(std::size_t n_members) { return n_members <= 8 || n_members == 16; }
 
   // Runs the code for the number of members and, if R, for a regime.
   template <bool R>
@@ -2749,41 +3253,14 @@ class Surrogate {
     if constexpr (M > 0) {
       return unrolled_[0].template sum<M>(codes, entries, totals);
     } else {
-      return sum_any(codes, entries, totals);
+      return any_->sum(codes, entries, n_members(), totals);
     }
-  }
-
-  // The sums for any search space and any number of members.
-  bool sum_any(const std::uint8_t* codes, const std::int32_t* entries,
-               std::int32_t* totals) const {
-    const std::vector<Block>& blocks = space_.blocks();
-    const std::size_t m_count = n_members();
-    std::vector<std::size_t> symbols(blocks.size());
-    for (std::size_t r = 0; r < detail::step_rows; ++r, totals += m_count) {
-      for (std::size_t b = 0; b < blocks.size(); ++b) {
-        symbols[b] = 0;
-        for (const Gene& gene : blocks[b].genes) {
-          const std::size_t code = *codes++, size = gene.choices.size();
-          if (code >= size) return false;
-          symbols[b] = symbols[b] * size + code;
-        }
-      }
-      for (std::size_t m = 0; m < m_count; ++m) totals[m] = 0;
-      for (const detail::Pair& pair : pairs_) {
-        const std::size_t n_a = blocks[pair.a].size(), n_b = blocks[pair.b].size();
-        const std::size_t a = symbols[pair.a], b = symbols[pair.b];
-        const std::int32_t* entry =
-            entries + (pair.offset + (n_a >= n_b ? a * n_b + b : b * n_a + a)) * m_count;
-        for (std::size_t m = 0; m < m_count; ++m) totals[m] += entry[m];
-      }
-    }
-    return true;
   }
 
   SearchSpace space_;
   Target target_;
-  std::vector<Unrolled> unrolled_;
-  std::vector<detail::Pair> pairs_;
+  std::vector<Unrolled> unrolled_;      // one, where it fits space, terms and members
+  std::optional<detail::AnySums> any_;  // where it does not
   std::vector<detail::CacheLine> memory_;
 };
 
