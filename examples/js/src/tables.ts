@@ -1,4 +1,4 @@
-import { outOfRange } from "./architecture.js";
+import { outOfRange } from "./codes.js";
 import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
 import { MAX_MEMBERS } from "./json.js";
 import { inRange, LARGEST, Link, type Regime } from "./link.js";

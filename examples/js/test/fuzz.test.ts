@@ -177,7 +177,7 @@ describe("an ONNX file", () => {
 describe("an architecture", () => {
   const random = generator(5);
   const pick = <T>(from: readonly T[]) => from[random(from.length)];
-  const values = codesToValues(toCodes(EFFICIENTNET_B0));
+  const values = codesToValues(toCodes(EFFICIENTNET_B0, MNASNET), MNASNET);
 
   /** Something like an architecture, with something wrong in it most of the time. */
   function strange(): unknown {
@@ -216,7 +216,7 @@ describe("an architecture", () => {
       const batch = random(3) ? [given] : given;
       let codes: Uint8Array;
       try {
-        codes = encode(batch as never);
+        codes = encode(batch as never, MNASNET);
       } catch (error) {
         expect(error, (error as Error).stack).toBeInstanceOf(ArchitectureError);
         expect((error as Error).message).not.toMatch(/[\p{Cc}\p{Cf}]/u);

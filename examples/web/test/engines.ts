@@ -9,7 +9,7 @@ async function run(proxy: boolean) {
   ort.env.wasm.proxy = proxy; // before the first session
   const catalog = await Catalog.open("/artifacts/");
   const rows = 5000; // several calls of the runtime
-  const codes = encode(Float64Array.from({ length: rows }, (_, k) => k * 20_897_110));
+  const codes = encode(Float64Array.from({ length: rows }, (_, k) => k * 20_897_110), MNASNET);
   const before = codes.slice();
   const found: Record<string, unknown>[] = [];
   for (const target of ["accuracy", "throughput_a100"]) {
@@ -19,7 +19,7 @@ async function run(proxy: boolean) {
     const surrogate = await loadOrt(catalog, target);
     const prediction = await surrogate.query(codes, { members: true });
     const pending = [0, 1, 2].map((index) => {
-      const buffer = toCodes(index);
+      const buffer = toCodes(index, MNASNET);
       const query = surrogate.query(buffer);
       buffer.fill(255);
       return query;

@@ -85,8 +85,8 @@ describe("the page", () => {
     expect(await value(page, "throughput_a100")).toBe(before);
     await label.click();
     await expect.poll(() => value(page, "throughput_a100")).not.toBe(before);
-    const expected = toCodes({ ...EFFICIENTNET_B0, kernel: [3, 3, 5, 5, 5, 5, 3] });
-    expect(codesToValues(toCodes(BigInt(await index(page))))).toEqual(codesToValues(expected));
+    const expected = toCodes({ ...EFFICIENTNET_B0, kernel: [3, 3, 5, 5, 5, 5, 3] }, MNASNET);
+    expect(codesToValues(toCodes(BigInt(await index(page)), MNASNET), MNASNET)).toEqual(codesToValues(expected, MNASNET));
     expect(page.url()).toContain(`a=${await index(page)}`);
     expect(await page.locator(".row.bad, .row.good").count()).toBe(0);
   });
@@ -188,7 +188,7 @@ describe("the page", () => {
 
   it("loads what is pasted, and says what is wrong with it", async () => {
     const field = page.locator("#architecture");
-    const values = codesToValues(toCodes(12_345_678_901n));
+    const values = codesToValues(toCodes(12_345_678_901n, MNASNET), MNASNET);
     await field.fill(JSON.stringify(values).replaceAll("true", "True").replaceAll('"', "'"));
     await field.press("Enter");
     await expect.poll(() => page.url()).toContain("a=12345678901");
@@ -232,7 +232,7 @@ describe("the page", () => {
     await page.click("#copy-json");
     await expect.poll(() => text(page, "#copy-json")).toBe("Copied");
     const copied = await page.evaluate(() => navigator.clipboard.readText());
-    expect(toCodes(JSON.parse(copied))).toEqual(toCodes(EFFICIENTNET_B0));
+    expect(toCodes(JSON.parse(copied), MNASNET)).toEqual(toCodes(EFFICIENTNET_B0, MNASNET));
     await page.click("#copy-link");
     await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(page.url());
   });
