@@ -3,7 +3,9 @@
 import { Catalog } from "../src/index.js";
 
 // Also where Vitest has moved the sources: the environment wins, then the checkout.
-export const catalog = await Catalog.open(process.env.ANB_ARTIFACTS || "../../artifacts");
+export const catalog = await Catalog.open(process.env.ANB_ARTIFACTS || "../../artifacts", {
+  benchmark: "accel-nasbench",
+});
 
 const golden = await catalog.readGolden();
 if (!golden) throw new Error(`${catalog.folder}manifest.json has no golden vectors`);

@@ -133,7 +133,8 @@ describe("an ONNX file", () => {
         const at = random(offset + file.length - after);
         damaged[at < offset ? at : at - offset + after] ^= 1 << random(8);
       }
-      const stated = { card, space: catalog.space, file: damaged, source: "manifest", name: "file" };
+      const { benchmark, space } = catalog;
+      const stated = { card, benchmark, space, file: damaged, source: "manifest", name: "file" };
       try {
         checkAgreement(stated);
       } catch (error) {

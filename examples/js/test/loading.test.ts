@@ -105,7 +105,7 @@ describe("where artifacts are said to be", () => {
       execFileSync(process.execPath, ["-e", script.replace("OPTIONS", options)], {
         env: { ...process.env, ANB_ARTIFACTS }, encoding: "utf8",
       }).trim();
-    expect(run("{}", "")).toMatch(/^ArtifactError: .*(pass (\{ artifacts: FOLDER \}|the folder)).* set ANB_ARTIFACTS$/);
+    expect(run("{}", "")).toMatch(/^ArtifactError: .*pass (\{ artifacts: FOLDER \}|a folder).* set ANB_ARTIFACTS$/);
     const own = await written(manifest);
     expect(run("{}", own)).toBe("8");
     expect(run(JSON.stringify({ artifacts: own }), "")).toBe("8");
@@ -142,9 +142,9 @@ describe("files that are none, or too large", () => {
     expect((await refusal(linked)).message).toContain("at most 16777216 are allowed (maxManifestBytes");
     const whole = await written(manifest);
     expect((await refusal(whole, { maxManifestBytes: 100 })).message).toContain("at most 100 are allowed");
-    expect((await refusal(whole, { maxArtifactBytes: 969_636 })).message).toContain("at most 969636");
+    expect((await refusal(whole, { maxArtifactBytes: model.length - 1 })).message).toContain(`at most ${model.length - 1}`);
     expect((await refusal(whole, { maxArtifactBytes: Number.NaN })).message).toContain("must be a number of bytes");
-    expect((await loadPure("accuracy", { artifacts: whole, maxArtifactBytes: 969_637 })).nMembers).toBe(8);
+    expect((await loadPure("accuracy", { artifacts: whole, maxArtifactBytes: model.length })).nMembers).toBe(8);
   });
 
   it("are bounded over http, whatever length a server states", async () => {
@@ -193,7 +193,7 @@ describe("files that are none, or too large", () => {
       else if (request.url!.startsWith("/cut")) response.writeHead(200, { "content-length": 10 }).write("{", () => response.destroy());
       else response.end("<html>");
     });
-    expect((await refusal(`${url}status`)).message).toMatch(/status\/manifest\.json cannot be fetched \(503\)$/);
+    expect((await refusal(`${url}status`)).message).toMatch(/status\/manifest\.json cannot be fetched \(503\); a folder of several benchmarks takes \{ benchmark: NAME \}$/);
     expect((await refusal(`${url}cut`)).message).toContain("cannot be fetched (");
     expect((await refusal(`${url}page`)).message).toContain("is not valid JSON (");
   });
@@ -201,8 +201,8 @@ describe("files that are none, or too large", () => {
 
 describe("a manifest", () => {
   it.each<[string, (text: string) => string, string]>([
-    ["a key twice", (t) => t.replace('"schema":', '"schema": 1, "schema":'), 'key "schema" stands twice'],
-    ["a key twice, spelt differently", (t) => t.replace('"schema":', '"sch\\u0065ma": 1, "schema":'), "stands twice"],
+    ["a key twice", (t) => t.replace('"schema":', '"schema": 2, "schema":'), 'key "schema" stands twice'],
+    ["a key twice, spelt differently", (t) => t.replace('"schema":', '"sch\\u0065ma": 2, "schema":'), "stands twice"],
     ["a key twice far inside", (t) => t.replace('"scale":', '"scale": 0, "scale":'), 'key "scale" stands twice'],
     ["a number beyond float64", (t) => t.replace('"size": 104485552128', '"size": 1e999').replace('"size":104485552128', '"size":1e999'), "1e999 is too large"],
     ["a number of 5,000 digits", (t) => t.replace(/"size": ?\d+/, `"size": ${"9".repeat(5000)}`), "is too large"],
@@ -295,12 +295,12 @@ describe("a manifest", () => {
 });
 
 describe("a manifest and the file that it lists", () => {
-  it.each<[string, (card: any, m: any) => void, string]>([
+  it.each<[string, (card: any, m: any) => void, string | RegExp]>([
     ["scale of 0", (c) => (c.tables.scale = 0), '"tables.scale" is 0, but 4.825706917181586e-10 in the graph'],
     ["scale of 1e308", (c) => (c.tables.scale = 1e308), '"tables.scale" is 1e+308'],
     ["scale of one digit more", (c) => (c.tables.scale = 4.825706917181587e-10), '"tables.scale"'],
     ["another shift", (c) => (c.tables.shift += 1e-9), '"tables.shift"'],
-    ["another place", (c) => (c.tables.offset += 4), '"tables.offset" is 10301, but 10297 in the graph'],
+    ["another place", (c) => (c.tables.offset += 4), /"tables.offset" is (\d+), but \d+ in the graph/],
     ["fewer entries", (c) => (c.tables.entries -= 1), '"tables.entries"'],
     ["members of the tables", (c) => (c.tables.members = 4), '"tables.members"'],
     ["members", (c) => (c.members = 4), '"members" is 4, but 8 in the card'],
@@ -313,7 +313,7 @@ describe("a manifest and the file that it lists", () => {
     ["another metric", (c) => (c.metric = "loss"), '"metric"'],
     ["another device", (c) => (c.device = "a100"), '"device" is "a100", but null'],
     ["the other direction", (c) => (c.direction = "min"), '"direction" is "min", but "max"'],
-    ["another size", (c) => c.bytes++, '"bytes" must be 969637, the size of'],
+    ["another size", (c) => c.bytes++, /"bytes" must be \d+, the size of/],
     ["exactness", (c) => (c.exact = true), '"exact" is true, but false'],
     ["another form", (c) => (c.form = "projected"), '"form"'],
     ["a narrower interval", (c) => (c.calibration.quantiles[22] = 3), '"calibration.quantiles[22]"'],
@@ -328,7 +328,7 @@ describe("a manifest and the file that it lists", () => {
   ])("must say the same: not %s", async (_, change, message) => {
     const own = await written(changed((m) => change(m.targets.accuracy, m)));
     for (const options of [{}, { checkSha256: false }]) {
-      expect((await refusal(own, options)).message).toContain(message);
+      expect((await refusal(own, options)).message).toMatch(message);
     }
     for (const engine of ENGINES.slice(1)) {
       await expect(load("accuracy", { artifacts: own, engine })).rejects.toThrow(message);
@@ -398,6 +398,7 @@ describe("numbers of the tables", () => {
     const open = (entries: number[], tables: object, link: object = {}) => {
       const card = {
         tables: { offset: 0, entries: 4, members: 1, scale: 1, shift: 0, ...tables },
+        terms: [[0, 1]],
         link: { name: "y", inverse: [], offset: null, ...link },
       };
       return () => TableEngine.fromOnnx(new Uint8Array(Int32Array.from(entries).buffer), card, space, "s.onnx");
