@@ -11,6 +11,7 @@ import { isObject, parseObject } from "./json.js";
 import { readMetadata } from "./onnx.js";
 import { checkSchema } from "./schema.js";
 import { type SpaceDocument, SearchSpace } from "./space.js";
+import { Terms } from "./terms.js";
 
 // Keys of a manifest's entry that are not in the card inside the file: they are about the file, or
 // were found out once it was written.
@@ -56,7 +57,12 @@ export function checkAgreement(stated: Stated): void {
     const here = !OUTSIDE.includes(key) && !COMMON.includes(key);
     if (here) compare(own(card, key), own(inside, key), key, stated, where);
   }
-  if (card.tables !== undefined && card.tables !== null) compareTables(stated);
+  const hasTables = card.tables !== undefined && card.tables !== null;
+  if (hasTables !== Object.hasOwn(card, "terms")) {
+    const [lacking, given] = hasTables ? ["terms", "tables"] : ["tables", "terms"];
+    throw new ArtifactError(`${stated.source}: key "${lacking}" is absent, but "${given}" is there`);
+  }
+  if (hasTables) compareTables(stated);
 }
 
 function compareSpaces(stated: Stated, found: unknown, where: string): void {
@@ -77,12 +83,14 @@ function plain({ name, blocks }: SearchSpace): SpaceDocument {
 /** Compare what the manifest says of tables and link with what the graph computes. */
 function compareTables(stated: Stated): void {
   const { card, space, file, name } = stated;
-  const graph = readGraph(file, space, name);
+  const terms = Terms.fromDocument(card.terms, space, stated.source);
+  const graph = readGraph(file, space, terms, name);
   const tables = card.tables as Record<string, unknown>;
   const where = `in the graph that ${name} holds`;
   for (const key of ["offset", "entries", "members", "scale", "shift"] as const) {
     compare(own(tables, key), graph[key], `tables.${key}`, stated, where);
   }
+  compare(own(tables, "entries"), terms.nEntries, "tables.entries", stated, "in the tables of its terms");
   const link = isObject(card.link) ? card.link : {};
   for (const [key, value, found] of [
     ["link.inverse", link.inverse, graph.inverse],

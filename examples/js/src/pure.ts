@@ -22,6 +22,7 @@ export { SCHEMA } from "./schema.js";
 export * from "./surrogate.js";
 export type { Outputs } from "./outputs.js";
 export { TableEngine } from "./tables.js";
+export { Terms } from "./terms.js";
 
 export interface SourceOptions extends ReadOptions, OpenOptions {
   /** Device of the metric, for example "a100". */

@@ -52,8 +52,6 @@ export class SearchSpace {
   readonly blockSizes: readonly number[];
   /** First gene of each block, and the number of genes. */
   readonly blockStarts: readonly number[];
-  /** All pairs of blocks (a, b) with a < b, in lexicographic order. */
-  readonly pairs: readonly (readonly [number, number])[];
   /** Number of architectures, of any size. */
   readonly size: bigint;
 
@@ -68,9 +66,6 @@ export class SearchSpace {
     const starts = [0];
     for (const block of blocks) starts.push(starts.at(-1)! + block.genes.length);
     this.blockStarts = starts;
-    this.pairs = blocks.flatMap((_, a) =>
-      blocks.slice(a + 1).map((_, step) => [a, a + 1 + step] as const),
-    );
     this.size = this.blockSizes.reduce((n, size) => n * BigInt(size), 1n);
     if (this.positions.size !== this.genes.length) {
       throw new ArchitectureError(`search space ${show(name)}: a gene's name is used twice`);

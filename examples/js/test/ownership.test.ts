@@ -15,6 +15,7 @@ import {
   SearchSpace,
   Surrogate,
   TableEngine,
+  Terms,
   toCodes,
 } from "../src/index.js";
 import { bytes, catalog, goldenCodes } from "./artifacts.js";
@@ -260,7 +261,8 @@ describe("a thread that writes while a query reads", () => {
   const gene = (name: string) => ({ name, genes: [{ name, choices: [0, 1] }] });
   const space = new SearchSpace("tiny", [gene("a"), gene("b")]);
   const link = Link.fromDocument({ name: "y", inverse: [], offset: null }, "tiny", space);
-  const tables = new TableEngine(space, Int32Array.of(1, 2, 3, 4), 1, 1, 0, link);
+  const terms = Terms.fromDocument([[0, 1]], space, "tiny");
+  const tables = new TableEngine(space, terms, Int32Array.of(1, 2, 3, 4), 1, 1, 0, link);
   const ROUNDS = 300;
 
   it("gives an error or the prediction of an architecture, never anything else", async () => {

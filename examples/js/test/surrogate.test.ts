@@ -115,7 +115,7 @@ describe("artifacts that cannot be used", () => {
     await expect(refused(accuracy({ sha256: "xyz" }))).rejects.toThrow("64 hexadecimal digits");
     await expect(refused(accuracy({ file: "../../secret" }))).rejects.toThrow("plain file name");
     await expect(refused(accuracy({ direction: "up" }))).rejects.toThrow("max or min");
-    await expect(refused(accuracy({ tables: undefined }))).rejects.toThrow("has no tables");
+    await expect(refused(accuracy({ tables: undefined }))).rejects.toThrow('"tables" is absent, but "terms" is there');
     await expect(refused(accuracy({ members: 3 }))).rejects.toThrow('key "members" is 3, but 8 in the card');
     await expect(refused(accuracy({ tables: 5 }))).rejects.toThrow('"tables.offset" is absent, but ');
   });
