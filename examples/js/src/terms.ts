@@ -58,6 +58,7 @@ function isTerm(term: unknown, { nBlocks }: SearchSpace): term is number[] {
     Array.isArray(term) &&
     term.length >= 1 &&
     term.length <= nBlocks &&
-    term.every((b, i) => Number.isInteger(b) && b > (i ? term[i - 1] : -1) && b < nBlocks)
+    // Copied, because `every` passes over holes.
+    [...term].every((b, i) => Number.isInteger(b) && b > (i ? term[i - 1] : -1) && b < nBlocks)
   );
 }

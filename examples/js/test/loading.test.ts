@@ -310,6 +310,13 @@ describe("a manifest and the file that it lists", () => {
     ["a regime", (c) => (c.link.regime = { gene: "block0_e", codes: [0], hinges: [[60, 1]] }), '"link.regime"'],
     ["no link", (c) => delete c.link, '"link" is absent'],
     ["another unit", (c) => (c.unit = "ppm"), '"unit" is "ppm", but "%" in the card'],
+    ["other terms", (c) => c.terms.reverse(), '"terms[0][0]" is 5, but 0 in the card'],
+    ["a term less", (c) => c.terms.pop(), '"terms" is [[0,1],[0,2]'],
+    ["a term of one block more", (c) => c.terms[20].unshift(4), '"terms[20]" is [4,5,6], but [5,6] in the card'],
+    ["no terms", (c) => delete c.terms, '"terms" is absent, but [[0,1]'],
+    ["no tables", (c) => delete c.tables, 'key "tables" is absent, but "terms" is there'],
+    ["tables that are none", (c) => (c.tables = null), 'key "tables" is absent, but "terms" is there'],
+    ["another benchmark", (_, m) => (m.benchmark = "other"), '"benchmark" is "other", but "accel-nasbench" in the card'],
     ["another metric", (c) => (c.metric = "loss"), '"metric"'],
     ["another device", (c) => (c.device = "a100"), '"device" is "a100", but null'],
     ["the other direction", (c) => (c.direction = "min"), '"direction" is "min", but "max"'],
@@ -332,6 +339,25 @@ describe("a manifest and the file that it lists", () => {
     }
     for (const engine of ENGINES.slice(1)) {
       await expect(load("accuracy", { artifacts: own, engine })).rejects.toThrow(message);
+    }
+  });
+
+  it("must agree with the graph on the terms", async () => {
+    // Both cards say other terms than those that the graph adds; of the same sizes, and bytes.
+    const from = JSON.stringify(manifest.targets.accuracy.terms);
+    for (const [to, message] of [
+      [from.replace("[0,1],[0,2]", "[0,2],[0,1]"), "its graph is not that of tables of the search space"],
+      [from.replace("[0,6]", "[0,5]").replace("[0,5]", "[0,6]"), "its graph is not that of tables"],
+      [from.replace("[1,5]", "[1,6]").replace("[1,6],", "[1,4],"), "stands twice"],
+      [from.replace("[0,1]", "[1,0]"), "term 0 must have 1 to 7 block numbers from 0 to 6 in increasing order, not [1,0]"],
+      [from.replace("[0,1]", "[0,9]"), "term 0 must have"],
+      [from.replace("[0,1]", "[  1]"), "its graph is not that of tables"],
+    ]) {
+      const copy = Buffer.from(model);
+      copy.write(to, copy.indexOf(from), "latin1");
+      const hash = await sha256(copy);
+      const own = changed((m) => Object.assign(m.targets.accuracy, { terms: JSON.parse(to), sha256: hash }));
+      expect((await refusal(await written(own, copy))).message, to).toContain(message);
     }
   });
 
@@ -363,6 +389,13 @@ describe("a manifest and the file that it lists", () => {
       return copy;
     };
     expect(await withFile(replaced("anb_onnx.card", "anb_onnx.cart"))).toContain('its metadata lacks "anb_onnx.card"');
+    expect(await withFile(replaced("anb_onnx.schema\x12\x012", "anb_onnx.schema\x12\x011"))).toContain(
+      "accuracy.onnx has schema 1, this package reads 2; convert its folder with: anb-export upgrade",
+    );
+    expect(await withFile(replaced("anb_onnx.schema\x12\x012", "anb_onnx.schema\x12\x01x"))).toContain('must be 2, not "x"');
+    const other = JSON.stringify(manifest.targets.accuracy.terms).replaceAll("[5,6]", "[0,6]");
+    const swapped = replaced(JSON.stringify(manifest.targets.accuracy.terms), other);
+    expect(await withFile(swapped)).toContain('"terms[20][0]" is 5, but 0 in the card');
     expect(await withFile(replaced("anb_onnx.schema", "anb_onnx.schemb"))).toContain("is not an anb_onnx artifact");
     expect(await withFile(replaced('"unit":"%"', '"unit":"\xff"'))).toContain("it is no ONNX file");
     expect(await withFile(replaced('"exact":false', '"unit":"ppm" '))).toContain('key "unit" stands twice');
@@ -374,9 +407,9 @@ describe("a manifest and the file that it lists", () => {
     // A constant of the graph: the scale, that of the manifest being the right one.
     const scale = Buffer.alloc(8);
     scale.writeDoubleLE(manifest.targets.accuracy.tables.scale);
-    const other = Buffer.from(bytes);
-    other.writeDoubleLE(1e-9, other.indexOf(scale));
-    expect(await withFile(other)).toContain('"tables.scale" is 4.825706917181586e-10, but 1e-9 in the graph');
+    const another = Buffer.from(bytes);
+    another.writeDoubleLE(1e-9, another.indexOf(scale));
+    expect(await withFile(another)).toContain('"tables.scale" is 4.825706917181586e-10, but 1e-9 in the graph');
   });
 
   it("must have sums that int32 holds", async () => {
