@@ -22,12 +22,13 @@ export interface Found {
  */
 export async function benchmarks(folder?: string | URL, options: FolderOptions = {}): Promise<string[]> {
   const files = openFolder(folder, options);
-  const names = await files.list();
+  const names = await listBenchmarks(files);
   if (!names) {
     throw new ArtifactError(`${files.label} cannot be listed; open a benchmark of it by name: { benchmark: NAME }`);
   }
-  const found = names.includes(MANIFEST) ? [await readBenchmark(files)] : await readRoot(files, names);
-  return found.map(({ name }) => name).sort();
+  if (!names.length) return [(await readBenchmark(files)).name]; // or say why not
+  for (const name of names) await readBelow(files, name);
+  return names;
 }
 
 /**
@@ -37,19 +38,32 @@ export async function benchmarks(folder?: string | URL, options: FolderOptions =
  * missing, or is not of the name of its folder below the root.
  */
 export async function findBenchmark(files: Folder, name: string | undefined): Promise<Found> {
-  if (name !== undefined && !isBenchmarkName(name)) throw new TargetError(unknown(name, NAMES));
-  const names = await files.list();
-  if (!names && name !== undefined) return readBelow(files, name);
-  const isRoot = names && !names.includes(MANIFEST);
-  const found = isRoot ? await readRoot(files, names) : [];
-  if (!found.length) found.push(await readBenchmark(files)); // or say why not
-  const valid = found.map((benchmark) => benchmark.name).sort().join(", ");
-  if (name === undefined && found.length > 1) {
-    throw new TargetError(`${files.label} holds several benchmarks, say which by { benchmark: NAME }: ${valid}`);
+  const names = await listBenchmarks(files);
+  if (!names && name !== undefined) {
+    if (!isBenchmarkName(name)) throw new TargetError(unknown(name, NAMES));
+    return readBelow(files, name);
   }
-  const fits = name === undefined ? found[0] : found.find((benchmark) => benchmark.name === name);
-  if (!fits) throw new TargetError(unknown(name, `valid benchmarks: ${valid}`));
-  return fits;
+  if (!names?.length) {
+    const found = await readBenchmark(files);
+    if (name !== undefined && name !== found.name) throw new TargetError(unknown(name, valid([found.name])));
+    return found;
+  }
+  if (name === undefined && names.length > 1) {
+    throw new TargetError(`${files.label} holds several benchmarks, say which by { benchmark: NAME }; ${valid(names)}`);
+  }
+  if (name !== undefined && !names.includes(name)) throw new TargetError(unknown(name, valid(names)));
+  return readBelow(files, name ?? names[0]);
+}
+
+/** Names of the folders below that hold a benchmark, none where the folder itself does; null over http. */
+async function listBenchmarks(files: Folder): Promise<string[] | null> {
+  const names = await files.list();
+  if (!names || names.includes(MANIFEST)) return names && [];
+  const found: string[] = [];
+  for (const name of names.filter(isBenchmarkName).sort()) {
+    if ((await files.below(name).list())?.includes(MANIFEST)) found.push(name);
+  }
+  return found;
 }
 
 const NAMES = "names have 1 to 64 characters of a-z 0-9 . _ - and begin with a letter or digit";
@@ -58,16 +72,12 @@ function unknown(name: unknown, valid: string): string {
   return `unknown benchmark ${show(name)}; ${valid}`;
 }
 
-function isBenchmarkName(name: unknown): name is string {
-  return typeof name === "string" && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name);
+function valid(names: readonly string[]): string {
+  return `valid benchmarks: ${names.join(", ")}`;
 }
 
-async function readRoot(root: Folder, names: readonly string[]): Promise<Found[]> {
-  const found: Found[] = [];
-  for (const name of names) {
-    if ((await root.below(name).list())?.includes(MANIFEST)) found.push(await readBelow(root, name));
-  }
-  return found;
+function isBenchmarkName(name: unknown): name is string {
+  return typeof name === "string" && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(name);
 }
 
 /** Read a benchmark in a root, where its folder has its name. */

@@ -44,6 +44,7 @@ describe("a folder of several benchmarks", () => {
   it("gives each by its name, and all names", async () => {
     const root = await rootOf({ [OWN]: OWN, other: "other", "a.b_c-1": "a.b_c-1" });
     await writeFile(join(root, "README.md"), "no benchmark");
+    await cp(join(root, "other"), join(root, "Old other"), { recursive: true }); // no name of a benchmark
     await mkdir(join(root, "empty"));
     await symlink(join(root, "other"), join(root, "linked")); // a folder of another name
     expect((await refusal(benchmarks(root))).message).toContain('key "benchmark" is "other", but its folder is called "linked"');
@@ -63,7 +64,7 @@ describe("a folder of several benchmarks", () => {
     const several = await rootOf({ [OWN]: OWN, other: "other" });
     const asked = await refusal(load("macs", { artifacts: several }));
     expect(asked).toBeInstanceOf(TargetError);
-    expect(asked.message).toContain(`holds several benchmarks, say which by { benchmark: NAME }: ${OWN}, other`);
+    expect(asked.message).toContain(`holds several benchmarks, say which by { benchmark: NAME }; valid benchmarks: ${OWN}, other`);
   });
 
   it.each(["", "Other", "none", "../other", "other/", "__proto__", ".hidden", "a".repeat(65), "a\x1b[31m", 5, null])(
@@ -72,7 +73,7 @@ describe("a folder of several benchmarks", () => {
       const root = await rootOf({ [OWN]: OWN, other: "other" });
       const error = await refusal(Catalog.open(root, { benchmark: name as string }));
       expect(error).toBeInstanceOf(TargetError);
-      expect(error.message).toMatch(/^unknown benchmark .*; (valid benchmarks: accel-nasbench, other$|names have 1 to 64)/);
+      expect(error.message).toMatch(/^unknown benchmark .*; valid benchmarks: accel-nasbench, other$/);
     },
   );
 
@@ -85,7 +86,8 @@ describe("a folder of several benchmarks", () => {
     ["a long name", "a".repeat(65)],
   ])("is refused with %s", async (_, benchmark) => {
     const root = await rootOf({ first: "first", other: benchmark });
-    for (const work of [() => Catalog.open(root, { benchmark: "first" }), () => Catalog.open(root), () => benchmarks(root)]) {
+    expect((await Catalog.open(root, { benchmark: "first" })).benchmark).toBe("first");
+    for (const work of [() => Catalog.open(root, { benchmark: "other" }), () => benchmarks(root)]) {
       const error = await refusal(work());
       expect(error).toBeInstanceOf(ArtifactError);
       expect(error.message).toMatch(/other\/manifest\.json: key "benchmark" (is "first", but its folder|must be a name, not)/);
