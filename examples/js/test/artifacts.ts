@@ -7,6 +7,9 @@ export const catalog = await Catalog.open(process.env.ANB_ARTIFACTS || "../../ar
   benchmark: "accel-nasbench",
 });
 
+/** The folder of small artifacts of other spaces and terms. */
+export const CONFORMANCE = process.env.ANB_CONFORMANCE || "../../tests/conformance";
+
 const golden = await catalog.readGolden();
 if (!golden) throw new Error(`${catalog.folder}manifest.json has no golden vectors`);
 

@@ -2,19 +2,18 @@
 
 import { describe, expect, it } from "vitest";
 import { benchmarks, Catalog, codesToIndices, codesToValues, encode, ENGINES, load } from "../src/index.js";
-import { bytes } from "./artifacts.js";
+import { bytes, CONFORMANCE } from "./artifacts.js";
 
-const ROOT = process.env.ANB_CONFORMANCE || "../../tests/conformance";
-const names = await benchmarks(ROOT);
+const names = await benchmarks(CONFORMANCE);
 
 describe.each(names)("%s", async (benchmark) => {
-  const catalog = await Catalog.open(ROOT, { benchmark });
+  const catalog = await Catalog.open(CONFORMANCE, { benchmark });
   const { space } = catalog;
   const golden = (await catalog.readGolden())!;
   const cases = catalog.targets.flatMap(({ name }) => ENGINES.map((engine) => [name, engine] as const));
 
   it.each(cases)("%s: every golden bit by %s", async (target, engine) => {
-    const surrogate = await load(target, { engine, artifacts: ROOT, benchmark });
+    const surrogate = await load(target, { engine, artifacts: CONFORMANCE, benchmark });
     const found = await surrogate.query(golden.codes, { members: true });
     expect(found.mean.length).toBe(golden.n);
     for (const name of ["mean", "std", "members"] as const) {
