@@ -54,6 +54,8 @@ describe("pasted text", () => {
     `dict(${python.slice(0, -1)},})`,
     `[${b0.join(", ")}]`,
     `(${b0.join(", ")})`,
+    JSON.stringify(Object.values(values)),
+    `(${Object.values(values).join(", ").replaceAll("true", "True")})`,
     "https://host/page/#a=2169626640&x=params",
   ])("is understood: %s", (text) => {
     expect(parseArchitecture(text, MNASNET)).toEqual(b0);
