@@ -40,6 +40,7 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
     """Run a command and return what it printed; if it fails, that is the failure's message."""
     settings = {
         "ANB_ARTIFACTS": str(ARTIFACTS),
+        "ANB_CONFORMANCE": str(ROOT / "tests" / "conformance"),
         "ONNXRUNTIME_NODE_INSTALL": "skip",  # it would fetch CUDA
         "NO_COLOR": "1",
     }

@@ -9,21 +9,28 @@ import { ArtifactError, show } from "./errors.js";
 import { readGraph } from "./graph.js";
 import { isObject, parseObject } from "./json.js";
 import { readMetadata } from "./onnx.js";
+import { checkSchema } from "./schema.js";
 import { type SpaceDocument, SearchSpace } from "./space.js";
+import { Terms } from "./terms.js";
 
 // Keys of a manifest's entry that are not in the card inside the file: they are about the file, or
 // were found out once it was written.
-const OUTSIDE = ["file", "sha256", "bytes", "tables", "verification", "search_space"];
+const OUTSIDE = ["file", "sha256", "bytes", "tables", "verification"];
+
+// Keys of the card inside the file that stand in the manifest beside its targets.
+const COMMON = ["benchmark", "search_space"];
 
 // Keys that say what a prediction is: where the card in the file has none of them, the manifest
 // must not have it either. Other keys may be new ones.
 const MEANING = [
-  "form", "metric", "device", "unit", "direction", "members", "exact", "link", "calibration", "requires",
+  ...["form", "metric", "device", "unit", "direction", "members", "exact", "terms"],
+  ...["link", "calibration", "requires"],
 ];
 
-/** A manifest's entry, the space of the manifest, and the file that the entry lists. */
+/** A manifest's entry, what the manifest says of all, and the file that the entry lists. */
 export interface Stated {
   readonly card: Card;
+  readonly benchmark: string;
   readonly space: SearchSpace;
   readonly file: Uint8Array;
   /** Names of the entry and of the file, for errors. */
@@ -35,19 +42,27 @@ export interface Stated {
 export function checkAgreement(stated: Stated): void {
   const { card, file, name } = stated;
   const metadata = readMetadata(file, name);
-  const text = metadata.get("anb_onnx.card");
-  if (text === undefined || metadata.get("anb_onnx.schema") !== "1") {
-    const facts = 'its metadata lacks "anb_onnx.card", or "anb_onnx.schema" is not 1';
+  const [text, schema] = ["card", "schema"].map((key) => metadata.get(`anb_onnx.${key}`));
+  if (text === undefined || schema === undefined) {
+    const facts = 'its metadata lacks "anb_onnx.card" or "anb_onnx.schema"';
     throw new ArtifactError(`${name} is not an anb_onnx artifact: ${facts}`);
   }
+  checkSchema(/^[1-9]\d{0,8}$/.test(schema) ? Number(schema) : schema, name);
   const inside = parseObject(text, `${name}: metadata "anb_onnx.card"`);
   const where = `in the card inside ${name}`;
+  compare(stated.benchmark, inside.benchmark, "benchmark", stated, where);
   compareSpaces(stated, inside.search_space, where);
   const keys = new Set([...Object.keys(inside), ...MEANING.filter((key) => Object.hasOwn(card, key))]);
   for (const key of keys) {
-    if (!OUTSIDE.includes(key)) compare(own(card, key), own(inside, key), key, stated, where);
+    const here = !OUTSIDE.includes(key) && !COMMON.includes(key);
+    if (here) compare(own(card, key), own(inside, key), key, stated, where);
   }
-  if (card.tables !== undefined && card.tables !== null) compareTables(stated);
+  const hasTables = card.tables !== undefined && card.tables !== null;
+  if (hasTables !== Object.hasOwn(card, "terms")) {
+    const [lacking, given] = hasTables ? ["terms", "tables"] : ["tables", "terms"];
+    throw new ArtifactError(`${stated.source}: key "${lacking}" is absent, but "${given}" is there`);
+  }
+  if (hasTables) compareTables(stated);
 }
 
 function compareSpaces(stated: Stated, found: unknown, where: string): void {
@@ -68,12 +83,14 @@ function plain({ name, blocks }: SearchSpace): SpaceDocument {
 /** Compare what the manifest says of tables and link with what the graph computes. */
 function compareTables(stated: Stated): void {
   const { card, space, file, name } = stated;
-  const graph = readGraph(file, space, name);
+  const terms = Terms.fromDocument(card.terms, space, stated.source);
+  const graph = readGraph(file, space, terms, name);
   const tables = card.tables as Record<string, unknown>;
   const where = `in the graph that ${name} holds`;
   for (const key of ["offset", "entries", "members", "scale", "shift"] as const) {
     compare(own(tables, key), graph[key], `tables.${key}`, stated, where);
   }
+  compare(own(tables, "entries"), terms.nEntries, "tables.entries", stated, "in the tables of its terms");
   const link = isObject(card.link) ? card.link : {};
   for (const [key, value, found] of [
     ["link.inverse", link.inverse, graph.inverse],

@@ -1,12 +1,10 @@
 import { checkAgreement } from "./agreement.js";
+import { findBenchmark } from "./benchmarks.js";
 import { ArtifactError, EngineError, show, TargetError } from "./errors.js";
 import { type Folder, type FolderOptions, type Limit, openFolder } from "./files.js";
 import { Golden } from "./golden.js";
-import { isName, isObject, MAX_MEMBERS, NAME, parseObject } from "./json.js";
+import { isName, isObject, MAX_MEMBERS, NAME } from "./json.js";
 import { SearchSpace } from "./space.js";
-
-/** Version of `manifest.json` that this package reads. */
-export const SCHEMA = 1;
 
 const MAX_TARGETS = 4096;
 
@@ -28,6 +26,7 @@ export interface Card extends Record<string, unknown> {
   readonly exact?: boolean;
   readonly link?: unknown;
   readonly tables?: unknown;
+  readonly terms?: unknown;
   readonly calibration?: unknown;
 }
 
@@ -36,9 +35,16 @@ export interface ReadOptions {
   checkSha256?: boolean;
 }
 
-/** The artifacts of one folder, as its `manifest.json` lists them. */
+export interface OpenOptions extends FolderOptions {
+  /** Name of the benchmark, where a folder holds the folders of several. */
+  benchmark?: string;
+}
+
+/** The artifacts of one benchmark, as the `manifest.json` of its folder lists them. */
 export class Catalog {
   private constructor(
+    /** The benchmark's name. */
+    readonly benchmark: string,
     /** The folder, for messages. */
     readonly folder: string,
     readonly space: SearchSpace,
@@ -50,19 +56,17 @@ export class Catalog {
   ) {}
 
   /**
-   * Read a folder's manifest; the ONNX files are not opened.
+   * Read a benchmark's manifest; the ONNX files are not opened.
    *
-   * @param folder In a browser an URL, relative to the page (default `artifacts/`). In Node a path
-   *   or an http(s) or file URL (default `$ANB_ARTIFACTS`, else the checkout's `artifacts`).
-   * @param options Bounds on the sizes of files, and a signal that ends requests.
+   * @param folder The folder that holds `manifest.json`, or one with the folders of several
+   *   benchmarks. In a browser an URL, relative to the page (default `artifacts/`). In Node a path
+   *   or an http(s) or file URL (default `$ANB_ARTIFACTS`, else the checkout's `artifacts`). As http
+   *   has no listings, an http address with the option `benchmark` is that of several.
+   * @param options The benchmark, bounds on the sizes of files, and a signal that ends requests.
    */
-  static async open(folder?: string | URL, options: FolderOptions = {}): Promise<Catalog> {
-    const files = openFolder(folder, options);
+  static async open(folder?: string | URL, options: OpenOptions = {}): Promise<Catalog> {
+    const { name, files, manifest } = await findBenchmark(openFolder(folder, options), options.benchmark);
     const source = `${files.label}manifest.json`;
-    const manifest = parseObject(await files.read("manifest.json", "maxManifestBytes"), source);
-    if (manifest.schema !== SCHEMA) {
-      throw new ArtifactError(`${source}: key "schema" must be ${SCHEMA}, not ${show(manifest.schema)}`);
-    }
     const entries = manifest.targets;
     if (!isObject(entries)) {
       throw new ArtifactError(`${source}: key "targets" must be an object, not ${show(entries)}`);
@@ -74,7 +78,7 @@ export class Catalog {
       throw new ArtifactError(`${source}: key "search_space": ${(error as Error).message}`);
     }
     const targets = readTargets(entries, source);
-    return new Catalog(files.label, space, targets, entries as Record<string, Card>, manifest, files);
+    return new Catalog(name, files.label, space, targets, entries as Record<string, Card>, manifest, files);
   }
 
   /** Find a target by its name, or by metric and device. */
@@ -109,7 +113,7 @@ export class Catalog {
     const file = await this.#readChecked(card, "maxArtifactBytes", options);
     const name = this.folder + card.file;
     const source = `${this.folder}manifest.json: target ${show(target.name)}`;
-    checkAgreement({ card, space: this.space, file, source, name });
+    checkAgreement({ card, benchmark: this.benchmark, space: this.space, file, source, name });
     if (card.bytes !== file.length) {
       throw new ArtifactError(`${source}: key "bytes" must be ${file.length}, the size of ${name}, not ${show(card.bytes)}`);
     }

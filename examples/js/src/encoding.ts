@@ -1,6 +1,7 @@
-import { ACCEPTED, type Architecture, checkCodes, toCodes } from "./architecture.js";
+import { accepted, type Architecture, toCodes } from "./architecture.js";
+import { checkCodes } from "./codes.js";
 import { ArchitectureError, show } from "./errors.js";
-import { MNASNET, type SearchSpace } from "./space.js";
+import { type Choice, needSpace, type SearchSpace } from "./space.js";
 import { allocated, isBytes, kindOf, ownCopy } from "./views.js";
 
 /**
@@ -26,7 +27,8 @@ const INDICES = ["BigInt64Array", "BigUint64Array", "Float64Array"];
  *
  * Throws `ArchitectureError` naming the first offending row, gene and value, and what is allowed.
  */
-export function encode(batch: Batch, space: SearchSpace = MNASNET): Uint8Array {
+export function encode(batch: Batch, space: SearchSpace): Uint8Array {
+  needSpace(space);
   const n = space.nGenes;
   if (isBytes(batch)) {
     const codes = ownCopy(batch);
@@ -40,7 +42,7 @@ export function encode(batch: Batch, space: SearchSpace = MNASNET): Uint8Array {
   const isIndices = INDICES.includes(kindOf(batch) ?? "");
   if (!isIndices && !Array.isArray(batch)) {
     throw new ArchitectureError(
-      `${show(batch)} is not a batch: give an array of architectures, or use queryOne; ${ACCEPTED}`,
+      `${show(batch)} is not a batch: give an array of architectures, or use queryOne; ${accepted(space)}`,
     );
   }
   const rows = isIndices ? ownCopy(batch as Indices) : (batch as readonly Architecture[]);
@@ -53,16 +55,21 @@ export function encode(batch: Batch, space: SearchSpace = MNASNET): Uint8Array {
   return codes;
 }
 
-/** Refuse an array of numbers that is one row of codes, but would be taken for indices. */
+/** Refuse an array that is one architecture, but would be taken for several. */
 function refuseOneRow(batch: readonly unknown[], space: SearchSpace): void {
-  const looksLikeCodes =
-    batch.length === space.nGenes &&
-    batch.every((v, g) => typeof v === "number" && v >= 0 && v < space.geneSizes[g]);
-  if (looksLikeCodes) {
+  const { nGenes, genes, geneSizes } = space;
+  if (batch.length !== nGenes) return;
+  const areValues = batch.every((v, g) => genes[g].choices.includes(v as Choice));
+  const areNumbers = batch.every((v) => typeof v === "number");
+  const areCodes = batch.every((v, g) => typeof v === "number" && v >= 0 && v < geneSizes[g]);
+  if (areNumbers && nGenes > 1 && (areValues || areCodes)) {
     throw new ArchitectureError(
-      `an array of ${space.nGenes} such numbers looks like one row of codes, but an array of ` +
-        "numbers holds indices: pass Uint8Array.from(codes) for codes, " +
+      `an array of ${nGenes} such numbers looks like one row of codes or values, but an array of ` +
+        "numbers holds indices: pass Uint8Array.from(codes) for codes, [values] for values, " +
         "BigInt64Array.from(indices, BigInt) for indices",
     );
+  }
+  if (areValues && !areNumbers) {
+    throw new ArchitectureError("these are the values of one architecture: pass [values], or use queryOne");
   }
 }

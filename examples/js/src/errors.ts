@@ -8,7 +8,7 @@ export class ArchitectureError extends AnbError {
   override name = "ArchitectureError";
 }
 
-/** A target, metric or device is not one of those on offer. */
+/** A target, metric, device or benchmark is not one of those on offer. */
 export class TargetError extends AnbError {
   override name = "TargetError";
 }

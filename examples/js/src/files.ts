@@ -24,6 +24,10 @@ export interface Folder {
   readonly label: string;
   /** Read a file; never waits for a pipe, and never takes memory beyond the limit. */
   read(name: string, limit: Limit): Promise<Uint8Array>;
+  /** Names of what it holds; null where it cannot be listed, as over http. */
+  list(): Promise<string[] | null>;
+  /** The folder of that name in it. */
+  below(name: string): Folder;
 }
 
 export interface FolderOptions extends Limits {
@@ -52,15 +56,24 @@ export function openFolder(given: unknown, options: FolderOptions = {}): Folder 
   const isPath = onDisk && !isUrl && !/^file:/i.test(text);
   const base = isPath ? text.replace(/\/?$/, "/") : folderUrl(text);
   const label = escaped(String(isPath || !onDisk ? text.replace(/\/?$/, "/") : base));
-  const read = onDisk
-    ? fromDisk(node("node:fs/promises"), base, label)
-    : byFetch(base as URL, options.signal);
+  return folderAt(base, label, onDisk ? node("node:fs/promises") : null, options);
+}
+
+function folderAt(base: string | URL, label: string, fs: Promises | null, options: FolderOptions): Folder {
+  const read = fs ? fromDisk(fs, base, label) : byFetch(base as URL, options.signal);
   return {
     label,
     read(name, setting) {
       const limit = options[setting] ?? DEFAULTS[setting];
       if (!(limit >= 0)) throw new AnbError(`${setting} must be a number of bytes, not ${show(limit)}`);
       return read(name, limit, setting);
+    },
+    async list() {
+      return fs && (await fs.readdir(base).catch(() => null));
+    },
+    below(name) {
+      const inside = typeof base === "string" ? `${base}${name}/` : inFolder(base, name, "/");
+      return folderAt(inside, `${label}${escaped(name)}/`, fs, options);
     },
   };
 }
@@ -84,7 +97,7 @@ function folderUrl(text: string): URL {
 function fromDisk(fs: Promises, base: string | URL, label: string): Read {
   return async (name, limit, setting) => {
     const shown = label + name;
-    const mend = "pass the folder that holds manifest.json, or set ANB_ARTIFACTS";
+    const mend = "pass a folder that holds manifest.json, or one with such folders, or set ANB_ARTIFACTS";
     try {
       return await readRegular(fs, typeof base === "string" ? base + name : inFolder(base, name), {
         limit,
@@ -137,7 +150,8 @@ function byFetch(base: URL, signal: AbortSignal | undefined): Read {
       const response = await fetch(url, signal ? { signal } : {});
       if (!response.ok) {
         await response.body?.cancel();
-        throw new ArtifactError(`${shown} cannot be fetched (${response.status})`);
+        const mend = name === "manifest.json" ? "; a folder of several benchmarks takes { benchmark: NAME }" : "";
+        throw new ArtifactError(`${shown} cannot be fetched (${response.status})${mend}`);
       }
       return await readBody(response, limit, (size) => tooLarge(shown, size, limit, setting));
     } catch (error) {
@@ -180,8 +194,8 @@ function tooLarge(shown: string, size: number, limit: number, setting: Limit): A
   return new ArtifactError(`${shown} has ${size} bytes or more, at most ${limit} are allowed (${setting} sets this limit)`);
 }
 
-function inFolder(base: URL, name: string): URL {
-  return new URL(encodeURIComponent(name), base);
+function inFolder(base: URL, name: string, end = ""): URL {
+  return new URL(encodeURIComponent(name) + end, base);
 }
 
 /** In Node: what the environment names, or the folder of the checkout. */
@@ -193,8 +207,8 @@ function defaultFolder(): string | URL {
   } catch {
     // Bundlers that write CommonJS leave no trace of where the package was.
     throw new ArtifactError(
-      "this bundle does not know where the artifacts are: pass { artifacts: FOLDER } with the folder " +
-        "that holds manifest.json, or set ANB_ARTIFACTS",
+      "this bundle does not know where the artifacts are: pass { artifacts: FOLDER } with a folder " +
+        "that holds manifest.json, or one with such folders, or set ANB_ARTIFACTS",
     );
   }
 }

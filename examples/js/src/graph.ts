@@ -13,11 +13,15 @@ import { MAX_MEMBERS } from "./json.js";
 import type { Hinge, Step } from "./link.js";
 import { MAX_PARTS, type Node, parseGraph, refusing, type Tensor } from "./onnx.js";
 import type { SearchSpace } from "./space.js";
+import type { Terms } from "./terms.js";
 
 const FLOAT = 1, INT32 = 6, INT64 = 7, BOOL = 9, DOUBLE = 11; // types of tensors
 
 // 64 blocks of 1,024 genes in all make a matrix of 256 KiB, the rest are numbers.
 const MAX_CONSTANTS = 2 ** 21;
+
+// Symbols of larger blocks are computed in integers: short floats do not hold them.
+const MAX_FLOAT_SYMBOLS = 256;
 
 /** What the graph of a table-form file says about its tables, and about what follows their sum. */
 export interface TableGraph {
@@ -33,10 +37,10 @@ export interface TableGraph {
   readonly regime: { readonly gene: string; readonly codes: readonly number[]; readonly hinges: readonly Hinge[] } | null;
 }
 
-/** Read a table-form file's graph; it must be one of tables over the space. */
-export function readGraph(file: Uint8Array, space: SearchSpace, source: string): TableGraph {
+/** Read a table-form file's graph; it must be one of tables over the terms of the space. */
+export function readGraph(file: Uint8Array, space: SearchSpace, terms: Terms, source: string): TableGraph {
   return refusing(source, "its graph is not that of tables of the search space", () => {
-    const { tensors, nodes } = parseGraph(file);
+    const { tensors, nodes } = parseGraph(file, MAX_PARTS + partsOf(terms));
     const tables = tensors.get("tables");
     const [entries, members] = tables?.dims ?? [];
     const size = tables ? tables.stop - tables.start : 0;
@@ -49,7 +53,7 @@ export function readGraph(file: Uint8Array, space: SearchSpace, source: string):
     if (constants > MAX_CONSTANTS) throw new Error(`its constants have ${constants} bytes beside the tables`);
     const found = new Unwinder(file, tensors, nodes).read();
     const values = new Values(file, tensors, nodes);
-    values.checkSum(found, space);
+    values.checkSum(found, space, terms);
     values.checkSummary(found.members, members);
     const of = (step: Step) => found.steps.filter((s) => s.step === step);
     const hinges = (step: Step) => of(step).map((s) => s.numbers) as unknown as Hinge[];
@@ -66,6 +70,11 @@ export function readGraph(file: Uint8Array, space: SearchSpace, source: string):
       regime: inside.length ? { ...values.readRegime(inside, space), hinges: hinges("regime") } : null,
     };
   });
+}
+
+/** What the sum of the terms needs at most, in operators and constants. */
+function partsOf({ blocks }: Terms): number {
+  return blocks.reduce((n, term) => n + 3 * term.length + 4, 0);
 }
 
 interface Unwound {
@@ -175,9 +184,9 @@ class Values {
     }
   }
 
-  /** Refuse a graph that adds other entries for an architecture than the space tells. */
-  checkSum({ total, sum }: { total: string; sum: string }, space: SearchSpace): void {
-    const expected = this.#cast(DOUBLE, this.#sumOfPairs(space));
+  /** Refuse a graph that adds other entries for an architecture than the terms tell. */
+  checkSum({ total, sum }: { total: string; sum: string }, space: SearchSpace, terms: Terms): void {
+    const expected = this.#cast(DOUBLE, this.#sumOfTerms(space, terms));
     if (this.#of(total) !== expected) throw new Error(`${show(sum)} adds other entries`);
   }
 
@@ -211,29 +220,48 @@ class Values {
     return { gene: space.genes[position].name, codes };
   }
 
-  #sumOfPairs(space: SearchSpace): number {
-    const { nBlocks, nGenes, geneSizes, blockStarts, blockSizes } = space;
+  #sumOfTerms(space: SearchSpace, { blocks, offsets }: Terms): number {
+    const symbols = this.#symbols(space);
+    const entries = blocks.map((term, k) => {
+      const index = term.slice(1).reduce(
+        (found, block) => this.#horner(found, space.blockSizes[block], symbols[block]),
+        symbols[term[0]],
+      );
+      const bounds = [offsets[k], offsets[k + 1], 0].map((v) => this.#int64([1], v));
+      return this.#gather(0, this.#number("Slice", this.#tables, ...bounds), index);
+    });
+    return this.#sum(entries);
+  }
+
+  /** The symbol of each block: one row each of a product of floats, or in integers where it is large. */
+  #symbols({ nBlocks, nGenes, geneSizes, blockStarts, blockSizes }: SearchSpace): number[] {
     const weights = new Array<number>(nBlocks * nGenes).fill(0);
     for (let block = 0; block < nBlocks; block++) {
+      if (blockSizes[block] > MAX_FLOAT_SYMBOLS) continue;
       for (let g = blockStarts[block + 1] - 1, place = 1; g >= blockStarts[block]; place *= geneSizes[g--]) {
         weights[block * nGenes + g] = place;
       }
     }
     const matrix = bytesOf(4, weights, (view, at, v) => view.setFloat32(at, v, true));
-    const codes = this.#cast(FLOAT, this.#number("Transpose", ["perm", [1, 0]], this.#input));
-    const product = this.#number("MatMul", this.#constant(FLOAT, [nBlocks, nGenes], matrix), codes);
-    const symbols = this.#cast(INT32, product);
-    const symbol = blockSizes.map((_, block) => this.#gather(0, symbols, this.#int64([], block)));
-    let start = 0;
-    const entries = space.pairs.map(([a, b]) => {
-      const width = bytesOf(4, [blockSizes[b]], (view, at, v) => view.setInt32(at, v, true));
-      const row = this.#number("Mul", symbol[a], this.#constant(INT32, [], width));
-      const stop = start + blockSizes[a] * blockSizes[b];
-      const bounds = [start, stop, 0].map((v) => this.#int64([1], v));
-      start = stop;
-      return this.#gather(0, this.#number("Slice", this.#tables, ...bounds), this.#number("Add", row, symbol[b]));
+    const codes = this.#number("Transpose", ["perm", [1, 0]], this.#input);
+    const product = this.#number("MatMul", this.#constant(FLOAT, [nBlocks, nGenes], matrix), this.#cast(FLOAT, codes));
+    const rows = this.#cast(INT32, product);
+    const integers = this.#cast(INT32, codes);
+    return blockSizes.map((size, block) => {
+      if (size <= MAX_FLOAT_SYMBOLS) return this.#gather(0, rows, this.#int64([], block));
+      const [first, stop] = [blockStarts[block], blockStarts[block + 1]];
+      let symbol = this.#gather(0, integers, this.#int64([], first));
+      for (let g = first + 1; g < stop; g++) {
+        symbol = this.#horner(symbol, geneSizes[g], this.#gather(0, integers, this.#int64([], g)));
+      }
+      return symbol;
     });
-    return this.#sum(entries);
+  }
+
+  /** A number in mixed radix with one digit more. */
+  #horner(value: number, size: number, digit: number): number {
+    const radix = bytesOf(4, [size], (view, at, v) => view.setInt32(at, v, true));
+    return this.#number("Add", this.#number("Mul", value, this.#constant(INT32, [], radix)), digit);
   }
 
   #sum(values: readonly number[]): number {

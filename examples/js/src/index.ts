@@ -1,5 +1,5 @@
 /**
- * Accel-NASBench surrogates: accuracy and device performance of 104 billion architectures.
+ * Surrogates of neural architecture benchmarks, of any search space; Accel-NASBench comes along.
  *
  *     import { load } from "anb-onnx";
  *     const surrogate = await load("throughput_a100");

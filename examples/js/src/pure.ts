@@ -1,25 +1,30 @@
 /** Everything that needs no runtime: the encoder, the catalog and the pure engine. */
 
-import { Catalog, type ReadOptions, type Target } from "./catalog.js";
+import { Catalog, type OpenOptions, type ReadOptions, type Target } from "./catalog.js";
 import { type Batch, encode } from "./encoding.js";
-import type { FolderOptions } from "./files.js";
+import { show, TargetError } from "./errors.js";
 import { type Prediction, type QueryOptions, Surrogate } from "./surrogate.js";
 import { TableEngine } from "./tables.js";
 
 export * from "./architecture.js";
+export { benchmarks } from "./benchmarks.js";
 export * from "./calibration.js";
 export * from "./catalog.js";
+export { checkCodes, codesToIndex, codesToIndices, indexToCodes } from "./codes.js";
 export * from "./encoding.js";
 export * from "./errors.js";
 export type { FolderOptions, Limits } from "./files.js";
 export { Golden, type GoldenName } from "./golden.js";
 export { type Hinge, Link, type Regime, type Step } from "./link.js";
-export * from "./space.js";
+export { codesToLists, EFFICIENTNET_B0, type Lists, MNASNET } from "./mnasnet.js";
+export { type Block, type Choice, type Gene, SearchSpace, type SpaceDocument } from "./space.js";
+export { SCHEMA } from "./schema.js";
 export * from "./surrogate.js";
 export type { Outputs } from "./outputs.js";
 export { TableEngine } from "./tables.js";
+export { Terms } from "./terms.js";
 
-export interface SourceOptions extends ReadOptions, FolderOptions {
+export interface SourceOptions extends ReadOptions, OpenOptions {
   /** Device of the metric, for example "a100". */
   device?: string;
   /** Folder of the artifacts, as `Catalog.open` takes it, or an open catalog. */
@@ -58,8 +63,11 @@ export async function openSource(
   target: string,
   options: SourceOptions,
 ): Promise<{ catalog: Catalog; found: Target; model: Uint8Array }> {
-  const { artifacts } = options;
+  const { artifacts, benchmark } = options;
   const catalog = artifacts instanceof Catalog ? artifacts : await Catalog.open(artifacts, options);
+  if (benchmark !== undefined && benchmark !== catalog.benchmark) {
+    throw new TargetError(`the catalog is of the benchmark ${catalog.benchmark}, not ${show(benchmark)}`);
+  }
   const found = catalog.find(target, options.device);
   return { catalog, found, model: await catalog.read(found, options) };
 }

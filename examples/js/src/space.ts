@@ -15,17 +15,25 @@ export interface Block {
   readonly genes: readonly Gene[];
 }
 
-// Tables grow with the square of the blocks, and messages list genes; spaces of the literature have
-// some 20 blocks and up to 100 genes. A code is stored in one byte.
+// Spaces of the literature have some 20 blocks and up to 100 genes. A code is stored in one byte.
 const MAX_BLOCKS = 64;
 const MAX_GENES = 1024;
 const MAX_CHOICES = 256;
+
+/** Refuse a call without a search space, which codes, values and indices alone do not tell. */
+export function needSpace(space: unknown): asserts space is SearchSpace {
+  if (!Array.isArray((space as SearchSpace | undefined)?.genes)) {
+    const examples = "for example surrogate.space, catalog.space or MNASNET";
+    throw new ArchitectureError(`a search space is needed, not ${show(space)}: ${examples}`);
+  }
+}
 
 /** The form in which manifests hold a search space. */
 export interface SpaceDocument {
   name: string;
   blocks: { name: string; genes: { name: string; choices: Choice[] }[] }[];
-  size?: number;
+  /** A bigint where no number holds it exactly. */
+  size?: number | bigint;
 }
 
 /**
@@ -44,9 +52,7 @@ export class SearchSpace {
   readonly blockSizes: readonly number[];
   /** First gene of each block, and the number of genes. */
   readonly blockStarts: readonly number[];
-  /** All pairs of blocks (a, b) with a < b, in lexicographic order. */
-  readonly pairs: readonly (readonly [number, number])[];
-  /** Number of architectures. */
+  /** Number of architectures, of any size. */
   readonly size: bigint;
 
   constructor(
@@ -60,9 +66,6 @@ export class SearchSpace {
     const starts = [0];
     for (const block of blocks) starts.push(starts.at(-1)! + block.genes.length);
     this.blockStarts = starts;
-    this.pairs = blocks.flatMap((_, a) =>
-      blocks.slice(a + 1).map((_, step) => [a, a + 1 + step] as const),
-    );
     this.size = this.blockSizes.reduce((n, size) => n * BigInt(size), 1n);
     if (this.positions.size !== this.genes.length) {
       throw new ArchitectureError(`search space ${show(name)}: a gene's name is used twice`);
@@ -91,12 +94,17 @@ export class SearchSpace {
       throw new ArchitectureError(`search space ${show(d.name)}: ${facts}`);
     }
     const space = new SearchSpace(d.name, d.blocks);
-    if (d.size !== undefined && d.size !== Number(space.size)) {
+    if (d.size !== undefined && !isSize(d.size, space.size)) {
       const stated = `${show(d.name)} has ${space.size} members but states ${show(d.size)}`;
       throw new ArchitectureError(`search space ${stated}`);
     }
     return space;
   }
+}
+
+/** Whether a number or bigint of JSON is a space's size, exactly. */
+function isSize(stated: unknown, size: bigint): boolean {
+  return typeof stated === "bigint" ? stated === size : Number.isInteger(stated) && BigInt(stated as number) === size;
 }
 
 function isList(value: unknown, most: number): value is unknown[] {
@@ -125,20 +133,3 @@ function soundChoices(choices: unknown): boolean {
   );
   return kinds.size === 1 && plain && new Set(choices).size === choices.length;
 }
-
-/** The space of Accel-NASBench (arXiv 2404.08005): 7 blocks, 28 genes. */
-export const MNASNET = new SearchSpace(
-  "mnasnet",
-  Array.from({ length: 7 }, (_, number) => {
-    const name = `block${number}`;
-    return {
-      name,
-      genes: [
-        { name: `${name}_e`, choices: [1, 4, 6] },
-        { name: `${name}_k`, choices: [3, 5] },
-        { name: `${name}_l`, choices: number === 5 ? [1, 2, 3, 4] : [1, 2, 3] },
-        { name: `${name}_se`, choices: [true, false] },
-      ],
-    };
-  }),
-);

@@ -1,9 +1,11 @@
-import { outOfRange } from "./architecture.js";
+import { outOfRange } from "./codes.js";
 import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
 import { MAX_MEMBERS } from "./json.js";
+import { type Layout, layOut } from "./layout.js";
 import { inRange, LARGEST, Link, type Regime } from "./link.js";
 import { makeOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";
+import { Terms } from "./terms.js";
 import { isBytes } from "./views.js";
 
 /** Where the manifest says the tables lie in the ONNX file, and how sums become predictions. */
@@ -20,6 +22,9 @@ export interface TablesDocument {
 const SCALES = [2 ** -500, 2 ** 95] as const;
 const LARGEST_SHIFT = 2 ** 126;
 
+// Their places are computed in int32.
+const MAX_NUMBERS = 2 ** 31 - 1;
+
 // Rows at a time: sums and float64 members of a block stay in the L1 cache.
 const BLOCK = 256;
 
@@ -28,9 +33,9 @@ const BLOCK = 256;
  *
  * For each architecture with symbols s and each member m, in exactly this order:
  *
- *     total[m] = sum over pairs (a, b) of table_ab[s[a], s[b], m]     int32
- *     u[m]     = total[m] * scale + shift                             float64, two roundings
- *     y[m]     = inverse link of u[m], by the architecture's regime   float64
+ *     total[m] = sum over terms (a, b, ...) of table[s[a], s[b], ..., m]     int32
+ *     u[m]     = total[m] * scale + shift                                    float64, two roundings
+ *     y[m]     = inverse link of u[m], by the architecture's regime          float64
  *     mean     = (y[0] + y[1] + ...) / M;  std = sqrt(((y[0] - mean)^2 + ...) / M)
  *
  * and each output rounded once to float32. JavaScript numbers are float64 and never fused, so
@@ -47,19 +52,20 @@ export class TableEngine {
   /** Per block: columns of its genes and their place values in the symbol. */
   readonly #starts: Int32Array;
   readonly #sizes: Int32Array;
-  /** Number of symbols of each block. */
-  readonly #blocks: Int32Array;
-  /** First entry of each pair's table. */
-  readonly #first: Int32Array;
+  readonly #layout: Layout;
+  /** The numbers of a row, those of the blocks first. */
   readonly #symbols: Int32Array;
+  /** Of a row: where each term's numbers begin. */
+  readonly #places: Int32Array;
   readonly #values: Float64Array;
-  /** The block with the gene of the link's regime, and whether each symbol of it is inside. */
-  readonly #bent: { readonly block: number; readonly inside: Uint8Array } | null;
+  /** Where the link has a regime, how a block's symbol tells whether a row is inside. */
+  readonly #bent: ReturnType<typeof bentBlock> | null;
   /** Per row: whether it is inside the link's regime. */
   readonly #inside = new Uint8Array(BLOCK);
 
   constructor(
     readonly space: SearchSpace,
+    terms: Terms,
     entries: Int32Array,
     nMembers: number,
     scale: number,
@@ -73,21 +79,17 @@ export class TableEngine {
     this.#link = link;
     this.#starts = Int32Array.from(space.blockStarts);
     this.#sizes = Int32Array.from(space.geneSizes);
-    this.#blocks = Int32Array.from(space.blockSizes);
-    this.#first = new Int32Array(space.pairs.length);
-    space.pairs.reduce((offset, [a, b], p) => {
-      this.#first[p] = offset;
-      return offset + space.blockSizes[a] * space.blockSizes[b];
-    }, 0);
-    this.#bent = link.regime && insideSymbols(link.regime, space);
-    this.#symbols = new Int32Array(space.nBlocks);
+    this.#layout = layOut(terms, space);
+    this.#symbols = new Int32Array(this.#layout.nNumbers);
+    this.#places = new Int32Array(terms.blocks.length);
+    this.#bent = link.regime && bentBlock(link.regime, space);
     this.#values = new Float64Array(BLOCK * nMembers);
   }
 
   /** Take the tables out of an ONNX file, at the place that its manifest entry states. */
   static fromOnnx(
     file: Uint8Array,
-    entry: { tables?: unknown; link?: unknown },
+    entry: { tables?: unknown; terms?: unknown; link?: unknown },
     space: SearchSpace,
     source: string,
   ): TableEngine {
@@ -95,10 +97,8 @@ export class TableEngine {
     if (t === undefined || t === null) {
       throw new ArtifactError(`${source} has no tables; use an onnxruntime engine for this form`);
     }
-    const expected = space.pairs.reduce(
-      (n, [a, b]) => n + space.blockSizes[a] * space.blockSizes[b],
-      0,
-    );
+    const terms = Terms.fromDocument(entry.terms, space, source);
+    const expected = terms.nEntries;
     const whole = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
     const sound =
       whole(t.offset) &&
@@ -106,6 +106,7 @@ export class TableEngine {
       whole(t.members) &&
       t.members >= 1 &&
       t.members <= MAX_MEMBERS &&
+      t.entries * t.members <= MAX_NUMBERS &&
       typeof t.scale === "number" &&
       typeof t.shift === "number" &&
       Math.abs(t.scale) >= SCALES[0] &&
@@ -125,8 +126,8 @@ export class TableEngine {
       for (let i = 0; i < count; i++) entries[i] = view.getInt32(4 * i, true);
     }
     const link = Link.fromDocument(entry.link, source, space);
-    checkRange(entries, t, link, space, source);
-    return new TableEngine(space, entries, t.members, t.scale, t.shift, link);
+    checkRange(entries, t, terms, link, source);
+    return new TableEngine(space, terms, entries, t.members, t.scale, t.shift, link);
   }
 
   /** Predict N rows of codes; see `Outputs`. */
@@ -173,15 +174,17 @@ export class TableEngine {
   }
 
   /**
-   * Read the symbols of a row, and whether it is inside the regime. Every code is read once: what
-   * is checked is what is used, also while another thread writes to shared memory.
+   * Find where the numbers of each term begin for a row, and whether it is inside the regime. Every
+   * code is read once: what is checked is what is used, also while another thread writes to shared
+   * memory.
    */
-  #readSymbols(codes: Uint8Array, row: number, place: number): void {
+  #readRow(codes: Uint8Array, row: number, place: number): void {
     const starts = this.#starts;
     const sizes = this.#sizes;
     const symbols = this.#symbols;
     const base = row * sizes.length;
-    for (let block = 0; block < symbols.length; block++) {
+    const blocks = starts.length - 1;
+    for (let block = 0; block < blocks; block++) {
       let symbol = 0;
       for (let g = starts[block]; g < starts[block + 1]; g++) {
         const code = codes[base + g];
@@ -191,27 +194,39 @@ export class TableEngine {
       symbols[block] = symbol;
     }
     const bent = this.#bent;
-    if (bent) this.#inside[place] = bent.inside[symbols[bent.block]];
+    if (bent) {
+      const code = Math.floor((symbols[bent.block] >>> 0) / bent.place) % bent.inside.length;
+      this.#inside[place] = bent.inside[code];
+    }
+    if (symbols.length > blocks + 1) this.#join();
+    const places = this.#places;
+    const count = this.nMembers;
+    const { steps } = this.#layout;
+    for (let t = 0, s = 0; t < places.length; t++, s += 4) {
+      const entry = steps[s] + Math.imul(symbols[steps[s + 1]], steps[s + 2]) + symbols[steps[s + 3]];
+      places[t] = Math.imul(entry, count);
+    }
+  }
+
+  /** Compute what terms of three blocks and more share. */
+  #join(): void {
+    const symbols = this.#symbols;
+    for (const { place, before, size, block } of this.#layout.joined) {
+      symbols[place] = Math.imul(symbols[before], size) + symbols[block];
+    }
   }
 
   /** Any number of members. */
   #scaledSums(codes: Uint8Array, from: number, rows: number): void {
     const entries = this.#entries;
     const values = this.#values;
-    const blocks = this.#blocks;
-    const symbols = this.#symbols;
+    const places = this.#places;
     const count = this.nMembers;
-    const places = new Int32Array(this.#first.length);
     for (let row = 0; row < rows; row++) {
-      this.#readSymbols(codes, from + row, row);
-      for (let a = 0, p = 0; a < symbols.length; a++) {
-        for (let b = a + 1; b < symbols.length; b++, p++) {
-          places[p] = (this.#first[p] + symbols[a] * blocks[b] + symbols[b]) * count;
-        }
-      }
+      this.#readRow(codes, from + row, row);
       for (let m = 0; m < count; m++) {
         let total = 0;
-        for (let p = 0; p < places.length; p++) total = (total + entries[places[p] + m]) | 0;
+        for (let t = 0; t < places.length; t++) total = (total + entries[places[t] + m]) | 0;
         values[row * count + m] = total * this.#scale + this.#shift;
       }
     }
@@ -221,28 +236,22 @@ export class TableEngine {
   #scaledSums8(codes: Uint8Array, from: number, rows: number): void {
     const entries = this.#entries;
     const values = this.#values;
-    const first = this.#first;
-    const blocks = this.#blocks;
-    const symbols = this.#symbols;
-    const last = symbols.length - 1;
+    const places = this.#places;
     const scale = this.#scale;
     const shift = this.#shift;
     for (let row = 0; row < rows; row++) {
-      this.#readSymbols(codes, from + row, row);
+      this.#readRow(codes, from + row, row);
       let t0 = 0, t1 = 0, t2 = 0, t3 = 0, t4 = 0, t5 = 0, t6 = 0, t7 = 0;
-      for (let a = 0, p = 0; a < last; a++) {
-        const symbol = symbols[a];
-        for (let b = a + 1; b <= last; b++, p++) {
-          const i = (first[p] + Math.imul(symbol, blocks[b]) + symbols[b]) << 3;
-          t0 = (t0 + entries[i]) | 0;
-          t1 = (t1 + entries[i + 1]) | 0;
-          t2 = (t2 + entries[i + 2]) | 0;
-          t3 = (t3 + entries[i + 3]) | 0;
-          t4 = (t4 + entries[i + 4]) | 0;
-          t5 = (t5 + entries[i + 5]) | 0;
-          t6 = (t6 + entries[i + 6]) | 0;
-          t7 = (t7 + entries[i + 7]) | 0;
-        }
+      for (let t = 0; t < places.length; t++) {
+        const i = places[t];
+        t0 = (t0 + entries[i]) | 0;
+        t1 = (t1 + entries[i + 1]) | 0;
+        t2 = (t2 + entries[i + 2]) | 0;
+        t3 = (t3 + entries[i + 3]) | 0;
+        t4 = (t4 + entries[i + 4]) | 0;
+        t5 = (t5 + entries[i + 5]) | 0;
+        t6 = (t6 + entries[i + 6]) | 0;
+        t7 = (t7 + entries[i + 7]) | 0;
       }
       const v = row << 3;
       values[v] = t0 * scale + shift;
@@ -281,32 +290,30 @@ export class TableEngine {
   }
 }
 
-/** The block of a regime's gene and, for each symbol of the block, whether it is inside. */
-function insideSymbols({ position, inside }: Regime, space: SearchSpace) {
-  const block = space.blockStarts.findLastIndex((start) => start <= position);
-  let place = 1; // of the gene's code in the symbol
-  for (let g = position + 1; g < space.blockStarts[block + 1]; g++) place *= space.geneSizes[g];
-  const code = (symbol: number) => Math.floor(symbol / place) % space.geneSizes[position];
-  const ofSymbol = Array.from({ length: space.blockSizes[block] }, (_, s) => Number(inside[code(s)]));
-  return { block, inside: Uint8Array.from(ofSymbol) };
+/** The block of a regime's gene, the gene's place in the block's symbol, and the codes inside. */
+function bentBlock({ position, inside }: Regime, { blockStarts, geneSizes }: SearchSpace) {
+  const block = blockStarts.findLastIndex((start) => start <= position);
+  let place = 1;
+  for (let g = position + 1; g < blockStarts[block + 1]; g++) place *= geneSizes[g];
+  return { block, place, inside: Uint8Array.from(inside, Number) };
 }
 
 /** Refuse tables whose sums could leave int32, in whatever order, or whose predictions float32. */
 function checkRange(
   entries: Int32Array,
   { members, scale, shift }: TablesDocument,
+  { offsets }: Terms,
   link: Link,
-  space: SearchSpace,
   source: string,
 ): void {
   let [low, high] = [Infinity, -Infinity];
   for (let m = 0; m < members; m++) {
     // Engines add in various orders, some of them only a part first: all of one sign.
     let [least, most, negative, positive] = [0, 0, 0, 0];
-    let at = m;
-    for (const [a, b] of space.pairs) {
+    for (let k = 0; k + 1 < offsets.length; k++) {
+      let at = offsets[k] * members + m;
       let [smallest, largest] = [entries[at], entries[at]];
-      for (let k = space.blockSizes[a] * space.blockSizes[b]; k > 0; k--, at += members) {
+      for (const stop = offsets[k + 1] * members; at < stop; at += members) {
         if (entries[at] < smallest) smallest = entries[at];
         else if (entries[at] > largest) largest = entries[at];
       }

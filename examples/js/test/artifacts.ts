@@ -3,7 +3,12 @@
 import { Catalog } from "../src/index.js";
 
 // Also where Vitest has moved the sources: the environment wins, then the checkout.
-export const catalog = await Catalog.open(process.env.ANB_ARTIFACTS || "../../artifacts");
+export const catalog = await Catalog.open(process.env.ANB_ARTIFACTS || "../../artifacts", {
+  benchmark: "accel-nasbench",
+});
+
+/** The folder of small artifacts of other spaces and terms. */
+export const CONFORMANCE = process.env.ANB_CONFORMANCE || "../../tests/conformance";
 
 const golden = await catalog.readGolden();
 if (!golden) throw new Error(`${catalog.folder}manifest.json has no golden vectors`);

@@ -15,13 +15,14 @@ import {
   SearchSpace,
   Surrogate,
   TableEngine,
+  Terms,
   toCodes,
 } from "../src/index.js";
 import { bytes, catalog, goldenCodes } from "./artifacts.js";
 import { hostileRuntime } from "./hostile_runtime.js";
 
 const INDICES = [0, 2169626640, 104485552127];
-const ROWS = INDICES.map((index) => toCodes(index));
+const ROWS = INDICES.map((index) => toCodes(index, MNASNET));
 const N = MNASNET.nGenes;
 
 let pure: PureSurrogate;
@@ -141,7 +142,7 @@ describe.each(engines)("a query of %s", (_, open) => {
       [new ArrayBuffer(N), /^ArrayBuffer of 28 bytes is not a batch/],
       [new Uint8Array(N + 1), /got 29 bytes/],
       [[...ROWS[1]], /looks like one row of codes/],
-      [[[...ROWS[1]]], /^row 0, \[0,.* is not an architecture/],
+      [[[...ROWS[1]]], /^row 0, gene "block0_e": 0 is not allowed; choose from 1, 4, 6/],
       [[new Uint8ClampedArray(N)], /^row 0, Uint8ClampedArray of 28 bytes is not an architecture/],
       [[new DataView(new ArrayBuffer(N))], /is not an architecture/],
       [Float64Array.of(0, Number.NaN), /^row 1, index (null|NaN): an index is an integer/],
@@ -260,7 +261,8 @@ describe("a thread that writes while a query reads", () => {
   const gene = (name: string) => ({ name, genes: [{ name, choices: [0, 1] }] });
   const space = new SearchSpace("tiny", [gene("a"), gene("b")]);
   const link = Link.fromDocument({ name: "y", inverse: [], offset: null }, "tiny", space);
-  const tables = new TableEngine(space, Int32Array.of(1, 2, 3, 4), 1, 1, 0, link);
+  const terms = Terms.fromDocument([[0, 1]], space, "tiny");
+  const tables = new TableEngine(space, terms, Int32Array.of(1, 2, 3, 4), 1, 1, 0, link);
   const ROUNDS = 300;
 
   it("gives an error or the prediction of an architecture, never anything else", async () => {

@@ -34,7 +34,8 @@ function artifact(members: number, link: unknown) {
     view.setInt32(OFFSET + 4 * i, x >> 7, true);
   }
   const scale = 0.49 / 3 / 2 ** 24;
-  return { file, card: { tables: { offset: OFFSET, entries: ENTRIES, members, scale, shift: 1 }, link } };
+  const tables = { offset: OFFSET, entries: ENTRIES, members, scale, shift: 1 };
+  return { file, card: { tables, terms: [[0, 1], [0, 2], [1, 2]], link } };
 }
 
 const open = ({ file, card }: ReturnType<typeof artifact>) =>

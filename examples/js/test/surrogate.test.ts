@@ -105,16 +105,19 @@ describe("artifacts that cannot be used", () => {
       load("accuracy", { artifacts: await changed(change) });
     const accuracy = (change: object) => (m: any) => Object.assign(m.targets.accuracy, change);
     await expect(load("accuracy", { artifacts: join(folder, "no") })).rejects.toThrow("cannot be read");
-    await expect(refused((m) => (m.schema = 2))).rejects.toThrow('"schema" must be 1, not 2');
+    await expect(refused((m) => (m.schema = "2"))).rejects.toThrow('"schema" must be 2, not "2"');
+    await expect(refused((m) => (m.schema = 3))).rejects.toThrow("has schema 3, this package reads 2; update the package");
+    const upgrade = "manifest.json has schema 1, this package reads 2; convert its folder with: anb-export upgrade ";
+    await expect(refused((m) => (m.schema = 1))).rejects.toThrow(upgrade);
     await expect(refused((m) => (m.targets = []))).rejects.toThrow('"targets" must be an object');
     await expect(refused((m) => (m.search_space.size = 5))).rejects.toThrow("states 5");
     await expect(refused(accuracy({ sha256: "0".repeat(64) }))).rejects.toThrow("is damaged");
     await expect(refused(accuracy({ sha256: "xyz" }))).rejects.toThrow("64 hexadecimal digits");
     await expect(refused(accuracy({ file: "../../secret" }))).rejects.toThrow("plain file name");
     await expect(refused(accuracy({ direction: "up" }))).rejects.toThrow("max or min");
-    await expect(refused(accuracy({ tables: undefined }))).rejects.toThrow("has no tables");
+    await expect(refused(accuracy({ tables: undefined }))).rejects.toThrow('"tables" is absent, but "terms" is there');
     await expect(refused(accuracy({ members: 3 }))).rejects.toThrow('key "members" is 3, but 8 in the card');
-    await expect(refused(accuracy({ tables: 5 }))).rejects.toThrow('"tables.offset" is absent, but 10297 in the graph');
+    await expect(refused(accuracy({ tables: 5 }))).rejects.toThrow('"tables.offset" is absent, but ');
   });
 
   it("are read without a check if one insists", async () => {
@@ -152,8 +155,8 @@ describe("engines", () => {
     await expect(failing).rejects.toThrow("ort-node cannot open accuracy.onnx: no memory");
   });
 
-  it("sum per pair and apply the steps of the link in order", () => {
-    // One block of one gene has no pair; two blocks of one gene have one table of 2 x 2.
+  it("sum per term and apply the steps of the link in order", () => {
+    // Two blocks of one gene have one table of 2 x 2.
     const document = {
       name: "tiny",
       blocks: ["a", "b"].map((name) => ({ name, genes: [{ name, choices: [0, 1] }] })),
@@ -164,6 +167,7 @@ describe("engines", () => {
     entries.forEach((v, i) => new DataView(file.buffer).setInt32(3 + 4 * i, v, true));
     const entry = {
       tables: { offset: 3, entries: 4, members: 2, scale: 0.25, shift: 0 },
+      terms: [[0, 1]],
       link: { name: "", inverse: ["sqrt", "reciprocal", "reflect"], offset: 10 },
     };
     const engine = TableEngine.fromOnnx(file, entry, SearchSpace.fromDocument(space), "tiny.onnx");

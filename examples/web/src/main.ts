@@ -1,4 +1,5 @@
 import { codesToIndex, codesToValues, EFFICIENTNET_B0, SearchSpace, toCodes } from "./anb";
+import { BENCHMARK } from "./benchmark";
 import { download, toCsv } from "./csv";
 import { Data } from "./data";
 import { Designer } from "./designer";
@@ -35,7 +36,7 @@ function showProgress(done: number, total: number): void {
 
 async function start(): Promise<void> {
   const artifacts = new URL("artifacts/", document.baseURI).href;
-  const opened = await client.call("open", { artifacts });
+  const opened = await client.call("open", { artifacts, benchmark: BENCHMARK });
   const space = SearchSpace.fromDocument(opened.space);
   const ordered = grouped(opened.targets).flatMap((group) => group.targets);
   const targets = new Map(ordered.map((target) => [target.name, target]));

@@ -6,7 +6,7 @@ const MAX_LENGTH = 20_000;
 
 /**
  * Read an architecture that someone has pasted: an index, JSON or a Python dict of the 28 genes or
- * of the four lists, a list of 28 codes, or a link to this page.
+ * of the four lists, a list of 28 codes or of the values in their order, or a link to this page.
  */
 export function parseArchitecture(text: string, space: SearchSpace): Uint8Array {
   const trimmed = text.trim();
@@ -36,10 +36,7 @@ export function parseArchitecture(text: string, space: SearchSpace): Uint8Array 
     const twice = error instanceof AnbError && /key .* stands twice/.exec(error.message)?.[0];
     throw new Error(twice ? `${twice}` : "this is neither an index nor a dict of genes");
   }
-  if (Array.isArray(value)) {
-    const whole = value.every((v) => Number.isInteger(v) && v >= 0 && v < 256);
-    if (!whole) throw new Error(`a list must hold ${space.nGenes} codes`);
-    return toCodes(Uint8Array.from(value as number[]), space);
-  }
+  const isCode = (v: unknown) => Number.isInteger(v) && (v as number) >= 0 && (v as number) < 256;
+  if (Array.isArray(value) && value.every(isCode)) return toCodes(Uint8Array.from(value as number[]), space);
   return toCodes(value as Architecture, space);
 }

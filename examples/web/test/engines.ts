@@ -1,15 +1,16 @@
 /** Runs in the browser: see engines.test.ts. */
 
 import * as ort from "onnxruntime-web/wasm";
-import { Catalog, encode, loadPure, toCodes } from "../src/anb";
+import { Catalog, encode, loadPure, MNASNET, toCodes } from "../src/anb";
+import { BENCHMARK } from "../src/benchmark";
 import { loadOrt } from "../src/worker/ort";
 
 /** Query two surrogates with one buffer, and say what has become of it and of the predictions. */
 async function run(proxy: boolean) {
   ort.env.wasm.proxy = proxy; // before the first session
-  const catalog = await Catalog.open("/artifacts/");
+  const catalog = await Catalog.open("/artifacts/", { benchmark: BENCHMARK });
   const rows = 5000; // several calls of the runtime
-  const codes = encode(Float64Array.from({ length: rows }, (_, k) => k * 20_897_110));
+  const codes = encode(Float64Array.from({ length: rows }, (_, k) => k * 20_897_110), MNASNET);
   const before = codes.slice();
   const found: Record<string, unknown>[] = [];
   for (const target of ["accuracy", "throughput_a100"]) {
@@ -19,7 +20,7 @@ async function run(proxy: boolean) {
     const surrogate = await loadOrt(catalog, target);
     const prediction = await surrogate.query(codes, { members: true });
     const pending = [0, 1, 2].map((index) => {
-      const buffer = toCodes(index);
+      const buffer = toCodes(index, MNASNET);
       const query = surrogate.query(buffer);
       buffer.fill(255);
       return query;

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { sha256 } from "../src/anb";
+import { BENCHMARK } from "../src/benchmark";
 
 const METADATA = 14; // of an ONNX model (onnx/onnx.proto)
 
@@ -21,13 +22,13 @@ export async function serveCards(
     change(name, entry);
     const { file, bytes, sha256: _, tables, ...card } = entry;
     const original = new Uint8Array(await readFile(join(folder, file)));
-    const model = withCard(original, { ...card, search_space: manifest.search_space });
+    const model = withCard(original, { ...card, benchmark: manifest.benchmark, search_space: manifest.search_space });
     const called = card.device ? `${card.metric}_${card.device}` : card.metric;
     targets[called] = { ...entry, bytes: model.length, sha256: await sha256(model) };
-    await page.route(`**/artifacts/${file}`, (route) => route.fulfill({ body: Buffer.from(model) }));
+    await page.route(`**/artifacts/${BENCHMARK}/${file}`, (route) => route.fulfill({ body: Buffer.from(model) }));
   }
   const body = JSON.stringify({ ...manifest, targets, golden: undefined });
-  await page.route("**/artifacts/manifest.json", (route) => route.fulfill({ body }));
+  await page.route(`**/artifacts/${BENCHMARK}/manifest.json`, (route) => route.fulfill({ body }));
 }
 
 /** An ONNX file with another card; nothing before the metadata moves. */
@@ -45,7 +46,7 @@ function withCard(file: Uint8Array, card: object): Uint8Array {
     if (tag % 8 === 2) at += length;
     if (tag >> 3 !== METADATA) kept.push(file.subarray(start, at));
   }
-  const metadata = { "anb_onnx.schema": "1", "anb_onnx.card": JSON.stringify(card) };
+  const metadata = { "anb_onnx.schema": "2", "anb_onnx.card": JSON.stringify(card) };
   const entries = Object.entries(metadata).map(([key, value]) =>
     field(METADATA, Buffer.concat([field(1, Buffer.from(key)), field(2, Buffer.from(value))])),
   );

@@ -4,12 +4,14 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { codesToValues, EFFICIENTNET_B0, loadPure, toCodes } from "../src/anb";
+import { codesToValues, EFFICIENTNET_B0, loadPure, MNASNET, toCodes } from "../src/anb";
+import { folderOf } from "../build/artifacts";
+import { BENCHMARK } from "../src/benchmark";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
 import { serveCards } from "./hostile";
 
 const B0 = "2169626640";
-const ARTIFACTS = process.env.ANB_ARTIFACTS || "../../artifacts";
+const ARTIFACTS = folderOf(process.env.ANB_ARTIFACTS || "../../artifacts", BENCHMARK);
 
 let site: Site;
 beforeAll(async () => {
@@ -85,8 +87,8 @@ describe("the page", () => {
     expect(await value(page, "throughput_a100")).toBe(before);
     await label.click();
     await expect.poll(() => value(page, "throughput_a100")).not.toBe(before);
-    const expected = toCodes({ ...EFFICIENTNET_B0, kernel: [3, 3, 5, 5, 5, 5, 3] });
-    expect(codesToValues(toCodes(BigInt(await index(page))))).toEqual(codesToValues(expected));
+    const expected = toCodes({ ...EFFICIENTNET_B0, kernel: [3, 3, 5, 5, 5, 5, 3] }, MNASNET);
+    expect(codesToValues(toCodes(BigInt(await index(page)), MNASNET), MNASNET)).toEqual(codesToValues(expected, MNASNET));
     expect(page.url()).toContain(`a=${await index(page)}`);
     expect(await page.locator(".row.bad, .row.good").count()).toBe(0);
   });
@@ -188,7 +190,7 @@ describe("the page", () => {
 
   it("loads what is pasted, and says what is wrong with it", async () => {
     const field = page.locator("#architecture");
-    const values = codesToValues(toCodes(12_345_678_901n));
+    const values = codesToValues(toCodes(12_345_678_901n, MNASNET), MNASNET);
     await field.fill(JSON.stringify(values).replaceAll("true", "True").replaceAll('"', "'"));
     await field.press("Enter");
     await expect.poll(() => page.url()).toContain("a=12345678901");
@@ -232,7 +234,7 @@ describe("the page", () => {
     await page.click("#copy-json");
     await expect.poll(() => text(page, "#copy-json")).toBe("Copied");
     const copied = await page.evaluate(() => navigator.clipboard.readText());
-    expect(toCodes(JSON.parse(copied))).toEqual(toCodes(EFFICIENTNET_B0));
+    expect(toCodes(JSON.parse(copied), MNASNET)).toEqual(toCodes(EFFICIENTNET_B0, MNASNET));
     await page.click("#copy-link");
     await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(page.url());
   });
@@ -313,7 +315,7 @@ describe("other ways to look at it", () => {
 
   it("says why it cannot start", async () => {
     const watched = await browse("about:blank");
-    await watched.page.route("**/artifacts/macs.onnx", (route) => route.fulfill({ body: "no tables" }));
+    await watched.page.route(`**/artifacts/${BENCHMARK}/macs.onnx`, (route) => route.fulfill({ body: "no tables" }));
     await watched.page.goto(site.url);
     await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*macs\.onnx is damaged/);
     await watched.close();
@@ -344,27 +346,33 @@ describe("what a page must not believe", () => {
     await watched.close();
   });
 
-  it("a manifest that says something else than its file", async () => {
+  it.each<[string, (manifest: any) => void, RegExp]>([
+    ["something else than its file", (m) => (m.targets.accuracy.unit = "ppm"), /key "unit" is "ppm", but "%" in the card/],
+    ["another benchmark", (m) => (m.benchmark = "other"), /key "benchmark" is "other", but its folder is called/],
+    ["another space", (m) => (m.search_space.name = "other"), /of the space mnasnet, these are of other/],
+    ["an older schema", (m) => (m.schema = 1), /has schema 1, this package reads 2; convert its folder with: anb-export/],
+  ])("a manifest that says %s", async (_, change, message) => {
     const watched = await browse("about:blank");
     const { page } = watched;
-    await page.route("**/artifacts/manifest.json", async (route) => {
+    await page.route(`**/artifacts/${BENCHMARK}/manifest.json`, async (route) => {
       const manifest = JSON.parse(await readFile(join(ARTIFACTS, "manifest.json"), "utf8"));
-      manifest.targets.accuracy.unit = "ppm";
+      change(manifest);
       await route.fulfill({ json: manifest });
     });
     await page.goto(site.url);
-    await expect.poll(() => text(page, "#failure")).toMatch(/cannot start: .*key "unit" is "ppm", but "%" in the card/);
+    await expect.poll(() => text(page, "#failure")).toMatch(/^.*cannot start: /);
+    expect(await text(page, "#failure")).toMatch(message);
     await watched.close();
   });
 
   it.each([
     ["null", "must hold a JSON object, not null"],
     ["<html>", "is not valid JSON"],
-    ['{"schema": 1, "schema": 1}', "stands twice"],
-    ['{"schema": 1, "targets": {"a": null}, "search_space": null}', "this does not describe a search space"],
+    ['{"schema": 2, "schema": 2}', "stands twice"],
+    ['{"schema": 2, "benchmark": "accel-nasbench", "targets": {"a": null}, "search_space": null}', "this does not describe a search space"],
   ])("a manifest that is %s", async (body, message) => {
     const watched = await browse("about:blank");
-    await watched.page.route("**/artifacts/manifest.json", (route) => route.fulfill({ body }));
+    await watched.page.route(`**/artifacts/${BENCHMARK}/manifest.json`, (route) => route.fulfill({ body }));
     await watched.page.goto(site.url);
     await expect.poll(() => text(watched.page, "#failure")).toContain(message);
     await watched.close();

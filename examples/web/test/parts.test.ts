@@ -40,7 +40,7 @@ describe("Pareto fronts", () => {
 });
 
 describe("pasted text", () => {
-  const b0 = toCodes(EFFICIENTNET_B0);
+  const b0 = toCodes(EFFICIENTNET_B0, MNASNET);
   const values = Object.fromEntries(MNASNET.genes.map((g, i) => [g.name, g.choices[b0[i]]]));
   const python = JSON.stringify(values).replaceAll('"', "'").replaceAll("true", "True");
   it.each([
@@ -54,6 +54,8 @@ describe("pasted text", () => {
     `dict(${python.slice(0, -1)},})`,
     `[${b0.join(", ")}]`,
     `(${b0.join(", ")})`,
+    JSON.stringify(Object.values(values)),
+    `(${Object.values(values).join(", ").replaceAll("true", "True")})`,
     "https://host/page/#a=2169626640&x=params",
   ])("is understood: %s", (text) => {
     expect(parseArchitecture(text, MNASNET)).toEqual(b0);
@@ -98,7 +100,7 @@ describe("pasted text", () => {
 describe("links", () => {
   it("hold the whole view", () => {
     const view = {
-      codes: toCodes(77n),
+      codes: toCodes(77n, MNASNET),
       x: "params",
       filters: { accuracy: [60, null], latency_zcu102: [null, 4.5], macs: [-1, 1e-3] },
       n: 500_000,
@@ -139,11 +141,11 @@ describe("samples", () => {
   });
 
   it("have as neighbours all one-gene changes", () => {
-    const row = toCodes(EFFICIENTNET_B0);
+    const row = toCodes(EFFICIENTNET_B0, MNASNET);
     const found = neighbours(row, MNASNET);
     const rows = Array.from({ length: found.length / 28 }, (_, r) => found.subarray(r * 28, r * 28 + 28));
     expect(rows.length).toBe(43);
-    expect(new Set(rows.map((r) => codesToIndex(r))).size).toBe(43);
+    expect(new Set(rows.map((r) => codesToIndex(r, MNASNET))).size).toBe(43);
     for (const r of rows) expect(r.reduce((n, code, g) => n + (code === row[g] ? 0 : 1), 0)).toBe(1);
   });
 });

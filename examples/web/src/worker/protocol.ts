@@ -23,7 +23,7 @@ export interface Estimate {
 }
 
 export interface Requests {
-  open: { args: { artifacts: string }; result: { space: object; targets: TargetInfo[] } };
+  open: { args: { artifacts: string; benchmark: string }; result: { space: object; targets: TargetInfo[] } };
   predict: { args: { codes: Uint8Array }; result: Record<string, Estimate> };
   /** Answered when all is predicted; columns arrive as events before. */
   sample: { args: { n: number; seed: number; first: string[] }; result: SampleFacts };

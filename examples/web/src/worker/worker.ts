@@ -1,4 +1,4 @@
-import { Catalog, codesToIndices, loadPure, type PureSurrogate, toCodes } from "../anb";
+import { Catalog, codesToIndices, loadPure, MNASNET, type PureSurrogate, toCodes } from "../anb";
 import { paretoFront } from "../pareto";
 import type { Call, Estimate, Event, Found, Requests, SampleFacts, TargetInfo } from "./protocol";
 import { neighbours, sampleCodes } from "./sample";
@@ -28,8 +28,11 @@ function breathe(): Promise<void> {
   });
 }
 
-async function open({ artifacts }: { artifacts: string }): Promise<Requests["open"]["result"]> {
-  catalog = await Catalog.open(artifacts);
+async function open({ artifacts, benchmark }: Requests["open"]["args"]): Promise<Requests["open"]["result"]> {
+  catalog = await Catalog.open(artifacts, { benchmark });
+  if (catalog.space.name !== MNASNET.name) {
+    throw new Error(`the page draws architectures of the space mnasnet, these are of ${catalog.space.name}`);
+  }
   if (catalog.space.size > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new Error(`the page counts architectures up to 2^53, this space has ${catalog.space.size}`);
   }
