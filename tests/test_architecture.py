@@ -50,7 +50,7 @@ def test_every_spelling_is_the_same_architecture(values: dict[str, Any]) -> None
     assert Architecture.from_index(arch.index, space=MNASNET) == arch
     assert Architecture.from_json(arch.to_json(), space=MNASNET) == arch
     assert Architecture([values[name] for name in MNASNET.gene_names], space=MNASNET) == arch
-    assert from_lists(**to_lists(arch)) == arch
+    assert from_lists(**to_lists(arch)) == arch  # type: ignore[arg-type]
     assert eval(repr(arch)) == arch
 
 
