@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -732,8 +732,12 @@ def test_kernels_come_when_numpy_has_lost_as_much_time_as_they_cost(
 ) -> None:
     use("numpy", monkeypatch)
     calls: list[int] = []
-    kernels = ModuleType("kernels")
-    kernels.check = lambda codes, space, threads: calls.append(len(codes)) or -1  # type: ignore[attr-defined]
+
+    def check(codes: NDArray[np.uint8], space: SearchSpace, threads: int) -> int:
+        calls.append(len(codes))
+        return -1
+
+    kernels = SimpleNamespace(check=check)
     monkeypatch.setattr(encoding, "import_sheltered", lambda name: kernels)
     monkeypatch.setattr(encoding, "_WARM_SECONDS", 3.5e-9 * 10_000)
     monkeypatch.setattr(encoding, "_COLD_SECONDS", 3.5e-9 * 10_000)

@@ -405,16 +405,16 @@ def test_bad_outputs_are_refused() -> None:
     short, wide, strided = np.empty(3, f32), np.empty((4, 1), f32), np.empty(8, f32)[::2]
     unfit: tuple[Any, ...] = (np.empty(4), short, wide, strided)
     for bad in unfit:
-        for out in ((bad, good, None), (good, bad, None)):
+        for out in (Outputs(bad, good, None), Outputs(good, bad, None)):
             with pytest.raises(EngineError, match=r"out\.(mean|std) must be"):
                 native.predict(codes, out=out)
     with pytest.raises(EngineError, match="read-only"):
-        native.predict(codes, out=(good, read_only, None))
+        native.predict(codes, out=Outputs(good, read_only, None))
     with pytest.raises(EngineError, match=r"found \[0\.0"):
         native.predict(codes, out=([0.0] * 4, good, None))  # type: ignore[arg-type]
     for members in (np.empty((4, 7), f32), np.empty((8, 4), f32).T, np.empty(32, f32)):
         with pytest.raises(EngineError, match=r"out\.members must be"):
-            native.predict(codes, out=(good, good.copy(), members))
+            native.predict(codes, out=Outputs(good, good.copy(), members))
     for bad_out in ((good, good.copy()), 3, [None] * 4):
         with pytest.raises(EngineError, match="out must be Outputs"):
             native.predict(codes, out=bad_out)  # type: ignore[arg-type]
