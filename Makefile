@@ -6,13 +6,17 @@ BIN = $(VENV)/bin
 MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest kill-points mutants artifacts bench clean
+.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[test,lint]" --editable "export[lightgbm,skops]"
 	touch $@
+
+# Tests of the exporter in which none of its libraries takes part: for them one set of versions does.
+OWN = dataset fetch files fuzz_models hostile_models kill_points markdown metrics pickled_budget \
+	pickled_names safe_pickle scratch split_command splits targets workers
 
 # Two processes: numba and xgboost leave little to gain from more on small machines.
 test: $(VENV)/.ready
@@ -42,6 +46,13 @@ check-oldest:
 	$(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py \
 		--ignore=tests/test_cpp.py --ignore=tests/test_js.py --ignore=tests/test_web.py
 
+# The tests of the exporter that meet its libraries, on the oldest versions that it states.
+check-oldest-export:
+	$(PYTHON) -m venv --clear $(VENV)-oldest-export
+	$(VENV)-oldest-export/bin/python -m pip install --quiet --editable ".[test]" --editable "export[lightgbm,skops]" \
+		--constraint constraints/oldest-export.txt
+	$(VENV)-oldest-export/bin/python -m pytest -n 2 tests/export $(addprefix --ignore=tests/export/test_,$(addsuffix .py,$(OWN)))
+
 # Ends train, import, convert, compile and build at every point at which they touch a file.
 kill-points: $(VENV)/.ready
 	$(BIN)/python tests/kill_points.py
@@ -61,4 +72,4 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks --members $(MEMBERS) --dataset $(DATASET) --out benchmarks/results
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest build dist
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-oldest-export build dist

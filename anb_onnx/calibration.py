@@ -56,6 +56,17 @@ class Calibration:
     quantiles : tuple of float
         For each level, the half-width of the central interval in predictive_std; increasing from
         0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> levels, quantiles = (0.0, 0.9), (0.0, 1.5)
+    >>> calibration = Calibration(2.0, 3.0, 0, None, levels, quantiles)
+    >>> mean, std = np.full(1, 70.0, np.float32), np.full(1, 2.0, np.float32)
+    >>> calibration.predictive_std(mean, std).tolist()  # sqrt((2 * 2)**2 + 3**2)
+    [5.0]
+    >>> [bound.tolist() for bound in calibration.interval(mean, std, 0.9)]
+    [[62.5], [77.5]]
     """
 
     spread: float

@@ -6,11 +6,27 @@ class AnbError(ValueError):
 
 
 class ArchitectureError(AnbError):
-    """An architecture, or a batch of them, is not a member of the search space."""
+    """An architecture, or a batch of them, is not a member of the search space.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> anb_onnx.Architecture.from_index(15_625, space=anb_onnx.NASBENCH201)
+    Traceback (most recent call last):
+    anb_onnx.errors.ArchitectureError: index 15625 is out of range; allowed are 0 to 15624
+    """
 
 
 class TargetError(AnbError):
-    """A target, metric or device is not one of those on offer."""
+    """A target, metric or device is not one of those on offer.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> anb_onnx.load("acuracy")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    anb_onnx.errors.TargetError: unknown target 'acuracy' (did you mean 'accuracy'?); valid ...
+    """
 
 
 class ArtifactError(AnbError):

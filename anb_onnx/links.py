@@ -130,6 +130,13 @@ class Link:
 
         It is the inverse of `inverse` but for the hinges, which correct what members miss. Only
         training calls this, so it need not give the same bits everywhere.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> link = Link("-1", offset=80.0)
+        >>> link.forward(np.array([70.0, 78.0])).tolist()
+        [0.1, 0.5]
         """
         t = y if self.offset is None else self.offset - y
         if self.needs_positive:

@@ -34,6 +34,16 @@ class Prediction(Generic[_Value]):
         Name of the target.
     calibration : Calibration or None
         What `predictive_std` and `interval` are made from; None for artifacts that carry none.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> found = anb_onnx.load("accuracy").query(anb_onnx.efficientnet_b0())
+    >>> f"{found.mean:.2f} +- {found.predictive_std:.2f} {found.unit}"
+    '66.03 +- 0.24 %'
+    >>> lower, upper = found.interval(0.9)
+    >>> bool(lower < found.mean < upper)
+    True
     """
 
     mean: _Value

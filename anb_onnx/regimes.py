@@ -41,6 +41,12 @@ class Regime:
         Codes of its choices that are inside; distinct, ascending, at least one.
     hinges : tuple of (knot, change)
         Applied after the hinges of the link, at least one; as `Link.hinges`.
+
+    Examples
+    --------
+    >>> from anb_onnx import MNASNET
+    >>> Regime("block0_k", (1,), ((1_000.0, -0.5),)).describe(MNASNET)
+    'block0_k = 5'
     """
 
     gene: str

@@ -62,6 +62,15 @@ class Surrogate:
         The model card: quality, data, recipe, link, versions, licence. Read-only.
     calibration : Calibration or None
         What predictive intervals are made from, if the artifact carries it.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> surrogate = anb_onnx.load("accuracy")
+    >>> codes = anb_onnx.sample(1_000, seed=0, space=surrogate.space)
+    >>> found = surrogate.query(codes, members=True)
+    >>> found.mean.shape, found.members.shape
+    ((1000,), (1000, 8))
     """
 
     def __init__(

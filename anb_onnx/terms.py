@@ -42,6 +42,13 @@ class Terms:
     ------
     ArtifactError
         If a term is none, occurs twice, or all tables together have 2**31 entries or more.
+
+    Examples
+    --------
+    >>> from anb_onnx import NASBENCH201
+    >>> terms = Terms(NASBENCH201, ((0,), (1, 3)))
+    >>> terms.offsets, terms.n_entries
+    ((0, 5, 30), 30)
     """
 
     space: SearchSpace
@@ -137,5 +144,12 @@ class Terms:
 
 
 def all_pairs(space: SearchSpace) -> Terms:
-    """Return all pairs of blocks, the terms of most surrogates; see `Terms.of_order`."""
+    """Return all pairs of blocks, the terms of most surrogates; see `Terms.of_order`.
+
+    Examples
+    --------
+    >>> from anb_onnx import MNASNET
+    >>> len(all_pairs(MNASNET)), all_pairs(MNASNET).n_entries
+    (21, 29808)
+    """
     return Terms.of_order(space, 2)

@@ -25,7 +25,8 @@ from anb_onnx.engines.native.kernels import assembly
 from anb_onnx.engines.native.llvm import Compiled
 from anb_onnx.engines.native.spec import Spec, work
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import MNASNET, Block, Gene, SearchSpace
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms, all_pairs
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -148,12 +149,13 @@ def main() -> int:
     look_up = _kernel()
     for rows in (10_000, 100_000, 1_000_000):
         table = _table(MNASNET, rows)
-        with_numba = lambda t=table: _table_with_numba(t, MNASNET, look_up)  # noqa: E731
-        assert (with_numba() == from_table(table, MNASNET)).all()
-        cells = _compare(lambda t=table: from_table(t, MNASNET), with_numba, rows, options)
+        with_numpy = partial(from_table, table, MNASNET)
+        with_numba = partial(_table_with_numba, table, MNASNET, look_up)
+        assert (with_numba() == with_numpy()).all()
+        cells = _compare(with_numpy, with_numba, rows, options)
         print(f"| table of integers and booleans | {rows:,} | {cells} |", flush=True)
         table = _table(FBNET, rows)
-        call = _either(False, lambda t=table: from_table(t, FBNET))
+        call = _either(False, partial(from_table, table, FBNET))
         time = measure.interleave({"": call}, rounds=options.rounds, seconds=options.seconds)[""]
         nanoseconds = statistics.median(t.cpu for t in time) * 1e9 / rows
         print(f"| table of strings | {rows:,} | {nanoseconds:.3g} | - | - |", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import settings
 # The machines that run this are shared: a slow example is no failure.
 settings.register_profile("anb", deadline=None, print_blob=True)
 settings.load_profile("anb")
+
+# A shell starts what runs in the background with Ctrl-C ignored, for all of its children, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

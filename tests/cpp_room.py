@@ -88,10 +88,11 @@ def build(
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
             flag = f"-DCMAKE_CXX_FLAGS={flags}"
-            for step in (
+            steps: list[Callable[[], subprocess.CompletedProcess[str]]] = [
                 lambda: configure(source, folder, flag, *options),
                 lambda: _run(["cmake", "--build", str(folder), "--target", target]),
-            ):
+            ]
+            for step in steps:
                 result = step()
                 assert result.returncode == 0, result.stdout + result.stderr
             (folder / "done").touch()

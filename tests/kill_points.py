@@ -206,7 +206,7 @@ def _count_points(folder: Path, kill_at: int | None) -> list[int]:
         if path.is_relative_to(folder) and _is_ours(path.relative_to(folder)):
             point()
 
-    os.fsync = half
+    os.fsync = half  # type: ignore[assignment]
     sys.addaudithook(hook)
     return count
 

@@ -49,7 +49,7 @@ class Folder:
         self.path.symlink_to(artifact.path)
         self.manifest = folder / "manifest.json"
         space = artifact.space.to_dict()
-        self.document = {
+        self.document: dict[str, Any] = {
             "schema": 2,
             "benchmark": artifact.benchmark,
             "search_space": space,
@@ -84,6 +84,7 @@ class Folder:
 def what_it_says(surrogate: Surrogate) -> tuple[Any, ...]:
     """Return everything a user may take from a surrogate, comparable."""
     prediction = surrogate.query(CODES, members=True)
+    assert prediction.members is not None
     bits = [a.tobytes() for a in (prediction.mean, prediction.std, prediction.members)]
     if surrogate.calibration is not None:
         bits += [a.tobytes() for a in prediction.interval(0.9)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import anb_onnx
+from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import ArchitectureError, TargetError
 
 NAMES = ["accuracy", "throughput_tpuv2"]
@@ -44,16 +47,21 @@ def test_one_architecture_gives_scalars(benchmark_: anb_onnx.Benchmark) -> None:
     found = benchmark_.query(anb_onnx.efficientnet_b0(), members=True)
     for name in NAMES:
         assert isinstance(found[name].mean, np.float32)
-        assert found[name].members is not None
-        assert found[name].members.ndim == 1
+        members = found[name].members
+        assert members is not None
+        assert members.ndim == 1
 
 
 def test_objects_are_encoded_once(
     benchmark_: anb_onnx.Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    encode = anb_onnx.benchmark.encode
-    monkeypatch.setattr("anb_onnx.benchmark.encode", lambda *a: calls.append(1) or encode(*a))
+    calls: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(1)
+        return encode(*arguments)
+
+    monkeypatch.setattr("anb_onnx.benchmark.encode", counted)
     monkeypatch.setattr("anb_onnx.surrogate.encode", None)
     benchmark_.query([anb_onnx.efficientnet_b0()] * 3)
     assert len(calls) == 1

@@ -33,6 +33,7 @@ from benchmarks import (
     rivals,
     sizes,
 )
+from benchmarks.clients import NATIVE
 from benchmarks.measure import Timing
 from benchmarks.settings import QUICK
 from benchmarks.subject import Subject, draw, open_subject
@@ -286,8 +287,8 @@ def test_languages_take_turns_and_are_reported(
     assert languages.main([*command, "--write-docs", "--pages", str(pages)]) == 0
 
     results = json.loads((out / "languages.json").read_text())
-    assert set(results["clients"]) == {languages.NATIVE, "Python, onnxruntime"}
-    assert results["clients"][languages.NATIVE]["native"]["median"] == 1
+    assert set(results["clients"]) == {NATIVE, "Python, onnxruntime"}
+    assert results["clients"][NATIVE]["native"]["median"] == 1
     assert results["clients"]["Python, onnxruntime"]["rows_per_second"]["n"] == 2
     assert results["watch"]["load_average_before"] is not None
     reasons = {f["name"]: f["reason"] for f in results["not_run"]}

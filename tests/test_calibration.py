@@ -34,7 +34,7 @@ STD = np.array([0.1, 0.0, 0.4], dtype=np.float32)
 def test_predictive_std(power: int, offset: float | None) -> None:
     calibration = replace(NORMAL, noise_power=power, offset=offset)
     found = calibration.predictive_std(MEAN, STD)
-    assert (found.dtype, found.shape) == (np.float32, (3,))
+    assert (found.dtype, found.shape) == (np.dtype(np.float32), (3,))
     for value, mean, std in zip(found, MEAN.tolist(), STD.tolist(), strict=True):
         t = mean if offset is None else offset - mean
         wanted = math.hypot(2.5 * std, 0.03 * t**power)
@@ -45,7 +45,7 @@ def test_interval_is_symmetric_and_normal() -> None:
     scale = NORMAL.predictive_std(MEAN, STD).astype(float)
     for level in LEVELS[1:]:
         lower, upper = NORMAL.interval(MEAN, STD, level)
-        assert (lower.dtype, upper.dtype) == (np.float32, np.float32)
+        assert lower.dtype == upper.dtype == np.float32
         half = NormalDist().inv_cdf((1 + level) / 2) * scale
         np.testing.assert_allclose(upper - MEAN.astype(float), half, rtol=1e-4)
         np.testing.assert_allclose(MEAN - lower.astype(float), half, rtol=1e-4)
@@ -86,7 +86,7 @@ def test_bad_levels(level: Any) -> None:
 def test_levels_of_numpy() -> None:
     for level in (np.float64(0.9), np.float32(0.5)):
         wanted = NORMAL.interval(MEAN, STD, float(level))
-        np.testing.assert_array_equal(NORMAL.interval(MEAN, STD, level), wanted)
+        np.testing.assert_array_equal(NORMAL.interval(MEAN, STD, level), wanted)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("offset", [None, 80.0])
@@ -154,6 +154,6 @@ def test_intervals_stay_inside_float32() -> None:
         wide = Calibration(spread, noise, power, None, (0.0, 0.9), (0.0, 4.0))
         with pytest.raises(ArtifactError, match="the largest float32"):
             wide.check_range(0.0, high)
-        mean, std = np.float32([0.0, high]), np.float32([high / 2, 0.0])
+        mean, std = np.array([[0.0, high], [high / 2, 0.0]], np.float32)
         with np.errstate(over="ignore"):
             assert not np.isfinite(wide.interval(mean, std, 0.9)).all()

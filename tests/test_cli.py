@@ -1,3 +1,4 @@
+import array
 import csv
 import io
 import json
@@ -7,9 +8,9 @@ import signal
 import stat
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -482,6 +483,14 @@ def test_a_broken_pipe_is_silent(command: str) -> None:
         assert process.wait(30) == 141
 
 
+def pending(pipe: IO[bytes]) -> int:
+    """How many bytes of a pipe nobody has read yet."""
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole process groups")
 def test_ctrl_c(command: str) -> None:
     code = (
@@ -497,7 +506,11 @@ def test_ctrl_c(command: str) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == b"ready\n"
-        time.sleep(0.5)  # until it waits for its input
+        assert process.stdin is not None
+        process.stdin.write(b"block0_e,")
+        process.stdin.flush()
+        while pending(process.stdin):  # until it reads its input, and waits for more
+            threading.Event().wait(0.001)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert process.stderr.read() == b""

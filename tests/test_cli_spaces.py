@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def write(folder: Path, space: SearchSpace) -> Path:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     def call(*argv: object) -> str:
         code = main([str(a) for a in argv])
         out, err = capsys.readouterr()

@@ -615,8 +615,12 @@ def test_damage(program: Program, damaged: Path, name: str) -> None:
 
 def test_a_form_without_tables_needs_a_runtime(standalone: Program, damaged: Path) -> None:
     _accuracy({"form": "trees"})(damaged)
-    for key in ("tables", "terms"):
-        _edit(damaged, lambda m, key=key: m["targets"]["accuracy"].pop(key))
+
+    def without_tables(manifest: dict[str, Any]) -> None:
+        del manifest["targets"]["accuracy"]["tables"]
+        del manifest["targets"]["accuracy"]["terms"]
+
+    _edit(damaged, without_tables)
     result = standalone.query(damaged, "accuracy", "0")
     assert result.returncode == 2
     assert "target accuracy, of the form 'trees', has no tables" in result.stderr

@@ -175,6 +175,13 @@ def _benchmark(name: object) -> Callable[[Path], None]:
     return lambda folder: _edit(folder, lambda m: m.update(benchmark=name))
 
 
+def _bytes(content: bytes) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        (folder / "manifest.json").write_bytes(content)
+
+    return edit
+
+
 def _text(old: str, new: str) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         text = (folder / "manifest.json").read_text("utf-8")
@@ -308,7 +315,7 @@ BOUNDS: dict[str, tuple[Callable[[Path], None], str]] = {
     "NUL in the file": (_accuracy({"file": "accuracy.onnx\0"}), "must be a plain file name"),
     "half a surrogate pair": (_text('"schema":', '"\\ud800":1,"schema":'), "surrogate pair"),
     "not UTF-8": (
-        lambda f: (f / "manifest.json").write_bytes(b'{"\xff":1}') and None,
+        _bytes(b'{"\xff":1}'),
         "is not valid JSON: not UTF-8 at byte 2",
     ),
 }

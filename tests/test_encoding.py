@@ -7,8 +7,9 @@ import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -224,9 +225,16 @@ def test_any_space(drawn: tuple[SearchSpace, list[int]], seed: int) -> None:
 
 
 def test_without_a_space_none_is_assumed() -> None:
-    batches = [CODES, codes_to_indices(CODES, MNASNET), VALUES, VALUES[0], [], [B0, VALUES[0]]]
+    batches: list[Any] = [
+        CODES,
+        codes_to_indices(CODES, MNASNET),
+        VALUES,
+        VALUES[0],
+        [],
+        [B0, VALUES[0]],
+    ]
     calls: list[Callable[[], Any]] = [
-        *(lambda batch=batch: encode(batch) for batch in batches),  # type: ignore[misc]
+        *(partial(encode, batch) for batch in batches),
         lambda: codes_to_symbols(CODES),
         lambda: codes_to_indices(CODES),
         lambda: indices_to_codes([0]),
@@ -613,7 +621,7 @@ def test_wrong_indices_are_refused_by_name(indices: Any, message: str) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint16, np.float32])
 def test_the_first_row_is_named_whichever_gene_it_is_of(dtype: type, each_way: str) -> None:
     for first, later in ((2, 9), (9, 2), (0, 27), (27, 0), (5, 5)):
-        codes = np.zeros((60, 28), dtype)
+        codes: np.ndarray = np.zeros((60, 28), dtype)
         codes[7, first] = 100
         codes[[8, 20, 59], later] = 101
         name = MNASNET.gene_names[first]
@@ -627,7 +635,7 @@ def test_batches_without_a_code_of_0_and_of_nothing_but_last_codes(
     dtype: type, each_way: str
 ) -> None:
     for row in ([1] * 28, [size - 1 for size in MNASNET.gene_sizes], [0] * 28):
-        codes = np.array([row] * 3, dtype)
+        codes: np.ndarray = np.array([row] * 3, dtype)
         assert encode(codes, MNASNET).tolist() == [row] * 3
         assert (
             codes_to_indices(codes, MNASNET).tolist() == [int(np.ravel_multi_index(row, SIZES))] * 3
@@ -656,8 +664,8 @@ def test_one_row_of_codes_is_refused_with_the_way_to_pass_it() -> None:
 @pytest.mark.parametrize("shape", [(), (2, 28, 1), (3, 28, 28), (28, 28, 28), (2, 27), (2, 29)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
 def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...], dtype: type) -> None:
-    codes = np.zeros(shape, dtype)
-    calls = [encode, codes_to_symbols, codes_to_indices]
+    codes: np.ndarray = np.zeros(shape, dtype)
+    calls: list[Callable[..., object]] = [encode, codes_to_symbols, codes_to_indices]
     for call in [*calls, check_codes] if dtype is np.uint8 else calls:
         with pytest.raises(ArchitectureError, match=r"the shape \[N, 28\], not \["):
             call(codes, MNASNET)
@@ -735,8 +743,12 @@ def test_kernels_come_when_numpy_has_lost_as_much_time_as_they_cost(
 ) -> None:
     use("numpy", monkeypatch)
     calls: list[int] = []
-    kernels = ModuleType("kernels")
-    kernels.check = lambda codes, space, threads: calls.append(len(codes)) or -1  # type: ignore[attr-defined]
+
+    def check(codes: NDArray[np.uint8], space: SearchSpace, threads: int) -> int:
+        calls.append(len(codes))
+        return -1
+
+    kernels = SimpleNamespace(check=check)
     monkeypatch.setattr(encoding, "import_sheltered", lambda name: kernels)
     monkeypatch.setattr(encoding, "_WARM_SECONDS", 3.5e-9 * 10_000)
     monkeypatch.setattr(encoding, "_COLD_SECONDS", 3.5e-9 * 10_000)

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numpy as np
 import pytest
 
@@ -382,7 +383,13 @@ def test_other_spaces_refuse_bad_codes() -> None:
 def test_bad_arrays_are_refused() -> None:
     native = engine(8)
     codes = make_codes(4)
-    for bad in (codes.astype(np.int64), codes[0], codes[:, :27], codes.astype(">u2")):
+    unfit: tuple[Any, ...] = (
+        codes.astype(np.int64),
+        codes[0],
+        codes[:, :27],
+        codes.astype(">u2"),
+    )
+    for bad in unfit:
         with pytest.raises(ArchitectureError, match=r"codes must be a uint8 array \[N, 28\]"):
             native.predict(bad)
     with pytest.raises(ArchitectureError, match="indices must be"):
@@ -395,17 +402,19 @@ def test_bad_outputs_are_refused() -> None:
     f32 = np.float32
     good, read_only = np.empty(4, f32), np.empty(4, f32)
     read_only.flags.writeable = False
-    for bad in (np.empty(4), np.empty(3, f32), np.empty((4, 1), f32), np.empty(8, f32)[::2]):
-        for out in ((bad, good, None), (good, bad, None)):
+    short, wide, strided = np.empty(3, f32), np.empty((4, 1), f32), np.empty(8, f32)[::2]
+    unfit: tuple[Any, ...] = (np.empty(4), short, wide, strided)
+    for bad in unfit:
+        for out in (Outputs(bad, good, None), Outputs(good, bad, None)):
             with pytest.raises(EngineError, match=r"out\.(mean|std) must be"):
                 native.predict(codes, out=out)
     with pytest.raises(EngineError, match="read-only"):
-        native.predict(codes, out=(good, read_only, None))
+        native.predict(codes, out=Outputs(good, read_only, None))
     with pytest.raises(EngineError, match=r"found \[0\.0"):
         native.predict(codes, out=([0.0] * 4, good, None))  # type: ignore[arg-type]
     for members in (np.empty((4, 7), f32), np.empty((8, 4), f32).T, np.empty(32, f32)):
         with pytest.raises(EngineError, match=r"out\.members must be"):
-            native.predict(codes, out=(good, good.copy(), members))
+            native.predict(codes, out=Outputs(good, good.copy(), members))
     for bad_out in ((good, good.copy()), 3, [None] * 4):
         with pytest.raises(EngineError, match="out must be Outputs"):
             native.predict(codes, out=bad_out)  # type: ignore[arg-type]
@@ -527,8 +536,8 @@ def test_bits_on_other_processors(cpu: str, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.skip("code for older x86 processors runs on x86 only")
     if cpu != "x86-64" and not features.get("avx512dq" if "512" in cpu else "avx2"):
         pytest.skip(f"this processor does not run code for {cpu}")
-    monkeypatch.setattr(_llvm.llvm, "get_host_cpu_name", lambda: cpu)
-    monkeypatch.setattr(_llvm.llvm, "get_host_cpu_features", lambda: _NoFeatures())
+    monkeypatch.setattr(llvmlite.binding, "get_host_cpu_name", lambda: cpu)
+    monkeypatch.setattr(llvmlite.binding, "get_host_cpu_features", lambda: _NoFeatures())
     _kernels.kernel.cache_clear()
     try:
         codes = make_codes(150)
@@ -582,7 +591,7 @@ def test_no_compiler_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None
     def refuse() -> None:
         raise OSError(13, "cannot allocate executable memory")
 
-    monkeypatch.setattr(_llvm.llvm, "check_jit_execution", refuse)
+    monkeypatch.setattr(llvmlite.binding, "check_jit_execution", refuse)
     with pytest.raises(EngineError, match=r"native engine cannot compile here.*onnxruntime"):
         _llvm.Compiled("")
 

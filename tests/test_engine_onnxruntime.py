@@ -115,9 +115,9 @@ def test_another_interface_is_refused(name: str) -> None:
 @pytest.mark.parametrize("n", [1, 2, 5, CHUNK_ROWS, CHUNK_ROWS + 1])
 def test_another_number_of_rows_is_refused(n: int) -> None:
     # The mean over architectures instead of members: as many rows as members, whatever N is.
-    nodes = [_node("ReduceMean", ["m"], "average", axes=[k], keepdims=0) for k in (1, 0)]
-    assert MODEL.count(nodes[0]) == 1
-    engine = OnnxRuntimeEngine(MODEL.replace(*nodes), source="some.onnx", threads=2)
+    right, wrong = (_node("ReduceMean", ["m"], "average", axes=[k], keepdims=0) for k in (1, 0))
+    assert MODEL.count(right) == 1
+    engine = OnnxRuntimeEngine(MODEL.replace(right, wrong), source="some.onnx", threads=2)
     with pytest.raises(
         ArtifactError, match=rf"some\.onnx .* its output 'mean' has {N_MEMBERS} rows"
     ):

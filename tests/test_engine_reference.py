@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -92,9 +93,10 @@ def test_members_only_where_asked_for_by_name(engine: ReferenceEngine) -> None:
     codes = make_codes(3)
     check(engine.predict(codes=codes), codes, members=False)
     check(engine.predict_indices(indices=codes_to_indices(codes, SPACE)), codes, members=False)
-    for call in (engine.predict, engine.predict_indices):
+    calls: list[Callable[..., object]] = [engine.predict, engine.predict_indices]
+    for call in calls:
         with pytest.raises(TypeError, match="positional argument"):
-            call(codes, True)  # type: ignore[operator]
+            call(codes, True)
 
 
 @pytest.mark.parametrize("members", [False, True])

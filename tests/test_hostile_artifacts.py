@@ -155,7 +155,9 @@ def test_nothing_waits_and_nothing_overflows(tmp_path: Path, name: str, kind: st
     assert str(place) in message
     wanted = {
         "pipe": "it is a pipe, not a regular file",
-        "folder": "is a folder without manifest.json",
+        "folder": "is a folder without manifest.json"
+        if name == "accuracy.onnx"
+        else "it is a folder, not a regular file",
         "device": "it is a device",
         "huge": "has 10737418240 bytes, at most",
     }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +287,7 @@ def test_parquet_of_odd_types_is_refused(tmp_path: Path, name: str) -> None:
         column = arrow.array([None] * 8, kind)
         columns = {"index": column} if name == "index" else {**gene_columns(), name: column}
         path = parquet(tmp_path / "x.parquet", columns)
-        assert name in refusal(lambda path=path: read_architectures(path, MNASNET))
+        assert name in refusal(partial(read_architectures, path, MNASNET))
 
 
 @pytest.mark.parametrize("variable", ["rows", "bytes"])
@@ -546,9 +547,7 @@ def test_masked_and_missing_values_are_no_codes() -> None:
             broken = frame.astype({column: object})
             broken.loc[3, column] = missing
             broken = broken.astype({column: kind})
-            assert f"row 3, gene '{column}': null" in refusal(
-                lambda broken=broken: from_table(broken, MNASNET)
-            )
+            assert f"row 3, gene '{column}': null" in refusal(partial(from_table, broken, MNASNET))
     nullable = frame.astype({"block0_e": "Int64", "block0_se": "boolean"})
     np.testing.assert_array_equal(from_table(nullable, MNASNET), CODES)
     nullable.loc[2, "block0_e"] = pd.NA

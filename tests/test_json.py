@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anb_onnx._io.strict_json import MAX_DIGITS, JsonError, loads
 
 #: Any text but half surrogate pairs.
-TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner) | TEXT,

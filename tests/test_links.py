@@ -117,7 +117,8 @@ def by_segments(hinges: Hinges, x: Fraction) -> Fraction:
     corners: list[tuple[Fraction, Fraction]] = []  # (place on x, factor of the slope from there on)
 
     def walk() -> list[tuple[Fraction, Fraction, Fraction]]:
-        lines, slope = [], Fraction(1)  # start on x, start on y, slope
+        lines: list[tuple[Fraction, Fraction, Fraction]] = []  # start on x, start on y, slope
+        slope = Fraction(1)
         for k, (place, factor) in enumerate(sorted(corners)):
             y = place if k == 0 else lines[-1][1] + (place - lines[-1][0]) * slope
             slope *= factor

@@ -117,11 +117,12 @@ def _first(manifest: dict[str, Any]) -> dict[str, Any]:
 REGIME = Regime("block5_l", (1, 3), ((70.0, 0.5), (72.5, -0.75)))
 
 
-def _regime(manifest: dict[str, Any], **changes: object) -> None:
-    """Give a target a regime, and change it."""
+def _regime(manifest: dict[str, Any], **changes: object) -> dict[str, Any]:
+    """Give a target a regime, and change it; return its link."""
     document = Link("-1", 80.0, (), REGIME).to_dict()
     document["regime"].update(changes)
     _first(manifest)["link"] = document
+    return document
 
 
 @pytest.mark.parametrize("hinges", [(), ((60.0, 0.25),)])
@@ -164,10 +165,10 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a regime without hinges": lambda m: _regime(m, hinges=[]),
     "a hinge of a regime without change": lambda m: _regime(m, hinges=[[70.0]]),
     "an unknown key of a regime": lambda m: _regime(m, choices=[4]),
-    "a regime that lacks a key": lambda m: (_regime(m), _first(m)["link"]["regime"].pop("codes")),
-    "a regime that is null": lambda m: (_regime(m), _first(m)["link"].update(regime=None)),
-    "steps without their regime": lambda m: (_regime(m), _first(m)["link"].pop("regime")),
-    "a regime without steps": lambda m: (_regime(m), _first(m)["link"].update(inverse=[])),
+    "a regime that lacks a key": lambda m: _regime(m)["regime"].pop("codes"),
+    "a regime that is null": lambda m: _regime(m).update(regime=None),
+    "steps without their regime": lambda m: _regime(m).pop("regime"),
+    "a regime without steps": lambda m: _regime(m).update(inverse=[]),
     "tables in the form of trees": lambda m: _first(m).update(form="trees", tables={}),
     "a scale that is text": lambda m: _first(m).update(form="tables", tables={"scale": "1"}),
     "a scale of 0": lambda m: _first(m)["tables"].update(scale=0),

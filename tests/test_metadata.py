@@ -6,6 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
+import onnxruntime
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from small_artifact import card, metadata_of, onnx_bytes
 
 import anb_onnx
 from anb_onnx import ArtifactError, EngineError
-from anb_onnx.engines import onnxruntime_engine as engine
+from anb_onnx.engines.onnxruntime_engine import OnnxRuntimeEngine
 from anb_onnx.onnx_files.messages import read_metadata
 
 ACCURACY = card("accuracy", None, "%", "max")
@@ -23,7 +24,7 @@ def test_onnxruntime_reads_the_same() -> None:
     metadata = {**metadata_of(ACCURACY), "ü": "", "long": "x" * 100_000}
     model = onnx_bytes(metadata)
     assert read_metadata(model) == metadata
-    assert engine.OnnxRuntimeEngine(model).metadata == metadata
+    assert OnnxRuntimeEngine(model).metadata == metadata
     assert read_metadata(onnx_bytes({})) == {}
 
 
@@ -54,7 +55,7 @@ def test_an_old_onnxruntime_is_refused(
     path = tmp_path / "mine.onnx"
     path.write_bytes(required({"onnxruntime": version}))
     for installed in ("1.9.0", "1.23.2"):
-        monkeypatch.setattr(engine.onnxruntime, "__version__", installed)
+        monkeypatch.setattr(onnxruntime, "__version__", installed)
         with pytest.raises(EngineError) as caught:
             anb_onnx.load(path=path)
         assert str(caught.value) == (
@@ -62,19 +63,19 @@ def test_an_old_onnxruntime_is_refused(
             f"update it with: pip install --upgrade 'onnxruntime{version}'"
         )
     for installed in ("10.3.0", "11.0.0.dev1"):
-        monkeypatch.setattr(engine.onnxruntime, "__version__", installed)
+        monkeypatch.setattr(onnxruntime, "__version__", installed)
         anb_onnx.load(path=path).close()
 
 
 @pytest.mark.parametrize("value", [None, {}, [], "1.24", {"numpy": ">=9"}])
 def test_nothing_is_required(value: object) -> None:
-    engine.OnnxRuntimeEngine(required(value)).close()
+    OnnxRuntimeEngine(required(value)).close()
 
 
 def test_requirements_that_are_not_understood() -> None:
     for value in ("1.24", "==1.24", ">=1.24,<2", None, 3):
         with pytest.raises(ArtifactError, match="key 'requires' asks for onnxruntime"):
-            engine.OnnxRuntimeEngine(required({"onnxruntime": value}))
+            OnnxRuntimeEngine(required({"onnxruntime": value}))
     model = onnx_bytes({"anb_onnx.card": "no JSON", "anb_onnx.schema": "2"})
-    assert engine.OnnxRuntimeEngine(model).n_members
+    assert OnnxRuntimeEngine(model).n_members
     assert json.loads(read_metadata(required({}))["anb_onnx.card"])["requires"] == {}

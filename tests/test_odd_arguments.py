@@ -26,7 +26,7 @@ class Steering:
         return "\x1b[31mred"
 
 
-ODD = {
+ODD: dict[str, Any] = {
     "a negative integer of 5,000 digits": -(10**5000),
     "no repr": Unprintable(),
     "a repr that steers terminals": Steering(),

@@ -1,5 +1,6 @@
 """Threads that share out a batch: whatever ends it, nobody is at work on it any more."""
 
+import _thread
 import gc
 import os
 import signal
@@ -15,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anb_onnx.parallel import pool as _pool
 from anb_onnx.parallel.pool import WorkerPool
 from anb_onnx.parallel.shelter import Gate, sheltered
 
@@ -87,7 +87,7 @@ def test_without_threads_the_caller_does_it_all(
     def refuse(*args: Any) -> int:
         raise error
 
-    monkeypatch.setattr(_pool._thread, "start_new_thread", refuse)
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     pool = WorkerPool(4)
     for _ in range(3):
         done: list[int] = []
@@ -155,10 +155,18 @@ def test_a_gate_is_shut_for_ever_and_only_once_all_have_left() -> None:
     assert not gate.enter()
 
 
+def test_who_is_done_with_a_gate_waits_for_nobody() -> None:
+    gate = Gate(users=2)
+    gate.shut()
+    with gate._mutex:  # as a helper that comes too late, and is not there any more in a child
+        gate.retire()
+    assert not gate.enter()
+
+
 def test_sheltered_hands_on_results_and_errors() -> None:
     assert sheltered(threading.get_ident) != threading.get_ident()
     with pytest.raises(ZeroDivisionError):
-        sheltered(lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+        sheltered(lambda: 1 // 0)
     found: list[int] = []
 
     def elsewhere() -> None:
@@ -300,14 +308,18 @@ def test_a_child_forked_by_a_signal_handler_waits_for_no_thread_of_its_parent(
     main = threading.get_ident()
 
     def fork(number, frame):
-        children.append(os.fork())
-        goes_on.set()
+        if not children:
+            children.append(os.fork())
+        if children != [0]:  # in the child a helper may hold the event's lock for ever
+            goes_on.set()
 
     def wait(part=None):
         if threading.get_ident() != main:
             inside.set()
             if sys.argv[1] == "True":
-                signal.pthread_kill(main, signal.SIGUSR1)  # while it waits
+                # While it waits: a signal that comes just before is handled afterwards only.
+                while not goes_on.wait(0.01):
+                    signal.pthread_kill(main, signal.SIGUSR1)
             goes_on.wait(60)
         elif not goes_on.is_set():
             inside.wait(60)
@@ -338,6 +350,85 @@ def test_a_child_forked_by_a_signal_handler_waits_for_no_thread_of_its_parent(
         check=False,
     )
     assert (run.stdout, run.returncode) == ("2 0\n", 0), run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("shelter", [False, True], ids=["batch", "sheltered"])
+def test_a_child_waits_for_no_thread_wherever_it_was_forked(shelter: bool) -> None:
+    """Forks at every place of the calling thread at which Python runs signal handlers."""
+    code = """
+    import dis, faulthandler, os, sys
+    from functools import cache
+    from anb_onnx import EngineError
+    from anb_onnx.parallel import pool, shelter
+    from anb_onnx.parallel.pool import WorkerPool
+    from anb_onnx.parallel.shelter import sheltered
+
+    FILES = {pool.__file__, shelter.__file__}
+
+    @cache
+    def names(code):
+        return {i.offset: i.opname for i in dis.get_instructions(code)}
+
+    class ForksAt:
+        def __init__(self, place):
+            self.place, self.seen, self.last, self.child = place, 0, {}, None
+
+        def __call__(self, frame, event, argument):
+            if frame.f_code.co_filename not in FILES:
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode":
+                # Handlers run as a function begins, after a call, and as a loop jumps back.
+                if self.last.get(frame, "").startswith(("RESUME", "CALL", "JUMP_BACKWARD")):
+                    if self.seen == self.place:
+                        self.child = os.fork()
+                    self.seen += 1
+                self.last[frame] = names(frame.f_code)[frame.f_lasti]
+            return self
+
+    def work(part=None):
+        sum(range(1_000))
+        done.append(part)
+
+    def attempt():
+        if sys.argv[1] == "True":
+            sheltered(work)
+        else:
+            workers.run(work, range(3), 3)
+
+    place, refused = 0, 0
+    while True:
+        workers, done, forks = WorkerPool(3), [], ForksAt(place)
+        sys.settrace(forks)
+        try:
+            attempt()
+            refuses = False
+        except EngineError:
+            refuses = True
+        sys.settrace(None)
+        if forks.child == 0:
+            faulthandler.dump_traceback_later(60, exit=True)
+            done = []
+            attempt()  # all goes on as usual
+            os._exit(3 if not done else 10 if refuses else 0)
+        if forks.child is None:
+            break
+        status = os.waitstatus_to_exitcode(os.waitpid(forks.child, 0)[1])
+        assert not refuses and status in (0, 10), (place, refuses, status)
+        refused += status == 10
+        place += 1
+    print(place, refused)
+    """
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), str(shelter)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    places, refused = map(int, run.stdout.split())
+    assert places > refused > 5
 
 
 def test_a_process_ends_although_helpers_wait() -> None:

@@ -92,9 +92,9 @@ def test_infinite_predictions_stay_what_they_are_outside() -> None:
 
 def test_codes_are_needed() -> None:
     link = Link("-1", 80.0, (), FOUR_LAYERS)
-    for call in (lambda: link.inverse(np.ones(3)), lambda: link.invert(np.ones(3))):
+    for invert in (link.inverse, link.invert):
         with pytest.raises(ArtifactError, match="its regime needs the codes of the architectures"):
-            call()
+            invert(np.ones(3))
     assert not link.is_identity
     assert not Link("1", None, (), FOUR_LAYERS).is_identity
 
@@ -168,7 +168,8 @@ def test_steps_and_regime_must_agree() -> None:
             Link.from_dict({**document, "inverse": steps})
     with pytest.raises(ArtifactError, match="steps must be"):
         Link.from_dict({key: value for key, value in document.items() if key != "regime"})
-    for regime in (None, 3, [], "block5_l"):
+    wrong: tuple[Any, ...] = (None, 3, [], "block5_l")
+    for regime in wrong:
         with pytest.raises(ArtifactError, match="regime: must have gene, codes and hinges"):
             Link.from_dict({**document, "regime": regime})
     with pytest.raises(ArtifactError, match="regime must be a Regime or None, found 'block5_l'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from itertools import product
 from math import prod
 
@@ -228,12 +229,14 @@ UNFIT = ["", "\x1b[2J", "a\nb", "a\0", "\u202eabc", "\u2028", "\ud800", "x" * 25
 def test_names_and_choices_are_fit_to_be_shown(name: str) -> None:
     """They reach terminals: no control characters, nothing that turns the text around."""
     gene = Gene("g", (1, 2))
-    for make in (
+    calls: list[Callable[[], object]] = [
         lambda: Gene(name, (1, 2)),
         lambda: Block(name, (gene,)),
         lambda: SearchSpace(name, (Block("b", (gene,)),)),
-        *([lambda: Gene("g", (name, "other"))] if name else []),
-    ):
+    ]
+    if name:
+        calls.append(lambda: Gene("g", (name, "other")))
+    for make in calls:
         with pytest.raises(ArchitectureError, match="1 to 255 printable characters") as caught:
             make()
         assert str(caught.value).isprintable()

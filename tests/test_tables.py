@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_predictions_in_plain_floats(n_members: int) -> None:
     """The documented sequence, one Python float operation (one rounding) at a time."""
     tables = ensemble(n_members)
     mean, std, members = tables.predict(ALL)
-    assert (mean.dtype, std.dtype, members.dtype) == (np.float32,) * 3
+    assert mean.dtype == std.dtype == members.dtype == np.float32
     for row, total in enumerate(tables.totals(ALL).tolist()):
         y = []
         for count in total:
@@ -198,7 +199,7 @@ def test_refusals(change: dict[str, object], message: str) -> None:
     ],
 )
 def test_numbers_up_to_their_limits_are_allowed(key: str, limit: float, beyond: float) -> None:
-    facts = {"scale": 1.0, "shift": 0.0}
+    facts: dict[str, Any] = {"scale": 1.0, "shift": 0.0}
     found = TableEnsemble(SPACE, entries(2), link=Link(), **{**facts, key: limit})
     assert getattr(found, key) == limit
     with pytest.raises(ArtifactError, match=f"{key} must be"):
@@ -266,16 +267,17 @@ def test_whole_numbers_may_lose_their_point_in_json_and_floats_are_no_counts() -
     assert card["tables"]["shift"] == 0
     for shift in (0, 0.0):
         assert type(read(shift=shift).shift) is float
-    for shift in (2**53, -(2**53), 10**400, "0", False, None):
+    for wrong in (2**53, -(2**53), 10**400, "0", False, None):
         with pytest.raises(ArtifactError, match=r"key 'tables\.shift' must be float, found"):
-            read(shift=shift)
+            read(shift=wrong)
     for value in (1.0, True, "1", None, -1):
         with pytest.raises(ArtifactError, match=r"key 'tables\.members' must be int, found"):
             read(members=value)
     for key in ("tables", "link"):
-        for value in (None, [], 3):
+        unfit: tuple[Any, ...] = (None, [], 3)
+        for part in unfit:
             with pytest.raises(ArtifactError, match="needs the keys 'tables' and 'link'"):
-                TableEnsemble.from_artifact(model, {**card, key: value}, MNASNET, "macs.onnx")
+                TableEnsemble.from_artifact(model, {**card, key: part}, MNASNET, "macs.onnx")
         without = {k: v for k, v in card.items() if k != key}
         with pytest.raises(ArtifactError, match="needs the keys 'tables' and 'link'"):
             TableEnsemble.from_artifact(model, without, MNASNET, "macs.onnx")

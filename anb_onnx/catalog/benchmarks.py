@@ -111,6 +111,12 @@ def targets(benchmark: str | None = None) -> tuple[Target, ...]:
         Where there is no such benchmark; lists the valid ones.
     ArtifactError
         Where the installed manifest is missing or damaged.
+
+    Examples
+    --------
+    >>> from anb_onnx import targets
+    >>> [target.name for target in targets("accel-nasbench")][:2]
+    ['accuracy', 'latency_vck190']
     """
     return find_benchmark(benchmark).targets
 

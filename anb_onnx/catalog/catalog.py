@@ -50,6 +50,13 @@ class Target:
         Unit of every predicted value and standard deviation, for example ``"images/s"``.
     direction : {"max", "min"}
         Whether larger or smaller is better.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> target = anb_onnx.load("throughput", device="a100").target
+    >>> target.name, target.unit, target.direction
+    ('throughput_a100', 'images/s', 'max')
     """
 
     name: str
@@ -176,6 +183,13 @@ class Catalog:
         The folder.
     artifacts : tuple of Artifact
         In the order of the manifest.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> (catalog,) = anb_onnx.benchmarks()
+    >>> catalog.benchmark, catalog.space.name, len(catalog.artifacts)
+    ('accel-nasbench', 'mnasnet', 12)
     """
 
     benchmark: str

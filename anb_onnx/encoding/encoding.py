@@ -95,6 +95,12 @@ def encode(
     ArchitectureError
         If the batch is none of the above; the message names the first offending row, gene and
         value, and what is allowed. If there is no space.
+
+    Examples
+    --------
+    >>> from anb_onnx import MNASNET, efficientnet_b0
+    >>> encode([efficientnet_b0(), dict(efficientnet_b0())], MNASNET)[:, :8].tolist()
+    [[0, 0, 0, 0, 2, 0, 1, 0], [0, 0, 0, 0, 2, 0, 1, 0]]
     """
     space = needed_space(_space_of(architectures) if space is None else space, "encode")
     if isinstance(architectures, Mapping):
@@ -191,6 +197,12 @@ def codes_to_symbols(
     ------
     ArchitectureError
         As `encode` does, and if there is no space.
+
+    Examples
+    --------
+    >>> from anb_onnx import MNASNET, efficientnet_b0
+    >>> codes_to_symbols(encode([efficientnet_b0()]), MNASNET).tolist()
+    [[0, 26, 32, 28, 34, 46, 24]]
     """
     space = needed_space(space, "codes_to_symbols")
     codes = as_uint8(codes, space)
@@ -227,6 +239,12 @@ def codes_to_indices(
     ------
     ArchitectureError
         As `encode` does, and if there is no space.
+
+    Examples
+    --------
+    >>> from anb_onnx import MNASNET, efficientnet_b0
+    >>> codes_to_indices(encode([efficientnet_b0()]), MNASNET).tolist()
+    [2169626640]
     """
     space = needed_space(space, "codes_to_indices")
     codes = as_uint8(codes, space)
@@ -272,6 +290,12 @@ def indices_to_codes(
     ------
     ArchitectureError
         If they are not integers, one is not in 0 to ``space.size - 1``, or there is no space.
+
+    Examples
+    --------
+    >>> from anb_onnx import NASBENCH201
+    >>> indices_to_codes([0, 15_624], NASBENCH201).tolist()
+    [[0, 0, 0, 0, 0, 0], [4, 4, 4, 4, 4, 4]]
     """
     space = needed_space(space, "indices_to_codes")
     if isinstance(indices, (list, tuple)):

@@ -27,6 +27,12 @@ class Outputs(NamedTuple):
         Mean and population standard deviation (ddof=0) over the members.
     members : float32 array [N, M] or None
         Prediction of each member, None where it was not asked for.
+
+    Examples
+    --------
+    >>> out = Outputs.empty(1_000, n_members=8, members=True)
+    >>> out.members.shape, out.rows(10, 20).mean.shape
+    ((1000, 8), (10,))
     """
 
     mean: FloatArray

@@ -36,7 +36,7 @@ class WorkerPool:
         self._left_behind: list[_Crew] = []
         self.closed = False
 
-    def run(self, work: Callable[[T], None], parts: Sequence[T], threads: int) -> None:
+    def run(self, work: Callable[[T], object], parts: Sequence[T], threads: int) -> None:
         """Call ``work`` for every part; return, or raise, when no thread is at work any more.
 
         Whatever ends it - an error, Ctrl-C, a signal handler that raises - the helpers finish the
@@ -64,11 +64,12 @@ class WorkerPool:
             for part in parts:
                 work(part)
             return
-        batch = _Batch(work, parts)
+        batch = _Batch(work, parts, n_helpers)
         try:
             crew = self._crew_here()
             for _ in range(n_helpers):
-                crew.call(batch.help)
+                if not crew.call(batch.help):
+                    batch.gate.retire()
             batch.drain()
         finally:
             # In this order, with no other call before: see `_shelter`.
@@ -117,8 +118,14 @@ class _Crew:
         self._tasks: _Tasks = SimpleQueue()
         self._to_start = size
 
-    def call(self, task: Callable[[], None]) -> None:
-        """Have a helper call `task`, which must not raise, as soon as one is free."""
+    def call(self, task: Callable[[], None]) -> bool:
+        """Have a helper call `task`, which must not raise, as soon as one is free.
+
+        Returns
+        -------
+        bool
+            Whether there is any helper that will.
+        """
         if self._to_start > 0:
             # Without the `threading` module: its `start` waits, and a signal in between would
             # leave a thread that nobody knows.
@@ -126,8 +133,10 @@ class _Crew:
                 _thread.start_new_thread(_serve, (self._tasks,))
                 self._to_start -= 1
                 self._started += 1
-        if self._started:
-            self._tasks.put(task)
+        if not self._started:
+            return False
+        self._tasks.put(task)
+        return True
 
     def dismiss(self) -> None:
         """Let the helpers end, once they have done what they were called for."""
@@ -148,12 +157,12 @@ def _serve(tasks: _Tasks) -> None:
 class _Batch(Generic[T]):
     """The parts of a batch, and who is at work on them."""
 
-    def __init__(self, work: Callable[[T], None], parts: Sequence[T]) -> None:
+    def __init__(self, work: Callable[[T], object], parts: Sequence[T], n_helpers: int) -> None:
         self._work, self._parts = work, parts
         # No lock: a child would find it taken by a thread that it does not have.
         self._numbers = count()
         self.forks = Forks.count
-        self.gate = Gate()
+        self.gate = Gate(users=n_helpers + 1)
         self.stopped = False
         self.failure: BaseException | None = None
 
@@ -167,12 +176,12 @@ class _Batch(Generic[T]):
 
     def help(self) -> None:
         """Do parts on a helper."""
-        if not self.gate.enter():
-            return  # the batch is over
-        try:
-            self.drain()
-        except BaseException as error:
-            self.stopped = True  # the other threads need not finish a batch that has failed
-            self.failure = error
-        finally:
-            self.gate.leave()
+        if self.gate.enter():  # otherwise the batch is over
+            try:
+                self.drain()
+            except BaseException as error:
+                self.stopped = True  # the other threads need not finish a batch that has failed
+                self.failure = error
+            finally:
+                self.gate.leave()
+        self.gate.retire()

@@ -28,6 +28,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 from anb_onnx.errors import EngineError
@@ -82,6 +83,11 @@ def refuse_forked() -> NoReturn:
 class Gate:
     """Lets helpers into a job until it is shut, for ever, once all of them have left.
 
+    Parameters
+    ----------
+    users : int
+        How many threads will call `retire`, the one that shuts the gate included.
+
     Attributes
     ----------
     shut : callable
@@ -89,11 +95,12 @@ class Gate:
         so that no signal handler runs before it returns. To be called once.
     """
 
-    __slots__ = ("_inside", "_lock", "_mutex", "_retired", "shut")
+    __slots__ = ("_gone", "_inside", "_lock", "_mutex", "_users", "shut")
 
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._inside, self._retired = 0, False
+    def __init__(self, users: int = 0) -> None:
+        self._mutex = threading.Lock()  # of the helpers alone: see `retire`
+        self._inside = 0
+        self._users, self._gone = users, count(1)
         try:
             self._lock = _spare.pop()
         except IndexError:
@@ -106,7 +113,7 @@ class Gate:
         """Let the calling thread in, not the main thread; say whether it was still open."""
         with self._mutex:
             # The first inside holds the lock for all. If somebody else has it, the gate is shut.
-            if self._retired or (self._inside == 0 and not _acquire(self._lock, 0)):
+            if self._inside == 0 and not _acquire(self._lock, 0):
                 return False
             self._inside += 1
             return True
@@ -119,9 +126,12 @@ class Gate:
                 _release(self._lock)
 
     def retire(self) -> None:
-        """Give the lock of a gate that is shut to another; this one stays shut."""
-        with self._mutex:
-            self._retired = True
+        """Say that the calling thread is done with this gate, which stays shut.
+
+        The last one gives the lock to another gate. Nobody waits here for anybody: in a child that
+        is forked meanwhile, the others would never come.
+        """
+        if next(self._gone) == self._users:
             _release(self._lock)
             _spare.append(self._lock)
 
@@ -144,12 +154,14 @@ def sheltered(function: Callable[[], T]) -> T:
         return function()
     job = _Job(function)
     try:
-        try:
-            _thread.start_new_thread(job.run, ())
-        except (RuntimeError, MemoryError):  # no further thread; then Ctrl-C may come in between
-            return function()
+        # Before the thread starts: a child forked from here on finds the lock released.
         Forks.waited_for.add(job.done)
-        job.done.acquire()
+        if job.forks == Forks.count:
+            try:
+                _thread.start_new_thread(job.run, ())
+            except (RuntimeError, MemoryError):  # no further thread; then Ctrl-C may come between
+                return function()
+            job.done.acquire()
     finally:
         if job.forks == Forks.count:
             job.gate.shut()
@@ -186,19 +198,19 @@ class _Job(Generic[T]):
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
         self.forks = Forks.count
-        self.gate = Gate()
+        self.gate = Gate(users=2)
         self.done = threading.Lock()
         self.done.acquire()
         self.result: T
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        if not self.gate.enter():
-            return
-        try:
-            self.result = self._function()
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.done.release()
-            self.gate.leave()
+        if self.gate.enter():
+            try:
+                self.result = self._function()
+            except BaseException as error:
+                self.error = error
+            finally:
+                self.done.release()
+                self.gate.leave()
+        self.gate.retire()

@@ -296,6 +296,12 @@ def sample(n: int, *, seed: Seed = None, space: SearchSpace | None = None) -> ND
         If `n`, `seed` or `space` is not as above, or `n` beyond any array's size.
     MemoryError
         If `n` rows of `n_genes` bytes do not fit into memory.
+
+    Examples
+    --------
+    >>> from anb_onnx import NASBENCH201
+    >>> sample(1_000, seed=0, space=NASBENCH201).shape
+    (1000, 6)
     """
     space = needed_space(space, "sample")
     n = _count("n", n, 0)
@@ -315,7 +321,14 @@ def _check(arch: object) -> None:
 
 
 def neighbours(arch: Architecture) -> list[Architecture]:
-    """Return every architecture that differs in exactly one gene, in the order of genes, codes."""
+    """Return every architecture that differs in exactly one gene, in the order of genes, codes.
+
+    Examples
+    --------
+    >>> from anb_onnx import NASBENCH201
+    >>> len(neighbours(Architecture.from_index(0, space=NASBENCH201)))
+    24
+    """
     _check(arch)
     codes = arch._codes
     return [
@@ -343,6 +356,13 @@ def mutate(arch: Architecture, *, seed: Seed = None, n_genes: int = 1) -> Archit
     ------
     ArchitectureError
         If `arch`, `seed` or `n_genes` is not as above.
+
+    Examples
+    --------
+    >>> from anb_onnx import NASBENCH201
+    >>> parent = Architecture.from_index(0, space=NASBENCH201)
+    >>> mutate(parent, seed=1) in neighbours(parent)
+    True
     """
     _check(arch)
     sizes = arch.space.gene_sizes

@@ -59,6 +59,11 @@ class Gene:
     ----------
     kind : {"int", "bool", "str"}
         The type of the choices. It takes part in equality, because Python holds ``True == 1``.
+
+    Examples
+    --------
+    >>> Gene("kernel", (3, 5)).kind
+    'int'
     """
 
     name: str
@@ -144,7 +149,13 @@ class Gene:
 
 @dataclass(frozen=True)
 class Block:
-    """Genes that are read together: their codes form one symbol."""
+    """Genes that are read together: their codes form one symbol.
+
+    Examples
+    --------
+    >>> Block("layer", (Gene("kernel", (3, 5)), Gene("se", (True, False)))).size
+    4
+    """
 
     name: str
     genes: tuple[Gene, ...]
@@ -184,6 +195,12 @@ class SearchSpace:
         Name of the space.
     blocks : tuple of Block
         At least one; gene names and block names are unique.
+
+    Examples
+    --------
+    >>> genes = Gene("kernel", (3, 5)), Gene("width", (16, 24, 32))
+    >>> SearchSpace("tiny", tuple(Block(gene.name, (gene,)) for gene in genes)).size
+    6
     """
 
     name: str

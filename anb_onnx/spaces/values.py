@@ -157,6 +157,14 @@ def from_table(table: Any, space: SearchSpace | None = None) -> NDArray[np.uint8
     ArchitectureError
         If it is no such table, a column is missing or occurs twice, a cell is null or holds
         something that is not one of its gene's choices; if no space is given.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> from anb_onnx import MNASNET, efficientnet_b0
+    >>> table = pyarrow.Table.from_pylist([dict(efficientnet_b0())])
+    >>> from_table(table, MNASNET)[:, :8].tolist()
+    [[0, 0, 0, 0, 2, 0, 1, 0]]
     """
     return table_codes(table, needed_space(space, "from_table"))
 

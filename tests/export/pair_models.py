@@ -115,7 +115,8 @@ def labels_of(codes: np.ndarray, seed: int = 0) -> np.ndarray:
     n = x.shape[1]
     y = x @ rng.normal(size=n) + ((x @ rng.normal(size=(n, 6))) ** 2).sum(axis=1) / 6
     y += np.std(y) * 0.1 * rng.normal(size=len(y))
-    return (y - y.mean()) / y.std()
+    standardised: np.ndarray = (y - y.mean()) / y.std()
+    return standardised
 
 
 def booster_of(

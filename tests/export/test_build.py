@@ -271,24 +271,18 @@ def test_again_in_the_same_folder(done: Finished, records: Dataset, split: Split
 def test_calibration_is_that_of_the_out_of_fold_predictions(
     done: Finished, records: Dataset, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, calls, gains = [], [], []
-    predict_out_of_fold, fit, gain_of = (
-        module.predict_out_of_fold,
-        module.fit_calibration,
-        module.learning_gain,
-    )
+    def spy(name: str) -> list[Any]:
+        function, found = getattr(module, name), []
 
-    def spy(found: list[Any], function: Any) -> Any:
         def call(*arguments: Any, **options: Any) -> Any:
             result = function(*arguments, **options)
             found.append((arguments, result))
             return result
 
-        return call
+        monkeypatch.setattr(module, name, call)
+        return found
 
-    monkeypatch.setattr(module, "predict_out_of_fold", spy(seen, predict_out_of_fold))
-    monkeypatch.setattr(module, "fit_calibration", spy(calls, fit))
-    monkeypatch.setattr(module, "learning_gain", spy(gains, gain_of))
+    seen, calls, gains = map(spy, ("predict_out_of_fold", "fit_calibration", "learning_gain"))
     build(records, split, RECIPES, ("accuracy",), work=done.work, out=tmp_path)
     (((measured, mean, std, offset), fitted),) = calls
     ((_, oof),) = seen
@@ -410,9 +404,8 @@ def test_hinges_reach_the_artifact_without_any_training(
     assert set(states) == {"reused"}
     assert bent.ensemble.link == link
     np.testing.assert_array_equal(bent.ensemble.entries, plain.ensemble.entries)
-    y = plain.ensemble.link.inverse(
-        plain.ensemble.totals(symbols) * plain.ensemble.scale + plain.ensemble.shift
-    )
+    totals = plain.ensemble.totals(symbols).astype(np.float64)
+    y = plain.ensemble.link.inverse(totals * plain.ensemble.scale + plain.ensemble.shift)
     y = y + np.where(y > low, (y - low) * -0.5, 0.0)
     y = y + np.where(y > high, (y - high) * 1.5, 0.0)
     inside = CODES[:, MNASNET.positions["block6_k"]] == 1

@@ -263,6 +263,7 @@ def test_import_of_the_whole_tree(
     with anb_onnx.load(path=out / "accuracy.onnx") as surrogate:
         found = surrogate.query(CODES, members=True)
         assert (surrogate.target.name, found.unit) == ("accuracy", "%")
+    assert found.members is not None
     np.testing.assert_allclose(found.members, wanted, rtol=6e-8)
     np.testing.assert_allclose(found.mean, wanted.mean(axis=1), rtol=6e-8)
     np.testing.assert_allclose(found.std, wanted.std(axis=1), rtol=1e-6)

@@ -104,7 +104,7 @@ def first_stage(dataset: Dataset, target: str, compact: CompactRecipe) -> Any:
     assert compact.additive is not None
     return member(
         *(dataset, target, replace(compact, additive=None)),
-        **compact.additive,
+        **dict[str, Any](compact.additive),
         interaction_constraints=json.dumps([list(range(4 * b, 4 * b + 4)) for b in range(7)]),
     )
 
@@ -253,6 +253,7 @@ def test_weights(dataset: Dataset) -> None:
     np.testing.assert_allclose(noisy, wanted / wanted.mean(), rtol=1e-12)
     # Where no std is published, nothing is known and nothing weighted.
     unknown = replace(RECIPE, noise_floor=1e-3).weights(dataset, "latency_zcu102", rows)
+    assert unknown is not None
     np.testing.assert_allclose(unknown, np.ones(80))
 
 

@@ -66,7 +66,7 @@ def standardised(forests: list[Forest], space: SearchSpace = MNASNET) -> TableEn
 def boosters() -> list[Any]:
     """Trees of every depth from 3 to 6, leaves of very different size, bases of all kinds."""
     codes = sample(1200, seed=5, space=MNASNET)
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"max_depth": 3, "learning_rate": 0.1, "rounds": 300},
         {"max_depth": 4, "learning_rate": 0.3, "rounds": 150, "base_score": 0.125},
         {"max_depth": 6, "learning_rate": 0.05, "rounds": 250, "base_score": -0.3, "lambda": 0.01},
@@ -107,7 +107,7 @@ def test_random_architectures(ensemble: TableEnsemble, forests: list[Forest]) ->
 def test_every_one_and_two_block_variation_of_b0(
     ensemble: TableEnsemble, forests: list[Forest]
 ) -> None:
-    seen = set()
+    seen: set[bytes] = set()
     for a, b in PAIRS:
         codes = with_blocks(a, b)
         seen.update(map(bytes, codes))

@@ -202,11 +202,10 @@ def test_a_wrong_kernel_graph_is_not_written(
     machines: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from anb_export.graphs import kernel_form
-
-    right = kernel_form.svm_attributes
+    from anb_export.models.svm_form import svm_attributes
 
     def wrong(kernel: Kernel) -> dict[str, object]:
-        attributes = right(kernel)
+        attributes = svm_attributes(kernel)
         attributes["coefficients"] = [1.01 * value for value in attributes["coefficients"]]
         return attributes
 

@@ -317,7 +317,7 @@ def test_malformed_addresses_are_refused_at_once(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: pytest.fail("tried again"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("tried again"))
     assert main(["fetch-data", "--cache", str(tmp_path), "--url", url]) == 2
     printed = capsys.readouterr().err
     assert printed.startswith(f"anb-export: error: cannot download {url!r}: ")
@@ -596,7 +596,7 @@ def test_times_are_checked(option: str, value: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("values", [{"stall": 0.0}, {"total": float("nan")}, {"pause": -1.0}])
 def test_patience_is_checked(values: dict[str, float]) -> None:
     with pytest.raises(FetchError, match="number of seconds"):
-        Patience(**values)
+        Patience(**values)  # type: ignore[arg-type]
 
 
 ESCAPES = "\x1b]0;title\x07\x1b[2J\x9b31m\r"
@@ -623,7 +623,7 @@ def test_what_a_server_says_does_nothing_to_the_terminal(
     monkeypatch: pytest.MonkeyPatch,
     answer: str,
 ) -> None:
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     with raw_server(answer.encode("latin-1") + b"\r\n\r\n") as port:
         url = f"http://127.0.0.1:{port}/x"
         assert main(["fetch-data", "--cache", str(tmp_path), "--url", url, "--stall", "5"]) == 2

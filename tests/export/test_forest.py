@@ -25,7 +25,8 @@ def booster_of(training: Training) -> Any:
 
 
 def document_of(training: Training) -> dict[str, Any]:
-    return json.loads(booster_of(training).save_raw("json"))
+    document: dict[str, Any] = json.loads(booster_of(training).save_raw("json"))
+    return document
 
 
 def leaves(document: dict[str, Any], codes: list[int]) -> list[float]:
@@ -95,7 +96,8 @@ def test_malformed_base_scores(training: Training, text: str) -> None:
 
 
 def tree(document: dict[str, Any]) -> dict[str, Any]:
-    return document["learner"]["gradient_booster"]["model"]["trees"][20]
+    found: dict[str, Any] = document["learner"]["gradient_booster"]["model"]["trees"][20]
+    return found
 
 
 def set_all(document: dict[str, Any], path: str, value: Any) -> None:

@@ -107,7 +107,8 @@ def test_xgboost_files(suffix: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         forest_of(model).predict_exact(CODES), forest_of_booster(booster).predict_exact(CODES)
     )
-    assert (model.family, forest_of(model).value.dtype) == ("xgb", np.float32)
+    assert model.family == "xgb"
+    assert forest_of(model).value.dtype == np.float32
 
 
 def test_wrappers_use_all_rounds() -> None:

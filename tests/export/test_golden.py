@@ -33,7 +33,7 @@ def ensembles() -> dict[str, TableEnsemble]:
 
 def test_architectures() -> None:
     codes = golden_codes(MNASNET)
-    assert (codes.dtype, codes.shape) == (np.uint8, (4096, 28))
+    assert (codes.dtype, codes.shape) == (np.dtype(np.uint8), (4096, 28))
     rows = {tuple(row) for row in codes.tolist()}
     assert len(rows) == 4096
     assert all(0 <= c < n for row in rows for c, n in zip(row, CARDINALITIES, strict=True))

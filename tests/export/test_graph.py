@@ -36,7 +36,8 @@ def run(model: onnx.ModelProto, codes: np.ndarray) -> list[np.ndarray]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(serialise(model), options)
-    return session.run(["mean", "std", "members"], {INPUT: codes})
+    found: list[np.ndarray] = session.run(["mean", "std", "members"], {INPUT: codes})
+    return found
 
 
 @pytest.mark.parametrize("n_members", [1, 2, 7])
@@ -44,7 +45,7 @@ def test_mean_and_population_std_rounded_once(n_members: int) -> None:
     weights = np.random.default_rng(0).integers(-9, 10, (28, n_members)) / 8 + 20
     codes = sample(50, seed=3, space=MNASNET)
     mean, std, members = run(linear_model(weights), codes)
-    assert (mean.dtype, std.dtype, members.dtype) == (np.float32,) * 3
+    assert mean.dtype == std.dtype == members.dtype == np.float32
     for row in range(50):
         exact = [Fraction(float(v)) for v in codes[row].astype(float) @ weights]
         center = sum(exact) / n_members

@@ -22,11 +22,13 @@ from anb_onnx.spaces.mnasnet import MNASNET
 
 def saturating(x: np.ndarray) -> np.ndarray:
     """A device at its limit: from 2000 on, a tenth of the slope."""
-    return np.minimum(x, 2000.0) + 0.1 * np.maximum(x - 2000.0, 0.0)
+    bent: np.ndarray = np.minimum(x, 2000.0) + 0.1 * np.maximum(x - 2000.0, 0.0)
+    return bent
 
 
 def two_levels(x: np.ndarray) -> np.ndarray:
-    return np.interp(x, [0, 1000, 1800, 2600, 4000], [0, 1000, 1240, 2440, 2580])
+    bent: np.ndarray = np.interp(x, [0, 1000, 1800, 2600, 4000], [0, 1000, 1240, 2440, 2580])
+    return bent
 
 
 MAPS = {"saturating": saturating, "two levels": two_levels}

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_one_leaf_by_hand() -> None:
 def test_pair_limited_models_are_compiled_to_the_bit(name: str) -> None:
     space = SPACES[name]
     forests = [forest_on(space, seed=s, constrained=True, max_depth=5) for s in (1, 2)]
-    settings = {"link": Link(), "mean": 0.3, "std": 1.7, "space": space}
+    settings: dict[str, Any] = {"link": Link(), "mean": 0.3, "std": 1.7, "space": space}
     for standardised in (True, False):
         projected = project_tables(forests, labels_standardised=standardised, **settings)
         compiled = compile_tables(forests, labels_standardised=standardised, **settings)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anb_export._io.scratch import scratch_folder
@@ -13,6 +14,7 @@ from anb_export.artifacts.predictions import read_predictions
 from anb_export.cli import main
 
 import anb_onnx
+from anb_onnx.cli.read import read_architectures
 from anb_onnx.errors import AnbError
 
 pytest.importorskip("fcntl")
@@ -65,11 +67,10 @@ def test_predictions_are_read_while_another_command_tidies_up(
 
     file = tmp_path / "check.csv"
     file.write_text("index,prediction\n5,70\n")
-    read = predictions.read_architectures
 
-    def meanwhile(*arguments: object) -> object:
+    def meanwhile(*arguments: Any) -> object:
         with scratch_folder():
-            return read(*arguments)  # type: ignore[arg-type]
+            return read_architectures(*arguments)
 
     monkeypatch.setattr(predictions, "read_architectures", meanwhile)
     (row,) = read_predictions(file).codes.tolist()

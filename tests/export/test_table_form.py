@@ -64,7 +64,7 @@ def run(
 def assert_same_bits(found: list[np.ndarray], ensemble: TableEnsemble, codes: np.ndarray) -> None:
     wanted = ensemble.predict(symbols_of(codes, ensemble.space))
     for one, other in zip(found, wanted, strict=True):
-        assert (one.dtype, one.shape) == (np.float32, other.shape)
+        assert (one.dtype, one.shape) == (np.dtype(np.float32), other.shape)
         np.testing.assert_array_equal(one.view(np.int32), other.view(np.int32))
 
 

@@ -320,6 +320,7 @@ def test_what_a_library_refuses_is_one_line(data: Dataset) -> None:
         fit_member(svr, rows, 1)
     assert "\n" not in str(caught.value)
     lgb = family_recipe_of("lgb", family_study.FAMILIES["lgb"], where="here")
+    assert isinstance(lgb, FamilyRecipe)
     bad = replace(lgb, params={**lgb.params, "feature_fraction": 7.0})
     with pytest.raises(FamilyError, match="LightGBM refused"):
         fit_member(bad, rows, 1)

@@ -364,8 +364,8 @@ def test_seeds(
 def test_parameters_that_are_not_finite(
     dataset: Dataset, split: Split, recipe: Recipe, tmp_path: Path
 ) -> None:
-    for name in ("params", "first_stage"):
-        bad = replace(recipe, **{name: {"lambda": float("nan")}})
+    wrong = {"lambda": float("nan")}
+    for bad in (replace(recipe, params=wrong), replace(recipe, first_stage=wrong)):
         with pytest.raises(RecipeError, match="lambda must be finite, found nan"):
             train(dataset, split, "accuracy", bad, [1], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -47,7 +47,7 @@ PUBLISHED = Path(__file__).parent / "data" / "published"
 CODES = sample(300, seed=1, space=MNASNET)
 TEST = sample(200, seed=2, space=MNASNET)
 NAMES = list(MNASNET.gene_names)
-ALL = {"e": [1, 4, 6], "k": [3, 5], "l": [1, 2, 3, 4], "se": [False, True]}
+ALL: dict[str, list[Any]] = {"e": [1, 4, 6], "k": [3, 5], "l": [1, 2, 3, 4], "se": [False, True]}
 
 
 def table(codes: Any) -> pd.DataFrame:

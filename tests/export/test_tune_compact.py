@@ -84,7 +84,8 @@ def run(
 def trials_in(folder: Path, target: str = "accuracy") -> list[optuna.trial.FrozenTrial]:
     backend = optuna.storages.journal.JournalFileBackend(str(folder / f"{target}.journal"))
     storage = optuna.storages.JournalStorage(backend)
-    return optuna.load_study(study_name=target, storage=storage).trials
+    trials: list[Any] = optuna.load_study(study_name=target, storage=storage).trials
+    return trials
 
 
 def test_score() -> None:
@@ -274,7 +275,8 @@ def test_folds_are_judged_together(
     if method == "single":
         each = [score(evaluate(*fold)) for fold in folds]
         running = [np.mean(each[: k + 1]) for k in range(3)]
-        assert reports == [(pytest.approx(value), k) for k, value in enumerate(running)]
+        assert [k for _, k in reports] == [0, 1, 2]
+        assert [value for value, _ in reports] == pytest.approx(running)
 
 
 def test_wild_trials_are_not_corrected(
@@ -440,9 +442,9 @@ def test_test_rows_are_never_read(
             assert one.intermediate_values == other.intermediate_values
     assert {t.params["loss_scale"] for t in trials_in(tmp_path / "before", target)} > {0.0}
     # Nor does it matter that only the test rows have a std.
-    stds = dataset.stds[target].copy()
-    stds[split.pool] = math.nan
-    only = replace(dataset, stds={**dataset.stds, target: stds})
+    unknown = dataset.stds[target].copy()
+    unknown[split.pool] = math.nan
+    only = replace(dataset, stds={**dataset.stds, target: unknown})
     run(only, split, tmp_path / "only", 6, target)
     assert {t.params["noise_floor"] for t in trials_in(tmp_path / "only", target)} == {"none"}
 
@@ -571,8 +573,9 @@ def test_refit(
     store_recipe(before, "accuracy", wrong)
     folder = tmp_path / "out_of_fold" / "accuracy"
     times = [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
-    command = ["tune", "--dataset", study / "anb_dataset_jsons.tar.gz", "--study", tmp_path]
-    command = [*map(str, [*command, "--refit", before, "--out", after])]
+    dataset_file = study / "anb_dataset_jsons.tar.gz"
+    command = ["tune", "--dataset", str(dataset_file), "--study", str(tmp_path)]
+    command += ["--refit", str(before), "--out", str(after)]
     assert main([*command, "--target", "accuracy"]) == 0
     assert json.loads(after.read_bytes()) == {"accuracy": entry}
     assert [path.stat().st_mtime_ns for path in sorted(folder.iterdir())] == times

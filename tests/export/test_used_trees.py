@@ -31,8 +31,13 @@ HELD_Y = (labels(HELD, "accuracy") + Y.mean()) / 2  # the best round is before t
 CODES = sample(300, seed=8, space=MNASNET)
 ROWS = CODES.astype(np.float64)
 
-FOREST = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "feature_fraction": 0.6}
-BOOSTING = {
+FOREST: dict[str, Any] = {
+    "boosting": "rf",
+    "bagging_freq": 1,
+    "bagging_fraction": 0.6,
+    "feature_fraction": 0.6,
+}
+BOOSTING: dict[str, dict[str, Any]] = {
     "rf": FOREST,
     "rf from zero": {**FOREST, "boost_from_average": False},
     "gbdt": {"learning_rate": 0.3},
