@@ -131,7 +131,7 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
     check_members(card, source)
     target = target_of_card(card, source)
     opened = _open_onnxruntime(model, path, threads, space)
-    return Surrogate(target, card, space, opened, origin)
+    return Surrogate(target, card, space, opened, origin, reopen=reopen)
 
 
 def _path(path: object) -> Path:
@@ -170,7 +170,7 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
         opened = AutoEngine(
             ensemble, lambda: _open_onnxruntime(model, artifact.path, threads, space), threads
         )
-    return Surrogate(target, card, space, opened, origin, ensemble)
+    return Surrogate(target, card, space, opened, origin, ensemble, reopen=reopen)
 
 
 def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:

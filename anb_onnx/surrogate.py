@@ -81,6 +81,8 @@ class Surrogate:
         engine: Engine,
         origin: Origin,
         ensemble: TableEnsemble | None = None,
+        *,
+        reopen: Callable[[Origin], Surrogate],
     ) -> None:
         members = card.get("members")
         source = origin.path or target.name
@@ -99,6 +101,7 @@ class Surrogate:
         self._engine = engine
         self._checks_bounds = engine.checks_bounds
         self._origin = origin
+        self._reopen = reopen
         self._ensemble = ensemble
         self._bound: NativeEngine | None = None
         self._closed = False
@@ -296,9 +299,7 @@ class Surrogate:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from anb_onnx.loading import reopen  # which itself needs this module
-
-        return reopen, (self._origin,)
+        return self._reopen, (self._origin,)
 
     def __repr__(self) -> str:
         return (
