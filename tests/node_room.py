@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTIFACTS = Path(os.environ.get("ANB_ARTIFACTS", ROOT / "artifacts")).resolve()
+#: The folder of the benchmark that the examples are about, where `ARTIFACTS` has those of several.
+ACCEL = ARTIFACTS if (ARTIFACTS / "manifest.json").exists() else ARTIFACTS / "accel-nasbench"
 
 
 def missing(message: str) -> NoReturn:

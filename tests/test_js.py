@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from node_room import ARTIFACTS, copy_sources, need, run
+from node_room import ACCEL, copy_sources, need, run
 
 from anb_onnx.calibration import Calibration
 from anb_onnx.encoding.encoding import codes_to_symbols
@@ -43,7 +43,7 @@ def test_package(tmp_path: Path) -> None:
     codes = sample(ROWS, seed=11, space=MNASNET)
     codes.tofile(tmp_path / "codes.bin")
     for target in ("accuracy", "throughput_a100"):
-        assert_same_bits(package, ARTIFACTS, target, codes)
+        assert_same_bits(package, ACCEL, target, codes)
     assert_same_bits(package, write_regime(tmp_path / "regime"), "accuracy", codes)
 
 
@@ -65,7 +65,7 @@ def write_regime(folder: Path) -> Path:
     from anb_export.artifacts.manifest import write_artifact
     from anb_export.graphs.table_form import build_table_model
 
-    card, plain = read(ARTIFACTS, "accuracy")
+    card, plain = read(ACCEL, "accuracy")
     regime = Regime("block5_l", (1, 3), ((60.0, 0.75), (66.0, -0.5)))
     ensemble = replace(plain, link=replace(plain.link, regime=regime))
     card |= {"benchmark": "accel-nasbench", "link": ensemble.link.to_dict()}
