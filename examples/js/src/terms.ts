@@ -34,9 +34,11 @@ export class Terms {
       const found = Array.isArray(document) ? `${document.length} of them` : show(document);
       throw new ArtifactError(`${where} must be a list of 1 to ${MAX_TERMS} terms, not ${found}`);
     }
+    const blocks: number[][] = [];
     const offsets = [0];
     const seen = new Set<string>();
-    for (const [k, term] of document.entries()) {
+    for (const [k, given] of document.entries()) {
+      const term: unknown = Array.isArray(given) ? [...given] : given; // without holes, and not the caller's
       if (!isTerm(term, space)) {
         const allowed = `1 to ${space.nBlocks} block numbers from 0 to ${space.nBlocks - 1} in increasing order`;
         throw new ArtifactError(`${where}: term ${k} must have ${allowed}, not ${show(term)}`);
@@ -44,12 +46,13 @@ export class Terms {
       if (seen.size === seen.add(String(term)).size) {
         throw new ArtifactError(`${where}: term ${k}, ${show(term)}, stands twice`);
       }
+      blocks.push(term);
       offsets.push(term.reduce((n, block) => n * space.blockSizes[block], 1) + offsets[k]);
     }
     if (offsets.at(-1)! > MAX_ENTRIES) {
       throw new ArtifactError(`${where}: their tables have ${offsets.at(-1)} entries, at most ${MAX_ENTRIES} are allowed`);
     }
-    return new Terms(document, offsets);
+    return new Terms(blocks, offsets);
   }
 }
 
@@ -58,7 +61,6 @@ function isTerm(term: unknown, { nBlocks }: SearchSpace): term is number[] {
     Array.isArray(term) &&
     term.length >= 1 &&
     term.length <= nBlocks &&
-    // Copied, because `every` passes over holes.
-    [...term].every((b, i) => Number.isInteger(b) && b > (i ? term[i - 1] : -1) && b < nBlocks)
+    term.every((b, i) => Number.isInteger(b) && b > (i ? term[i - 1] : -1) && b < nBlocks)
   );
 }
