@@ -13,9 +13,9 @@ from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.graphs.table_form import build_table_model
 from anb_export.graphs.verify_graph import run_model
-from anb_export.tables.compile import FRACTION_BITS
 from anb_export.tables.fidelity import FIDELITY_SEED, N_FIDELITY, measure
-from anb_export.tables.project import project_training
+from anb_export.tables.fixed_point import FRACTION_BITS
+from anb_export.tables.of_training import project_training
 from anb_export.training.members_folder import Training
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
