@@ -119,15 +119,22 @@ def _splitting(terms: Terms) -> Split:
 
 def moebius(blocks: Term, terms: Terms) -> dict[Term, int]:
     """Return c(U) for leaves that narrow these blocks, where it is not 0; see the module."""
-    within = {frozenset(term).intersection(blocks) for term in terms.blocks}
-    largest = [top for top in within if not any(top < other for other in within)]
-    closed: set[frozenset[int]] = set()  # all intersections of the largest
+    # Sets as bits: a space of many blocks has leaves of ten thousands of sets of them.
+    bits = _bits(blocks)
+    within = {bits & mask for mask in map(_bits, terms.blocks)}
+    largest = [top for top in within if sum(top & other == top for other in within) == 1]
+    closed: set[int] = set()  # all intersections of the largest
     for top in largest:
         closed |= {top & other for other in closed} | {top}
-    factors: dict[frozenset[int], int] = {}
-    for kept in sorted(closed, key=len, reverse=True):
-        factors[kept] = 1 - sum(factors[other] for other in factors if kept < other)
-    return {tuple(sorted(kept)): c for kept, c in factors.items() if c}
+    factors: dict[int, int] = {}
+    for kept in sorted(closed, key=int.bit_count, reverse=True):
+        factors[kept] = 1 - sum(c for other, c in factors.items() if kept & other == kept)
+    return {tuple(b for b in blocks if kept >> b & 1): c for kept, c in factors.items() if c}
+
+
+@cache
+def _bits(blocks: Term) -> int:
+    return sum(1 << block for block in blocks)
 
 
 def _project_member(
