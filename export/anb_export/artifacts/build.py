@@ -75,13 +75,13 @@ class Built:
     ----------
     target : str
     ensemble : TableEnsemble
-    card : dict
+    card : mapping
         Its entry of the manifest, without what concerns the file.
     """
 
     target: str
     ensemble: TableEnsemble
-    card: dict[str, Any]
+    card: Mapping[str, Any]
 
 
 def build(
