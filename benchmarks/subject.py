@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anb_export.artifacts.build import compile_training
 from anb_export.artifacts.manifest import describe, write_artifact
 from anb_export.graphs.table_form import build_table_model
 from anb_export.models.forest import Forest
+from anb_export.tables.of_training import compile_training
 from anb_export.training.members_folder import Training, read_training
 from numpy.typing import NDArray
 

@@ -38,19 +38,10 @@ def pytest_report_header() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def published_data() -> Path:
-    """Folder of the published measurements."""
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
-    if not (folder / "anb_dataset_jsons.tar.gz").is_file():
-        pytest.skip(f"the published measurements are not at {folder}")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def published(published_data: Path) -> Dataset:
+def published(shared_data: Path) -> Dataset:
     from anb_export.data.dataset import read_dataset
 
-    return read_dataset(published_data / "anb_dataset_jsons.tar.gz")
+    return read_dataset(shared_data / "anb_dataset_jsons.tar.gz")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from anb_export.artifacts.build import (
     Built,
     build,
     check,
-    compile_training,
     held_out,
     train_compact,
     write_golden,
@@ -27,7 +26,8 @@ from anb_export.cli import main
 from anb_export.data.dataset import Dataset, read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.reports.evaluate_ensemble import evaluate_ensemble
-from anb_export.tables.compile import CompileError
+from anb_export.tables.fixed_point import CompileError
+from anb_export.tables.of_training import compile_training
 from anb_export.training import out_of_fold
 from anb_export.training.compact import CompactRecipe, pair_constraints
 from anb_export.training.members_folder import Training, read_training

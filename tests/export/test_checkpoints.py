@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
+from anb_export.artifacts.forms import ConvertError
 from anb_export.artifacts.importing import (
     ImportingError,
     Source,
@@ -575,7 +576,7 @@ def test_members_must_be_of_one_family(tmp_path: Path) -> None:
     ]
     with pytest.raises(ImportingError, match=r"members of one family, found \['svr', 'xgb'\]"):
         import_models("accuracy", sources)
-    with pytest.raises(ImportingError, match="unknown form 'tree'"):
+    with pytest.raises(ConvertError, match="unknown form 'tree'"):
         import_models("accuracy", sources[1:], form="tree")
     with pytest.raises(TargetError):
         import_models("speed", sources[1:])

@@ -45,11 +45,11 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.parametrize("target", EXACT)
 def test_every_published_record_to_the_last_digit(
-    published: Dataset, published_data: Path, target: str
+    published: Dataset, shared_data: Path, target: str
 ) -> None:
     """Against the decimal digits in the archive, read by other means."""
     digits = {}
-    with tarfile.open(published_data / "anb_dataset_jsons.tar.gz") as archive:
+    with tarfile.open(shared_data / "anb_dataset_jsons.tar.gz") as archive:
         for member in archive:
             if member.isreg():
                 stream = archive.extractfile(member)

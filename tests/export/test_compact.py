@@ -14,7 +14,8 @@ import pytest
 from anb_export.data.dataset import Dataset
 from anb_export.data.targets import TARGETS
 from anb_export.models.xgboost_document import forest_of_booster
-from anb_export.tables.compile import FRACTION_BITS, compile_tables
+from anb_export.tables.compile import compile_tables
+from anb_export.tables.fixed_point import FRACTION_BITS
 from anb_export.training.compact import (
     RECIPES,
     CompactRecipe,

@@ -10,7 +10,8 @@ import onnxruntime as ort
 import pytest
 import xgboost as xgb
 from anb_export._io.files import sha256, to_json
-from anb_export.artifacts.convert import ConvertError, convert
+from anb_export.artifacts.convert import convert
+from anb_export.artifacts.forms import ConvertError
 from anb_export.cli import main
 from anb_export.data.dataset import read_dataset
 from anb_export.data.splits import read_split

@@ -321,7 +321,7 @@ def test_another_target_is_not_overwritten(
     training: Training, dataset: Dataset, split: Split, recipe: Recipe
 ) -> None:
     before = contents(training.folder)
-    with pytest.raises(AnbError, match="holds members of 'accuracy'; give another folder"):
+    with pytest.raises(AnbError, match="holds members of 'accuracy', family xgb; give another"):
         train(dataset, split, "macs", recipe, [1], training.folder)
     assert contents(training.folder) == before
 

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from anb_export.artifacts.convert import ConvertError, convert
+from anb_export.artifacts.convert import convert
+from anb_export.artifacts.forms import ConvertError
 from anb_export.graphs.tree64 import (
     REQUIRES,
     build_tree64,

@@ -33,7 +33,8 @@ from anb_export.data.targets import TARGETS, get_target
 from anb_export.graphs.table_form import build_table_model
 from anb_export.graphs.verify_graph import compare
 from anb_export.tables.closed_form import exact_tables
-from anb_export.tables.compile import FRACTION_BITS, compile_tables
+from anb_export.tables.fixed_point import FRACTION_BITS
+from anb_export.tables.of_training import compile_training
 from anb_export.training import workers
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.members_folder import Training
@@ -52,7 +53,6 @@ from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
-from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
@@ -76,13 +76,13 @@ class Built:
     ----------
     target : str
     ensemble : TableEnsemble
-    card : dict
+    card : mapping
         Its entry of the manifest, without what concerns the file.
     """
 
     target: str
     ensemble: TableEnsemble
-    card: dict[str, Any]
+    card: Mapping[str, Any]
 
 
 def build(
@@ -287,31 +287,6 @@ def train_compact(
         weights=of_records,
         rows=rows,
         on_progress=on_progress,
-    )
-
-
-def compile_training(training: Training) -> TableEnsemble:
-    """Compile trained members into tables.
-
-    Raises
-    ------
-    AnbError
-        If a path mixes three blocks, or another condition of `compile.compile_tables` fails.
-    """
-    transform = training.transform
-    if isinstance(transform, Standardised):
-        return compile_tables(
-            training.forests(), link=transform.link, mean=transform.mean, std=transform.std
-        )
-    if not isinstance(transform, Link) or not transform.is_identity:
-        msg = f"{training.folder}: members trained on {transform} cannot be compiled"
-        raise AnbError(msg)
-    return compile_tables(
-        training.forests(),
-        link=transform,
-        mean=float(training.document["target_mean"]),
-        std=training.target_std,
-        labels_standardised=False,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anb_export.artifacts.importing import Source
     from anb_export.data.dataset import Dataset
     from anb_export.data.splits import Split
+    from anb_onnx.catalog.card import Card
 
 HELP = "convert the reference's checkpoints, or any model files, into ONNX files"
 
@@ -137,7 +138,7 @@ def _options(arguments: argparse.Namespace, jobs: Sequence[_Job]) -> dict[str, A
 
 def _make(
     job: _Job, file: Path, dataset: Dataset | None, split: Split | None, options: dict[str, Any]
-) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+) -> tuple[Path, Card, tuple[str, ...]]:
     """Write a job's model to `file`; return that, the card and what to note."""
     from anb_export._io.files import write_atomically
     from anb_export.artifacts.importing import import_models, translated, unused_best
@@ -152,7 +153,8 @@ def _make(
 
 
 def _jobs(arguments: argparse.Namespace) -> list[_Job]:
-    from anb_export.artifacts.importing import KERNEL_FAMILIES, read_source, read_sources
+    from anb_export.artifacts.forms import KERNEL_FAMILIES
+    from anb_export.artifacts.importing import read_source, read_sources
     from anb_export.data.targets import get_target
     from anb_export.models.checkpoints import MODEL_FILE, find_checkpoints
     from anb_onnx.errors import AnbError
@@ -224,7 +226,7 @@ def _check_out(jobs: Sequence[_Job]) -> None:
             Catalog.read(folder)
 
 
-def _outcome(card: dict[str, Any]) -> str:
+def _outcome(card: Mapping[str, Any]) -> str:
     parts = []
     if "verification" in card:
         largest = card["verification"]["largest"]

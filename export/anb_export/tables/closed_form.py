@@ -11,13 +11,14 @@ import numpy as np
 
 from anb_export.data.dataset import Dataset
 from anb_export.data.targets import get_target
+from anb_export.tables.compile import checked_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms
 
 #: Counts per unit of the target: both are published in millions.
 _COUNTS = 1e6
@@ -29,7 +30,9 @@ class ClosedFormError(AnbError):
     """A target is not a sum of one integer per block."""
 
 
-def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) -> TableEnsemble:
+def exact_tables(
+    dataset: Dataset, target: str, space: SearchSpace = MNASNET, terms: Terms | None = None
+) -> TableEnsemble:
     """Return tables of one member whose predictions are exact for every architecture.
 
     Parameters
@@ -39,13 +42,20 @@ def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) ->
     target : str
         ``"macs"`` or ``"params"``.
     space : SearchSpace
+    terms : Terms, optional
+        Of that space; all pairs of blocks unless given. What depends on a block goes into the
+        first of the smallest terms that hold it.
 
     Raises
     ------
     ClosedFormError
         If the target is not an exact count, some symbol occurs in no record, the records do not
-        determine all counts, some record is not reproduced, or a sum leaves the range of int32.
+        determine all counts, some record is not reproduced, no term holds a block that counts, or
+        a sum leaves the range of int32.
+    CompileError
+        If the terms are of another space.
     """
+    terms = checked_terms(terms, space)
     if not get_target(target).exact:
         msg = f"{target!r} is measured, not counted; exact targets: macs, params"
         raise ClosedFormError(msg)
@@ -88,18 +98,20 @@ def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) ->
             f"blocks {effects[columns[wrong[0]]].sum()}: not a sum of one integer per block"
         )
         raise ClosedFormError(msg)
-    offsets = all_pairs(space).offsets
-    entries = np.zeros((offsets[-1], 1), dtype=np.int64)
+    entries = np.zeros((terms.n_entries, 1), dtype=np.int64)
     for block in range(space.n_blocks):
-        place = next(k for k, pair in enumerate(all_pairs(space).blocks) if block in pair)
-        a, b = all_pairs(space).blocks[place]
-        table = entries[offsets[place] : offsets[place + 1], 0].reshape(
-            space.block_sizes[a], space.block_sizes[b]
-        )
         effect = effects[starts[block] : starts[block + 1]]
-        table += effect[:, None] if block == a else effect[None, :]
+        place = terms.covering((block,))
+        if place is not None:
+            axis = terms.blocks[place].index(block)
+            table = entries[terms.offsets[place] : terms.offsets[place + 1], 0]
+            table = table.reshape(terms.shapes[place])
+            table += effect.reshape([-1 if k == axis else 1 for k in range(table.ndim)])
+        elif effect.any():
+            msg = f"{target} depends on {space.blocks[block].name}, which no term holds"
+            raise ClosedFormError(msg)
     by_block = np.split(effects, starts[1:-1])
     if sum(int(np.abs(effect).max()) for effect in by_block) >= 2**31:
         msg = f"{target} can exceed {2**31 / _COUNTS:.0f} million, which int32 does not hold"
         raise ClosedFormError(msg)
-    return TableEnsemble(space, entries.astype(np.int32), 1 / _COUNTS, 0.0, Link())
+    return TableEnsemble(space, entries.astype(np.int32), 1 / _COUNTS, 0.0, Link(), terms)

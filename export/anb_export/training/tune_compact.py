@@ -270,13 +270,7 @@ def tune(
     has_std = bool(np.isfinite(dataset.stds[target][kept]).any())
     study = open_study(storage, target, pruner=optuna.pruners.MedianPruner(n_startup_trials=8))
     _check_study(study, storage)
-    if not study.trials:
-        for point in starting_points(target):
-            study.enqueue_trial(point)
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        # Its run was interrupted. The same point is tried again.
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+    _resume(study, target)
 
     def objective(trial: Any) -> float:
         def report(value: float, fold: int) -> None:
@@ -288,23 +282,8 @@ def tune(
         trial.set_user_attr("metrics", metrics)
         return score(metrics)
 
-    def done() -> list[Any]:
-        finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-        return list(study.get_trials(deepcopy=False, states=finished))
-
-    while (count := len(done())) < n_trials:
-        # Seeded by the trial, not once: a study that goes on must not draw its first points again.
-        study.sampler = optuna.samplers.TPESampler(
-            seed=len(study.trials), multivariate=True, n_startup_trials=16
-        )
-        trial = study.ask()
-        try:
-            study.tell(trial, objective(trial))
-        except optuna.TrialPruned:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        on_trial(count + 1, study.best_value)
-
-    complete = [t for t in done() if t.state == optuna.trial.TrialState.COMPLETE]
+    _run_trials(study, objective, n_trials, on_trial)
+    complete = [t for t in _done(study) if t.state == optuna.trial.TrialState.COMPLETE]
     complete.sort(key=lambda t: (t.value, t.number))
     finalists = []
     for trial in complete[:N_FINALISTS]:
@@ -318,7 +297,7 @@ def tune(
     return {
         "recipe": chosen.to_dict(),
         "study": {
-            "trials": len(done()),
+            "trials": len(_done(study)),
             "chosen_trial": best["trial"],
             "single_member": complete[[t.number for t in complete].index(best["trial"])].user_attrs[
                 "metrics"
@@ -332,6 +311,46 @@ def tune(
             "out_of_fold": out_of_fold,
         },
     }
+
+
+def _done(study: Any) -> list[Any]:
+    import optuna
+
+    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return list(study.get_trials(deepcopy=False, states=finished))
+
+
+def _resume(study: Any, target: str) -> None:
+    """Give a new study its first points, and one that was interrupted the point it was at."""
+    import optuna
+
+    if not study.trials:
+        for point in starting_points(target):
+            study.enqueue_trial(point)
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+
+
+def _run_trials(
+    study: Any,
+    objective: Callable[[Any], float],
+    n_trials: int,
+    on_trial: Callable[[int, float], None],
+) -> None:
+    import optuna
+
+    while (count := len(_done(study))) < n_trials:
+        # Seeded by the trial, not once: a study that goes on must not draw its first points again.
+        study.sampler = optuna.samplers.TPESampler(
+            seed=len(study.trials), multivariate=True, n_startup_trials=16
+        )
+        trial = study.ask()
+        try:
+            study.tell(trial, objective(trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        on_trial(count + 1, study.best_value)
 
 
 def _check_study(study: Any, storage: Path) -> None:
