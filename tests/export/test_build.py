@@ -165,6 +165,7 @@ def test_card_in_the_file_is_the_manifest_s(done: Finished) -> None:
         proto = onnx.load_from_string((done.out / entry["file"]).read_bytes())
         card = json.loads({p.key: p.value for p in proto.metadata_props}["anb_onnx.card"])
         assert card.pop("search_space") == MNASNET.to_dict()
+        assert card.pop("benchmark") == done.manifest["benchmark"]
         for key in ("file", "sha256", "bytes", "tables"):
             del entry[key]
         assert card == entry

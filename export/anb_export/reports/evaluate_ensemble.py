@@ -22,6 +22,7 @@ from anb_export.graphs.verify_graph import run_model
 from anb_export.training.members_folder import read_training
 from anb_export.training.train_families import predict_members
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.mnasnet import MNASNET
 
 #: The metrics in the order in which they are shown.
 METRICS = (
@@ -123,7 +124,7 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
         members, inverse = training.members(), training.transform.inverse
 
         def predict(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-            return inverse(predict_members(members, codes), codes)
+            return inverse(predict_members(members, codes), codes, MNASNET)
 
     else:
         if not path.is_file():
