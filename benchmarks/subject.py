@@ -117,12 +117,10 @@ def open_subject(members: Path, dataset: Path | None, work: Path) -> Subject:
         subprocess.run([sys.executable, "-m", "anb_export.cli", *command], check=True)
     training = read_training(members)
     ensemble = compile_training(training)
-    card = describe(training, form="tables", versions={})
-    card["link"] = ensemble.link.to_dict()
+    card = describe(training, form="tables", versions={}) | {"link": ensemble.link.to_dict()}
     model = build_table_model(ensemble, card)
-    card = model.card
     path = work / f"{training.target}.onnx"
-    write_artifact(path, model.content, training.target, card)
+    write_artifact(path, model.content, training.target, model.card)
     subject = Subject(training, ensemble, path)
     subject.contents, subject.forests  # noqa: B018 - read now: the folder may change meanwhile
     return subject

@@ -527,8 +527,8 @@ def random_tree(space: SearchSpace, blocks: Sequence[int], rng: random.Random, d
         return rng.random() - 0.5
     gene = genes[int(rng.random() * len(genes))]
     threshold = int(rng.random() * space.gene_sizes[gene]) + 0.5
-    children = (random_tree(space, blocks, rng, depth - 1) for _ in range(2))
-    return gene, threshold, *children
+    left, right = (random_tree(space, blocks, rng, depth - 1) for _ in range(2))
+    return gene, threshold, left, right
 
 
 def random_forest(space: SearchSpace, sets: Sequence[Sequence[int]], seed: int) -> Forest:

@@ -21,6 +21,7 @@ from anb_export.training.members_folder import Training, read_training
 from anb_export.training.train_families import train_family
 
 import anb_onnx
+from anb_onnx.catalog.card import Card
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
@@ -29,13 +30,11 @@ from .family_study import write_family_study
 
 
 @pytest.fixture(scope="module")
-def converted(training: Training) -> tuple[bytes, dict[str, object]]:
+def converted(training: Training) -> tuple[bytes, Card]:
     return convert(training)
 
 
-def test_outputs_are_xgboost_s(
-    training: Training, converted: tuple[bytes, dict[str, object]]
-) -> None:
+def test_outputs_are_xgboost_s(training: Training, converted: tuple[bytes, Card]) -> None:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(converted[0], options)
@@ -56,7 +55,7 @@ def test_outputs_are_xgboost_s(
     assert np.abs(std - wanted.std(axis=1)).max() < 1e-4 * scale
 
 
-def test_same_bits_in_every_batch(converted: tuple[bytes, dict[str, object]]) -> None:
+def test_same_bits_in_every_batch(converted: tuple[bytes, Card]) -> None:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(converted[0], options)
@@ -70,7 +69,7 @@ def test_same_bits_in_every_batch(converted: tuple[bytes, dict[str, object]]) ->
             np.testing.assert_array_equal(np.concatenate(part), output)
 
 
-def test_card_and_bytes(training: Training, converted: tuple[bytes, dict[str, object]]) -> None:
+def test_card_and_bytes(training: Training, converted: tuple[bytes, Card]) -> None:
     model, card = converted
     assert convert(training) == (model, card)
     assert (card["form"], card["metric"], card["device"]) == ("trees", "accuracy", None)
@@ -83,7 +82,7 @@ def test_card_and_bytes(training: Training, converted: tuple[bytes, dict[str, ob
     assert stored == card
 
 
-def test_runtime_reads_it(converted: tuple[bytes, dict[str, object]], tmp_path: Path) -> None:
+def test_runtime_reads_it(converted: tuple[bytes, Card], tmp_path: Path) -> None:
     if not hasattr(anb_onnx, "load"):
         pytest.skip("this anb_onnx has no load")
     path = tmp_path / "mine.onnx"

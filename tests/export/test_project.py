@@ -101,7 +101,8 @@ def least_squares(f: np.ndarray, terms: Terms) -> np.ndarray:
     for term, shape, offset in zip(terms.blocks, terms.shapes, terms.offsets, strict=False):
         places = offset + np.ravel_multi_index([symbols[b] for b in term], shape)
         columns[np.arange(f.size), places] = 1
-    return columns @ np.linalg.lstsq(columns, f.reshape(-1), rcond=None)[0]
+    fitted: np.ndarray = columns @ np.linalg.lstsq(columns, f.reshape(-1), rcond=None)[0]
+    return fitted
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -194,7 +195,13 @@ def test_what_compiles_is_projected_to_the_bit(name: str) -> None:
         (int(rng.choice(of)), 0.5, (int(rng.choice(of)), 1.5, *rng.normal(size=2)), rng.normal())
         for of in genes * 20
     ]
-    settings = {"link": Link(), "mean": 0.3, "std": 1.7, "space": FIVE, "terms": terms}
+    settings: dict[str, Any] = {
+        "link": Link(),
+        "mean": 0.3,
+        "std": 1.7,
+        "space": FIVE,
+        "terms": terms,
+    }
     projected = project_tables([forest_of(trees, 6, 0.1)], **settings)
     compiled = compile_tables([forest_of(trees, 6, 0.1)], **settings)
     np.testing.assert_array_equal(projected.entries, compiled.entries)
