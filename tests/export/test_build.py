@@ -23,7 +23,8 @@ from anb_export.artifacts.build import (
     write_golden,
 )
 from anb_export.cli import main
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.reports.evaluate_ensemble import evaluate_ensemble
 from anb_export.tables.fixed_point import CompileError
@@ -551,7 +552,7 @@ def test_members_on_the_target_s_own_scale(records: Dataset, split: Split, tmp_p
         "max_depth": 3,
         "learning_rate": 0.3,
         "tree_method": "hist",
-        "interaction_constraints": json.dumps(pair_constraints()),
+        "interaction_constraints": json.dumps(pair_constraints(MNASNET)),
     }
     plain = Recipe("plain", params, 30, 5)
     training = train(records, split, "accuracy", plain, [1, 2], tmp_path / "plain")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export._io.files import sha256
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.models import ubjson
 from anb_export.training.members_folder import Training

@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anb_export.data.dataset import Dataset
+    from anb_export.data.splits import Split
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +36,20 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def split_of(arguments: argparse.Namespace) -> str:
-    """Return ``--split``, or the folder beside the data set."""
-    return str(arguments.split or arguments.dataset.resolve().parent / "default_split")
+def read_data(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
+    """Read ``--dataset`` and ``--split``, by default the folder beside the data set.
+
+    Raises
+    ------
+    AnbError
+        If one of the two cannot be read.
+    """
+    from anb_export.data.read import read_dataset
+    from anb_export.data.splits import read_split
+
+    dataset = read_dataset(arguments.dataset)
+    beside = arguments.dataset.resolve().parent / "default_split"
+    return dataset, read_split(dataset, arguments.split or beside)
 
 
 def hyperparameters_of(arguments: argparse.Namespace) -> Path:

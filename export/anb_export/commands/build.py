@@ -47,15 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target."""
     from anb_export.artifacts.build import build
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
-    from anb_export.data.targets import TARGETS, get_target
     from anb_export.training.compact import load_recipes
 
-    targets = tuple(get_target(name).name for name in arguments.target or TARGETS)
+    dataset, split = _arguments.read_data(arguments)
+    names = arguments.target or dataset.origin.targets
+    targets = tuple(dataset.target(name).name for name in names)
     recipes = load_recipes(arguments.recipes)
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
     with stage_progress() as report:
         found = build(
             dataset,

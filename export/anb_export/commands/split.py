@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, write, and print the sizes."""
-    from anb_export.data.dataset import read_dataset
+    from anb_export.data.read import read_dataset
     from anb_export.data.splits import RATIOS, random_split, write_split
 
     dataset = read_dataset(arguments.dataset)

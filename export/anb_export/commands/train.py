@@ -61,22 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the quality on each part of the split."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import PARTS, read_split
-    from anb_export.data.targets import get_target
+    from anb_export.data.splits import PARTS
     from anb_export.training.train_members import check_seeds
     from anb_onnx.errors import AnbError
 
-    spec = get_target(arguments.target)
     if arguments.recipe == "compact" and arguments.family != "xgb":
         msg = f"the compact recipe is for the family xgb, found --family {arguments.family}"
         raise AnbError(msg)
     count = arguments.members or _MEMBERS[arguments.recipe]
     seeds = arguments.seeds or list(range(1, count + 1))
     check_seeds(seeds)
+    dataset, split = _arguments.read_data(arguments)
+    spec = dataset.target(arguments.target)
     train, num_rounds = _prepare(arguments, spec.name)
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
     with member_progress(len(seeds), num_rounds) as on_progress:
         training = train(dataset, split, tuple(seeds), on_progress)
     facts = training.document["dataset"]

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from anb_export._io.files import to_json, write_atomically
 from anb_export._io.json_file import read_json
 from anb_export.artifacts.build import N_MEMBERS, Report, train_compact
+from anb_export.data.accel_nasbench import TARGETS
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import TARGETS, get_target
 from anb_export.reports.markdown import number, table
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.members_folder import Training
@@ -101,7 +101,7 @@ def compare(
         If a target is exact or has no recipe, or `out` holds something else.
     """
     for target in targets:
-        if get_target(target).exact:
+        if dataset.target(target).exact:
             msg = f"{target!r} is an exact closed form; there is nothing to compare"
             raise ComparisonError(msg)
         if target not in recipes:
@@ -135,7 +135,7 @@ def compare(
         )
         usual = _usual_test_rows(dataset, split, target, recipes[target])
         document["targets"][target] = {
-            "unit": get_target(target).unit,
+            "unit": dataset.target(target).unit,
             "compact": {
                 **_side(dataset, compact, usual),
                 "artifact_bytes": sizes.get(target),

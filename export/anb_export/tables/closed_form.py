@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from anb_export.data.dataset import Dataset
-from anb_export.data.targets import get_target
 from anb_export.tables.compile import checked_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
@@ -56,7 +55,7 @@ def exact_tables(
         If the terms are of another space.
     """
     terms = checked_terms(terms, space)
-    if not get_target(target).exact:
+    if not dataset.target(target).exact:
         msg = f"{target!r} is measured, not counted; exact targets: macs, params"
         raise ClosedFormError(msg)
     symbols = codes_to_symbols(dataset.codes, space).astype(np.int64)

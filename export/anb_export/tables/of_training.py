@@ -17,9 +17,7 @@ from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
 
 
-def compile_training(
-    training: Training, *, space: SearchSpace = MNASNET, terms: Terms | None = None
-) -> TableEnsemble:
+def compile_training(training: Training, *, terms: Terms | None = None) -> TableEnsemble:
     """Compile trained members into tables; see `anb_export.tables.compile.compile_tables`.
 
     Raises
@@ -27,7 +25,7 @@ def compile_training(
     AnbError
         If a member is damaged, trained on a transform tables cannot carry, or cannot be compiled.
     """
-    return _of_training(training, compile_tables, "compiled", space=space, terms=terms)
+    return _of_training(training, compile_tables, "compiled", space=training.space, terms=terms)
 
 
 def project_training(

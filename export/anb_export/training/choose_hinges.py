@@ -63,7 +63,7 @@ def bend(
         on_progress=on_progress,
     )
     codes = dataset.codes[oof.rows]
-    hinges, regime = fit_regime(oof.mean, oof.measured, codes)
+    hinges, regime = fit_regime(oof.mean, oof.measured, codes, dataset.space)
     common = hinges if regime is None else fit_hinges(oof.mean, oof.measured)
     bends = {"without_hinges": Link(), "with_hinges": Link("1", None, common)}
     if regime is not None:

@@ -23,12 +23,10 @@ from numpy.typing import NDArray
 
 from anb_export._io.json_file import read_json
 from anb_export.data.dataset import Dataset
-from anb_export.data.targets import get_target
 from anb_export.training.recipe import Recipe, RecipeError, Standardised
 from anb_onnx.errors import ArtifactError
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.terms import all_pairs
 
@@ -169,15 +167,11 @@ class CompactRecipe:
             weights = weights / (1.0 + (relative / self.noise_floor) ** 2)
         return np.asarray(weights / weights.mean(), dtype=np.float64)
 
-    def recipe(
-        self,
-        dataset: Dataset,
-        target: str,
-        rows: NDArray[np.int64],
-        *,
-        space: SearchSpace = MNASNET,
-    ) -> Recipe:
+    def recipe(self, dataset: Dataset, target: str, rows: NDArray[np.int64]) -> Recipe:
         """Return the recipe for `train_member`, with labels standardised over `rows`."""
+        space = dataset.space
+        if self.link.regime is not None:
+            self.link.regime.check(space)
         labels = self.link.forward(dataset.values[target][rows])
         params: dict[str, Any] = {
             **self.params,
@@ -192,7 +186,8 @@ class CompactRecipe:
         if self.huber is not None:
             params |= {"objective": "reg:pseudohubererror", "huber_slope": self.huber}
         if self.monotone:
-            params["monotone_constraints"] = str(monotone_signs(target, self.link, space))
+            metric = dataset.target(target).metric
+            params["monotone_constraints"] = str(monotone_signs(metric, self.link, space))
         return Recipe(
             "compact",
             params,
@@ -218,33 +213,30 @@ def _read_link(document: Any) -> Link:
     pairs: Any = tuple(tuple(hinge) for hinge in hinges)  # checked there
     try:
         regime = Regime.from_dict(document["regime"]) if "regime" in document else None
-        if regime is not None:
-            regime.check(MNASNET)
         return Link(power, offset, pairs, regime)
     except ArtifactError as error:
         msg = f"compact recipe: {error}"
         raise RecipeError(msg) from error
 
 
-def pair_constraints(space: SearchSpace = MNASNET) -> list[list[int]]:
+def pair_constraints(space: SearchSpace) -> list[list[int]]:
     """Return the genes that may meet in one path of a tree: those of each pair of blocks."""
     genes = [range(space.n_genes)[block] for block in space.block_slices]
     return [[*genes[a], *genes[b]] for a, b in all_pairs(space).blocks]
 
 
-def single_blocks(space: SearchSpace = MNASNET) -> list[list[int]]:
+def single_blocks(space: SearchSpace) -> list[list[int]]:
     """Return the genes that may meet in one path of a tree that stays within one block."""
     genes = range(space.n_genes)
     return [list(genes[block]) for block in space.block_slices]
 
 
-def monotone_signs(target: str, link: Link, space: SearchSpace = MNASNET) -> tuple[int, ...]:
+def monotone_signs(metric: str, link: Link, space: SearchSpace) -> tuple[int, ...]:
     """Return +1, -1 or 0 per gene: how the label may move as the gene's code goes up.
 
     A larger expansion ratio, kernel or number of layers costs time and multiply-adds and adds
     capacity; for squeeze-excite nothing is assumed.
     """
-    metric = get_target(target).metric
     sign = (-1 if metric == "throughput" else 1) * (1 if link.increasing else -1)
     return tuple(sign if gene.kind == "int" else 0 for gene in space.genes)
 

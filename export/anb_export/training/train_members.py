@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.models import ubjson
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_bytes
@@ -330,7 +329,7 @@ def train(
         If the target is unknown, has too few values, the seeds are not distinct, a parameter of
         the recipe is not finite, the folder holds members of another target, or xgboost refuses.
     """
-    get_target(target)  # an unknown one is refused first
+    dataset.target(target)  # an unknown one is refused first
     folder = Path(folder)
     check_seeds(seeds)
     _check_recipe(recipe)
