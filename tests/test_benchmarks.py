@@ -17,7 +17,7 @@ pytest.importorskip("onnxmltools")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from anb_export.data.accel_nasbench import ACCEL_NASBENCH
-from anb_export.training.compact import pair_constraints
+from anb_export.training.compact import genes_of_terms
 from anb_export.training.recipe import Standardised
 
 import anb_onnx
@@ -71,7 +71,9 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "subsample": 0.7,
             "nthread": 1,
             "base_score": 0.0,
-            "interaction_constraints": json.dumps(pair_constraints(anb_onnx.MNASNET)),
+            "interaction_constraints": json.dumps(
+                genes_of_terms(anb_onnx.Terms.of_order(anb_onnx.MNASNET, 2))
+            ),
         }
         booster = xgb.train(settings, xgb.DMatrix(codes.astype(np.float32), labels), 12)
         content = bytes(booster.save_raw("ubj"))
