@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, write_atomically
 from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.lookup import card_of, whole_table
 from anb_export.artifacts.manifest import (
     describe,
     forget_golden,
@@ -38,6 +39,7 @@ from anb_export.training.compact import CompactRecipe
 from anb_export.training.members_folder import Training
 from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
 from anb_export.training.predictive_scale import (
+    LEAST_ROWS,
     LEVELS,
     coverage,
     fit_calibration,
@@ -89,6 +91,7 @@ def build(
     *,
     work: Path,
     out: Path,
+    lookup: bool = False,
     jobs: int = 1,
     report: Report = lambda stage: None,
 ) -> list[Built]:
@@ -105,6 +108,8 @@ def build(
         Folder for members and out-of-fold predictions; may be kept for the next build.
     out : Path
         Folder of the artifacts.
+    lookup : bool
+        Whether to store the measurements of all architectures, and to train nothing; see `lookup`.
     jobs : int
         Trainings at a time.
     report : callable, optional
@@ -118,15 +123,18 @@ def build(
     Raises
     ------
     AnbError
-        If a target has no recipe, or a compiled ensemble is not faithful to its members.
+        If a target has no recipe, or too few rows, or a compiled ensemble is not faithful to its
+        members.
     """
     for target in targets:  # refused now, not after hours
-        if not dataset.target(target).exact and target not in recipes:
-            msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
-            raise AnbError(msg)
+        if not (lookup or dataset.target(target).exact):
+            _check_trainable(dataset, split, target, recipes)
     found = []
     for target in targets:
-        if dataset.target(target).exact:
+        if lookup:
+            ensemble = whole_table(dataset, target)
+            found.append(Built(target, ensemble, card_of(dataset, target, ensemble)))
+        elif dataset.target(target).exact:
             found.append(build_exact(dataset, split, target))
         else:
             found.append(
@@ -140,6 +148,23 @@ def build(
         write_artifact(path, model.content, target, model.card, space=dataset.space)
     write_golden(out, tuple(dataset.origin.targets))
     return found
+
+
+def _check_trainable(
+    dataset: Dataset, split: Split, target: str, recipes: Mapping[str, CompactRecipe]
+) -> None:
+    if target not in recipes:
+        msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
+        raise AnbError(msg)
+    rows = recipes[target].rows(dataset, target, split.pool)
+    recipes[target].recipe(dataset, target, rows)  # terms and link fit
+    if len(rows) < LEAST_ROWS:
+        msg = (
+            f"{target}: {len(rows)} training and validation records; a build needs at least "
+            f"{LEAST_ROWS}, to know how far off predictions are (`anb-export train` and `compile` "
+            "make an artifact that does not tell)"
+        )
+        raise AnbError(msg)
 
 
 def write_golden(folder: Path, order: Sequence[str] = ()) -> None:

@@ -254,8 +254,8 @@ def _dataset(dataset: Dataset | None) -> dict[str, str] | None:
     if dataset is None:
         return None
     return {
-        "name": ACCEL_NASBENCH.name,
-        "license": ACCEL_NASBENCH.license,
+        "name": dataset.origin.name,
+        "license": dataset.origin.license,
         "sha256": dataset.sha256,
     }
 
