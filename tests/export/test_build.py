@@ -30,7 +30,7 @@ from anb_export.reports.evaluate_ensemble import evaluate_ensemble
 from anb_export.tables.fixed_point import CompileError
 from anb_export.tables.of_training import compile_training
 from anb_export.training import out_of_fold
-from anb_export.training.compact import CompactRecipe, pair_constraints
+from anb_export.training.compact import CompactRecipe, genes_of_terms
 from anb_export.training.members_folder import Training, read_training
 from anb_export.training.predictive_scale import coverage, learning_gain
 from anb_export.training.recipe import Recipe
@@ -46,6 +46,7 @@ from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 from .pair_models import predict, symbols_of
 from .synthetic import write_study
@@ -552,7 +553,7 @@ def test_members_on_the_target_s_own_scale(records: Dataset, split: Split, tmp_p
         "max_depth": 3,
         "learning_rate": 0.3,
         "tree_method": "hist",
-        "interaction_constraints": json.dumps(pair_constraints(MNASNET)),
+        "interaction_constraints": json.dumps(genes_of_terms(all_pairs(MNASNET))),
     }
     plain = Recipe("plain", params, 30, 5)
     training = train(records, split, "accuracy", plain, [1, 2], tmp_path / "plain")
