@@ -28,6 +28,7 @@ from anb_export.training.train_members import (
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .pair_models import predict
 from .synthetic import records, write_folder
@@ -345,7 +346,7 @@ def test_transformed_labels(dataset: Dataset, split: Split, recipe: Recipe, tmp_
     booster = xgb.Booster()
     booster.load_model(training.files[0])
     label = booster.inplace_predict(codes.astype(np.float32))
-    predicted = predict_ensemble(training.forests(), other, codes)[:, 0]
+    predicted = predict_ensemble(training.forests(), other, codes, MNASNET)[:, 0]
     np.testing.assert_allclose(predicted, 80 - 1 / label.astype(float), rtol=1e-5)
     with pytest.raises(AnbError, match="no finite label for 'accuracy' of result_"):
         train(dataset, split, "accuracy", Recipe("x", {}, 1, None, Link("-1", 50.0)), [1], tmp_path)

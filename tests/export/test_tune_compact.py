@@ -525,7 +525,7 @@ def test_wild_predictions_are_bad_not_nan() -> None:
     made = recipe.recipe(dataset, "accuracy", np.arange(2))
     with np.errstate(divide="ignore"):
         found = module._bounded(
-            made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0, space=MNASNET)
+            made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0, space=MNASNET), MNASNET
         )
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[[0, 2]], [1e12, 1e12])

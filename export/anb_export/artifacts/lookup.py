@@ -74,7 +74,7 @@ def step_of(values: NDArray[np.float32]) -> float:
     return math.ldexp(1.0, max(finest, coarsest))
 
 
-def card_of(dataset: Dataset, split: Split, target: str, ensemble: TableEnsemble) -> dict[str, Any]:
+def card_of(dataset: Dataset, target: str, ensemble: TableEnsemble) -> Card:
     """Return the card of a whole table: its entry of the manifest without the file's facts."""
     spec, origin = dataset.target(target), dataset.origin
     measured = dataset.values[target]

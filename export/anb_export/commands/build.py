@@ -75,10 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
             report=report,
         )
     for built in found:
-        card, m = built.card, built.card["quality"]["test"]
+        card = built.card
+        part = "test" if "test" in card["quality"] else "all"
+        m = card["quality"][part]
         step = f"  steps of {card['rounding']['step']:g}" if "rounding" in card else ""
         say(
-            f"{built.target:18} link {card['link']['name']:10} members {card['members']}  test "
+            f"{built.target:18} link {card['link']['name']:10} members {card['members']}  {part:4} "
             f"R2 {m['r2']:.4f}  tau {m['kendall_tau']:.4f}  MAE {m['mae']:.4g} {card['unit']}{step}"
         )
     total = sum(file.stat().st_size for file in out.iterdir() if file.is_file())

@@ -26,7 +26,6 @@ from anb_onnx._io.output import check_output
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Members of the reference's ensembles, with seeds 1 to N_UPSTREAM_MEMBERS.
 N_UPSTREAM_MEMBERS = 6
@@ -266,7 +265,7 @@ def _side(dataset: Dataset, training: Training, usual: NDArray[np.int64] | None)
     if usual is not None:
         codes = dataset.codes[usual]
         labels = np.stack([f.predict_exact(codes) for f in training.forests()], axis=1)
-        mean = training.transform.inverse(labels, codes, MNASNET).mean(axis=1)
+        mean = training.transform.inverse(labels, codes, dataset.space).mean(axis=1)
         measured = dataset.values[training.target][usual]
         quality["test_without_outliers"] = evaluate(measured, mean)
     return {

@@ -30,7 +30,7 @@ from anb_export.training.members_folder import (
 )
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Attribute of a member file that tells what it was trained from.
 KEY_ATTRIBUTE = "anb_export.key"
@@ -362,7 +362,7 @@ def train(
             _member(task, content, forest)
             for task, content, forest in zip(tasks, contents, forests, strict=True)
         ],
-        predict=lambda codes: predict_ensemble(forests, recipe, codes),
+        predict=lambda codes: predict_ensemble(forests, recipe, codes, dataset.space),
         pool=pool,
         dropped=dropped,
         versions=_versions(),
@@ -397,11 +397,11 @@ def _training_set(
 
 
 def predict_ensemble(
-    forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8]
+    forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8], space: SearchSpace
 ) -> NDArray[np.float64]:
     """Return the members' exact predictions in the target's unit: float64 [n, n_members]."""
     labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
-    return recipe.transform.inverse(labels, codes, MNASNET)
+    return recipe.transform.inverse(labels, codes, space)
 
 
 def _member(task: MemberTask, content: bytes, forest: Forest) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from anb_export.training.train_members import boost
 from anb_export.training.tune_families import check_writable, open_study
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 N_TUNING_FOLDS = 5
 _FOLD_SEED = 20240331
@@ -221,14 +221,15 @@ class CrossValidation:
 
         booster = boost(recipe, seed, matrix(fit), matrix(stop))
         label = booster.predict(matrix(rows))
-        return _bounded(recipe, label.astype(np.float64), self.dataset.codes[rows])
+        codes, space = self.dataset.codes[rows], self.dataset.space
+        return _bounded(recipe, label.astype(np.float64), codes, space)
 
 
 def _bounded(
-    recipe: Recipe, label: NDArray[np.float64], codes: NDArray[np.uint8]
+    recipe: Recipe, label: NDArray[np.float64], codes: NDArray[np.uint8], space: SearchSpace
 ) -> NDArray[np.float64]:
     # A wild trial may leave the link's domain; such a prediction is simply very bad, not NaN.
-    y = recipe.transform.inverse(label, codes, MNASNET)
+    y = recipe.transform.inverse(label, codes, space)
     return np.nan_to_num(y, nan=1e12, posinf=1e12, neginf=-1e12)
 
 
