@@ -203,3 +203,21 @@ def test_split_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [["train", "10"], ["val", "1"], ["test", "1"]]
     assert json.loads((tmp_path / "default_split" / "val_paths.json").read_text())[0].isdecimal()
+
+
+def test_info_lists_the_targets_of_a_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(write(tmp_path))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "data       Toys, CC0-1.0, 3 records",
+        "benchmark  toy-bench",
+        "space      toy: 2 blocks, 3 genes, 12 architectures",
+        "target     latency_pixel3 [ms], min: 3 values, 1.5 to 20, median 7",
+        "target     score [points], max: 3 values, -3 to 1, median 0.5",
+    ]
+    options = ["--target", "energy", "--out", str(tmp_path / "members")]
+    path = write(tmp_path, rows=every(float))
+    assert main(["train", "--dataset", str(path), *options]) == 2
+    assert "'energy'; valid targets: latency_pixel3, score" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from anb_export.artifacts import build as build_module
 from anb_export.artifacts.build import build
+from anb_export.cli import main
 from anb_export.data.dataset import Dataset, Origin
 from anb_export.data.splits import random_split
 from anb_export.data.targets import TargetSpec
@@ -25,6 +26,8 @@ import anb_onnx
 from anb_onnx import Block, Gene, SearchSpace
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_indices
+
+from .test_described import every, write
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "your-benchmark.md"
@@ -52,7 +55,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 
 def test_the_page_leads_from_a_table_to_an_answer(outputs: tuple[Path, list[str]]) -> None:
-    folder, (_, built, asked, queried, steps) = outputs
+    folder, (_, told, built, asked, queried, steps) = outputs
+    assert "latency_phone [ms], min: " in told
     quality = dict(re.findall(r"^(\w+) .* test R2 (\S+)", built, re.M))
     assert quality.keys() == {"latency_phone", "accuracy"}
     assert all(float(r2) > 0.8 for r2 in quality.values())
@@ -136,3 +140,52 @@ def test_all_of_another_space_is_looked_up(
     wanted = dataset.values[target].astype(np.float32)
     assert built.card["exact"] == bool((found == wanted).all())
     np.testing.assert_allclose(found, wanted, rtol=0, atol=built.card["rounding"]["step"])
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ("triples", "not one of singles, pairs, all, and no list"),
+        ("[[0, 4]]", "a list of block numbers from 0 to 1"),
+        ("[[0]]", r"no term has block 1 \(head\); add \[1\]"),
+        ("all", "anb-export build --terms all"),
+    ],
+)
+def test_terms_that_are_none_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], terms: str, message: str
+) -> None:
+    path = write(tmp_path, rows=every(float))
+    options = ["--target", "score", "--out", str(tmp_path / "members"), "--terms", terms]
+    assert main(["train", "--dataset", str(path), *options]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("terms", "wanted"),
+    [("singles", [[0], [1], [2], [3]]), ("[[1, 2], [0, 1], [3]]", [[1, 2], [0, 1], [3]])],
+)
+def test_members_of_any_terms_are_compiled_into_them(
+    tmp_path: Path, terms: str, wanted: list[list[int]]
+) -> None:
+    """What the members' recipe lets meet is what the artifact has tables of."""
+    run("sh", f"python '{ROOT}/examples/own_benchmark/measure.py' nas", tmp_path)
+    options = ["--target", "accuracy", "--members", "2", "--jobs", "1", "--terms", terms]
+    members, file = tmp_path / "members", tmp_path / "accuracy.onnx"
+    dataset = tmp_path / "nas" / "dataset.json"
+    assert main(["train", "--dataset", str(dataset), "--out", str(members), *options]) == 0
+    assert main(["compile", str(members), "--out", str(file)]) == 0
+    assert main(["verify", str(file), str(members), "--n", "500"]) == 0
+    card = json.loads((tmp_path / "manifest.json").read_text())["targets"]["accuracy"]
+    assert card["terms"] == wanted
+    assert "calibration" not in card
+
+
+def test_a_build_needs_rows_enough_to_know_its_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, rows=every(float))
+    out = tmp_path / "out"
+    assert main(["build", "--dataset", str(path), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "11 training and validation records; a build needs at least 200" in error
+    assert not out.exists()

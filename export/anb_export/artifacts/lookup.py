@@ -4,7 +4,8 @@ Where everything is measured nothing is learned. The measurements, rounded to fl
 prediction is, become the entries of one term of all blocks, in steps of a power of two. Where a
 step divides all of them they are stored without a further error, and the card says ``exact``. A
 column whose values differ in size by more than int32 spans is rounded once more; the card then says
-that it is not exact, and by how much.
+that it is not exact, and by how much. There is no calibration: how far another measurement of the
+same architecture would lie from this one is not known.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from numpy.typing import NDArray
 
 from anb_export.data.dataset import Dataset, DatasetError
 from anb_export.data.metrics import evaluate
-from anb_export.training.predictive_scale import LEVELS
-from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.card import Card
 from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
 from anb_onnx.links import Link
@@ -81,8 +80,6 @@ def card_of(dataset: Dataset, target: str, ensemble: TableEnsemble) -> Card:
     mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, dataset.space))
     exact = bool(np.array_equal(mean, measured.astype(np.float32)))
     predicted = mean.astype(np.float64)
-    # Every interval is the value itself: it is what was measured, and nothing else is known.
-    calibration = Calibration(0.0, 0.0, 0, None, (0.0, LEVELS[-1]), (0.0, 0.0))
     largest = float(np.abs(predicted - measured).max())
     return Card(
         benchmark=origin.benchmark,
@@ -98,7 +95,6 @@ def card_of(dataset: Dataset, target: str, ensemble: TableEnsemble) -> Card:
         # Of all of them: no part was kept apart, as nothing is predicted.
         quality={"all": evaluate(measured, predicted)},
         versions={p: version(p) for p in ("anb-onnx-export", "numpy", "onnx")},
-        calibration=calibration.to_dict() if exact else None,
         target_std=float(np.std(measured)),
         recipe=RECIPE,
         dataset={

@@ -31,8 +31,8 @@ from anb_export._io.json_file import read_json
 from anb_export.data.dataset import Dataset, DatasetError, Origin
 from anb_export.data.table import Columns, Table, read_table
 from anb_export.data.targets import TargetSpec, read_target
-from anb_onnx._io.show import show
-from anb_onnx.catalog.manifest import benchmark_name, text
+from anb_onnx._io.show import MAX_NAME, is_name, show
+from anb_onnx.catalog.manifest import benchmark_name
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.space import SearchSpace
@@ -115,12 +115,12 @@ def read_description(path: Path) -> Description:
     try:
         origin = Origin(
             benchmark_name(document, source),
-            text(document, "name", source),
-            text(document, "license", source),
+            _text(document, "name", source),
+            _text(document, "license", source),
             space,
             targets,
         )
-        table = path.parent / text(document, "table", source)
+        table = path.parent / _text(document, "table", source)
     except AnbError as error:
         raise DatasetError(str(error)) from error
     return Description(origin, table, Columns(tuple(columns), ignore_extra, index))
@@ -160,6 +160,16 @@ def _space(value: Any, path: Path) -> SearchSpace:
     except AnbError as error:
         msg = f"{source}: {error}"
         raise DatasetError(msg) from error
+
+
+def _text(document: Mapping[str, Any], key: str, source: str) -> str:
+    value = document[key]
+    if not isinstance(value, str) or not is_name(value):
+        _refuse(
+            f"{source}: key {key!r} must be a string of 1 to {MAX_NAME} printable characters, not "
+            f"{show(value)}"
+        )
+    return value
 
 
 def _entries(document: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
         members, inverse = training.members(), training.transform.inverse
 
         def predict(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-            return inverse(predict_members(members, codes), codes)
+            return inverse(predict_members(members, codes), codes, training.space)
 
     else:
         if not path.is_file():
