@@ -39,7 +39,7 @@ def pytest_report_header() -> str | None:
 
 @pytest.fixture(scope="session")
 def published(shared_data: Path) -> Dataset:
-    from anb_export.data.dataset import read_dataset
+    from anb_export.data.read import read_dataset
 
     return read_dataset(shared_data / "anb_dataset_jsons.tar.gz")
 
@@ -52,7 +52,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(study: Path) -> Dataset:
-    from anb_export.data.dataset import read_dataset
+    from anb_export.data.read import read_dataset
 
     return read_dataset(study / "anb_dataset_jsons.tar.gz")
 

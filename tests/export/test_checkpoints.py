@@ -19,7 +19,7 @@ from anb_export.artifacts.importing import (
     read_sources,
 )
 from anb_export.cli import main
-from anb_export.data.dataset import read_dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.checkpoints import CheckpointError, find_checkpoints
 from anb_export.models.formats import model_from_object

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.tables.closed_form import ClosedFormError, exact_tables
 
 from anb_onnx.errors import AnbError
@@ -93,6 +95,7 @@ def test_too_few_records_to_determine_all_counts() -> None:
     codes = all_codes(space)
     values = np.array([[5.0, 1.0, 2.0][a] + [0.0, 7.0, 3.0][b] + c for a, b, c in codes])
     whole = Dataset(
+        replace(ACCEL_NASBENCH, space=space),
         names=tuple(f"result_{k}.json" for k in range(len(codes))),
         codes=codes,
         values={"macs": values},
@@ -118,6 +121,7 @@ def test_any_terms_that_hold_what_counts() -> None:
     # Block 3 counts nothing, and neither does block 0 but for what all have in common.
     values = np.array([5.0 + [0.0, 7.0, 3.0][b] + c for _, b, c, _ in codes])
     whole = Dataset(
+        replace(ACCEL_NASBENCH, space=space),
         names=tuple(f"result_{k}.json" for k in range(len(codes))),
         codes=codes,
         values={"macs": values},

@@ -13,7 +13,7 @@ from anb_export._io.files import sha256, to_json
 from anb_export.artifacts.convert import convert
 from anb_export.artifacts.forms import ConvertError
 from anb_export.cli import main
-from anb_export.data.dataset import read_dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.svm_form import Kernel
 from anb_export.training.family_recipe import family_recipe

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import SplitError, read_split
 
 from .synthetic import records, write_folder, write_split

@@ -20,12 +20,11 @@ from anb_export.artifacts.forms import (
     Members,
     choose,
 )
-from anb_export.artifacts.manifest import LICENSE
 from anb_export.artifacts.predictions import Predictions, agreement, refuse_disagreement
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.graphs.verify_graph import run_model
 from anb_export.models.checkpoints import CheckpointEnsemble
 from anb_export.models.forest import Forest
@@ -39,7 +38,6 @@ from anb_export.models.formats import (
 from anb_export.models.model_files import read_content
 from anb_export.models.svm_form import Kernel
 from anb_export.models.trained_on import Inputs, is_ambiguous, rewritten, settle, value_inputs
-from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.catalog.card import Card
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
@@ -217,7 +215,7 @@ def _convert(
     space: SearchSpace,
 ) -> tuple[bytes, Card]:
     """Make the artifact of models that take codes; see `import_models`."""
-    spec = get_target(target)
+    spec = ACCEL_NASBENCH.target(target)
     families = {source.model.family for source in sources}
     if len(families) != 1:
         _refuse(f"an ensemble has members of one family, found {sorted(families)}")
@@ -229,7 +227,7 @@ def _convert(
         measured_std=_target_std(target, dataset, split),
     )
     card = Card(
-        benchmark=DEFAULT_BENCHMARK,
+        benchmark=ACCEL_NASBENCH.benchmark,
         form=form,
         metric=spec.metric,
         device=spec.device,
@@ -255,7 +253,11 @@ def _convert(
 def _dataset(dataset: Dataset | None) -> dict[str, str] | None:
     if dataset is None:
         return None
-    return {"name": "Accel-NASBench", "license": LICENSE, "sha256": dataset.sha256}
+    return {
+        "name": dataset.origin.name,
+        "license": dataset.origin.license,
+        "sha256": dataset.sha256,
+    }
 
 
 def _settled(

@@ -11,7 +11,6 @@ from typing import Any
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.training.members_folder import Training
 from anb_onnx._io.strict_json import loads
-from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import (
@@ -28,9 +27,6 @@ from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
-#: Licence of the Accel-NASBench measurements, and of the artifacts made from them.
-LICENSE = "Apache-2.0"
-
 
 def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> Card:
     """Return the model card of a trained ensemble: its manifest entry without the file's facts.
@@ -45,9 +41,9 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> C
     versions : mapping
         Packages that made the ONNX file, besides those of the training.
     """
-    spec, document = training.spec, training.document
+    spec, origin, document = training.spec, training.origin, training.document
     return Card(
-        benchmark=DEFAULT_BENCHMARK,
+        benchmark=origin.benchmark,
         form=form,
         metric=spec.metric,
         device=spec.device,
@@ -60,9 +56,9 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> C
         recipe=document["recipe"]["name"],
         quality=document["metrics"],
         target_std=training.target_std,
-        dataset={"name": "Accel-NASBench", "license": LICENSE, **document["dataset"]},
+        dataset={"name": origin.name, "license": origin.license, **document["dataset"]},
         versions={**document["versions"], **versions},
-        license=LICENSE,
+        license=origin.license,
         others={
             "split": {key: document["split"][key] for key in ("name", "sha256")},
             # Boosters of xgboost are what members are unless the card says otherwise.

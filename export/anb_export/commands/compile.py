@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     card = describe(training, form="tables", versions={"onnx": version("onnx")})
     card |= {"link": ensemble.link.to_dict(), "verification": found}
     model = build_table_model(ensemble, card)
-    write_artifact(arguments.out, model.content, training.target, model.card)
+    write_artifact(arguments.out, model.content, training.target, model.card, space=training.space)
     say(
         f"{training.target}: at most {found['steps']} steps from the exact sum of leaves "
         f"(bound {found['bound']}) on {found['n']:,} random architectures"

@@ -79,8 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Import every ensemble found, and print a line for each."""
     from anb_export._io.scratch import scratch_folder
     from anb_export.artifacts.manifest import write_artifact
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
     from anb_onnx.errors import AnbError
 
     if arguments.split is not None and arguments.dataset is None:
@@ -91,8 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments, jobs)
     dataset = split = None
     if arguments.dataset is not None:
-        dataset = read_dataset(arguments.dataset)
-        split = read_split(dataset, _arguments.split_of(arguments))
+        dataset, split = _arguments.read_data(arguments)
     # A fault in the last ensemble must not leave the others in --out: all are made elsewhere first,
     # and on disk, since a hundred thousand trees take 200 MB.
     with scratch_folder() as folder:
@@ -155,7 +152,7 @@ def _make(
 def _jobs(arguments: argparse.Namespace) -> list[_Job]:
     from anb_export.artifacts.forms import KERNEL_FAMILIES
     from anb_export.artifacts.importing import read_source, read_sources
-    from anb_export.data.targets import get_target
+    from anb_export.data.accel_nasbench import ACCEL_NASBENCH
     from anb_export.models.checkpoints import MODEL_FILE, find_checkpoints
     from anb_onnx.errors import AnbError
 
@@ -163,7 +160,7 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
     first = paths[0]
     folders = [path for path in paths if path.is_dir()]
     if arguments.target is not None:
-        name = get_target(arguments.target).name
+        name = ACCEL_NASBENCH.target(arguments.target).name
         if folders:
             msg = (
                 f"{folders[0]} is a folder, and --target is for model files: leave it out, as "

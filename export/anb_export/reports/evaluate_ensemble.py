@@ -17,12 +17,10 @@ from anb_export.artifacts.manifest import find_entry
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.graphs.verify_graph import run_model
 from anb_export.training.members_folder import read_training
 from anb_export.training.train_families import predict_members
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
 
 #: The metrics in the order in which they are shown.
 METRICS = (
@@ -124,7 +122,7 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
         members, inverse = training.members(), training.transform.inverse
 
         def predict(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-            return inverse(predict_members(members, codes), codes, MNASNET)
+            return inverse(predict_members(members, codes), codes, training.space)
 
     else:
         if not path.is_file():
@@ -136,7 +134,7 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
         def predict(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
             return run_model(model, codes)["members"].astype(np.float64)
 
-    spec = get_target(target)
+    spec = dataset.target(target)
     metrics, points, each = {}, {}, []
     for part, all_rows in split.parts().items():
         rows, _ = dataset.labelled(target, all_rows)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.data.dataset import Dataset
-from anb_export.data.targets import get_target
 from anb_export.tables.bounds import largest_sum
 from anb_export.tables.compile import checked_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
@@ -60,7 +59,7 @@ def exact_tables(
         If the terms are of another space.
     """
     terms = checked_terms(terms, space)
-    if not get_target(target).exact:
+    if not dataset.target(target).exact:
         msg = f"{target!r} is measured, not counted; exact targets: macs, params"
         raise ClosedFormError(msg)
     effects = np.split(_effects(dataset, target, space), np.cumsum(space.block_sizes)[:-1].tolist())

@@ -7,6 +7,7 @@ from typing import Any
 
 from anb_export.tables.compile import compile_tables
 from anb_export.tables.project import project_tables
+from anb_export.training.compact import default_terms, terms_of_genes
 from anb_export.training.members_folder import Training
 from anb_export.training.recipe import Standardised
 from anb_onnx.errors import AnbError
@@ -17,17 +18,26 @@ from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
 
 
-def compile_training(
-    training: Training, *, space: SearchSpace = MNASNET, terms: Terms | None = None
-) -> TableEnsemble:
+def compile_training(training: Training, *, terms: Terms | None = None) -> TableEnsemble:
     """Compile trained members into tables; see `anb_export.tables.compile.compile_tables`.
+
+    The terms are, unless given, those whose blocks the members' recipe let meet.
 
     Raises
     ------
     AnbError
         If a member is damaged, trained on a transform tables cannot carry, or cannot be compiled.
     """
-    return _of_training(training, compile_tables, "compiled", space=space, terms=terms)
+    terms = terms_of(training) if terms is None else terms
+    return _of_training(training, compile_tables, "compiled", space=training.space, terms=terms)
+
+
+def terms_of(training: Training) -> Terms:
+    """Return the terms whose blocks may meet in the members' trees, as their recipe says."""
+    constraints = training.document["recipe"].get("params", {}).get("interaction_constraints")
+    if constraints is None:
+        return default_terms(training.space)
+    return terms_of_genes(constraints, training.space)
 
 
 def project_training(

@@ -15,22 +15,24 @@ from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export._io.json_file import read_json
-from anb_export.data.dataset import Dataset
+from anb_export.data.dataset import Dataset, Origin
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import TARGETS, TargetSpec, get_target
+from anb_export.data.targets import TargetSpec, read_target
 from anb_export.models.forest import Forest
 from anb_export.models.formats import FAMILIES
 from anb_export.models.xgboost_document import forest_of_bytes
 from anb_export.training.recipe import N_FOLDS, LabelTransform, transform_from_dict
 from anb_onnx._io.files import FileError, read_regular
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     from anb_export.training.family_members import Member
 
 _NAME = "training.json"
-_SCHEMA = 1
+#: Version of ``training.json``.
+_SCHEMA = 2
 #: Names of members: boosters of xgboost and LightGBM, and arrays of the other families.
 _MEMBER = r"[\w.-]+\.(ubj|txt|npz)"
 #: Most bytes of a member; the largest of the reference's have 80 MB.
@@ -63,7 +65,21 @@ class Training:
     @property
     def spec(self) -> TargetSpec:
         """The target."""
-        return TARGETS[self.target]
+        return self.origin.target(self.target)
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Whose measurements the members were trained on; of its targets, this one."""
+        found = self.document["origin"]
+        spec = read_target(self.target, found["target"], str(self.folder / _NAME))
+        space = SearchSpace.from_dict(found["search_space"])
+        name, license = str(found["name"]), str(found["license"])
+        return Origin(str(found["benchmark"]), name, license, space, {spec.name: spec})
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of the members' inputs."""
+        return self.origin.space
 
     @property
     def target_std(self) -> float:
@@ -220,7 +236,7 @@ def write_training(
         # Boosters of xgboost are what members are unless it is said otherwise.
         **({} if family == "xgb" else {"family": family}),
         "target": target,
-        "unit": get_target(target).unit,
+        "origin": dataset.origin.of(target),
         "recipe": recipe,
         "members": members,
         "n_folds": N_FOLDS,
@@ -281,13 +297,15 @@ def _check(document: Any, path: Path) -> None:
         document.get("schema") == _SCHEMA,
         f"schema must be {_SCHEMA}, found {document.get('schema')!r}",
     )
-    require(document.get("target") in TARGETS, f"unknown target {document.get('target')!r}")
+    target = document.get("target")
+    require(isinstance(target, str), f"target must be a string, found {target!r}")
     family = document.get("family", "xgb")
     require(family in FAMILIES, f"unknown family {family!r}")
     std = document.get("target_std")
     require(isinstance(std, float) and std > 0, f"target_std must be positive, found {std!r}")
-    for key in ("recipe", "dataset", "split", "metrics", "versions"):
+    for key in ("origin", "recipe", "dataset", "split", "metrics", "versions"):
         require(isinstance(document.get(key), dict), f"{key} must be an object")
+    _check_origin(document, path)
     transform = document["recipe"].get("transform")
     require(isinstance(transform, dict), "recipe.transform must be an object")
     members = document.get("members")
@@ -300,6 +318,14 @@ def _check(document: Any, path: Path) -> None:
             f"a member's file must be a plain name, found {file!r}",
         )
         require(isinstance(digest, str), f"{file}: sha256 is missing")
+
+
+def _check_origin(document: Mapping[str, Any], path: Path) -> None:
+    try:
+        _ = Training(path.parent, document).origin
+    except (AnbError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path}: origin: {error}; run `anb-export train` again"
+        raise TrainingError(msg) from error
 
 
 def _read_member(path: Path, digest: str) -> bytes:

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.training import workers
 from anb_export.training.family_members import (
     FamilyError,
@@ -161,7 +160,7 @@ def train_family(
         return train(
             dataset, split, target, recipe, seeds, folder, jobs=jobs, on_progress=on_progress
         )
-    get_target(target)  # an unknown one is refused first
+    dataset.target(target)  # an unknown one is refused first
     folder = Path(folder)
     check_seeds(seeds)
     check_folder(folder, target, recipe.family)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.models import ubjson
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_bytes
@@ -31,7 +30,7 @@ from anb_export.training.members_folder import (
 )
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Attribute of a member file that tells what it was trained from.
 KEY_ATTRIBUTE = "anb_export.key"
@@ -330,7 +329,7 @@ def train(
         If the target is unknown, has too few values, the seeds are not distinct, a parameter of
         the recipe is not finite, the folder holds members of another target, or xgboost refuses.
     """
-    get_target(target)  # an unknown one is refused first
+    dataset.target(target)  # an unknown one is refused first
     folder = Path(folder)
     check_seeds(seeds)
     _check_recipe(recipe)
@@ -363,7 +362,7 @@ def train(
             _member(task, content, forest)
             for task, content, forest in zip(tasks, contents, forests, strict=True)
         ],
-        predict=lambda codes: predict_ensemble(forests, recipe, codes),
+        predict=lambda codes: predict_ensemble(forests, recipe, codes, dataset.space),
         pool=pool,
         dropped=dropped,
         versions=_versions(),
@@ -398,11 +397,11 @@ def _training_set(
 
 
 def predict_ensemble(
-    forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8]
+    forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8], space: SearchSpace
 ) -> NDArray[np.float64]:
     """Return the members' exact predictions in the target's unit: float64 [n, n_members]."""
     labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
-    return recipe.transform.inverse(labels, codes, MNASNET)
+    return recipe.transform.inverse(labels, codes, space)
 
 
 def _member(task: MemberTask, content: bytes, forest: Forest) -> dict[str, Any]:
