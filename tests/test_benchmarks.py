@@ -88,7 +88,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "origin": ACCEL_NASBENCH.of("accuracy"),
         "target_std": 2.0,
         "recipe": {"name": "compact", "transform": transform},
-        "dataset": {},
+        "dataset": {"sha256": "0" * 64},
         "split": {"name": "none", "sha256": ""},
         "metrics": {},
         "versions": {},
