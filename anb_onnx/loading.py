@@ -10,8 +10,9 @@ from typing import Any, SupportsIndex
 from anb_onnx._io.show import show
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Artifact, listed_beside, target_of_card
-from anb_onnx.catalog.manifest import card_from_metadata, check_members, read_bytes, read_space
+from anb_onnx.catalog.manifest import card_from_metadata, read_bytes, read_space
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
 from anb_onnx.engines.numpy_engine import ReferenceEngine
@@ -126,10 +127,10 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
     if not metadata:
         # What is no ONNX file at all is for the runtime to refuse; it knows more about it.
         _open_onnxruntime(model, path, threads, None)
-    card = card_from_metadata(metadata, source)
-    space = read_space(card.get("search_space"), source)
-    check_members(card, source)
-    target = target_of_card(card, source)
+    document = card_from_metadata(metadata, source)
+    space = read_space(document.get("search_space"), source)
+    target = target_of_card(document, source)
+    card = Card.from_dict(document, source, listed=False)
     opened = _open_onnxruntime(model, path, threads, space)
     return Surrogate(target, card, space, opened, origin, reopen=reopen)
 
@@ -148,15 +149,15 @@ def _path(path: object) -> Path:
 
 def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
     """Open a file whose manifest entry is known, with the engine asked for."""
-    target, card, space = artifact.target, artifact.card, artifact.space
+    target, space = artifact.target, artifact.space
     engine, threads, source = origin.engine, origin.threads, str(artifact.path)
-    ensemble = None
-    if "tables" in card:
-        ensemble = _open_tables(artifact, model)
-    elif engine in _TABLE_ENGINES:
+    # Tables first: what is wrong with them is told in detail.
+    ensemble = _open_tables(artifact, model) if "tables" in artifact.entry else None
+    card = artifact.card
+    if ensemble is None and engine in _TABLE_ENGINES:
         msg = (
             f"engine {engine!r} runs artifacts in table form, {source} is in the form "
-            f"{card.get('form')!r}; use engine='onnxruntime'"
+            f"{card.form!r}; use engine='onnxruntime'"
         )
         raise EngineError(msg)
     opened: Engine
@@ -175,7 +176,7 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
 
 def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
     """Read the tables of a file, and check that intervals around their predictions are finite."""
-    card = artifact.card
+    card = artifact.entry
     try:
         ensemble = TableEnsemble.from_artifact(model, card, artifact.space, str(artifact.path))
         if ensemble.bounds is not None and card.get("calibration") is not None:

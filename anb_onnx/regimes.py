@@ -28,6 +28,9 @@ LARGEST = float(np.finfo(np.float32).max)
 #: are many.
 MAX_HINGES = 64
 
+#: Most symbols of the block whose gene tells a regime: engines keep one entry for each.
+MAX_SYMBOLS = 2**20
+
 
 @dataclass(frozen=True)
 class Regime:
@@ -92,6 +95,17 @@ class Regime:
                 f"0 to {size - 1}"
             )
             raise ArtifactError(msg)
+        block = space.blocks[self._block(space)]
+        if block.size > MAX_SYMBOLS:
+            msg = (
+                f"regime: block {block.name!r} of gene {self.gene!r} has {show(block.size)} "
+                f"symbols; {MAX_SYMBOLS} at most are supported in the block of a regime"
+            )
+            raise ArtifactError(msg)
+
+    def _block(self, space: SearchSpace) -> int:
+        position = space.positions[self.gene]
+        return next(k for k, genes in enumerate(space.block_slices) if position < genes.stop)
 
     def contains(self, codes: NDArray[np.integer[Any]], space: SearchSpace) -> NDArray[np.bool_]:
         """Return whether architectures are inside: bool [N], from codes [N, n_genes]."""
@@ -108,7 +122,7 @@ class Regime:
         """
         self.check(space)
         position = space.positions[self.gene]
-        block = next(k for k, genes in enumerate(space.block_slices) if position < genes.stop)
+        block = self._block(space)
         symbols = np.arange(space.block_sizes[block])
         code = symbols // space.symbol_weights[position] % space.gene_sizes[position]
         return block, np.isin(code, self.codes)

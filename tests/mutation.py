@@ -37,8 +37,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Without what is slow and about a process, not about numbers and errors.
 _ENCODING = "tests/test_encoding.py -k 'not shared_cache'"
 _NATIVE = (
-    "tests/test_engine_native.py -k 'bits or spaces or extreme or batches or views or address or "
-    "refused or told_apart or boundary or fused or laid_out or words'"
+    "tests/test_engine_native.py tests/test_engine_native_terms.py -k 'bits or spaces or "
+    "extreme or batches or views or address or refused or told_apart or boundary or fused or "
+    "laid_out or words or sign or slot or entries or checked'"
 )
 
 #: The tests of each module that ought to kill its mutants, as arguments of pytest.
@@ -49,6 +50,10 @@ MODULES = {
     "anb_onnx/links.py": "tests/test_links.py tests/test_regimes.py",
     "anb_onnx/regimes.py": "tests/test_regimes.py tests/test_links.py",
     "anb_onnx/engines/native/symbols.py": _NATIVE,
+    "anb_onnx/engines/native/layout.py": _NATIVE,
+    "anb_onnx/engines/native/arithmetic.py": _NATIVE,
+    "anb_onnx/engines/native/unrolled.py": _NATIVE,
+    "anb_onnx/engines/native/looped.py": _NATIVE,
     "anb_onnx/engines/native/kernels.py": _NATIVE,
     "anb_onnx/engines/numpy_engine.py": "tests/test_engine_reference.py",
     "export/anb_export/tables/compile.py": "tests/export/test_compile.py",

@@ -125,13 +125,15 @@ def onnx_bytes(
 def card(metric: str, device: str | None, unit: str, direction: str) -> dict[str, object]:
     """Return the manifest's entry of a small artifact, without the file."""
     return {
-        "form": "tables",
+        "form": "trees",
         "metric": metric,
         "device": device,
         "unit": unit,
         "direction": direction,
         "members": N_MEMBERS,
         "exact": False,
+        "link": {"name": "y", "power": "1", "offset": None, "inverse": []},
+        "versions": {},
         "quality": {"test": {"n": 512, "mae": 0.25, "kendall_tau": 0.93}},
         "license": "Apache-2.0",
     }

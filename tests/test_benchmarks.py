@@ -16,7 +16,8 @@ xgb = pytest.importorskip("xgboost")
 pytest.importorskip("onnxmltools")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from anb_export.training.compact import pair_constraints
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
+from anb_export.training.compact import genes_of_terms
 from anb_export.training.recipe import Standardised
 
 import anb_onnx
@@ -70,7 +71,9 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "subsample": 0.7,
             "nthread": 1,
             "base_score": 0.0,
-            "interaction_constraints": json.dumps(pair_constraints()),
+            "interaction_constraints": json.dumps(
+                genes_of_terms(anb_onnx.Terms.of_order(anb_onnx.MNASNET, 2))
+            ),
         }
         booster = xgb.train(settings, xgb.DMatrix(codes.astype(np.float32), labels), 12)
         content = bytes(booster.save_raw("ubj"))
@@ -80,11 +83,12 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Path:
         listed.append({"file": name, "sha256": digest, "seed": seed})
     transform = Standardised(Link("-1", 80.0), 0.05, 0.008).to_dict()
     document = {
-        "schema": 1,
+        "schema": 2,
         "target": "accuracy",
+        "origin": ACCEL_NASBENCH.of("accuracy"),
         "target_std": 2.0,
         "recipe": {"name": "compact", "transform": transform},
-        "dataset": {},
+        "dataset": {"sha256": "0" * 64},
         "split": {"name": "none", "sha256": ""},
         "metrics": {},
         "versions": {},

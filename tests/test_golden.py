@@ -98,10 +98,10 @@ def copied(tmp_path: Path) -> dict[str, Any]:
     ("change", "message"),
     [
         ({"sha256": "0" * 64}, "damaged"),
-        ({"sha256": 7}, "non-empty string"),
+        ({"sha256": 7}, "64 hexadecimal digits, not 7"),
         ({"file": "../golden.bin"}, "plain file name"),
         ({"file": "http:host"}, "plain file name"),
-        ({"file": "golden.bin\0"}, "printable"),
+        ({"file": "golden.bin\0"}, "plain file name"),
         ({"file": "."}, "plain file name"),
         ({"file": "missing.bin"}, "cannot be read"),
         ({"arrays": None}, "list 'arrays'"),

@@ -20,7 +20,7 @@ from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms, all_pairs
 
 FOUR_LAYERS = Regime("block5_l", (3,), ((1300.0, -0.75), (1340.0, 0.5)))
 CODES = sample(3000, seed=55, space=MNASNET)
@@ -202,3 +202,11 @@ def test_tables_know_the_regime_by_a_symbol() -> None:
     # Code b of symbol s is s % 3; from 2.5 on, each half step counts four times.
     wanted = [k / 2 + (3 * (k / 2 - 2.5) if k / 2 > 2.5 and (k // 2) % 3 else 0) for k in range(12)]
     assert mean.tolist() == wanted
+
+
+def test_a_regime_in_a_block_of_endless_symbols_is_refused_before_it_takes_memory() -> None:
+    genes = tuple(Gene(f"g{k}", tuple(range(256))) for k in range(4))
+    space = SearchSpace("big", (Block("huge", genes), Block("b", (Gene("g", (1, 2)),))))
+    link = Link("1", None, (), Regime("g0", (1,), ((0.5, 0.5),)))
+    with pytest.raises(ArtifactError, match="block 'huge' of gene 'g0' has 4294967296 symbols"):
+        TableEnsemble(space, np.zeros((2, 1), np.int32), 1.0, 0.0, link, Terms(space, ((1,),)))

@@ -118,3 +118,14 @@ def test_sums_over_any_terms(data: st.DataObject) -> None:
             wanted += table[tuple(row[b] for b in term)]
             start += prod(shape)
         assert total == wanted.tolist()
+
+
+def test_a_term_of_as_many_blocks_as_there_may_be() -> None:
+    """More than arrays of NumPy have axes."""
+    space = space_of(*[1] * 40, *[2] * 6, *[1] * 18)
+    terms = Terms.of_order(space, 64)
+    entries = np.arange(64, dtype=np.int32)[:, None]
+    ensemble = TableEnsemble(space, entries, 1.0, 0.0, Link(), terms)
+    symbols = np.zeros((64, 64), dtype=np.uint8)
+    symbols[:, 40:46] = np.arange(64)[:, None] >> np.arange(5, -1, -1) & 1
+    assert ensemble.totals(symbols)[:, 0].tolist() == list(range(64))

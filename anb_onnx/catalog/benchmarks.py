@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from anb_onnx._io.show import show
+from anb_onnx.catalog.card import BENCHMARK
 from anb_onnx.catalog.catalog import Catalog, Target, suggest
-from anb_onnx.catalog.manifest import BENCHMARK, MANIFEST
+from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.errors import ArtifactError, TargetError
 
 #: Environment variable that names a root or a benchmark folder to use instead of what is installed.

@@ -5,24 +5,22 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from anb_onnx._io.show import MAX_NAME, is_name, show
+from anb_onnx.catalog.card import FILE_KEYS, Card, check_values
 from anb_onnx.catalog.manifest import (
     MANIFEST,
     benchmark_name,
     check_card,
-    check_members,
     check_schema,
-    file_name,
     read_bytes,
     read_document,
     read_space,
-    text,
 )
 from anb_onnx.errors import ArtifactError, TargetError
 from anb_onnx.spaces.space import SearchSpace
@@ -68,29 +66,19 @@ class Target:
     @classmethod
     def from_card(cls, name: str, card: Mapping[str, Any], source: str) -> Target:
         """Read the target out of a model card; `source` names the card in errors."""
-        device = card.get("device")
-        if device is not None and not is_name(device):
-            msg = (
-                f"{source}: key 'device' must be null or a non-empty string of at most {MAX_NAME} "
-                f"printable characters, not {show(device)}"
-            )
-            raise ArtifactError(msg)
         if not is_name(name):
             msg = (
                 f"{source}: the name of a target must have 1 to {MAX_NAME} printable characters, "
                 f"not {show(name)}"
             )
             raise ArtifactError(msg)
-        direction = text(card, "direction", source)
-        if direction not in ("max", "min"):
-            msg = f"{source}: key 'direction' must be max or min, not {direction!r}"
-            raise ArtifactError(msg)
+        check_values(card, ("device", "direction", "metric", "unit"), source)
         return cls(
             name=name,
-            metric=text(card, "metric", source),
-            device=device,
-            unit=text(card, "unit", source),
-            direction=cast(Literal["max", "min"], direction),
+            metric=card["metric"],
+            device=card.get("device"),
+            unit=card["unit"],
+            direction=card["direction"],
         )
 
 
@@ -106,8 +94,8 @@ class Artifact:
         The file.
     sha256 : str
         Hexadecimal SHA-256 that the file must have.
-    card : mapping
-        The manifest's entry: quality, data, recipe, licence and so on.
+    entry : mapping
+        What the manifest says of it, as it stands there; see `card`.
     space : SearchSpace
         Search space of its input.
     benchmark : str
@@ -119,10 +107,30 @@ class Artifact:
     target: Target
     path: Path
     sha256: str
-    card: Mapping[str, Any]
+    entry: Mapping[str, Any]
     space: SearchSpace
     benchmark: str
     bundled: bool = False
+
+    @cached_property
+    def card(self) -> Card:
+        """The manifest's entry, checked: quality, data, recipe, licence and so on.
+
+        Raises
+        ------
+        ArtifactError
+            Naming the key that is missing or has a value that is not allowed.
+        """
+        try:
+            return Card.from_dict(self.entry, self.source, listed=True)
+        except ArtifactError as error:
+            msg = f"{error}; {self.mend}"
+            raise ArtifactError(msg) from error
+
+    @property
+    def source(self) -> str:
+        """Name of the manifest's entry, for messages."""
+        return f"{self.path.parent / MANIFEST}: target {self.target.name!r}"
 
     @property
     def mend(self) -> str:
@@ -150,19 +158,19 @@ class Artifact:
                 f"({len(model)} bytes); {mend}"
             )
             raise ArtifactError(msg)
-        source = f"{self.path.parent / MANIFEST}: target {self.target.name!r}"
+        source = self.source
         try:
-            if self.card.get("bytes") != len(model):
+            if self.entry.get("bytes") != len(model):
                 msg = (
                     f"{source}: key 'bytes' must be {len(model)}, the size of {self.path}, not "
-                    f"{show(self.card.get('bytes'))}"
+                    f"{show(self.entry.get('bytes'))}"
                 )
                 raise ArtifactError(msg)
-            named = target_of_card(self.card, source).name
+            named = target_of_card(self.entry, source).name
             if self.target.name != named:
                 msg = f"{source} must be called {named!r}, after its metric and device"
                 raise ArtifactError(msg)
-            check_card(model, self.card, self.space, self.benchmark, source, str(self.path))
+            check_card(model, self.entry, self.space, self.benchmark, source, str(self.path))
         except ArtifactError as error:
             msg = f"{error}; {mend}"
             raise ArtifactError(msg) from error
@@ -322,14 +330,9 @@ def _read_entry(
     if not isinstance(entry, dict):
         msg = f"{source} must be an object, not {show(entry)}"
         raise ArtifactError(msg)
-    file = file_name(entry, source)
-    sha256 = text(entry, "sha256", source)
-    if not re.fullmatch("[0-9a-f]{64}", sha256):
-        msg = f"{source}: key 'sha256' must be 64 hexadecimal digits, not {show(sha256)}"
-        raise ArtifactError(msg)
-    check_members(entry, source)
+    check_values(entry, (*FILE_KEYS[:2], "members"), source)
     target = Target.from_card(name, entry, source)
-    return target, folder / file, sha256, entry
+    return target, folder / entry["file"], entry["sha256"], entry
 
 
 def suggest(value: str, known: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from anb_onnx._io.files import GOLDEN_BYTES, GOLDEN_VARIABLE
 from anb_onnx._io.show import is_name, show
-from anb_onnx.catalog.manifest import MANIFEST, file_name, read_bytes, read_manifest, text
+from anb_onnx.catalog.card import check_values
+from anb_onnx.catalog.manifest import MANIFEST, file_name, read_bytes, read_manifest
 from anb_onnx.engines.base import Codes, Outputs
 from anb_onnx.errors import ArtifactError
 
@@ -54,7 +55,8 @@ def read_golden(folder: Path) -> Golden | None:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("arrays"), list):
         msg = f"{source} must be an object with a list 'arrays'"
         raise ArtifactError(msg)
-    name, stated = file_name(entry, source), text(entry, "sha256", source)
+    check_values(entry, ("sha256",), source)
+    name, stated = file_name(entry, source), entry["sha256"]
     content = read_bytes(folder / name, mend=_MEND, variable=GOLDEN_VARIABLE, default=GOLDEN_BYTES)
     found = hashlib.sha256(content).hexdigest()
     if found != stated:

@@ -16,13 +16,13 @@ from anb_onnx._io.files import (
     limit_of,
     read_regular,
 )
-from anb_onnx._io.show import MAX_NAME, is_name, show
+from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
+from anb_onnx.catalog.card import check_values
 from anb_onnx.errors import ArchitectureError, ArtifactError
 from anb_onnx.onnx_files.messages import read_metadata
 from anb_onnx.spaces.ready import interned
 from anb_onnx.spaces.space import SearchSpace
-from anb_onnx.tables import MAX_MEMBERS
 
 #: Version of `manifest.json` and of the metadata in ONNX files that this release reads.
 SCHEMA = 2
@@ -42,9 +42,6 @@ MEANING = frozenset(
         *("link", "calibration", "requires"),
     }
 )
-
-#: Names of benchmarks, which are also names of folders.
-BENCHMARK = re.compile("[a-z0-9][a-z0-9._-]{0,63}")
 
 _ABSENT: Final = object()
 
@@ -187,18 +184,6 @@ def read_space(value: Any, source: str) -> SearchSpace:
     return interned(space)
 
 
-def text(card: Mapping[str, Any], key: str, source: str) -> str:
-    """Return a value that must be a non-empty string, fit to be shown on a terminal."""
-    value = card.get(key)
-    if not isinstance(value, str) or not is_name(value):
-        msg = (
-            f"{source}: key {key!r} must be a non-empty string of at most {MAX_NAME} printable "
-            f"characters, not {show(value)}"
-        )
-        raise ArtifactError(msg)
-    return value
-
-
 def benchmark_name(document: Mapping[str, Any], source: str) -> str:
     """Return the value of the key 'benchmark' of a manifest or card.
 
@@ -208,36 +193,14 @@ def benchmark_name(document: Mapping[str, Any], source: str) -> str:
         If it is not 1 to 64 characters of a-z, 0-9, ".", "_" and "-", a letter or digit first: it
         is also the name of a folder.
     """
-    value = document.get("benchmark")
-    if not isinstance(value, str) or not BENCHMARK.fullmatch(value):
-        msg = (
-            f"{source}: key 'benchmark' must be 1 to 64 of the characters a-z, 0-9, '.', '_' and "
-            f"'-', a letter or digit first, not {show(value)}"
-        )
-        raise ArtifactError(msg)
-    return value
-
-
-def check_members(card: Mapping[str, Any], source: str) -> None:
-    """Check that the key 'members' is a number of members, before anything is made of so many."""
-    members = card.get("members")
-    if type(members) is not int or not 1 <= members <= MAX_MEMBERS:
-        msg = f"{source}: key 'members' must be from 1 to {MAX_MEMBERS}, not {show(members)}"
-        raise ArtifactError(msg)
+    check_values(document, ("benchmark",), source)
+    return str(document["benchmark"])
 
 
 def file_name(card: Mapping[str, Any], source: str) -> str:
     """Return the value of the key 'file': a name in the manifest's folder, on every system."""
-    name = text(card, "file", source)
-    if (
-        re.search(r'[/\\:*?"<>|]', name)
-        or name != name.strip()
-        or name[0] == "."
-        or name[-1] == "."
-    ):
-        msg = f"{source}: key 'file' must be a plain file name, not {name!r}"
-        raise ArtifactError(msg)
-    return name
+    check_values(card, ("file",), source)
+    return str(card["file"])
 
 
 def check_schema(schema: object, source: str) -> None:

@@ -245,7 +245,7 @@ def _targets(args: argparse.Namespace) -> int:
                 "device": a.target.device,
                 "unit": a.target.unit,
                 "direction": a.target.direction,
-                "members": a.card.get("members"),
+                "members": a.entry.get("members"),
             }
             for a in artifacts
         ]
@@ -260,7 +260,7 @@ def _targets(args: argparse.Namespace) -> int:
             a.target.device or "-",
             a.target.unit,
             better[a.target.direction],
-            str(a.card.get("members", "-")),
+            str(a.entry.get("members", "-")),
         ]
         for a in artifacts
     ]

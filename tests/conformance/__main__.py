@@ -7,7 +7,7 @@ mean nothing, and the same command writes the same bytes again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from anb_export.artifacts.golden import golden_vectors
 from anb_export.artifacts.manifest import set_golden, write_artifact
 from anb_export.graphs.table_form import build_table_model
 
-from anb_onnx import Block, Gene, Link, SearchSpace, Terms
+from anb_onnx import FBNET, NASBENCH201, Block, Gene, Link, SearchSpace, Terms
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import target_of_card
 from anb_onnx.regimes import Regime
@@ -53,36 +53,22 @@ class Fixture:
     targets: tuple[Target, ...]
 
 
-def operations(name: str, blocks: Sequence[str], choices: Sequence[str]) -> SearchSpace:
-    """Return a space in which each block is one choice of an operation."""
-    return SearchSpace(name, tuple(Block(b, (Gene(b, tuple(choices)),)) for b in blocks))
-
-
 def fixtures() -> Iterator[Fixture]:
     """Yield all benchmarks."""
-    edges = ["edge_1_0", "edge_2_0", "edge_2_1", "edge_3_0", "edge_3_1", "edge_3_2"]
-    kinds = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
-    nasbench201 = operations("nasbench201", edges, kinds)
     accuracy = Target("accuracy", 1, unit="%", link=Link("-1", 100.0))
     yield Fixture(
         "nasbench201-pairs",
-        Terms.of_order(nasbench201, 2),
+        Terms.of_order(NASBENCH201, 2),
         (accuracy, Target("latency", 20, "edgegpu")),
     )
-    yield Fixture("nasbench201-table", Terms.of_order(nasbench201, 6), (Target("accuracy", 2),))
-    kinds = ["skip"] + [f"k{k}_e{e}{g}" for k in (3, 5) for e, g in FBNET]
-    fbnet = operations("fbnet", [f"layer_{k}" for k in range(22)], kinds)
-    neighbours = Terms(fbnet, tuple((k, k + 1) for k in range(21)))
+    yield Fixture("nasbench201-table", Terms.of_order(NASBENCH201, 6), (Target("accuracy", 2),))
+    neighbours = Terms(FBNET, tuple((k, k + 1) for k in range(21)))
     yield Fixture("fbnet-sparse", neighbours, (Target("latency", 3, "pixel2"),))
     genes = (Gene("width", (16, 24, -32)), Gene("se", (False, True)), Gene("kind", ("a", "", "ü")))
     alone = SearchSpace("alone", (Block("all", genes),))
     yield Fixture("one-block", Terms.of_order(alone, 1), (Target("energy", 1, unit="mJ"),))
     yield large_block()
     yield mixed()
-
-
-#: Expansion ratio and group convolution of FBNet's blocks.
-FBNET = ((1, ""), (1, "_g2"), (3, ""), (6, ""))
 
 
 def large_block() -> Fixture:

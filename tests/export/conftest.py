@@ -38,19 +38,10 @@ def pytest_report_header() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def published_data() -> Path:
-    """Folder of the published measurements."""
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
-    if not (folder / "anb_dataset_jsons.tar.gz").is_file():
-        pytest.skip(f"the published measurements are not at {folder}")
-    return folder
+def published(shared_data: Path) -> Dataset:
+    from anb_export.data.read import read_dataset
 
-
-@pytest.fixture(scope="session")
-def published(published_data: Path) -> Dataset:
-    from anb_export.data.dataset import read_dataset
-
-    return read_dataset(published_data / "anb_dataset_jsons.tar.gz")
+    return read_dataset(shared_data / "anb_dataset_jsons.tar.gz")
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +52,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(study: Path) -> Dataset:
-    from anb_export.data.dataset import read_dataset
+    from anb_export.data.read import read_dataset
 
     return read_dataset(study / "anb_dataset_jsons.tar.gz")
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from anb_export.artifacts import build as build_module
 from anb_export.artifacts.build import build
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.reports.compare_recipes import compare
 from anb_export.reports.report import Sources

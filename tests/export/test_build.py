@@ -18,18 +18,19 @@ from anb_export.artifacts.build import (
     Built,
     build,
     check,
-    compile_training,
     held_out,
     train_compact,
     write_golden,
 )
 from anb_export.cli import main
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.reports.evaluate_ensemble import evaluate_ensemble
-from anb_export.tables.compile import CompileError
+from anb_export.tables.fixed_point import CompileError
+from anb_export.tables.of_training import compile_training
 from anb_export.training import out_of_fold
-from anb_export.training.compact import CompactRecipe, pair_constraints
+from anb_export.training.compact import CompactRecipe, genes_of_terms
 from anb_export.training.members_folder import Training, read_training
 from anb_export.training.predictive_scale import coverage, learning_gain
 from anb_export.training.recipe import Recipe
@@ -45,6 +46,7 @@ from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import all_pairs
 
 from .pair_models import predict, symbols_of
 from .synthetic import write_study
@@ -165,6 +167,7 @@ def test_card_in_the_file_is_the_manifest_s(done: Finished) -> None:
         proto = onnx.load_from_string((done.out / entry["file"]).read_bytes())
         card = json.loads({p.key: p.value for p in proto.metadata_props}["anb_onnx.card"])
         assert card.pop("search_space") == MNASNET.to_dict()
+        assert card.pop("benchmark") == done.manifest["benchmark"]
         for key in ("file", "sha256", "bytes", "tables"):
             del entry[key]
         assert card == entry
@@ -367,7 +370,9 @@ def test_golden_vectors_are_of_sound_table_forms_only(done: Finished, tmp_path: 
     assert contents(out) == contents(done.out)
     # An artifact in tree form has no tables; it is left out.
     manifest = manifest_of(out)
-    del manifest["targets"]["macs"]["tables"]
+    for key in ("tables", "terms"):
+        del manifest["targets"]["macs"][key]
+    manifest["targets"]["macs"]["form"] = "trees"
     (out / "manifest.json").write_text(json.dumps(manifest))
     write_golden(out)
     assert {a["target"] for a in manifest_of(out)["golden"]["arrays"]} == {None, "accuracy"}
@@ -551,7 +556,7 @@ def test_members_on_the_target_s_own_scale(records: Dataset, split: Split, tmp_p
         "max_depth": 3,
         "learning_rate": 0.3,
         "tree_method": "hist",
-        "interaction_constraints": json.dumps(pair_constraints()),
+        "interaction_constraints": json.dumps(genes_of_terms(all_pairs(MNASNET))),
     }
     plain = Recipe("plain", params, 30, 5)
     training = train(records, split, "accuracy", plain, [1, 2], tmp_path / "plain")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
+from anb_export.artifacts.forms import ConvertError
 from anb_export.artifacts.importing import (
     ImportingError,
     Source,
@@ -18,7 +19,7 @@ from anb_export.artifacts.importing import (
     read_sources,
 )
 from anb_export.cli import main
-from anb_export.data.dataset import read_dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.checkpoints import CheckpointError, find_checkpoints
 from anb_export.models.formats import model_from_object
@@ -575,7 +576,7 @@ def test_members_must_be_of_one_family(tmp_path: Path) -> None:
     ]
     with pytest.raises(ImportingError, match=r"members of one family, found \['svr', 'xgb'\]"):
         import_models("accuracy", sources)
-    with pytest.raises(ImportingError, match="unknown form 'tree'"):
+    with pytest.raises(ConvertError, match="unknown form 'tree'"):
         import_models("accuracy", sources[1:], form="tree")
     with pytest.raises(TargetError):
         import_models("speed", sources[1:])

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.tables.closed_form import ClosedFormError, exact_tables
 
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.terms import Terms
 
 from .pair_models import all_codes, space_of, symbols_of
 from .synthetic import records, write_folder
@@ -45,11 +48,11 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.parametrize("target", EXACT)
 def test_every_published_record_to_the_last_digit(
-    published: Dataset, published_data: Path, target: str
+    published: Dataset, shared_data: Path, target: str
 ) -> None:
     """Against the decimal digits in the archive, read by other means."""
     digits = {}
-    with tarfile.open(published_data / "anb_dataset_jsons.tar.gz") as archive:
+    with tarfile.open(shared_data / "anb_dataset_jsons.tar.gz") as archive:
         for member in archive:
             if member.isreg():
                 stream = archive.extractfile(member)
@@ -92,6 +95,7 @@ def test_too_few_records_to_determine_all_counts() -> None:
     codes = all_codes(space)
     values = np.array([[5.0, 1.0, 2.0][a] + [0.0, 7.0, 3.0][b] + c for a, b, c in codes])
     whole = Dataset(
+        replace(ACCEL_NASBENCH, space=space),
         names=tuple(f"result_{k}.json" for k in range(len(codes))),
         codes=codes,
         values={"macs": values},
@@ -109,6 +113,27 @@ def test_too_few_records_to_determine_all_counts() -> None:
     large = with_values(whole, "macs", values * 200)
     with pytest.raises(ClosedFormError, match="macs can exceed 2147 million"):
         exact_tables(large, "macs", space)
+
+
+def test_any_terms_that_hold_what_counts() -> None:
+    space = space_of((3,), (3,), (2,), (2,))
+    codes = all_codes(space)
+    # Block 3 counts nothing, and neither does block 0 but for what all have in common.
+    values = np.array([5.0 + [0.0, 7.0, 3.0][b] + c for _, b, c, _ in codes])
+    whole = Dataset(
+        replace(ACCEL_NASBENCH, space=space),
+        names=tuple(f"result_{k}.json" for k in range(len(codes))),
+        codes=codes,
+        values={"macs": values},
+        stds={},
+        sha256="",
+    )
+    for blocks in (((0,), (1,), (2,), (3,)), ((2,), (1,)), ((1, 2, 3),), ((0, 1), (1, 2))):
+        terms = Terms(space, blocks)
+        totals = exact_tables(whole, "macs", space, terms).totals(symbols_of(codes, space))
+        np.testing.assert_array_equal(totals[:, 0], values * 1e6)
+    with pytest.raises(ClosedFormError, match="macs depends on block1, which no term holds"):
+        exact_tables(whole, "macs", space, Terms(space, ((0, 2), (3,))))
 
 
 def test_broken_data(made_up: Dataset) -> None:

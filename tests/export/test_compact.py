@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anb_export.data.accel_nasbench import TARGETS
 from anb_export.data.dataset import Dataset
-from anb_export.data.targets import TARGETS
 from anb_export.models.xgboost_document import forest_of_booster
-from anb_export.tables.compile import FRACTION_BITS, compile_tables
+from anb_export.tables.compile import compile_tables
+from anb_export.tables.fixed_point import FRACTION_BITS
 from anb_export.training.compact import (
     RECIPES,
     CompactRecipe,
+    genes_of_terms,
     load_recipes,
     monotone_signs,
-    pair_constraints,
-    single_blocks,
 )
 from anb_export.training.recipe import RecipeError, Standardised
 from anb_export.training.train_members import train_member
@@ -32,7 +32,7 @@ from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms, all_pairs
 
 from .pair_models import genes_of_pairs, predict, space_of, symbols_of
 
@@ -176,13 +176,16 @@ def test_no_path_mixes_three_blocks(dataset: Dataset, compact: CompactRecipe) ->
 
 
 def test_constraints_are_the_pairs_of_blocks() -> None:
-    constraints = pair_constraints()
+    small = space_of((2, 2), (3,), (2,))
+    constraints = genes_of_terms(all_pairs(MNASNET))
     assert constraints == genes_of_pairs(MNASNET)
     assert len(constraints) == 21
     assert constraints[5] == [0, 1, 2, 3, 24, 25, 26, 27]
-    assert pair_constraints(space_of((2, 2), (3,), (2,))) == [[0, 1, 2], [0, 1, 3], [2, 3]]
-    assert single_blocks() == [list(range(gene, gene + 4)) for gene in range(0, 28, 4)]
-    assert single_blocks(space_of((2, 2), (3,), (2,))) == [[0, 1], [2], [3]]
+    assert genes_of_terms(all_pairs(small)) == [[0, 1, 2], [0, 1, 3], [2, 3]]
+    assert genes_of_terms(Terms.of_order(MNASNET, 1)) == [
+        list(range(gene, gene + 4)) for gene in range(0, 28, 4)
+    ]
+    assert genes_of_terms(Terms.of_order(small, 1)) == [[0, 1], [2], [3]]
 
 
 def test_first_stage_of_the_recipe(dataset: Dataset) -> None:
@@ -190,7 +193,9 @@ def test_first_stage_of_the_recipe(dataset: Dataset) -> None:
     assert RECIPE.recipe(dataset, "accuracy", rows).first_stage is None
     recipe = STAGED.recipe(dataset, "accuracy", rows)
     first = dict(recipe.first_stage or {})
-    assert json.loads(first.pop("interaction_constraints")) == single_blocks()
+    assert json.loads(first.pop("interaction_constraints")) == genes_of_terms(
+        Terms.of_order(MNASNET, 1)
+    )
     assert first == ADDITIVE
     assert replace(recipe, first_stage=None) == RECIPE.recipe(dataset, "accuracy", rows)
 
@@ -207,7 +212,7 @@ def test_monotone_members(dataset: Dataset, compact: CompactRecipe) -> None:
         ("throughput_a100", Link("-1"), 1),
         ("latency_zcu102", Link("1/2"), 1),
     ):
-        signs = monotone_signs(target, link)
+        signs = monotone_signs(target.split("_")[0], link, MNASNET)
         assert signs == (sign, sign, sign, 0) * 7
         bound = member(dataset, target, replace(compact, link=link, monotone=True))
         free = member(dataset, target, replace(compact, link=link))
@@ -348,7 +353,7 @@ def test_a_regime_is_part_of_a_recipe() -> None:
     ):
         bad = {**document, "link": {**document["link"], "regime": regime}}
         with pytest.raises(RecipeError, match=f"compact recipe: .*{message}"):
-            CompactRecipe.from_dict(bad)
+            CompactRecipe.from_dict(bad).terms_of(MNASNET)
 
 
 @pytest.mark.parametrize("regime", [None, REGIME], ids=["hinges", "and a regime"])

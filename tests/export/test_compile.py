@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations, product
 from typing import Any
@@ -15,7 +17,9 @@ import oracle
 import pytest
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_booster
-from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables, lower_bounds
+from anb_export.tables.bounds import lower_bounds
+from anb_export.tables.compile import compile_tables
+from anb_export.tables.fixed_point import FRACTION_BITS, CompileError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +28,7 @@ from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms, all_pairs
 
 from .pair_models import (
     Tree,
@@ -415,13 +419,14 @@ def test_other_refusals(forests: list[Forest]) -> None:
         standardised([])
     with pytest.raises(CompileError, match="member 0: the model has 28 features, the space 4"):
         standardised(forests[:1], SPACES["two blocks"])
-    with pytest.raises(CompileError, match="'hand-made' has one block"):
-        standardised([forest_of([1.0], 1)], space_of((3,)))
+    other = Terms.of_order(SPACES["eight blocks"], 2)
+    with pytest.raises(CompileError, match="terms are of search space 'hand-made', not of 'mn"):
+        compile_tables(forests, link=Link(), mean=0.0, std=1.0, space=MNASNET, terms=other)
 
 
 @pytest.mark.parametrize(
     ("depth", "message"),
-    [(3000, "tree 0 mixes more than two blocks"), (4335, "tree 0 is deeper than 4,000 levels")],
+    [(3000, "tree 0 mixes more than two blocks"), (4335, "tree 0 is deeper than 4095 levels")],
 )
 def test_trees_of_thousands_of_levels_are_refused(depth: int, message: str) -> None:
     """A chain that takes the codes of 17 genes away one by one; what waits must fit the stack."""
@@ -513,6 +518,125 @@ def test_lower_bounds_of_large_blocks_fit_memory() -> None:
     tables = TableEnsemble(space, random_tables(space, 1, 3, 0.1), 1.0, 0.0, Link())
     symbols = np.random.default_rng(0).integers(100, size=(100_000, 4))
     assert lower_bounds(tables)[0] <= tables.totals(symbols).min()
+
+
+def random_tree(space: SearchSpace, blocks: Sequence[int], rng: random.Random, depth: int) -> Tree:
+    """A tree over these blocks; `random()` gives the same numbers in every release of Python."""
+    genes = [g for b in blocks for g in range(space.n_genes)[space.block_slices[b]]]
+    if depth == 0:
+        return rng.random() - 0.5
+    gene = genes[int(rng.random() * len(genes))]
+    threshold = int(rng.random() * space.gene_sizes[gene]) + 0.5
+    left, right = (random_tree(space, blocks, rng, depth - 1) for _ in range(2))
+    return gene, threshold, left, right
+
+
+def random_forest(space: SearchSpace, sets: Sequence[Sequence[int]], seed: int) -> Forest:
+    """Ten trees over each set of blocks."""
+    rng = random.Random(seed)
+    trees = [random_tree(space, blocks, rng, 5) for _ in range(10) for blocks in sets]
+    return forest_of(trees, space.n_genes, rng.random())
+
+
+def test_pair_limited_ensembles_keep_their_bytes() -> None:
+    """As the release before terms were data compiled them."""
+    forests = [random_forest(MNASNET, PAIRS, seed) for seed in (1, 2, 3)]
+    tables = compile_tables(forests, link=Link(), mean=0.25, std=3.0, space=MNASNET)
+    found = hashlib.sha256(tables.entries.astype("<i4").tobytes()).hexdigest()
+    assert found == "45cbd227b5107537a250197f1bec1d50b81ca394fe927fd68f89e3ac9b0a9ca0"
+
+
+# --- other terms than all pairs ---
+
+FIVE = space_of((3,), (2, 2), (4,), (3,), (2,))
+TERMS = {
+    "singles": Terms.of_order(FIVE, 1),
+    "sparse pairs": Terms(FIVE, ((1, 2), (0, 1), (3,), (4,))),
+    "triples": Terms.of_order(FIVE, 3),
+    "mixed": Terms(FIVE, ((0, 1, 4), (2,), (2, 3), (4,), (0, 1))),
+    "all blocks": Terms(FIVE, ((0, 1, 2, 3, 4),)),
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_any_terms_exactly(name: str) -> None:
+    terms = TERMS[name]
+    forest = random_forest(FIVE, terms.blocks, 5)
+    tables = compile_tables([forest], link=Link(), mean=0.0, std=1.0, space=FIVE, terms=terms)
+    assert tables.terms == terms
+    assert steps_off(tables, [forest], all_codes(FIVE)) <= len(terms) / 2 + 1e-3
+
+
+def test_a_leaf_goes_into_the_first_of_the_smallest_terms() -> None:
+    def places(tree: Tree) -> list[int]:
+        terms = TERMS["mixed"]
+        tables = compile_tables(
+            [forest_of([tree], FIVE.n_genes)],
+            link=Link(),
+            mean=0.0,
+            std=1.0,
+            space=FIVE,
+            terms=terms,
+        )
+        return [k for k, table in enumerate(tables.tables) if table.any()]
+
+    assert places(1.0) == [1]  # no block: the first of (2,) and (4,)
+    assert places((3, 0.5, 1.0, 0.0)) == [1]  # block 2
+    assert places((0, 0.5, 1.0, 0.0)) == [4]  # block 0: (0, 1), not (0, 1, 4)
+    assert places((0, 0.5, (1, 0.5, 1.0, 0.0), 0.0)) == [4]
+    assert places((0, 0.5, (5, 0.5, 1.0, 0.0), 0.0)) == [0]  # blocks 0 and 4
+    assert places((3, 0.5, (4, 0.5, 1.0, 0.0), 0.0)) == [2]
+
+
+def test_paths_that_no_term_holds_are_named_with_the_terms() -> None:
+    tree: Tree = (0, 0.5, (3, 1.5, 1.0, 0.0), 0.0)
+    with pytest.raises(CompileError) as caught:
+        compile_tables(
+            [forest_of([0.5, tree], FIVE.n_genes)],
+            link=Link(),
+            mean=0.0,
+            std=1.0,
+            space=FIVE,
+            terms=TERMS["mixed"],
+        )
+    assert str(caught.value).startswith(
+        "member 0: tree 1 mixes blocks that no term holds together (block0, block2) on the path "
+        "g0 0 < 0.5 and g2 0 < 1.5; the terms are [[0, 1, 4], [2], [2, 3], [4], [0, 1]]; "
+    )
+
+
+def test_one_block_alone_has_one_table() -> None:
+    space = space_of((3, 5))
+    forest = random_forest(space, [(0,)], 1)
+    tables = standardised([forest], space)
+    assert tables.terms.blocks == ((0,),)
+    assert steps_off(tables, [forest], all_codes(space)) <= 1 / 2 + 1e-3
+
+
+def test_a_chain_of_thousands_of_levels_within_one_term() -> None:
+    """Neither the walk nor the message of a refusal recurses."""
+    space = space_of((250,), (250,), (2,))
+    tree: Tree = 1.0
+    for k in range(498):
+        gene, code = divmod(k, 249)
+        tree = (gene, 249.5 - (248 - code), tree, float(k % 7))
+    forest = forest_of([tree], 3)
+    terms = Terms(space, ((0, 1),))
+    tables = compile_tables([forest], link=Link(), mean=0.0, std=1.0, space=space, terms=terms)
+    codes = np.random.default_rng(1).integers(0, (250, 250, 2), size=(5000, 3)).astype(np.uint8)
+    assert steps_off(tables, [forest], codes) == 0
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_lower_bounds_of_any_terms_are_below_every_architecture(name: str) -> None:
+    terms = TERMS[name]
+    entries = np.random.default_rng(3).integers(-1000, 1000, (terms.n_entries, 3), dtype=np.int32)
+    tables = TableEnsemble(FIVE, entries, 1.0, 0.0, Link(), terms)
+    lowest = tables.totals(symbols_of(all_codes(FIVE), FIVE)).min(axis=0)
+    bounds = lower_bounds(tables)
+    assert (bounds <= lowest).all()
+    if name in ("singles", "sparse pairs", "all blocks"):
+        assert bounds.tolist() == lowest.tolist()
 
 
 def test_entries_lie_where_the_runtime_looks_for_them() -> None:

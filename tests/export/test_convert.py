@@ -10,9 +10,10 @@ import onnxruntime as ort
 import pytest
 import xgboost as xgb
 from anb_export._io.files import sha256, to_json
-from anb_export.artifacts.convert import ConvertError, convert
+from anb_export.artifacts.convert import convert
+from anb_export.artifacts.forms import ConvertError
 from anb_export.cli import main
-from anb_export.data.dataset import read_dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.svm_form import Kernel
 from anb_export.training.family_recipe import family_recipe
@@ -20,6 +21,7 @@ from anb_export.training.members_folder import Training, read_training
 from anb_export.training.train_families import train_family
 
 import anb_onnx
+from anb_onnx.catalog.card import Card
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
@@ -28,13 +30,11 @@ from .family_study import write_family_study
 
 
 @pytest.fixture(scope="module")
-def converted(training: Training) -> tuple[bytes, dict[str, object]]:
+def converted(training: Training) -> tuple[bytes, Card]:
     return convert(training)
 
 
-def test_outputs_are_xgboost_s(
-    training: Training, converted: tuple[bytes, dict[str, object]]
-) -> None:
+def test_outputs_are_xgboost_s(training: Training, converted: tuple[bytes, Card]) -> None:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(converted[0], options)
@@ -55,7 +55,7 @@ def test_outputs_are_xgboost_s(
     assert np.abs(std - wanted.std(axis=1)).max() < 1e-4 * scale
 
 
-def test_same_bits_in_every_batch(converted: tuple[bytes, dict[str, object]]) -> None:
+def test_same_bits_in_every_batch(converted: tuple[bytes, Card]) -> None:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(converted[0], options)
@@ -69,7 +69,7 @@ def test_same_bits_in_every_batch(converted: tuple[bytes, dict[str, object]]) ->
             np.testing.assert_array_equal(np.concatenate(part), output)
 
 
-def test_card_and_bytes(training: Training, converted: tuple[bytes, dict[str, object]]) -> None:
+def test_card_and_bytes(training: Training, converted: tuple[bytes, Card]) -> None:
     model, card = converted
     assert convert(training) == (model, card)
     assert (card["form"], card["metric"], card["device"]) == ("trees", "accuracy", None)
@@ -82,7 +82,7 @@ def test_card_and_bytes(training: Training, converted: tuple[bytes, dict[str, ob
     assert stored == card
 
 
-def test_runtime_reads_it(converted: tuple[bytes, dict[str, object]], tmp_path: Path) -> None:
+def test_runtime_reads_it(converted: tuple[bytes, Card], tmp_path: Path) -> None:
     if not hasattr(anb_onnx, "load"):
         pytest.skip("this anb_onnx has no load")
     path = tmp_path / "mine.onnx"

@@ -15,15 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anb_export.cli import main
-from anb_export.data import dataset as module
-from anb_export.data.dataset import (
-    MAX_BYTES,
-    MAX_BYTES_VARIABLE,
-    MAX_RECORD_BYTES,
-    Dataset,
-    DatasetError,
-    read_dataset,
-)
+from anb_export.data import accel_nasbench as module
+from anb_export.data.accel_nasbench import MAX_BYTES, MAX_BYTES_VARIABLE, MAX_RECORD_BYTES
+from anb_export.data.dataset import Dataset, DatasetError
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import SplitError, read_split
 
 from anb_onnx.errors import AnbError

@@ -743,6 +743,6 @@ def test_a_part_or_lock_that_is_a_pipe(server: Server, tmp_path: Path) -> None:
     assert server.asked == []
 
 
-def test_the_published_archive_is_the_one_expected(published_data: Path, tmp_path: Path) -> None:
-    (tmp_path / DATA.name).write_bytes((published_data / DATA.name).read_bytes())
+def test_the_published_archive_is_the_one_expected(shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / DATA.name).write_bytes((shared_data / DATA.name).read_bytes())
     assert not fetch(DATA, tmp_path, offline=True).downloaded

@@ -93,7 +93,7 @@ def two_kinds(
 
 def test_a_regime_is_found() -> None:
     predicted, measured, codes, true = two_kinds()
-    hinges, regime = fit_regime(predicted, measured, codes)
+    hinges, regime = fit_regime(predicted, measured, codes, MNASNET)
     assert regime is not None
     assert (regime.gene, regime.codes) == ("block5_l", (3,))
     link = Link("1", None, hinges, regime)
@@ -116,7 +116,7 @@ def test_a_regime_is_found() -> None:
 def test_no_regime_where_all_are_alike(true: Callable[[np.ndarray], np.ndarray], seed: int) -> None:
     predicted, measured = draw(true, seed=seed)
     hinges, regime = fit_regime(
-        predicted, measured, sample(len(predicted), seed=seed, space=MNASNET)
+        predicted, measured, sample(len(predicted), seed=seed, space=MNASNET), MNASNET
     )
     assert regime is None
     assert hinges == fit_hinges(predicted, measured)
@@ -125,9 +125,9 @@ def test_no_regime_where_all_are_alike(true: Callable[[np.ndarray], np.ndarray],
 def test_no_regime_of_a_few_rows() -> None:
     """Nor where there is nothing to gain at all."""
     predicted, measured, codes, _ = two_kinds(n=700)  # 175 with four layers
-    _, regime = fit_regime(predicted, measured, codes)
+    _, regime = fit_regime(predicted, measured, codes, MNASNET)
     assert regime is None or regime.gene != "block5_l"
-    assert fit_regime(predicted, predicted, codes) == ((), None)
+    assert fit_regime(predicted, predicted, codes, MNASNET) == ((), None)
 
 
 @BY_MAP

@@ -28,7 +28,7 @@ from anb_onnx.terms import all_pairs
 
 @pytest.fixture
 def card(training: Training) -> dict[str, Any]:
-    return describe(training, form="trees", versions={"onnx": "1"})
+    return describe(training, form="trees", versions={"onnx": "1"}).to_dict()
 
 
 def model_of(card: dict[str, Any], seed: int = 0) -> bytes:

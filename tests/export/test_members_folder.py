@@ -43,8 +43,8 @@ def test_changed_members(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(schema=2), "schema must be 1, found 2"),
-        (lambda d: d.update(target="x"), "unknown target 'x'"),
+        (lambda d: d.update(schema=3), "schema must be 2, found 3"),
+        (lambda d: d.update(target="x"), "target 'x' must be called 'accuracy'"),
         (lambda d: d.update(target_std=0.0), "target_std must be positive"),
         (lambda d: d.update(metrics=[]), "metrics must be an object"),
         (lambda d: d.update(members=[]), "members must be a list"),

@@ -14,8 +14,9 @@ from anb_export.artifacts.projected_form import build_projected
 from anb_export.cli import main
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_booster
-from anb_export.tables.compile import FRACTION_BITS, CompileError, compile_tables
-from anb_export.tables.project import project_tables
+from anb_export.tables.compile import compile_tables
+from anb_export.tables.fixed_point import FRACTION_BITS, CompileError
+from anb_export.tables.project import moebius, project_tables
 from anb_export.training.members_folder import Training
 
 import anb_onnx
@@ -26,7 +27,7 @@ from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms, all_pairs
 
 from .pair_models import all_codes, booster_of, forest_of, labels_of, space_of, symbols_of
 
@@ -82,6 +83,78 @@ def test_equals_the_anova_of_all_architectures(name: str, seed: int) -> None:
             assert np.abs(wanted - exact).max() > 0.01  # there is something to project
 
 
+FIVE = SPACES["five blocks"]
+TERMS = {
+    "singles": Terms.of_order(FIVE, 1),
+    "sparse pairs": Terms(FIVE, ((1, 2), (0, 1), (3, 4))),
+    "a block in no term": Terms(FIVE, ((3,), (0, 1))),
+    "triples": Terms.of_order(FIVE, 3),
+    "mixed": Terms(FIVE, ((0, 1, 4), (2,), (1, 2, 3), (4,), (0, 1))),
+    "all blocks": Terms(FIVE, ((0, 1, 2, 3, 4),)),
+}
+
+
+def least_squares(f: np.ndarray, terms: Terms) -> np.ndarray:
+    """The closest sum of tables, of one free number for every entry."""
+    symbols = np.indices(f.shape).reshape(f.ndim, -1)
+    columns = np.zeros((f.size, terms.n_entries))
+    for term, shape, offset in zip(terms.blocks, terms.shapes, terms.offsets, strict=False):
+        places = offset + np.ravel_multi_index([symbols[b] for b in term], shape)
+        columns[np.arange(f.size), places] = 1
+    fitted: np.ndarray = columns @ np.linalg.lstsq(columns, f.reshape(-1), rcond=None)[0]
+    return fitted
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_is_the_least_squares_fit_of_any_terms(name: str) -> None:
+    terms = TERMS[name]
+    codes = all_codes(FIVE)
+    forest = forest_on(FIVE, seed=7)
+    ensemble = project_tables([forest], link=Link(), mean=0.0, std=1.0, space=FIVE, terms=terms)
+    assert ensemble.terms == terms
+    exact = forest.predict_exact(codes)
+    wanted = least_squares(exact.reshape(FIVE.block_sizes), terms)
+    found = values(ensemble, symbols_of(codes, FIVE))[:, 0]
+    steps = len(terms) / 2 * 2.0**-FRACTION_BITS
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=steps + 1e-9)
+    assert (np.abs(wanted - exact).max() > 0.01) == (name != "all blocks")
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_factors_are_those_of_inclusion_and_exclusion(order: int) -> None:
+    """Summed over all sets between, as the formula states them."""
+    space = space_of(*[(2,)] * 7)
+    terms = Terms(space, (*Terms.of_order(space, order).blocks, (1, 2, 3, 4, 6)))
+    subsets = [u for k in range(8) for u in combinations(range(7), k)]
+    down = [set(u) for u in subsets if terms.covering(u) is not None]
+    for blocks in subsets:
+        found = moebius(blocks, terms)
+        for kept in map(set, subsets):
+            between = [s for s in down if kept <= s <= set(blocks)]
+            wanted = sum((-1) ** (len(s) - len(kept)) for s in between)
+            assert found.get(tuple(sorted(kept)), 0) == wanted
+
+
+def test_a_large_offset_is_no_obstacle_to_triples() -> None:
+    forest = forest_on(FIVE, seed=3)
+    first = forest.feature[: forest.roots[1]] < 0
+    value = forest.value.copy()
+    value[: forest.roots[1]][first] += 100.0
+    ensemble = project_tables(
+        [replace(forest, value=value)],
+        link=Link(),
+        mean=100.0,
+        std=1.0,
+        labels_standardised=False,
+        space=FIVE,
+        terms=TERMS["triples"],
+    )
+    codes = all_codes(FIVE)
+    wanted = least_squares(forest.predict_exact(codes).reshape(FIVE.block_sizes), ensemble.terms)
+    found = values(ensemble, symbols_of(codes, FIVE))[:, 0] - 100.0
+    assert np.abs(found - wanted).max() < 20 * 2.0**-FRACTION_BITS + 1e-4  # of float32 leaves
+
+
 def test_one_leaf_by_hand() -> None:
     """Three blocks of two codes; the leaf 8 where all codes are 0.
 
@@ -111,6 +184,27 @@ def test_pair_limited_models_are_compiled_to_the_bit(name: str) -> None:
         compiled = compile_tables(forests, labels_standardised=standardised, **settings)
         np.testing.assert_array_equal(projected.entries, compiled.entries)
         assert (projected.scale, projected.shift) == (compiled.scale, compiled.shift)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_what_compiles_is_projected_to_the_bit(name: str) -> None:
+    terms = TERMS[name]
+    rng = np.random.default_rng(4)
+    genes = [[g for b in term for g in range(6)[FIVE.block_slices[b]]] for term in terms.blocks]
+    trees = [
+        (int(rng.choice(of)), 0.5, (int(rng.choice(of)), 1.5, *rng.normal(size=2)), rng.normal())
+        for of in genes * 20
+    ]
+    settings: dict[str, Any] = {
+        "link": Link(),
+        "mean": 0.3,
+        "std": 1.7,
+        "space": FIVE,
+        "terms": terms,
+    }
+    projected = project_tables([forest_of(trees, 6, 0.1)], **settings)
+    compiled = compile_tables([forest_of(trees, 6, 0.1)], **settings)
+    np.testing.assert_array_equal(projected.entries, compiled.entries)
 
 
 @pytest.fixture(scope="module")

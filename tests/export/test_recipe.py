@@ -94,8 +94,8 @@ def test_the_training_sets_seed_and_threads() -> None:
             Recipe("mine", {}, 10, 5, first_stage={"max_depth": 2, key: 1})
 
 
-def test_published_hyperparameters(published_data: Path) -> None:
-    path = published_data / "upstream_hyperparameters.json"
+def test_published_hyperparameters(shared_data: Path) -> None:
+    path = shared_data / "upstream_hyperparameters.json"
     recipe = upstream_recipe("throughput_a100", path)
     assert (recipe.num_rounds, recipe.params["max_depth"]) == (20_000, 18)
     with pytest.raises(RecipeError, match="no xgb hyper-parameters for 'macs'"):

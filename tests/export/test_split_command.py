@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from anb_export.cli import main
 from anb_export.commands.split import _ratios
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import SplitError, random_split, read_split, write_split
 
 from .synthetic import record, records, write_folder

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import SplitError, read_split
 
 from .synthetic import records, write_folder, write_split
@@ -84,9 +85,9 @@ def test_too_few_architectures(tmp_path: Path) -> None:
         read_split(read_dataset(write_folder(tmp_path, records(9))), "random:0")
 
 
-def test_published_split(published: Dataset, published_data: Path) -> None:
-    split = read_split(published, published_data / "default_split")
+def test_published_split(published: Dataset, shared_data: Path) -> None:
+    split = read_split(published, shared_data / "default_split")
     assert [len(rows) for rows in split.parts().values()] == [4100, 512, 512]
-    paths = json.loads((published_data / "default_split" / "test_paths.json").read_text())
+    paths = json.loads((shared_data / "default_split" / "test_paths.json").read_text())
     # The reference loses the last sample of the test split.
     assert published.names[split.test[-1]] == paths[-1].split("/")[-1]

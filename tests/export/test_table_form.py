@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,6 @@ import onnxruntime as ort
 import pytest
 from anb_export.graphs.table_form import TableModel, build_table_model
 
-from anb_onnx.errors import AnbError
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
@@ -242,9 +240,10 @@ def test_size_metadata_and_bytes(model: TableModel, ensemble: TableEnsemble) -> 
     assert len(model.content) < 1_200_000
     proto = onnx.load_from_string(model.content)
     metadata = {p.key: p.value for p in proto.metadata_props}
-    assert metadata["anb_onnx.schema"] == "1"
+    assert metadata["anb_onnx.schema"] == "2"
     card = json.loads(metadata["anb_onnx.card"])
     assert SearchSpace.from_dict(card.pop("search_space")) == MNASNET
+    assert card.pop("terms") == all_pairs(MNASNET).to_list()
     assert card == CARD
     again = build_table_model(ensemble_of(MNASNET, 8, Link("-1", 80.0)), dict(CARD))
     assert again.content == model.content
@@ -275,9 +274,11 @@ def test_extreme_sums_do_not_wrap() -> None:
     assert (mean.max(), mean.min()) == (np.float32(2**31 - 1), -(2.0**31))
 
 
-def test_too_many_symbols_are_refused() -> None:
+def test_blocks_of_many_symbols_are_computed_in_integers() -> None:
     space = space_of((257 // 2, 3), (2,))
-    ensemble = TableEnsemble(space, np.zeros((384 * 2, 1), np.int32), 1.0, 0.0, Link())
-    assert math.prod(len(gene) for gene in space.blocks[0].genes) == 384
-    with pytest.raises(AnbError, match="256 symbols, one of 'hand-made' has 384"):
-        build_table_model(ensemble, CARD)
+    assert space.block_sizes == (384, 2)
+    entries = np.arange(384 * 2, dtype=np.int32)[:, None]
+    ensemble = TableEnsemble(space, entries, 1.0, 0.0, Link())
+    codes = all_codes(space)
+    mean, _, _ = run(build_table_model(ensemble, CARD).content, codes)
+    assert mean.tolist() == list(range(384 * 2))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from anb_export.data.targets import TARGETS, get_target
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH, TARGETS
 
 from anb_onnx.errors import TargetError
 
@@ -30,4 +30,4 @@ def test_names_units_and_directions() -> None:
 
 def test_unknown_target_lists_the_valid_ones() -> None:
     with pytest.raises(TargetError, match=r"'latency_a100'; valid targets: accuracy.*params"):
-        get_target("latency_a100")
+        ACCEL_NASBENCH.target("latency_a100")

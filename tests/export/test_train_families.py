@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from anb_export._io.files import sha256
 from anb_export.cli import main
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.models.formats import FAMILIES
 from anb_export.reports.compare_families import (

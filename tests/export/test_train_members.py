@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 from anb_export._io.files import sha256
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.models import ubjson
 from anb_export.training.members_folder import Training
@@ -27,6 +28,7 @@ from anb_export.training.train_members import (
 
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
+from anb_onnx.spaces.mnasnet import MNASNET
 
 from .pair_models import predict
 from .synthetic import records, write_folder
@@ -321,7 +323,7 @@ def test_another_target_is_not_overwritten(
     training: Training, dataset: Dataset, split: Split, recipe: Recipe
 ) -> None:
     before = contents(training.folder)
-    with pytest.raises(AnbError, match="holds members of 'accuracy'; give another folder"):
+    with pytest.raises(AnbError, match="holds members of 'accuracy', family xgb; give another"):
         train(dataset, split, "macs", recipe, [1], training.folder)
     assert contents(training.folder) == before
 
@@ -344,7 +346,7 @@ def test_transformed_labels(dataset: Dataset, split: Split, recipe: Recipe, tmp_
     booster = xgb.Booster()
     booster.load_model(training.files[0])
     label = booster.inplace_predict(codes.astype(np.float32))
-    predicted = predict_ensemble(training.forests(), other, codes)[:, 0]
+    predicted = predict_ensemble(training.forests(), other, codes, MNASNET)[:, 0]
     np.testing.assert_allclose(predicted, 80 - 1 / label.astype(float), rtol=1e-5)
     with pytest.raises(AnbError, match="no finite label for 'accuracy' of result_"):
         train(dataset, split, "accuracy", Recipe("x", {}, 1, None, Link("-1", 50.0)), [1], tmp_path)

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from anb_export.artifacts.convert import ConvertError, convert
+from anb_export.artifacts.convert import convert
+from anb_export.artifacts.forms import ConvertError
 from anb_export.graphs.tree64 import (
     REQUIRES,
     build_tree64,
@@ -28,6 +29,7 @@ from hypothesis import strategies as st
 
 import anb_onnx
 from anb_onnx import EngineError
+from anb_onnx.catalog.card import Card
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 
@@ -254,13 +256,11 @@ def test_a_wrong_graph_is_found() -> None:
 
 
 @pytest.fixture(scope="module")
-def converted(training: Training) -> tuple[bytes, dict[str, Any]]:
+def converted(training: Training) -> tuple[bytes, Card]:
     return convert(training, form="tree64")
 
 
-def test_onnxmltools_form_is_the_oracle(
-    training: Training, converted: tuple[bytes, dict[str, Any]]
-) -> None:
+def test_onnxmltools_form_is_the_oracle(training: Training, converted: tuple[bytes, Card]) -> None:
     """Three writers: onnxmltools, and our two."""
     codes = sample(500, seed=11, space=MNASNET)
     theirs = run_model(convert(training)[0], codes)
@@ -274,7 +274,7 @@ def test_onnxmltools_form_is_the_oracle(
     np.testing.assert_array_equal(double, exact.astype(np.float32))
 
 
-def test_card_and_bytes(training: Training, converted: tuple[bytes, dict[str, Any]]) -> None:
+def test_card_and_bytes(training: Training, converted: tuple[bytes, Card]) -> None:
     model, card = converted
     assert convert(training, form="tree64") == (model, card)
     assert (card["form"], card["requires"]) == ("tree64", {"onnxruntime": ">=1.24"})
@@ -287,7 +287,7 @@ def test_card_and_bytes(training: Training, converted: tuple[bytes, dict[str, An
 
 
 def test_an_old_onnxruntime_is_refused_by_the_runtime(
-    converted: tuple[bytes, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    converted: tuple[bytes, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(converted[0])
@@ -332,7 +332,7 @@ def test_a_forest_of_the_recipe_s_size_converts_quickly() -> None:
     np.testing.assert_allclose(members(model, codes[:2])[:, 0], wanted, rtol=1e-6)
 
 
-def test_requirement_stands_in_the_file(converted: tuple[bytes, dict[str, Any]]) -> None:
+def test_requirement_stands_in_the_file(converted: tuple[bytes, Card]) -> None:
     from anb_onnx.onnx_files.messages import read_metadata
 
     card = json.loads(read_metadata(converted[0])["anb_onnx.card"])

@@ -13,10 +13,10 @@ import numpy as np
 import optuna
 import pytest
 from anb_export.cli import main
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH, TARGETS
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split, read_split
-from anb_export.data.targets import TARGETS
 from anb_export.training import choose_hinges, out_of_fold
 from anb_export.training import tune_compact as module
 from anb_export.training.compact import CompactRecipe, load_recipes
@@ -106,7 +106,7 @@ def test_score() -> None:
 @pytest.mark.parametrize("target", MEASURED)
 def test_links_on_offer_fit_the_measurements(published: Dataset, target: str) -> None:
     y = published.values[target][np.isfinite(published.values[target])]
-    links = links_for(target)
+    links = links_for(TARGETS[target].metric)
     assert "y" in links
     assert len(links) == len(set(links.values())) >= 6
     for name, link in links.items():
@@ -117,9 +117,9 @@ def test_links_on_offer_fit_the_measurements(published: Dataset, target: str) ->
 @pytest.mark.parametrize("target", MEASURED)
 def test_starting_points(target: str) -> None:
     found = []
-    for point in starting_points(target):
+    for point in starting_points(TARGETS[target].metric):
         trial = optuna.trial.FixedTrial(point)
-        found.append(suggest(trial, target, True))
+        found.append(suggest(trial, TARGETS[target], True))
         assert trial.params == point  # nothing is left to chance
     staged = [compact.link for compact in found if compact.additive is not None]
     assert 2 <= len(staged) == len(set(staged))
@@ -136,7 +136,7 @@ def test_starting_points(target: str) -> None:
 def test_recipes_that_are_suggested_are_recipes() -> None:
     sampler = optuna.samplers.RandomSampler(seed=1)
     drawn = optuna.create_study(sampler=sampler)
-    found = [suggest(drawn.ask(), "throughput_tpuv2", True) for _ in range(60)]
+    found = [suggest(drawn.ask(), TARGETS["throughput_tpuv2"], True) for _ in range(60)]
     for compact in found:
         assert CompactRecipe.from_dict(json.loads(json.dumps(compact.to_dict()))) == compact
         assert 3 <= compact.params["max_depth"] <= 7
@@ -152,7 +152,7 @@ def test_recipes_that_are_suggested_are_recipes() -> None:
     assert {compact.huber for compact in found} == {None, 0.1, 0.3, 1.0}
     assert {compact.monotone for compact in found} == {False, True}
     drawn = optuna.create_study(sampler=sampler)
-    without = [suggest(drawn.ask(), "latency_zcu102", False) for _ in range(20)]
+    without = [suggest(drawn.ask(), TARGETS["latency_zcu102"], False) for _ in range(20)]
     assert {compact.noise_floor for compact in without} == {None}
 
 
@@ -403,8 +403,8 @@ def test_test_rows_are_never_read(
 ) -> None:
     """Whatever stands in the rows outside of the pool, the study is the same."""
     # A point of each kind, so that a short study draws some of its own.
-    points = list(starting_points("throughput_tpuv2"))
-    monkeypatch.setattr(module, "starting_points", lambda target: points[1::6])
+    points = list(starting_points("throughput"))
+    monkeypatch.setattr(module, "starting_points", lambda metric: points[1::6])
     assert [point["additive"] for point in points[1::6]] == [True, False]
     target = "throughput_tpuv2"  # with missing values, and published stds
     outside = np.setdiff1d(np.arange(len(dataset)), split.pool)
@@ -515,6 +515,7 @@ def test_an_interrupted_trial_is_tried_again(
 def test_wild_predictions_are_bad_not_nan() -> None:
     recipe = replace(DEFAULT, link=Link("-1"))
     dataset = Dataset(
+        ACCEL_NASBENCH,
         names=("result_0.json", "result_1.json"),
         codes=np.zeros((2, 28), np.uint8),
         values={"accuracy": np.array([1.0, 2.0])},
@@ -524,7 +525,7 @@ def test_wild_predictions_are_bad_not_nan() -> None:
     made = recipe.recipe(dataset, "accuracy", np.arange(2))
     with np.errstate(divide="ignore"):
         found = module._bounded(
-            made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0, space=MNASNET)
+            made, np.array([-3.0, 0.0, np.nan]), sample(3, seed=0, space=MNASNET), MNASNET
         )
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[[0, 2]], [1e12, 1e12])

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.cli import main
-from anb_export.data.dataset import Dataset, read_dataset
+from anb_export.data.dataset import Dataset
+from anb_export.data.read import read_dataset
 from anb_export.data.splits import Split, read_split
 from anb_export.models.formats import FAMILIES
 from anb_export.training import tune_families

@@ -1,7 +1,8 @@
 """Groups of rows predicted by loops over terms and members: code of one size, whatever there is.
 
-The terms stand in memory, as `term_table` writes them. The numbers of a group's entries are
-computed first, for 8 rows at once, then looked up, 8 members at a time.
+The terms stand in memory, as `term_table` writes them. Of up to 256 terms at a time the numbers of
+a group's entries are computed first, for 8 rows at once, then looked up, 8 members at a time. So
+what is needed on the stack grows with members and genes only, to a fifth of a megabyte at most.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from anb_onnx.engines.native.assembly import I32, I64, WIDTH, Assembler, Value, 
 from anb_onnx.engines.native.layout import LANES, Layout, padded
 from anb_onnx.engines.native.spec import Spec
 from anb_onnx.engines.native.symbols import BLOCK_ROWS, Symbols
-from anb_onnx.terms import MAX_TERMS
+
+# Terms at a time.
+_TERMS = 256
 
 # A group's number, or sum, of 8 rows each; and their predictions.
 _NUMBERS, _PREDICTIONS = 4 * WIDTH, 8 * WIDTH
@@ -54,7 +57,7 @@ class LoopedGroup:
         self._asm, self._spec = asm, spec
         width = padded(spec.n_members)
         self._lanes, self._entry_bytes = min(LANES, width), 4 * width
-        self._entries = asm.stack(_NUMBERS * MAX_TERMS)
+        self._entries = asm.stack(_NUMBERS * _TERMS)
         self._sums = asm.stack(_NUMBERS * width)
         self._members = asm.stack(_PREDICTIONS * spec.n_members)
 
@@ -62,11 +65,15 @@ class LoopedGroup:
         self, group: Value, symbols: Symbols, addresses: dict[str, Value], arithmetic: Arithmetic
     ) -> tuple[Value, Value]:
         """Return mean and std of the rows from the row `group` on, float64."""
-        n_terms = addresses["n_terms"]
-        self._number(group, symbols, addresses["terms"], n_terms)
-        self._lookup(addresses["table"], n_terms)
-        inside = self._inside(addresses["inside"], group, symbols)
         asm, build = self._asm, self._asm.build
+        asm.clear(self._sums, I64(WIDTH * self._entry_bytes))
+        n_terms = addresses["n_terms"]
+        with asm.loop("terms", I64(0), n_terms, _TERMS, addresses["terms"]) as part:
+            left = build.sub(n_terms, part.number)
+            n = build.select(build.icmp_signed("<", left, I64(_TERMS)), left, I64(_TERMS))
+            part.carry(self._number(group, symbols, part.carried[0], n))
+            self._lookup(addresses["table"], n)
+        inside = self._inside(addresses["inside"], group, symbols)
         n_members = I64(self._spec.n_members)
         # Nothing is changed by adding to it, not even the sign of a zero.
         with asm.loop("link", I64(0), n_members, 1, repeated(ROWS, -0.0)) as loop:
@@ -95,8 +102,11 @@ class LoopedGroup:
         members = [asm.load(ROWS, base, _PREDICTIONS * k) for k in range(n)]
         arithmetic.store_members(members, asm.at(target, first, 4))
 
-    def _number(self, group: Value, symbols: Symbols, terms: Value, n_terms: Value) -> None:
-        """Store the numbers of the entries of all terms: the sums of strides times symbols."""
+    def _number(self, group: Value, symbols: Symbols, terms: Value, n_terms: Value) -> Value:
+        """Store the numbers of the entries of some terms: the sums of strides times symbols.
+
+        Returns the address of the next term.
+        """
         asm, build, rows = self._asm, self._asm.build, vector(I32, WIDTH)
         [memory] = symbols.memory
         here = asm.at(memory, group, symbols.row_bytes)
@@ -115,9 +125,10 @@ class LoopedGroup:
             table, number = block.carried
             asm.store(number, asm.at(self._entries, term.number, _NUMBERS))
             term.carry(table)
+        return term.carried[0]
 
     def _lookup(self, table: Value, n_terms: Value) -> None:
-        """Add up the entries of all terms, 8 members at a time."""
+        """Add the entries of some terms to the sums, 8 members at a time."""
         asm, build = self._asm, self._asm.build
         kind, n_bytes = vector(I32, self._lanes), 4 * self._lanes
         nothing = [repeated(kind, 0)] * WIDTH
@@ -131,11 +142,11 @@ class LoopedGroup:
                     entry = asm.at(base, number, self._entry_bytes)
                     sums.append(build.add(total, asm.load(kind, entry, align=n_bytes)))
                 term.carry(*sums)
-            sums = asm.transpose(term.carried)
             # A member's sums take as many bytes for 8 rows as 8 members take in an entry.
             target = asm.at(self._sums, part.number, WIDTH)
-            for k, column in enumerate(sums):
-                asm.store(column, target, _NUMBERS * k)
+            for k, column in enumerate(asm.transpose(term.carried)):
+                before = asm.load(column.type, target, _NUMBERS * k)
+                asm.store(build.add(before, column), target, _NUMBERS * k)
 
     def _inside(self, table: Value, group: Value, symbols: Symbols) -> Value | None:
         """Return which rows of a group are inside the regime, as a vector of bits; or None."""

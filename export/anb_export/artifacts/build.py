@@ -7,7 +7,7 @@ interrupted build goes on where it stopped, and a repeated one only writes the s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, write_atomically
 from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.lookup import card_of, whole_table
 from anb_export.artifacts.manifest import (
-    LICENSE,
     describe,
     forget_golden,
     set_golden,
@@ -29,16 +29,17 @@ from anb_export.artifacts.manifest import (
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import TARGETS, get_target
 from anb_export.graphs.table_form import build_table_model
 from anb_export.graphs.verify_graph import compare
 from anb_export.tables.closed_form import exact_tables
-from anb_export.tables.compile import FRACTION_BITS, compile_tables
+from anb_export.tables.fixed_point import FRACTION_BITS
+from anb_export.tables.of_training import compile_training
 from anb_export.training import workers
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.members_folder import Training
 from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
 from anb_export.training.predictive_scale import (
+    LEAST_ROWS,
     LEVELS,
     coverage,
     fit_calibration,
@@ -48,13 +49,10 @@ from anb_export.training.predictive_scale import (
 from anb_export.training.recipe import Standardised
 from anb_export.training.train_members import fold_rows, train
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
-from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 
 #: Members of a compact ensemble, with seeds 1 to N_MEMBERS.
@@ -76,13 +74,13 @@ class Built:
     ----------
     target : str
     ensemble : TableEnsemble
-    card : dict
+    card : mapping
         Its entry of the manifest, without what concerns the file.
     """
 
     target: str
     ensemble: TableEnsemble
-    card: dict[str, Any]
+    card: Mapping[str, Any]
 
 
 def build(
@@ -93,6 +91,7 @@ def build(
     *,
     work: Path,
     out: Path,
+    lookup: bool = False,
     jobs: int = 1,
     report: Report = lambda stage: None,
 ) -> list[Built]:
@@ -109,6 +108,8 @@ def build(
         Folder for members and out-of-fold predictions; may be kept for the next build.
     out : Path
         Folder of the artifacts.
+    lookup : bool
+        Whether to store the measurements of all architectures, and to train nothing; see `lookup`.
     jobs : int
         Trainings at a time.
     report : callable, optional
@@ -122,15 +123,18 @@ def build(
     Raises
     ------
     AnbError
-        If a target has no recipe, or a compiled ensemble is not faithful to its members.
+        If a target has no recipe, or too few rows, or a compiled ensemble is not faithful to its
+        members.
     """
     for target in targets:  # refused now, not after hours
-        if not get_target(target).exact and target not in recipes:
-            msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
-            raise AnbError(msg)
+        if not (lookup or dataset.target(target).exact):
+            _check_trainable(dataset, split, target, recipes)
     found = []
     for target in targets:
-        if get_target(target).exact:
+        if lookup:
+            ensemble = whole_table(dataset, target)
+            found.append(Built(target, ensemble, card_of(dataset, target, ensemble)))
+        elif dataset.target(target).exact:
             found.append(build_exact(dataset, split, target))
         else:
             found.append(
@@ -140,13 +144,37 @@ def build(
             )
         built = found[-1]
         model = build_table_model(built.ensemble, built.card)
-        write_artifact(out / f"{target}.onnx", model.content, target, model.card)
-    write_golden(out)
+        path = out / f"{target}.onnx"
+        write_artifact(path, model.content, target, model.card, space=dataset.space)
+    write_golden(out, tuple(dataset.origin.targets))
     return found
 
 
-def write_golden(folder: Path) -> None:
+def _check_trainable(
+    dataset: Dataset, split: Split, target: str, recipes: Mapping[str, CompactRecipe]
+) -> None:
+    if target not in recipes:
+        msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
+        raise AnbError(msg)
+    rows = recipes[target].rows(dataset, target, split.pool)
+    recipes[target].recipe(dataset, target, rows)  # terms and link fit
+    if len(rows) < LEAST_ROWS:
+        msg = (
+            f"{target}: {len(rows)} training and validation records; a build needs at least "
+            f"{LEAST_ROWS}, to know how far off predictions are (`anb-export train` and `compile` "
+            "make an artifact that does not tell)"
+        )
+        raise AnbError(msg)
+
+
+def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
     """Write the golden vectors of all table-form artifacts in a folder, and list them.
+
+    Parameters
+    ----------
+    folder : Path
+    order : sequence of str
+        Targets that come first, in this order; others follow by name.
 
     Raises
     ------
@@ -154,14 +182,14 @@ def write_golden(folder: Path) -> None:
         If the manifest is missing or malformed, or an artifact is damaged.
     """
     # Of builds that write into one folder at once, the last one to get here covers all artifacts.
-    set_golden(folder, lambda: _golden_file(folder))
+    set_golden(folder, lambda: _golden_file(folder, order))
 
 
-def _golden_file(folder: Path) -> dict[str, Any]:
+def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
     catalog = Catalog.read(folder)
     listed = {a.target.name: a for a in catalog.artifacts if "tables" in a.card}
     ensembles = {}
-    for name in [n for n in TARGETS if n in listed] + sorted(listed.keys() - set(TARGETS)):
+    for name in [n for n in order if n in listed] + sorted(listed.keys() - set(order)):
         artifact = listed[name]
         ensembles[name] = TableEnsemble.from_artifact(
             artifact.read(), artifact.card, catalog.space, name
@@ -219,7 +247,7 @@ def build_compact(
     calibration = replace(calibration, noise=calibration.noise * gain * size)
     rows, _ = dataset.labelled(target, split.test)
     measured = dataset.values[target][rows]
-    mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows], MNASNET))
+    mean, std, _ = ensemble.predict(codes_to_symbols(dataset.codes[rows], dataset.space))
     mean64, std64 = mean.astype(np.float64), std.astype(np.float64)
     card = describe(training, form="tables", versions={"onnx": version("onnx")})
     card |= {
@@ -254,7 +282,7 @@ def held_out(
         measured.append(dataset.values[target][rows[held]])
         codes = dataset.codes[rows[held]]
         label = forest.predict_exact(codes)
-        predicted.append(training.transform.inverse(label, codes, MNASNET))
+        predicted.append(training.transform.inverse(label, codes, dataset.space))
     return np.concatenate(measured), np.concatenate(predicted)
 
 
@@ -287,31 +315,6 @@ def train_compact(
         weights=of_records,
         rows=rows,
         on_progress=on_progress,
-    )
-
-
-def compile_training(training: Training) -> TableEnsemble:
-    """Compile trained members into tables.
-
-    Raises
-    ------
-    AnbError
-        If a path mixes three blocks, or another condition of `compile.compile_tables` fails.
-    """
-    transform = training.transform
-    if isinstance(transform, Standardised):
-        return compile_tables(
-            training.forests(), link=transform.link, mean=transform.mean, std=transform.std
-        )
-    if not isinstance(transform, Link) or not transform.is_identity:
-        msg = f"{training.folder}: members trained on {transform} cannot be compiled"
-        raise AnbError(msg)
-    return compile_tables(
-        training.forests(),
-        link=transform,
-        mean=float(training.document["target_mean"]),
-        std=training.target_std,
-        labels_standardised=False,
     )
 
 
@@ -356,12 +359,12 @@ def check(ensemble: TableEnsemble, training: Training, *, n: int) -> dict[str, A
 
 def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
     """Solve and check one exact target (multiply-adds, parameters)."""
-    ensemble = exact_tables(dataset, target)
-    spec = get_target(target)
-    mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, MNASNET))
+    ensemble = exact_tables(dataset, target, dataset.space)
+    spec, origin = dataset.target(target), dataset.origin
+    mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, dataset.space))
     measured = dataset.values[target]
     card: dict[str, Any] = {
-        "benchmark": DEFAULT_BENCHMARK,
+        "benchmark": origin.benchmark,
         "form": "tables",
         "metric": spec.metric,
         "device": spec.device,
@@ -380,8 +383,8 @@ def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
         "calibration": Calibration(0.0, 0.0, 0, None, (0.0, LEVELS[-1]), (0.0, 0.0)).to_dict(),
         "target_std": float(np.std(measured)),
         "dataset": {
-            "name": "Accel-NASBench",
-            "license": LICENSE,
+            "name": origin.name,
+            "license": origin.license,
             "sha256": dataset.sha256,
             "n_records": len(dataset),
             "n_used": len(dataset),
@@ -389,7 +392,7 @@ def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
         },
         "split": {"name": split.name, "sha256": split.sha256},
         "versions": {p: version(p) for p in ("anb-onnx-export", "numpy", "onnx")},
-        "license": LICENSE,
+        "license": origin.license,
     }
     if not np.array_equal(mean, measured.astype(np.float32)):
         msg = f"{target}: the tables do not reproduce every record"

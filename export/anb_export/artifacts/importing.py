@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,21 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export._io.files import sha256
+from anb_export.artifacts.forms import (
+    FORMS,
+    IMPORTED_FORMS,
+    KERNEL_FAMILIES,
+    Members,
+    choose,
+)
 from anb_export.artifacts.predictions import Predictions, agreement, refuse_disagreement
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
-from anb_export.graphs.kernel_form import KERNEL_TOLERANCE, build_kernels
-from anb_export.graphs.table_form import build_table_model
-from anb_export.graphs.tree64 import (
-    REQUIRES,
-    build_tree64,
-    build_trees,
-    check_tree64,
-    tree64_facts,
-)
-from anb_export.graphs.verify_graph import compare, run_model
+from anb_export.graphs.verify_graph import run_model
 from anb_export.models.checkpoints import CheckpointEnsemble
 from anb_export.models.forest import Forest
 from anb_export.models.formats import (
@@ -40,27 +38,11 @@ from anb_export.models.formats import (
 from anb_export.models.model_files import read_content
 from anb_export.models.svm_form import Kernel
 from anb_export.models.trained_on import Inputs, is_ambiguous, rewritten, settle, value_inputs
-from anb_export.tables.compile import compile_tables
-from anb_export.tables.fidelity import FIDELITY_SEED, measure
-from anb_export.tables.project import project_tables
-from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
+from anb_onnx.catalog.card import Card
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
-
-#: Forms of ensembles of trees. Support vector machines have one form, "kernel".
-FORMS = ("tree64", "trees", "tables", "projected")
-#: Families without trees.
-KERNEL_FAMILIES = ("svr", "nusvr")
-
-#: Largest accepted difference to the members, in standard deviations of the predictions.
-TOLERANCES = {"trees": 1e-4, "tables": 1e-4, "kernel": KERNEL_TOLERANCE}
-
-_CHECKED_ROWS = 512
-#: Exact sums of 20,000 deep trees take 1 ms each: fewer than for models trained here.
-_FIDELITY_ROWS = 20_000
 
 
 class ImportingError(AnbError):
@@ -160,7 +142,7 @@ def unused_best(sources: Sequence[Source]) -> str | None:
     )
 
 
-def translated(card: dict[str, Any]) -> str | None:
+def translated(card: Mapping[str, Any]) -> str | None:
     """Say which members were trained on other numbers than codes, if any were."""
     scales = [source["trained_on"] for source in card["sources"]]
     found = sorted({*scales} - {"codes"})
@@ -182,7 +164,7 @@ def import_models(
     trained_on: str | None = None,
     check: Predictions | None = None,
     space: SearchSpace = MNASNET,
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, Card]:
     """Make one artifact of an ensemble.
 
     Parameters
@@ -192,7 +174,7 @@ def import_models(
     sources : sequence of Source
         The members, in order; all of one family.
     form : str, optional
-        One of `FORMS`; ``"tree64"`` if not given. Support vector machines take none.
+        One of `forms.IMPORTED_FORMS`, the first if not given. Support vector machines take none.
     dataset : Dataset, optional
     split : Split, optional
         For the quality on the test rows, and the unit of a projection's differences, if both are
@@ -207,7 +189,7 @@ def import_models(
     -------
     model : bytes
         The ONNX file.
-    card : dict
+    card : Card
         Its entry of the manifest, without what concerns the file.
 
     Raises
@@ -220,7 +202,7 @@ def import_models(
     model, card = _convert(target, settled, form, dataset, split, space)
     if check is not None:
         ambiguous = trained_on is None and any(is_ambiguous(s.model, space) for s in sources)
-        card["check"] = _check(model, card, settled, check, space, ambiguous=ambiguous)
+        card |= {"check": _check(model, card, settled, check, space, ambiguous=ambiguous)}
     return model, card
 
 
@@ -231,93 +213,51 @@ def _convert(
     dataset: Dataset | None,
     split: Split | None,
     space: SearchSpace,
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, Card]:
     """Make the artifact of models that take codes; see `import_models`."""
-    spec = get_target(target)
+    spec = ACCEL_NASBENCH.target(target)
     families = {source.model.family for source in sources}
     if len(families) != 1:
         _refuse(f"an ensemble has members of one family, found {sorted(families)}")
     family = next(name for name in FAMILIES if name in families)
-    members = [source.model.member for source in sources]
-    forests = [member for member in members if isinstance(member, Forest)]
-    kernels = [member for member in members if isinstance(member, Kernel)]
-    if kernels and form is not None:
-        _refuse(f"support vector machines have no trees: leave out --form {form}")
-    form = "kernel" if kernels else form or FORMS[0]
-    if form not in (*FORMS, "kernel"):
-        _refuse(f"unknown form {form!r}; valid forms: {', '.join(FORMS)}")
-    codes = sample(_CHECKED_ROWS, seed=0, space=space)
-    exact = np.stack([member.predict_exact(codes) for member in members], axis=1)
-    mean = float(exact.mean())
-    # Without data this stands for the target's: the unit of the comparison, and of fixed point.
-    scale = _spread(exact.mean(axis=1))
-    card: dict[str, Any] = {
-        "benchmark": DEFAULT_BENCHMARK,
-        "form": form,
-        "metric": spec.metric,
-        "device": spec.device,
-        "unit": spec.unit,
-        "direction": spec.direction,
-        "members": len(members),
-        "exact": False,
-        "link": Link().to_dict(),
-        "recipe": "imported",
-        "family": family,
-        "sources": [_describe(source) for source in sources],
-        "prediction_std": scale,
-        "quality": _quality(target, members, dataset, split),
-        "versions": {package: version(package) for package in ("anb-onnx-export", "onnx")},
+    form = choose(form, IMPORTED_FORMS, kernels=family in KERNEL_FAMILIES)
+    members = Members(
+        [source.model.member for source in sources],
+        space,
+        measured_std=_target_std(target, dataset, split),
+    )
+    card = Card(
+        benchmark=ACCEL_NASBENCH.benchmark,
+        form=form,
+        metric=spec.metric,
+        device=spec.device,
+        unit=spec.unit,
+        direction=spec.direction,
+        members=len(sources),
+        exact=False,
+        link=Link().to_dict(),
+        recipe="imported",
+        quality=_quality(target, members.members, dataset, split),
+        versions={package: version(package) for package in ("anb-onnx-export", "onnx")},
+        dataset=_dataset(dataset),
+        others={
+            "family": family,
+            "sources": [_describe(source) for source in sources],
+            # Without data this stands for the target's: the unit of comparisons.
+            "prediction_std": members.spread,
+        },
+    )
+    return FORMS[form](members, card)
+
+
+def _dataset(dataset: Dataset | None) -> dict[str, str] | None:
+    if dataset is None:
+        return None
+    return {
+        "name": dataset.origin.name,
+        "license": dataset.origin.license,
+        "sha256": dataset.sha256,
     }
-    if dataset is not None:
-        card["dataset"] = {"name": "Accel-NASBench", "sha256": dataset.sha256}
-    if form in ("tables", "projected"):
-        make = compile_tables if form == "tables" else project_tables
-        ensemble = make(
-            forests, link=Link(), mean=mean, std=scale, labels_standardised=False, space=space
-        )
-        if form == "projected":
-            std = _target_std(target, dataset, split)
-            if std is not None:
-                card["target_std"] = std
-            fidelity = measure(
-                ensemble,
-                forests,
-                Link(),
-                target_std=scale if std is None else std,
-                measured=std is not None,
-                n=_FIDELITY_ROWS,
-                seed=FIDELITY_SEED,
-            )
-            card |= {"exact_compilation": False, "fidelity": fidelity.to_dict()}
-        else:
-            card["verification"] = _verify(
-                build_table_model(ensemble, card).content, codes, exact, scale, form
-            )
-        built = build_table_model(ensemble, card)
-        return built.content, built.card
-    if form == "tree64":
-        card |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
-        model = build_tree64(forests, card, space=space)
-        check_tree64(model, forests, codes)
-        return model, card
-
-    def build(facts: dict[str, Any]) -> bytes:
-        if form == "kernel":
-            return build_kernels(kernels, facts, space=space)
-        return build_trees(forests, facts, space=space)
-
-    card["verification"] = _verify(build(card), codes, exact, scale, form)
-    return build(card), card
-
-
-def _spread(predictions: NDArray[np.float64]) -> float:
-    """Return the standard deviation, or of a constant a small share of its size.
-
-    Equal numbers have a mean that may differ from them in the last bits. Nor does an artifact,
-    which answers in float32, tell more apart than that.
-    """
-    found, size = float(predictions.std()), float(np.abs(predictions).max())
-    return found if found > np.finfo(np.float32).eps * size else size * 2**-8 or 1.0
 
 
 def _settled(
@@ -333,7 +273,7 @@ def _settled(
 
 def _check(
     model: bytes,
-    card: dict[str, Any],
+    card: Card,
     sources: Sequence[Source],
     check: Predictions,
     space: SearchSpace,
@@ -344,7 +284,7 @@ def _check(
     scale = card["prediction_std"]
     # A projection is not the models by design, and its card says how far it is off: there, these
     # are compared. Elsewhere it is what the file predicts.
-    projected = card["form"] == "projected"
+    projected = card.form == "projected"
     mean = _mean(sources, check) if projected else run_model(model, check.codes)["mean"]
     found = agreement(check, mean, scale)
 
@@ -403,18 +343,6 @@ def _mean(sources: Sequence[Source], check: Predictions) -> NDArray[np.float64]:
         [source.model.member.predict_exact(check.codes) for source in sources], axis=0
     )
     return found
-
-
-def _verify(
-    model: bytes, codes: NDArray[np.uint8], exact: NDArray[np.float64], scale: float, form: str
-) -> dict[str, Any]:
-    found = compare(model, codes, exact, scale).largest
-    if not found <= TOLERANCES[form]:
-        _refuse(
-            f"the graph is {found:.2g} standard deviations off the models, allowed are "
-            f"{TOLERANCES[form]:.0e}"
-        )
-    return {"n": len(codes), "seed": 0, "largest": float(f"{found:.3g}")}
 
 
 def _quality(

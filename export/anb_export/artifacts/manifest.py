@@ -11,7 +11,7 @@ from typing import Any
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.training.members_folder import Training
 from anb_onnx._io.strict_json import loads
-from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
+from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import (
     MANIFEST,
@@ -27,11 +27,8 @@ from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
-#: Licence of the Accel-NASBench measurements, and of the artifacts made from them.
-LICENSE = "Apache-2.0"
 
-
-def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> dict[str, Any]:
+def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> Card:
     """Return the model card of a trained ensemble: its manifest entry without the file's facts.
 
     It also names the benchmark, which stands in the manifest once.
@@ -44,28 +41,30 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> d
     versions : mapping
         Packages that made the ONNX file, besides those of the training.
     """
-    spec, document = training.spec, training.document
-    return {
-        "benchmark": DEFAULT_BENCHMARK,
-        "form": form,
-        "metric": spec.metric,
-        "device": spec.device,
-        "unit": spec.unit,
-        "direction": spec.direction,
-        "members": len(document["members"]),
-        "seeds": [member["seed"] for member in document["members"]],
-        "exact": False,
-        "link": document["recipe"]["transform"],
-        "recipe": document["recipe"]["name"],
-        "quality": document["metrics"],
-        "target_std": training.target_std,
-        "dataset": {"name": "Accel-NASBench", "license": LICENSE, **document["dataset"]},
-        "split": {key: document["split"][key] for key in ("name", "sha256")},
-        "versions": {**document["versions"], **versions},
-        "license": LICENSE,
-        # Boosters of xgboost are what members are unless the card says otherwise.
-        **({} if training.family == "xgb" else {"family": training.family}),
-    }
+    spec, origin, document = training.spec, training.origin, training.document
+    return Card(
+        benchmark=origin.benchmark,
+        form=form,
+        metric=spec.metric,
+        device=spec.device,
+        unit=spec.unit,
+        direction=spec.direction,
+        members=len(document["members"]),
+        seeds=[member["seed"] for member in document["members"]],
+        exact=False,
+        link=document["recipe"]["transform"],
+        recipe=document["recipe"]["name"],
+        quality=document["metrics"],
+        target_std=training.target_std,
+        dataset={"name": origin.name, "license": origin.license, **document["dataset"]},
+        versions={**document["versions"], **versions},
+        license=origin.license,
+        others={
+            "split": {key: document["split"][key] for key in ("name", "sha256")},
+            # Boosters of xgboost are what members are unless the card says otherwise.
+            **({} if training.family == "xgb" else {"family": training.family}),
+        },
+    )
 
 
 def write_artifact(
@@ -130,10 +129,10 @@ def write_artifact(
 def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> None:
     """Refuse to list a model that the runtime would refuse to load."""
     listed = {a.target.name: a for a in Catalog.of(path.parent, manifest).artifacts}[name]
-    source = f"{path.parent / MANIFEST}: target {name!r}"
-    check_card(model, listed.card, listed.space, listed.benchmark, source, str(path))
-    if "tables" in listed.card:
-        TableEnsemble.from_artifact(model, listed.card, listed.space, str(path))
+    check_card(model, listed.entry, listed.space, listed.benchmark, listed.source, str(path))
+    if "tables" in listed.entry:
+        TableEnsemble.from_artifact(model, listed.entry, listed.space, str(path))
+    Card.from_dict(listed.entry, listed.source, listed=True)
 
 
 def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
@@ -13,10 +12,11 @@ from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.graphs.table_form import build_table_model
 from anb_export.graphs.verify_graph import run_model
-from anb_export.tables.compile import FRACTION_BITS
 from anb_export.tables.fidelity import FIDELITY_SEED, N_FIDELITY, measure
-from anb_export.tables.project import project_training
+from anb_export.tables.fixed_point import FRACTION_BITS
+from anb_export.tables.of_training import project_training
 from anb_export.training.members_folder import Training
+from anb_onnx.catalog.card import Card
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
@@ -36,7 +36,7 @@ def build_projected(
     dataset: Dataset | None = None,
     split: Split | None = None,
     space: SearchSpace = MNASNET,
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, Card]:
     """Return the ONNX file and the card of the projection of trained members.
 
     Parameters
@@ -52,7 +52,7 @@ def build_projected(
     Returns
     -------
     model : bytes
-    card : dict
+    card : Card
         With ``form`` "projected", ``exact_compilation`` False and ``fidelity``. The quality of
         the members the tables stand for is under ``members_quality``; ``quality`` holds that of
         the projection, and is empty unless data set and split are given.
@@ -82,7 +82,7 @@ def build_projected(
         "quality": {},
     }
     if dataset is not None and split is not None:
-        card["quality"] = _quality(ensemble, training, dataset, split)
+        card |= {"quality": _quality(ensemble, training, dataset, split)}
     built = build_table_model(ensemble, card)
     # The file must compute what was measured above, to the bit.
     codes = sample(_CHECKED_ROWS, seed=seed, space=space)
@@ -92,7 +92,7 @@ def build_projected(
         if not np.array_equal(outputs[name], value):
             msg = f"{training.target}: the ONNX file's {name} differs from its tables"
             raise AnbError(msg)
-    return built.content, built.card
+    return built.content, card | built.card
 
 
 def _quality(

@@ -20,6 +20,7 @@ from anb_export.artifacts.manifest import set_golden, write_artifact
 from anb_export.graphs.graph import SCHEMA, serialise
 from anb_export.graphs.table_form import TABLES
 from anb_onnx._io.show import show
+from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.catalog.manifest import (
@@ -94,7 +95,7 @@ def upgrade(folder: Path, out: Path, benchmark: str) -> list[str]:
 
 def _convert(
     model: bytes, entry: Mapping[str, Any], space: SearchSpace, benchmark: str, source: str
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, Card]:
     """Return file and card in today's schema."""
     try:
         proto = onnx.load_from_string(model)
@@ -109,18 +110,18 @@ def _convert(
         )
         raise ArtifactError(msg)
     document = parse_object(metadata.get("anb_onnx.card", ""), f"{source}: its card")
-    card = {key: value for key, value in entry.items() if key not in ("file", "sha256", "bytes")}
     added: dict[str, Any] = {"benchmark": benchmark}
-    if "tables" in card:
+    if "tables" in entry:
         added["terms"] = all_pairs(space).to_list()
+    card = Card.from_dict({**entry, **added}, source, listed=True)
     text = json.dumps({**document, **added}, sort_keys=True, separators=(",", ":"), allow_nan=False)
     del proto.metadata_props[:]
     helper.set_model_props(proto, {"anb_onnx.schema": SCHEMA, "anb_onnx.card": text})
     proto.producer_version = f"schema {SCHEMA}"
     written = serialise(proto)
-    if "tables" in card:
-        card["tables"] = {**card["tables"], "offset": _offset(proto, written, source)}
-    return written, {**card, **added}
+    if card.tables is not None:
+        card |= {"tables": {**card.tables, "offset": _offset(proto, written, source)}}
+    return written, card
 
 
 def _offset(proto: onnx.ModelProto, written: bytes, source: str) -> int:
@@ -145,11 +146,11 @@ def _copy_golden(folder: Path, out: Path, golden: Mapping[str, Any]) -> None:
         raise ArtifactError(msg)
     for artifact in Catalog.read(out).artifacts:
         wanted = vectors.outputs.get(artifact.target.name)
-        if wanted is None or "tables" not in artifact.card:
+        if wanted is None or "tables" not in artifact.entry:
             continue
         model = artifact.read()
         ensemble = TableEnsemble.from_artifact(
-            model, artifact.card, artifact.space, str(artifact.path)
+            model, artifact.entry, artifact.space, str(artifact.path)
         )
         symbols = codes_to_symbols(vectors.codes, artifact.space)
         if not same_bits(Outputs(*ensemble.predict(symbols)), wanted):

@@ -5,6 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anb_export.data.dataset import Dataset
+    from anb_export.data.splits import Split
+    from anb_onnx.spaces.space import SearchSpace
+    from anb_onnx.terms import Terms
+
+
+#: What ``--dataset`` takes.
+DATASET_HELP = (
+    "anb_dataset_jsons.tar.gz, the folder unpacked from it, or a .json file that describes data of "
+    "your own (docs/your-benchmark.md)"
+)
 
 
 def add_dataset(parser: argparse.ArgumentParser) -> None:
@@ -14,13 +28,14 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="PATH",
-        help="anb_dataset_jsons.tar.gz, or the folder unpacked from it",
+        help=DATASET_HELP,
     )
     parser.add_argument(
         "--split",
         metavar="DIR|random:SEED",
         help="folder with train, val and test_paths.json, or a random split "
-        "(default: default_split beside the data set)",
+        "(default: default_split beside the data set; random:0 where a JSON file describes it and "
+        "there is none)",
     )
     parser.add_argument(
         "--hyperparameters",
@@ -31,9 +46,23 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def split_of(arguments: argparse.Namespace) -> str:
-    """Return ``--split``, or the folder beside the data set."""
-    return str(arguments.split or arguments.dataset.resolve().parent / "default_split")
+def read_data(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
+    """Read ``--dataset`` and ``--split``, by default the folder beside the data set.
+
+    Raises
+    ------
+    AnbError
+        If one of the two cannot be read.
+    """
+    from anb_export.data.read import read_dataset
+    from anb_export.data.splits import read_split
+
+    dataset = read_dataset(arguments.dataset)
+    split = arguments.split or arguments.dataset.resolve().parent / "default_split"
+    described = arguments.dataset.suffix.lower() == ".json"
+    if arguments.split is None and described and not split.exists():
+        split = "random:0"
+    return dataset, read_split(dataset, split)
 
 
 def hyperparameters_of(arguments: argparse.Namespace) -> Path:
@@ -57,6 +86,42 @@ def check_onnx_out(path: Path) -> None:
         msg = f"--out must end in .onnx, found {path}"
         raise AnbError(msg)
     check_output(path)
+
+
+def add_terms(parser: argparse.ArgumentParser, *, more: str = "") -> None:
+    """Add ``--terms``; `more` is what it takes besides."""
+    parser.add_argument(
+        "--terms",
+        metavar="TERMS",
+        help="which blocks a table is of: pairs (default), singles, or a list such as "
+        f"'[[0, 1], [1, 2]]', on the command line or in a .json file{more}",
+    )
+
+
+def terms_of(text: str | None, space: SearchSpace) -> Terms | None:
+    """Read ``--terms``; None where it is not given.
+
+    Raises
+    ------
+    AnbError
+        If it is none of the words, no JSON, or no terms of the space.
+    """
+    from anb_export._io.json_file import read_json
+    from anb_onnx._io.strict_json import JsonError, loads
+    from anb_onnx.errors import AnbError
+    from anb_onnx.terms import Terms
+
+    orders = {"singles": 1, "pairs": 2, "all": space.n_blocks}
+    if text is None:
+        return None
+    if text in orders:
+        return Terms.of_order(space, orders[text])
+    try:
+        value = read_json(Path(text)) if text.endswith(".json") else loads(text)
+    except (JsonError, OSError) as error:
+        msg = f"--terms {text!r:.80}: not one of {', '.join(orders)}, and no list: {error}"
+        raise AnbError(msg) from error
+    return Terms.from_list(value, space, f"--terms {text!r:.80}")
 
 
 def positive(text: str) -> int:

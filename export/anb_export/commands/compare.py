@@ -53,17 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, and print the table."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
-    from anb_export.data.targets import TARGETS, get_target
     from anb_export.reports.compare_recipes import compare, comparison_table
     from anb_export.training.compact import load_recipes
 
-    measured = [name for name, spec in TARGETS.items() if not spec.exact]
-    targets = [get_target(name).name for name in arguments.target or measured]
+    dataset, split = _arguments.read_data(arguments)
+    measured = [name for name, spec in dataset.origin.targets.items() if not spec.exact]
+    targets = [dataset.target(name).name for name in arguments.target or measured]
     recipes = load_recipes(arguments.recipes)
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
     with stage_progress() as report:
         document = compare(
             dataset,

@@ -36,9 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Compile, compare with the leaves, write the file and list it in the manifest."""
     from importlib.metadata import version
 
-    from anb_export.artifacts.build import check, compile_training
+    from anb_export.artifacts.build import check
     from anb_export.artifacts.manifest import describe, write_artifact
     from anb_export.graphs.table_form import build_table_model
+    from anb_export.tables.of_training import compile_training
     from anb_export.training.members_folder import read_training
 
     _arguments.check_onnx_out(arguments.out)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     card = describe(training, form="tables", versions={"onnx": version("onnx")})
     card |= {"link": ensemble.link.to_dict(), "verification": found}
     model = build_table_model(ensemble, card)
-    write_artifact(arguments.out, model.content, training.target, model.card)
+    write_artifact(arguments.out, model.content, training.target, model.card, space=training.space)
     say(
         f"{training.target}: at most {found['steps']} steps from the exact sum of leaves "
         f"(bound {found['bound']}) on {found['n']:,} random architectures"

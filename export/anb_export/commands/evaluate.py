@@ -32,12 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate each ensemble, print and write."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
     from anb_export.reports.evaluate_ensemble import METRICS, evaluate_ensemble, write_evaluation
 
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
+    dataset, split = _arguments.read_data(arguments)
     used: set[str] = set()
     for path in arguments.ensembles:
         found = evaluate_ensemble(path, dataset, split)

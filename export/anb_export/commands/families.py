@@ -63,8 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate, and write the page."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
     from anb_export.reports.compare_families import NINE, jobs_for, run_table, write_table
     from anb_onnx._io.output import check_output
 
@@ -76,8 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         _arguments.hyperparameters_of(arguments),
         arguments.searched,
     )
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
+    dataset, split = _arguments.read_data(arguments)
     with stage_progress() as report:
         document = run_table(
             dataset,

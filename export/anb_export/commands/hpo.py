@@ -60,16 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search, and store what was found."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
-    from anb_export.data.targets import get_target
     from anb_export.training.tune_families import check_store, published, search, store
 
-    spec = get_target(arguments.target)
+    dataset, split = _arguments.read_data(arguments)
+    spec = dataset.target(arguments.target)
     check_store(arguments.out, arguments.family, spec.name)
     n_trials = arguments.trials or (None if arguments.time else 100)
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
     start = published(_arguments.hyperparameters_of(arguments), arguments.family, spec.name)
     with trial_progress(f"{arguments.family} {spec.name}", n_trials) as on_trial:
         found = search(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anb_export.artifacts.importing import Source
     from anb_export.data.dataset import Dataset
     from anb_export.data.splits import Split
+    from anb_onnx.catalog.card import Card
 
 HELP = "convert the reference's checkpoints, or any model files, into ONNX files"
 
@@ -78,8 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Import every ensemble found, and print a line for each."""
     from anb_export._io.scratch import scratch_folder
     from anb_export.artifacts.manifest import write_artifact
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
     from anb_onnx.errors import AnbError
 
     if arguments.split is not None and arguments.dataset is None:
@@ -90,8 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments, jobs)
     dataset = split = None
     if arguments.dataset is not None:
-        dataset = read_dataset(arguments.dataset)
-        split = read_split(dataset, _arguments.split_of(arguments))
+        dataset, split = _arguments.read_data(arguments)
     # A fault in the last ensemble must not leave the others in --out: all are made elsewhere first,
     # and on disk, since a hundred thousand trees take 200 MB.
     with scratch_folder() as folder:
@@ -137,7 +135,7 @@ def _options(arguments: argparse.Namespace, jobs: Sequence[_Job]) -> dict[str, A
 
 def _make(
     job: _Job, file: Path, dataset: Dataset | None, split: Split | None, options: dict[str, Any]
-) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+) -> tuple[Path, Card, tuple[str, ...]]:
     """Write a job's model to `file`; return that, the card and what to note."""
     from anb_export._io.files import write_atomically
     from anb_export.artifacts.importing import import_models, translated, unused_best
@@ -152,8 +150,9 @@ def _make(
 
 
 def _jobs(arguments: argparse.Namespace) -> list[_Job]:
-    from anb_export.artifacts.importing import KERNEL_FAMILIES, read_source, read_sources
-    from anb_export.data.targets import get_target
+    from anb_export.artifacts.forms import KERNEL_FAMILIES
+    from anb_export.artifacts.importing import read_source, read_sources
+    from anb_export.data.accel_nasbench import ACCEL_NASBENCH
     from anb_export.models.checkpoints import MODEL_FILE, find_checkpoints
     from anb_onnx.errors import AnbError
 
@@ -161,7 +160,7 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
     first = paths[0]
     folders = [path for path in paths if path.is_dir()]
     if arguments.target is not None:
-        name = get_target(arguments.target).name
+        name = ACCEL_NASBENCH.target(arguments.target).name
         if folders:
             msg = (
                 f"{folders[0]} is a folder, and --target is for model files: leave it out, as "
@@ -224,7 +223,7 @@ def _check_out(jobs: Sequence[_Job]) -> None:
             Catalog.read(folder)
 
 
-def _outcome(card: dict[str, Any]) -> str:
+def _outcome(card: Mapping[str, Any]) -> str:
     parts = []
     if "verification" in card:
         largest = card["verification"]["largest"]

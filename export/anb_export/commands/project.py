@@ -51,8 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Project, measure the fidelity, write the file and list it in the manifest."""
     from anb_export.artifacts.manifest import write_artifact
     from anb_export.artifacts.projected_form import build_projected
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
     from anb_export.tables.fidelity import N_FIDELITY
     from anb_export.training.members_folder import read_training
     from anb_onnx.errors import AnbError
@@ -68,10 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
     training = read_training(arguments.members)
     dataset = split = None
     if arguments.dataset is not None:
-        dataset = read_dataset(arguments.dataset)
-        split = read_split(dataset, _arguments.split_of(arguments))
-    model, card = build_projected(training, n=n, dataset=dataset, split=split)
-    write_artifact(arguments.out, model, training.target, card)
+        dataset, split = _arguments.read_data(arguments)
+    model, card = build_projected(training, n=n, dataset=dataset, split=split, space=training.space)
+    write_artifact(arguments.out, model, training.target, card, space=training.space)
     found = card["fidelity"]
     say(
         f"{training.target}: projected, R2 {found['r2']:.6g} and Kendall tau "

@@ -60,12 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the cards, and print the overview."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
     from anb_export.reports.report import Sources, write_report
 
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
+    dataset, split = _arguments.read_data(arguments)
     sources = Sources(
         arguments.dataset,
         arguments.artifacts,

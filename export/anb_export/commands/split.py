@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+from anb_export.commands import _arguments
 from anb_export.commands._show import note, say
 
 HELP = "write a random split into train, val and test_paths.json"
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="PATH",
-        help="anb_dataset_jsons.tar.gz, or the folder unpacked from it",
+        help=_arguments.DATASET_HELP,
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument(
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, write, and print the sizes."""
-    from anb_export.data.dataset import read_dataset
+    from anb_export.data.read import read_dataset
     from anb_export.data.splits import RATIOS, random_split, write_split
 
     dataset = read_dataset(arguments.dataset)

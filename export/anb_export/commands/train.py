@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from anb_export.commands import _arguments
 from anb_export.commands._show import member_progress, note, say
 
 if TYPE_CHECKING:
+    from anb_export.data.dataset import Dataset
     from anb_export.training.members_folder import Training
 
 HELP = "train the members of an ensemble for one target"
@@ -30,9 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
         choices=tuple(_MEMBERS),
-        default="upstream",
         help="upstream: as the reference; compact: for exact tables, with bundled hyper-parameters "
-        "(default: %(default)s)",
+        "(default: upstream, and compact for data of your own)",
     )
     parser.add_argument(
         "--family",
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipes",
         type=Path,
         metavar="FILE",
-        help="compact recipes as `anb-export tune` writes them (default: the bundled ones)",
+        help="compact recipes as `anb-export tune` writes them (default: the bundled ones; for "
+        "data of your own one recipe for all targets)",
     )
     members = parser.add_mutually_exclusive_group()
     members.add_argument(
@@ -56,27 +58,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     members.add_argument(
         "--seeds", type=_arguments.seeds, metavar="S,S,...", help="a member for each of these seeds"
     )
+    _arguments.add_terms(parser)
     _arguments.add_jobs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print the quality on each part of the split."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import PARTS, read_split
-    from anb_export.data.targets import get_target
+    from anb_export.data.splits import PARTS
     from anb_export.training.train_members import check_seeds
     from anb_onnx.errors import AnbError
 
-    spec = get_target(arguments.target)
     if arguments.recipe == "compact" and arguments.family != "xgb":
         msg = f"the compact recipe is for the family xgb, found --family {arguments.family}"
         raise AnbError(msg)
-    count = arguments.members or _MEMBERS[arguments.recipe]
+    dataset, split = _arguments.read_data(arguments)
+    spec = dataset.target(arguments.target)
+    recipe = arguments.recipe or _usual_recipe(arguments, dataset)
+    if arguments.terms is not None and recipe != "compact":
+        msg = f"--terms {arguments.terms} goes with --recipe compact only"
+        raise AnbError(msg)
+    count = arguments.members or _MEMBERS[recipe]
     seeds = arguments.seeds or list(range(1, count + 1))
     check_seeds(seeds)
-    train, num_rounds = _prepare(arguments, spec.name)
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
+    train, num_rounds = _prepare(arguments, dataset, recipe)
     with member_progress(len(seeds), num_rounds) as on_progress:
         training = train(dataset, split, tuple(seeds), on_progress)
     facts = training.document["dataset"]
@@ -93,18 +97,37 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(arguments: argparse.Namespace, target: str) -> tuple[Callable[..., Training], int]:
-    """Return what trains the members, and the most rounds of one; read the recipe only."""
-    if arguments.recipe == "compact":
-        from anb_export.artifacts.build import train_compact
-        from anb_export.training.compact import load_recipes
-        from anb_export.training.recipe import RecipeError
+def _usual_recipe(arguments: argparse.Namespace, dataset: Dataset) -> str:
+    """Return the recipe where none is chosen: the reference's is for its own data only."""
+    from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK
 
-        recipes = load_recipes(arguments.recipes)
+    own = dataset.origin.benchmark != DEFAULT_BENCHMARK
+    given = arguments.hyperparameters is not None or arguments.family != "xgb"
+    return "compact" if own and not given else "upstream"
+
+
+def _prepare(
+    arguments: argparse.Namespace, dataset: Dataset, recipe_name: str
+) -> tuple[Callable[..., Training], int]:
+    """Return what trains the members, and the most rounds of one; read the recipe only."""
+    target = arguments.target
+    if recipe_name == "compact":
+        from anb_export.artifacts.build import train_compact
+        from anb_export.training.compact import recipes_for
+        from anb_export.training.recipe import RecipeError
+        from anb_onnx.errors import AnbError
+
+        recipes = recipes_for(dataset, arguments.recipes)
         if target not in recipes:
             msg = f"no compact recipe for {target!r}; make one with `anb-export tune`"
             raise RecipeError(msg)
         compact = recipes[target]
+        if arguments.terms == "all":
+            msg = "--terms all needs no training: `anb-export build --terms all` writes the table"
+            raise AnbError(msg)
+        terms = _arguments.terms_of(arguments.terms, dataset.space)
+        if terms is not None:
+            compact = replace(compact, terms=terms.blocks)
 
         def by_compact(*given: Any) -> Training:
             dataset, split, seeds, on_progress = given

@@ -49,20 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the study, or its last step alone, and store the recipe it chose."""
-    from anb_export.data.dataset import read_dataset
-    from anb_export.data.splits import read_split
-    from anb_export.data.targets import get_target
     from anb_export.training.choose_hinges import refit
     from anb_export.training.tune_compact import check_store, read_entry, store_recipe, tune
     from anb_onnx.errors import AnbError
 
-    spec = get_target(arguments.target)
+    dataset, split = _arguments.read_data(arguments)
+    spec = dataset.target(arguments.target)
     if spec.exact:
         msg = f"{spec.name} is an exact count: there is nothing to tune"
         raise AnbError(msg)
     check_store(arguments.out)
-    dataset = read_dataset(arguments.dataset)
-    split = read_split(dataset, _arguments.split_of(arguments))
     if arguments.refit is not None:
         before = read_entry(arguments.refit, spec.name)
         with stage_progress() as report:

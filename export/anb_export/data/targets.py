@@ -1,73 +1,54 @@
-"""The quantities the data set measures, and where each stands in a record."""
+"""What a data set measures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from anb_onnx.catalog.catalog import Target
-from anb_onnx.errors import TargetError
+from anb_onnx._io.show import show
+from anb_onnx.catalog.catalog import Target, target_of_card
+from anb_onnx.errors import ArtifactError
 
 
 @dataclass(frozen=True)
 class TargetSpec(Target):
-    """A target, and where its measurements stand in a record of the data set.
+    """A target of a data set.
 
     Attributes
     ----------
-    mean_path : tuple of str
-        Keys that lead from the top of a record to the value.
-    std_path : tuple of str or None
-        Keys that lead to the standard deviation of the repeated measurements, if published.
     exact : bool
         True for closed forms of the architecture (MACs, parameters), which carry no noise.
     """
 
-    mean_path: tuple[str, ...]
-    std_path: tuple[str, ...] | None = None
     exact: bool = False
 
-
-def _on_device(metric: str, device: str, unit: str, direction: Literal["max", "min"]) -> TargetSpec:
-    name = f"{metric}_{device}"
-    section = ("platform_perf", name)
-    return TargetSpec(
-        name=name,
-        metric=metric,
-        device=device,
-        unit=unit,
-        direction=direction,
-        mean_path=(*section, f"{metric}_mean"),
-        std_path=(*section, f"{metric}_std"),
-    )
+    def to_dict(self) -> dict[str, Any]:
+        """Return the target as plain data, with the keys of a model card."""
+        return {
+            "metric": self.metric,
+            "device": self.device,
+            "unit": self.unit,
+            "direction": self.direction,
+            "exact": self.exact,
+        }
 
 
-_ALL = (
-    TargetSpec("accuracy", "accuracy", None, "%", "max", ("metrics", "val_top1")),
-    *(
-        _on_device("throughput", device, "images/s", "max")
-        for device in ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")
-    ),
-    *(_on_device("latency", device, "ms", "min") for device in ("zcu102", "vck190")),
-    TargetSpec("train_time", "train_time", None, "s", "min", ("metrics", "train_time")),
-    TargetSpec("macs", "macs", None, "M", "min", ("model_info", "macs"), exact=True),
-    TargetSpec("params", "params", None, "M", "min", ("model_info", "params"), exact=True),
-)
-
-#: Every target of the data set by name, in the order in which they are listed to users.
-TARGETS: dict[str, TargetSpec] = {spec.name: spec for spec in _ALL}
-
-
-def get_target(name: str) -> TargetSpec:
-    """Return the target called `name`.
+def read_target(name: str, description: Mapping[str, Any], source: str) -> TargetSpec:
+    """Return the target that `TargetSpec.to_dict` described; `source` names it in errors.
 
     Raises
     ------
-    TargetError
-        If there is no such target; the message lists the valid names.
+    ArtifactError
+        If a key is missing or of the wrong kind, or the name is not that of metric and device: the
+        metric, followed by ``_`` and the device where there is one.
     """
-    try:
-        return TARGETS[name]
-    except KeyError:
-        msg = f"unknown target {name!r}; valid targets: {', '.join(TARGETS)}"
-        raise TargetError(msg) from None
+    found = target_of_card(description, source)
+    if found.name != name:
+        msg = f"{source}: target {name!r} must be called {found.name!r}, after metric and device"
+        raise ArtifactError(msg)
+    exact = description.get("exact", False)
+    if type(exact) is not bool:
+        msg = f"{source}: key 'exact' must be true or false, not {show(exact)}"
+        raise ArtifactError(msg)
+    return TargetSpec(name, found.metric, found.device, found.unit, found.direction, exact)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from anb_export.training.members_folder import Training
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted difference to xgboost's own prediction, in standard deviations of the target.
 #: xgboost adds thousands of leaves in float32, so its own error is up to 1e-4 and more; a larger
@@ -86,9 +84,7 @@ class Verification:
         }
 
 
-def verify(
-    model: bytes, training: Training, *, n: int, seed: int, space: SearchSpace = MNASNET
-) -> Verification:
+def verify(model: bytes, training: Training, *, n: int, seed: int) -> Verification:
     """Compare an ONNX model with the members it was made from, on random architectures.
 
     Parameters
@@ -100,8 +96,6 @@ def verify(
         Number of architectures, at least 1.
     seed : int
         Their seed.
-    space : SearchSpace
-        Where they are drawn from.
 
     Raises
     ------
@@ -115,7 +109,7 @@ def verify(
     if training.family != "xgb":
         msg = f"{training.folder} holds members of the family {training.family}, not of xgboost"
         raise VerifyError(msg)
-    codes = sample(n, seed=seed, space=space)
+    codes = sample(n, seed=seed, space=training.space)
     outputs = run_model(model, codes)
     exact = _difference(outputs, exact_members(training, codes), training.target_std)
     own = _xgboost_members(training, codes)
@@ -144,7 +138,7 @@ def compare(
 def exact_members(training: Training, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return each member's float64 sum of leaves, in the target's unit: [n, n_members]."""
     columns = [forest.predict_exact(codes) for forest in training.forests()]
-    return training.transform.inverse(np.stack(columns, axis=1), codes, MNASNET)
+    return training.transform.inverse(np.stack(columns, axis=1), codes, training.space)
 
 
 def run_model(model: bytes, codes: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -211,7 +205,7 @@ def _xgboost_members(training: Training, codes: NDArray[np.uint8]) -> NDArray[np
         # Without iteration_range, inplace_predict would stop at the best iteration.
         label = booster.inplace_predict(rows, iteration_range=(0, booster.num_boosted_rounds()))
         columns.append(label.astype(np.float64))
-    return training.transform.inverse(np.stack(columns, axis=1), codes, MNASNET)
+    return training.transform.inverse(np.stack(columns, axis=1), codes, training.space)
 
 
 def _short(value: float) -> float:

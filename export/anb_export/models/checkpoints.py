@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from anb_export.data.targets import TARGETS
+from anb_export.data.accel_nasbench import TARGETS
 from anb_onnx._io.files import FileError, read_regular
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import AnbError

@@ -10,9 +10,9 @@ from typing import Any
 
 from anb_export._io.files import to_json, write_atomically
 from anb_export.artifacts.build import train_compact
+from anb_export.data.accel_nasbench import TARGETS
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
-from anb_export.data.targets import TARGETS
 from anb_export.models.formats import FAMILIES
 from anb_export.reports.evaluate_ensemble import evaluate_ensemble
 from anb_export.reports.markdown import number, table

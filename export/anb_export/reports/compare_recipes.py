@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from anb_export._io.files import to_json, write_atomically
 from anb_export._io.json_file import read_json
 from anb_export.artifacts.build import N_MEMBERS, Report, train_compact
+from anb_export.data.accel_nasbench import TARGETS
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import TARGETS, get_target
 from anb_export.reports.markdown import number, table
 from anb_export.training.compact import CompactRecipe
 from anb_export.training.members_folder import Training
@@ -26,7 +26,6 @@ from anb_onnx._io.output import check_output
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
 
 #: Members of the reference's ensembles, with seeds 1 to N_UPSTREAM_MEMBERS.
 N_UPSTREAM_MEMBERS = 6
@@ -101,7 +100,7 @@ def compare(
         If a target is exact or has no recipe, or `out` holds something else.
     """
     for target in targets:
-        if get_target(target).exact:
+        if dataset.target(target).exact:
             msg = f"{target!r} is an exact closed form; there is nothing to compare"
             raise ComparisonError(msg)
         if target not in recipes:
@@ -135,7 +134,7 @@ def compare(
         )
         usual = _usual_test_rows(dataset, split, target, recipes[target])
         document["targets"][target] = {
-            "unit": get_target(target).unit,
+            "unit": dataset.target(target).unit,
             "compact": {
                 **_side(dataset, compact, usual),
                 "artifact_bytes": sizes.get(target),
@@ -266,7 +265,7 @@ def _side(dataset: Dataset, training: Training, usual: NDArray[np.int64] | None)
     if usual is not None:
         codes = dataset.codes[usual]
         labels = np.stack([f.predict_exact(codes) for f in training.forests()], axis=1)
-        mean = training.transform.inverse(labels, codes, MNASNET).mean(axis=1)
+        mean = training.transform.inverse(labels, codes, dataset.space).mean(axis=1)
         measured = dataset.values[training.target][usual]
         quality["test_without_outliers"] = evaluate(measured, mean)
     return {

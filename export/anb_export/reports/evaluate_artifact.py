@@ -14,7 +14,7 @@ import anb_onnx
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import TargetSpec, get_target
+from anb_export.data.targets import TargetSpec
 from anb_export.reports.compare_recipes import ComparisonError, work_folder
 from anb_export.training.members_folder import open_training
 from anb_export.training.predictive_scale import coverage
@@ -135,7 +135,7 @@ def evaluate_artifact(
         If the artifact is not of these data, split, members or comparison, or its quality is not
         the one it states.
     """
-    spec, card = get_target(artifact.target.name), artifact.card
+    spec, card = dataset.target(artifact.target.name), artifact.card
     _check_origin(artifact, dataset, split)
     rows, b0 = _query(artifact, dataset, split)
     quality = evaluate(rows.measured, rows.mean.astype(np.float64))

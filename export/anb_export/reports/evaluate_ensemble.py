@@ -17,7 +17,6 @@ from anb_export.artifacts.manifest import find_entry
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.graphs.verify_graph import run_model
 from anb_export.training.members_folder import read_training
 from anb_export.training.train_families import predict_members
@@ -123,7 +122,7 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
         members, inverse = training.members(), training.transform.inverse
 
         def predict(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-            return inverse(predict_members(members, codes), codes)
+            return inverse(predict_members(members, codes), codes, training.space)
 
     else:
         if not path.is_file():
@@ -135,7 +134,7 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
         def predict(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
             return run_model(model, codes)["members"].astype(np.float64)
 
-    spec = get_target(target)
+    spec = dataset.target(target)
     metrics, points, each = {}, {}, []
     for part, all_rows in split.parts().items():
         rows, _ = dataset.labelled(target, all_rows)

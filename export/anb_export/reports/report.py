@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from anb_export._io.files import write_atomically
+from anb_export.data.accel_nasbench import TARGETS
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
-from anb_export.data.targets import TARGETS
 from anb_export.reports.card_figures import coverage_of_all, overview
 from anb_export.reports.cards import write_card
 from anb_export.reports.compare_recipes import PUBLISHED_SPLIT, comparison_table, read_comparison

@@ -7,17 +7,21 @@ required to reproduce every record to the last digit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from anb_export.data.dataset import Dataset
-from anb_export.data.targets import get_target
+from anb_export.tables.bounds import largest_sum
+from anb_export.tables.compile import checked_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import Terms
 
 #: Counts per unit of the target: both are published in millions.
 _COUNTS = 1e6
@@ -29,7 +33,9 @@ class ClosedFormError(AnbError):
     """A target is not a sum of one integer per block."""
 
 
-def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) -> TableEnsemble:
+def exact_tables(
+    dataset: Dataset, target: str, space: SearchSpace = MNASNET, terms: Terms | None = None
+) -> TableEnsemble:
     """Return tables of one member whose predictions are exact for every architecture.
 
     Parameters
@@ -39,17 +45,33 @@ def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) ->
     target : str
         ``"macs"`` or ``"params"``.
     space : SearchSpace
+    terms : Terms, optional
+        Of that space; all pairs of blocks unless given. What depends on a block goes into the
+        first of the smallest terms that hold it.
 
     Raises
     ------
     ClosedFormError
         If the target is not an exact count, some symbol occurs in no record, the records do not
-        determine all counts, some record is not reproduced, or a sum leaves the range of int32.
+        determine all counts, some record is not reproduced, no term holds a block that counts, or
+        a sum leaves the range of int32.
+    CompileError
+        If the terms are of another space.
     """
-    if not get_target(target).exact:
+    terms = checked_terms(terms, space)
+    if not dataset.target(target).exact:
         msg = f"{target!r} is measured, not counted; exact targets: macs, params"
         raise ClosedFormError(msg)
-    symbols = codes_to_symbols(dataset.codes, space).astype(np.int64)
+    effects = np.split(_effects(dataset, target, space), np.cumsum(space.block_sizes)[:-1].tolist())
+    entries = _entries(effects, target, terms)
+    if largest_sum(entries, terms) >= 2**31:
+        msg = f"{target} can exceed {2**31 / _COUNTS:.0f} million, which int32 does not hold"
+        raise ClosedFormError(msg)
+    return TableEnsemble(space, entries.astype(np.int32), 1 / _COUNTS, 0.0, Link(), terms)
+
+
+def _counts(dataset: Dataset, target: str) -> NDArray[np.int64]:
+    """Return the counts of all records."""
     values = dataset.values[target] * _COUNTS
     # Not a number is not close to one either.
     broken = np.flatnonzero(~(np.abs(values - np.rint(values)) < _CLOSE))
@@ -60,8 +82,14 @@ def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) ->
             "millions with all its digits"
         )
         raise ClosedFormError(msg)
-    counts = np.rint(values).astype(np.int64)
+    return np.rint(values).astype(np.int64)
+
+
+def _effects(dataset: Dataset, target: str, space: SearchSpace) -> NDArray[np.int64]:
+    """Return the count of every symbol of every block, one block after the other."""
+    counts = _counts(dataset, target)
     starts = np.concatenate([[0], np.cumsum(space.block_sizes)])
+    symbols = codes_to_symbols(dataset.codes, space).astype(np.int64)
     columns = symbols + starts[:-1]
     seen = np.bincount(columns.ravel(), minlength=starts[-1])
     if (seen == 0).any():
@@ -88,18 +116,26 @@ def exact_tables(dataset: Dataset, target: str, space: SearchSpace = MNASNET) ->
             f"blocks {effects[columns[wrong[0]]].sum()}: not a sum of one integer per block"
         )
         raise ClosedFormError(msg)
-    offsets = all_pairs(space).offsets
-    entries = np.zeros((offsets[-1], 1), dtype=np.int64)
-    for block in range(space.n_blocks):
-        place = next(k for k, pair in enumerate(all_pairs(space).blocks) if block in pair)
-        a, b = all_pairs(space).blocks[place]
-        table = entries[offsets[place] : offsets[place + 1], 0].reshape(
-            space.block_sizes[a], space.block_sizes[b]
-        )
-        effect = effects[starts[block] : starts[block + 1]]
-        table += effect[:, None] if block == a else effect[None, :]
-    by_block = np.split(effects, starts[1:-1])
-    if sum(int(np.abs(effect).max()) for effect in by_block) >= 2**31:
-        msg = f"{target} can exceed {2**31 / _COUNTS:.0f} million, which int32 does not hold"
-        raise ClosedFormError(msg)
-    return TableEnsemble(space, entries.astype(np.int32), 1 / _COUNTS, 0.0, Link())
+    return effects
+
+
+def _entries(effects: Sequence[NDArray[np.int64]], target: str, terms: Terms) -> NDArray[np.int64]:
+    """Return the counts of each block in the first of the smallest terms that hold it.
+
+    What all architectures have in common goes into the first of the smallest terms of all.
+    """
+    entries = np.zeros((terms.n_entries, 1), dtype=np.int64)
+    common, smallest = effects[0][0], terms.covering(()) or 0
+    entries[terms.offsets[smallest] : terms.offsets[smallest + 1]] += common
+    effects = [effects[0] - common, *effects[1:]]
+    for block, effect in enumerate(effects):
+        place = terms.covering((block,))
+        if place is not None:
+            axis = terms.blocks[place].index(block)
+            table = entries[terms.offsets[place] : terms.offsets[place + 1], 0]
+            table = table.reshape(terms.shapes[place])
+            table += effect.reshape([-1 if k == axis else 1 for k in range(table.ndim)])
+        elif effect.any():
+            msg = f"{target} depends on {terms.space.blocks[block].name}, which no term holds"
+            raise ClosedFormError(msg)
+    return entries

@@ -17,7 +17,6 @@ from anb_export.training.hinges import fit_hinges, fit_regime
 from anb_export.training.out_of_fold import N_OOF_MEMBERS, predict_out_of_fold
 from anb_export.training.workers import OnProgress
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
 
 
 def bend(
@@ -63,13 +62,13 @@ def bend(
         on_progress=on_progress,
     )
     codes = dataset.codes[oof.rows]
-    hinges, regime = fit_regime(oof.mean, oof.measured, codes)
+    hinges, regime = fit_regime(oof.mean, oof.measured, codes, dataset.space)
     common = hinges if regime is None else fit_hinges(oof.mean, oof.measured)
     bends = {"without_hinges": Link(), "with_hinges": Link("1", None, common)}
     if regime is not None:
         bends["with_regime"] = Link("1", None, hinges, regime)
     record = {
-        name: evaluate(oof.measured, link.inverse(oof.mean, codes, MNASNET))
+        name: evaluate(oof.measured, link.inverse(oof.mean, codes, dataset.space))
         for name, link in bends.items()
     }
     return replace(chosen, link=replace(plain, hinges=hinges, regime=regime)), record

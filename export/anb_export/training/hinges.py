@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from anb_onnx.regimes import Regime
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 #: Numbers of hinges tried; knots lie at quantiles of the predictions.
@@ -74,7 +73,7 @@ def fit_regime(
     predicted: NDArray[np.float64],
     measured: NDArray[np.float64],
     codes: NDArray[np.uint8],
-    space: SearchSpace = MNASNET,
+    space: SearchSpace,
 ) -> tuple[Hinges, Regime | None]:
     """Return the hinges of a link and, where that pays, a regime with hinges of its own.
 

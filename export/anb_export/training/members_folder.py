@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anb_export._io.files import sha256
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export._io.json_file import read_json
-from anb_export.data.targets import TARGETS, TargetSpec
+from anb_export.data.dataset import Dataset, Origin
+from anb_export.data.metrics import evaluate
+from anb_export.data.splits import Split
+from anb_export.data.targets import TargetSpec, read_target
 from anb_export.models.forest import Forest
 from anb_export.models.formats import FAMILIES
 from anb_export.models.xgboost_document import forest_of_bytes
-from anb_export.training.recipe import LabelTransform, transform_from_dict
+from anb_export.training.recipe import N_FOLDS, LabelTransform, transform_from_dict
 from anb_onnx._io.files import FileError, read_regular
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     from anb_export.training.family_members import Member
 
 _NAME = "training.json"
+#: Version of ``training.json``.
+_SCHEMA = 2
 #: Names of members: boosters of xgboost and LightGBM, and arrays of the other families.
 _MEMBER = r"[\w.-]+\.(ubj|txt|npz)"
 #: Most bytes of a member; the largest of the reference's have 80 MB.
@@ -55,7 +65,21 @@ class Training:
     @property
     def spec(self) -> TargetSpec:
         """The target."""
-        return TARGETS[self.target]
+        return self.origin.target(self.target)
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Whose measurements the members were trained on; of its targets, this one."""
+        found = self.document["origin"]
+        spec = read_target(self.target, found["target"], str(self.folder / _NAME))
+        space = SearchSpace.from_dict(found["search_space"])
+        name, license = str(found["name"]), str(found["license"])
+        return Origin(str(found["benchmark"]), name, license, space, {spec.name: spec})
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of the members' inputs."""
+        return self.origin.space
 
     @property
     def target_std(self) -> float:
@@ -158,6 +182,110 @@ def read_training(folder: str | Path) -> Training:
     return training
 
 
+def write_training(
+    folder: Path,
+    *,
+    dataset: Dataset,
+    split: Split,
+    target: str,
+    recipe: Mapping[str, Any],
+    members: Sequence[Mapping[str, Any]],
+    predict: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
+    pool: NDArray[np.int64],
+    dropped: int,
+    versions: Mapping[str, str],
+    family: str = "xgb",
+) -> Training:
+    """Write ``training.json`` once all members are written, and read the folder back.
+
+    Parameters
+    ----------
+    folder : Path
+    dataset : Dataset
+    split : Split
+    target : str
+    recipe : mapping
+        As plain data.
+    members : sequence of mapping
+        One of each member: ``file``, ``seed``, ``fold``, ``sha256`` and so on.
+    predict : callable
+        What the members predict for codes uint8 [n, n_genes], in the target's unit: float64
+        [n, n_members]. Their mean is evaluated on the parts of the split.
+    pool : ndarray of int64, shape (n,)
+        Records that were learned from.
+    dropped : int
+        Records of the split's pool that were not.
+    versions : mapping
+        Of the packages that decide the members' bytes.
+    family : str
+        Of the members' models.
+
+    Raises
+    ------
+    TrainingError
+        If a member is missing or is not the one described.
+    """
+    y = dataset.values[target]
+    metrics, counts = {}, {}
+    for part, rows in split.parts().items():
+        kept, _ = dataset.labelled(target, rows)
+        metrics[part] = evaluate(y[kept], predict(dataset.codes[kept]).mean(axis=1))
+        counts[part] = len(kept)
+    document = {
+        "schema": _SCHEMA,
+        # Boosters of xgboost are what members are unless it is said otherwise.
+        **({} if family == "xgb" else {"family": family}),
+        "target": target,
+        "origin": dataset.origin.of(target),
+        "recipe": recipe,
+        "members": members,
+        "n_folds": N_FOLDS,
+        "dataset": {
+            "sha256": dataset.sha256,
+            "n_records": len(dataset),
+            "n_used": len(pool),
+            "n_dropped": dropped,
+        },
+        "split": {"name": split.name, "sha256": split.sha256, **counts},
+        "target_mean": float(np.mean(y[pool])),
+        "target_std": float(np.std(y[pool])),
+        "metrics": metrics,
+        "versions": {"anb-onnx-export": version("anb-onnx-export"), **versions},
+    }
+    write_atomically(folder / _NAME, to_json(document))
+    return read_training(folder)
+
+
+def check_folder(folder: Path, target: str, family: str = "xgb") -> None:
+    """Refuse a folder of members of another target or family."""
+    if not (folder / _NAME).exists():
+        return
+    found = open_training(folder)
+    if (found.target, found.family) != (target, family):
+        msg = (
+            f"{folder} holds members of {found.target!r}, family {found.family}; give another "
+            f"folder for {target!r}, family {family}"
+        )
+        raise TrainingError(msg)
+
+
+def forget_training(folder: Path) -> None:
+    """Remove ``training.json`` until the new one is written.
+
+    So nothing takes members of two runs for an ensemble.
+
+    Raises
+    ------
+    TrainingError
+        If the folder cannot be written to.
+    """
+    try:
+        (folder / _NAME).unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"cannot write to {folder}: {error.strerror}"
+        raise TrainingError(msg) from error
+
+
 def _check(document: Any, path: Path) -> None:
     def require(condition: bool, what: str) -> None:
         if not condition:
@@ -165,14 +293,19 @@ def _check(document: Any, path: Path) -> None:
             raise TrainingError(msg)
 
     require(isinstance(document, dict), "expected an object")
-    require(document.get("schema") == 1, f"schema must be 1, found {document.get('schema')!r}")
-    require(document.get("target") in TARGETS, f"unknown target {document.get('target')!r}")
+    require(
+        document.get("schema") == _SCHEMA,
+        f"schema must be {_SCHEMA}, found {document.get('schema')!r}",
+    )
+    target = document.get("target")
+    require(isinstance(target, str), f"target must be a string, found {target!r}")
     family = document.get("family", "xgb")
     require(family in FAMILIES, f"unknown family {family!r}")
     std = document.get("target_std")
     require(isinstance(std, float) and std > 0, f"target_std must be positive, found {std!r}")
-    for key in ("recipe", "dataset", "split", "metrics", "versions"):
+    for key in ("origin", "recipe", "dataset", "split", "metrics", "versions"):
         require(isinstance(document.get(key), dict), f"{key} must be an object")
+    _check_origin(document, path)
     transform = document["recipe"].get("transform")
     require(isinstance(transform, dict), "recipe.transform must be an object")
     members = document.get("members")
@@ -185,6 +318,14 @@ def _check(document: Any, path: Path) -> None:
             f"a member's file must be a plain name, found {file!r}",
         )
         require(isinstance(digest, str), f"{file}: sha256 is missing")
+
+
+def _check_origin(document: Mapping[str, Any], path: Path) -> None:
+    try:
+        _ = Training(path.parent, document).origin
+    except (AnbError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path}: origin: {error}; run `anb-export train` again"
+        raise TrainingError(msg) from error
 
 
 def _read_member(path: Path, digest: str) -> bytes:

@@ -19,7 +19,7 @@ from anb_export.training.predictive_scale import OutOfFold
 from anb_export.training.recipe import Recipe
 from anb_export.training.train_members import MemberTask, TrainingSet, train_member
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Folds of the pool, and the seed that shuffles them: so many that members learn from nearly as
 #: many rows as those of an artifact do. No member's own folds use this seed.
@@ -39,6 +39,7 @@ class FoldTask:
     recipe: Recipe
     seeds: tuple[int, ...]
     held_codes: NDArray[np.uint8]
+    space: SearchSpace
 
     @property
     def key(self) -> str:
@@ -84,7 +85,7 @@ class FoldTask:
             If a prediction is outside the domain of the link.
         """
         labels = np.array(json.loads(self.path.read_bytes())["labels"]).T
-        predicted = self.recipe.transform.inverse(labels, self.held_codes, MNASNET)
+        predicted = self.recipe.transform.inverse(labels, self.held_codes, self.space)
         if not np.isfinite(predicted).all():
             msg = f"{self.path.name}: a member left the domain of its link; choose another link"
             raise AnbError(msg)
@@ -140,7 +141,7 @@ def predict_out_of_fold(
         )
         path = folder / f"fold_{index:02d}.json"
         codes = dataset.codes[held]
-        tasks.append(FoldTask(index, path, training_set, recipe, seeds, codes))
+        tasks.append(FoldTask(index, path, training_set, recipe, seeds, codes, dataset.space))
         folds.append(held)
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
     order = np.concatenate(folds)

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from anb_onnx.calibration import NOISE_POWERS, Calibration
 from anb_onnx.errors import AnbError
 
+#: Fewest residuals that determine a calibration.
+LEAST_ROWS = 200
+
 #: Levels whose quantiles are stored. The highest is kept where the number of residuals, some
 #: thousands, still determines it.
 LEVELS = (0.0, *(k / 20 for k in range(1, 20)), 0.975, 0.99, 0.995)
@@ -90,8 +93,11 @@ def fit_calibration(
     from scipy.stats import t as student
 
     residual = measured - mean
-    if len(residual) < 200:
-        msg = f"a calibration needs at least 200 out-of-fold residuals, found {len(residual)}"
+    if len(residual) < LEAST_ROWS:
+        msg = (
+            f"a calibration needs at least {LEAST_ROWS} out-of-fold residuals, found "
+            f"{len(residual)}"
+        )
         raise AnbError(msg)
     if not (np.isfinite(residual).all() and residual.any()):
         msg = "out-of-fold residuals must be finite and not all zero"
@@ -99,6 +105,8 @@ def fit_calibration(
     distance = mean if offset is None else offset - mean
     fits = []
     for power in NOISE_POWERS:
+        if power and distance.min() <= 0:
+            continue  # of no meaning there
         unit = distance**power
         spread = np.std(residual) / (np.mean(std) or 1.0) / 2
         start = np.log([spread, np.mean(np.abs(residual / unit)) / 2])

@@ -19,15 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
-from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.training import workers
 from anb_export.training.family_members import (
     FamilyError,
@@ -37,7 +36,12 @@ from anb_export.training.family_members import (
     read_member,
 )
 from anb_export.training.family_recipe import FamilyRecipe
-from anb_export.training.members_folder import Training, open_training, read_training
+from anb_export.training.members_folder import (
+    Training,
+    check_folder,
+    forget_training,
+    write_training,
+)
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
 from anb_export.training.train_members import (
     TrainingSet,
@@ -47,7 +51,6 @@ from anb_export.training.train_members import (
     fold_rows,
     train,
 )
-from anb_onnx.errors import AnbError
 
 _SUFFIXES = {"lgb": ".txt", "forest": ".npz", "svr": ".npz", "nusvr": ".npz"}
 _PACKAGES = {"lgb": "lightgbm", "forest": "scikit-learn", "svr": "scikit-learn"}
@@ -157,66 +160,51 @@ def train_family(
         return train(
             dataset, split, target, recipe, seeds, folder, jobs=jobs, on_progress=on_progress
         )
-    spec = get_target(target)
+    dataset.target(target)  # an unknown one is refused first
     folder = Path(folder)
     check_seeds(seeds)
-    _check_folder(folder, target, recipe.family)
+    check_folder(folder, target, recipe.family)
     pool, dropped = dataset.labelled(target, split.pool)
-    y = dataset.values[target]
-    rows = TrainingSet(dataset.codes[pool], y[pool])
+    rows = TrainingSet(dataset.codes[pool], dataset.values[target][pool])
     fold_rows(len(pool), seeds[0])  # too few rows are refused before anything is written
     suffix = _SUFFIXES[recipe.family]
     tasks = [
         FamilyTask(index, folder / f"member_{index:02d}{suffix}", rows, recipe, seed)
         for index, seed in enumerate(seeds)
     ]
-    (folder / "training.json").unlink(missing_ok=True)  # as `train_members.train` does, and why
+    forget_training(folder)
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
     contents = [task.path.read_bytes() for task in tasks]
     members = [read_member(recipe.family, content) for content in contents]
-    metrics, counts = {}, {}
-    for part, all_rows in split.parts().items():
-        kept, _ = dataset.labelled(target, all_rows)
-        mean = predict_members(members, dataset.codes[kept]).mean(axis=1)
-        metrics[part] = evaluate(y[kept], mean)
-        counts[part] = len(kept)
-    document = {
-        "schema": 1,
-        "family": recipe.family,
-        "target": target,
-        "unit": spec.unit,
-        "recipe": recipe.to_dict(),
-        "members": [
-            {
-                "file": task.path.name,
-                "seed": task.seed,
-                "fold": fold_of(task.seed),
-                "rounds": _size(member),
-                "best_iteration": None,
-                "held_out_loss": _held_out(task, member),
-                "key": task.key,
-                "sha256": sha256(content),
-            }
+    return write_training(
+        folder,
+        dataset=dataset,
+        split=split,
+        target=target,
+        recipe=recipe.to_dict(),
+        members=[
+            _member(task, content, member)
             for task, content, member in zip(tasks, contents, members, strict=True)
         ],
-        "n_folds": N_FOLDS,
-        "dataset": {
-            "sha256": dataset.sha256,
-            "n_records": len(dataset),
-            "n_used": len(pool),
-            "n_dropped": dropped,
-        },
-        "split": {"name": split.name, "sha256": split.sha256, **counts},
-        "target_mean": float(np.mean(y[pool])),
-        "target_std": float(np.std(y[pool])),
-        "metrics": metrics,
-        "versions": {
-            "anb-onnx-export": version("anb-onnx-export"),
-            **_versions(recipe.family),
-        },
+        predict=lambda codes: predict_members(members, codes),
+        pool=pool,
+        dropped=dropped,
+        versions=_versions(recipe.family),
+        family=recipe.family,
+    )
+
+
+def _member(task: FamilyTask, content: bytes, member: Member) -> dict[str, Any]:
+    return {
+        "file": task.path.name,
+        "seed": task.seed,
+        "fold": fold_of(task.seed),
+        "rounds": _size(member),
+        "best_iteration": None,
+        "held_out_loss": _held_out(task, member),
+        "key": task.key,
+        "sha256": sha256(content),
     }
-    write_atomically(folder / "training.json", to_json(document))
-    return read_training(folder)
 
 
 def predict_members(members: Sequence[Member], codes: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -243,15 +231,3 @@ def _versions(family: str) -> dict[str, str]:
     except ImportError as error:
         msg = f"the family {family} needs a package that is not installed: pip install {error.name}"
         raise FamilyError(msg) from error
-
-
-def _check_folder(folder: Path, target: str, family: str) -> None:
-    if not (folder / "training.json").exists():
-        return
-    found = open_training(folder)
-    if (found.target, found.family) != (target, family):
-        msg = (
-            f"{folder} holds members of {found.target!r}, family {found.family}; "
-            f"give another folder for {target!r}, family {family}"
-        )
-        raise AnbError(msg)

@@ -16,17 +16,21 @@ from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, to_json, write_atomically
 from anb_export.data.dataset import Dataset
-from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.models import ubjson
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_bytes
 from anb_export.training import workers
-from anb_export.training.members_folder import Training, open_training, read_training
+from anb_export.training.members_folder import (
+    Training,
+    check_folder,
+    forget_training,
+    read_training,
+    write_training,
+)
 from anb_export.training.recipe import N_FOLDS, Recipe, RecipeError
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 #: Attribute of a member file that tells what it was trained from.
 KEY_ATTRIBUTE = "anb_export.key"
@@ -325,25 +329,13 @@ def train(
         If the target is unknown, has too few values, the seeds are not distinct, a parameter of
         the recipe is not finite, the folder holds members of another target, or xgboost refuses.
     """
-    spec = get_target(target)
+    dataset.target(target)  # an unknown one is refused first
     folder = Path(folder)
     check_seeds(seeds)
     _check_recipe(recipe)
-    _check_folder(folder, target)
-    pool, dropped = dataset.labelled(target, split.pool)
-    if rows is not None:
-        dropped += int(np.count_nonzero(~np.isin(pool, rows)))
-        pool = pool[np.isin(pool, rows)]
-    y = dataset.values[target]
-    training_set = TrainingSet(
-        dataset.codes[pool],
-        recipe.transform.forward(y[pool]),
-        None if weights is None else weights[pool],
-    )
-    if not np.isfinite(training_set.labels).all():
-        bad = dataset.names[pool[np.flatnonzero(~np.isfinite(training_set.labels))[0]]]
-        msg = f"recipe {recipe.name!r} gives no finite label for {target!r} of {bad}"
-        raise AnbError(msg)
+    check_folder(folder, target)
+    pool, dropped = _pool(dataset, split, target, rows)
+    training_set = _training_set(dataset, target, recipe, pool, weights)
     fold_rows(len(pool), seeds[0])  # too few rows are refused before anything is written
     tasks = [
         MemberTask(index, folder / f"member_{index:02d}.ubj", training_set, recipe, seed)
@@ -355,56 +347,61 @@ def train(
             if on_progress:
                 on_progress(task.index, 0, "reused")
         return finished
-    _forget(folder)
+    forget_training(folder)
     workers.run(tasks, jobs=jobs, on_progress=on_progress)
 
     contents = [task.path.read_bytes() for task in tasks]
     forests = [forest_of_bytes(content) for content in contents]
-    metrics, counts = _metrics(dataset, split, target, recipe, forests)
-    document = {
-        "schema": 1,
-        "target": target,
-        "unit": spec.unit,
-        "recipe": recipe.to_dict(),
-        "members": [
+    return write_training(
+        folder,
+        dataset=dataset,
+        split=split,
+        target=target,
+        recipe=recipe.to_dict(),
+        members=[
             _member(task, content, forest)
             for task, content, forest in zip(tasks, contents, forests, strict=True)
         ],
-        "n_folds": N_FOLDS,
-        "dataset": {
-            "sha256": dataset.sha256,
-            "n_records": len(dataset),
-            "n_used": len(pool),
-            "n_dropped": dropped,
-        },
-        "split": {"name": split.name, "sha256": split.sha256, **counts},
-        "target_mean": float(np.mean(y[pool])),
-        "target_std": float(np.std(y[pool])),
-        "metrics": metrics,
-        "versions": _versions(),
-    }
-    write_atomically(folder / "training.json", to_json(document))
-    return read_training(folder)
+        predict=lambda codes: predict_ensemble(forests, recipe, codes, dataset.space),
+        pool=pool,
+        dropped=dropped,
+        versions=_versions(),
+    )
+
+
+def _pool(
+    dataset: Dataset, split: Split, target: str, rows: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], int]:
+    """Return the records to learn from, and how many others the split has."""
+    pool, dropped = dataset.labelled(target, split.pool)
+    if rows is None:
+        return pool, dropped
+    wanted = np.isin(pool, rows)
+    return pool[wanted], dropped + int(np.count_nonzero(~wanted))
+
+
+def _training_set(
+    dataset: Dataset,
+    target: str,
+    recipe: Recipe,
+    pool: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+) -> TrainingSet:
+    labels = recipe.transform.forward(dataset.values[target][pool])
+    broken = np.flatnonzero(~np.isfinite(labels))
+    if len(broken):
+        bad = dataset.names[pool[broken[0]]]
+        msg = f"recipe {recipe.name!r} gives no finite label for {target!r} of {bad}"
+        raise AnbError(msg)
+    return TrainingSet(dataset.codes[pool], labels, None if weights is None else weights[pool])
 
 
 def predict_ensemble(
-    forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8]
+    forests: Sequence[Forest], recipe: Recipe, codes: NDArray[np.uint8], space: SearchSpace
 ) -> NDArray[np.float64]:
     """Return the members' exact predictions in the target's unit: float64 [n, n_members]."""
     labels = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
-    return recipe.transform.inverse(labels, codes, MNASNET)
-
-
-def _metrics(
-    dataset: Dataset, split: Split, target: str, recipe: Recipe, forests: Sequence[Forest]
-) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    metrics, counts = {}, {}
-    for part, all_rows in split.parts().items():
-        rows, _ = dataset.labelled(target, all_rows)
-        mean = predict_ensemble(forests, recipe, dataset.codes[rows]).mean(axis=1)
-        metrics[part] = evaluate(dataset.values[target][rows], mean)
-        counts[part] = len(rows)
-    return metrics, counts
+    return recipe.transform.inverse(labels, codes, space)
 
 
 def _member(task: MemberTask, content: bytes, forest: Forest) -> dict[str, Any]:
@@ -448,13 +445,13 @@ def _finished(
         and document["split"]["name"] == split.name
         and document["split"]["sha256"] == split.sha256
         and [member["key"] for member in document["members"]] == [task.key for task in tasks]
-        and document["versions"] == _versions()
+        and document["versions"] == {"anb-onnx-export": version("anb-onnx-export"), **_versions()}
     )
     return training if same else None
 
 
 def _versions() -> dict[str, str]:
-    return {package: version(package) for package in ("anb-onnx-export", *_VERSIONS)}
+    return {package: version(package) for package in _VERSIONS}
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -483,22 +480,3 @@ def _check_recipe(recipe: Recipe) -> None:
             if isinstance(value, float) and not math.isfinite(value):
                 msg = f"recipe {recipe.name!r}: {key} must be finite, found {value}"
                 raise RecipeError(msg)
-
-
-def _check_folder(folder: Path, target: str) -> None:
-    if not (folder / "training.json").exists():
-        return
-    found = open_training(folder).target
-    if found != target:
-        msg = f"{folder} holds members of {found!r}; give another folder for {target!r}"
-        raise AnbError(msg)
-
-
-def _forget(folder: Path) -> None:
-    # Until the new one is written there is no training.json, so that nothing takes members of two
-    # runs for an ensemble.
-    try:
-        (folder / "training.json").unlink(missing_ok=True)
-    except OSError as error:
-        msg = f"cannot write to {folder}: {error.strerror}"
-        raise AnbError(msg) from error

@@ -19,7 +19,7 @@ from anb_export._io.files import to_json, write_atomically
 from anb_export._io.json_file import read_json
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
-from anb_export.data.targets import get_target
+from anb_export.data.targets import TargetSpec
 from anb_export.training.choose_hinges import bend
 from anb_export.training.compact import CompactRecipe, load_recipes
 from anb_export.training.hinges import cross_fitted
@@ -28,7 +28,7 @@ from anb_export.training.train_members import boost
 from anb_export.training.tune_families import check_writable, open_study
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 N_TUNING_FOLDS = 5
 _FOLD_SEED = 20240331
@@ -66,9 +66,9 @@ def score(metrics: dict[str, float]) -> float:
     return float(np.mean(np.log(parts)))
 
 
-def links_for(target: str) -> dict[str, Link]:
+def links_for(metric: str) -> dict[str, Link]:
     """Return the links a study may choose from, by name."""
-    if get_target(target).metric == "accuracy":
+    if metric == "accuracy":
         links = [Link(p, c) for c in (74.0, 80.0, 90.0, 100.0) for p in ("-1", "-1/2")]
         links += [Link("-1", 120.0), Link("2"), Link("4"), Link()]
     else:
@@ -77,9 +77,9 @@ def links_for(target: str) -> dict[str, Link]:
     return {link.name: link for link in links}
 
 
-def suggest(trial: Any, target: str, has_std: bool) -> CompactRecipe:
+def suggest(trial: Any, spec: TargetSpec, has_std: bool) -> CompactRecipe:
     """Draw a recipe from an optuna trial."""
-    links = links_for(target)
+    links = links_for(spec.metric)
     params = {
         "max_depth": trial.suggest_int("max_depth", 3, 7),
         "learning_rate": trial.suggest_float("learning_rate", 0.015, 0.08, log=True),
@@ -104,17 +104,17 @@ def suggest(trial: Any, target: str, has_std: bool) -> CompactRecipe:
         noise_floor=None if floor == "none" else float(floor),
         huber=None if huber == "none" else float(huber),
         monotone=trial.suggest_categorical("monotone", (False, True)),
-        trim=TRIMS.get(target),
+        trim=TRIMS.get(spec.name),
     )
 
 
-def starting_points(target: str) -> Iterator[dict[str, Any]]:
+def starting_points(metric: str) -> Iterator[dict[str, Any]]:
     """Yield the trials a study begins with: the default with every plausible link.
 
     Two of these links are also tried with pairs at once, to tell what the additive stage gains.
     """
-    links = list(links_for(target))
-    if get_target(target).metric == "accuracy":
+    links = list(links_for(metric))
+    if metric == "accuracy":
         links = ["1/(80-y)", "1/(90-y)^(1/2)"]
     for additive, name in [*((True, link) for link in links), *((False, k) for k in links[:2])]:
         yield {
@@ -221,14 +221,15 @@ class CrossValidation:
 
         booster = boost(recipe, seed, matrix(fit), matrix(stop))
         label = booster.predict(matrix(rows))
-        return _bounded(recipe, label.astype(np.float64), self.dataset.codes[rows])
+        codes, space = self.dataset.codes[rows], self.dataset.space
+        return _bounded(recipe, label.astype(np.float64), codes, space)
 
 
 def _bounded(
-    recipe: Recipe, label: NDArray[np.float64], codes: NDArray[np.uint8]
+    recipe: Recipe, label: NDArray[np.float64], codes: NDArray[np.uint8], space: SearchSpace
 ) -> NDArray[np.float64]:
     # A wild trial may leave the link's domain; such a prediction is simply very bad, not NaN.
-    y = recipe.transform.inverse(label, codes, MNASNET)
+    y = recipe.transform.inverse(label, codes, space)
     return np.nan_to_num(y, nan=1e12, posinf=1e12, neginf=-1e12)
 
 
@@ -265,18 +266,13 @@ def tune(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spec = dataset.target(target)
     kept, _ = dataset.labelled(target, pool)
     cv = CrossValidation(dataset, target, kept)
     has_std = bool(np.isfinite(dataset.stds[target][kept]).any())
     study = open_study(storage, target, pruner=optuna.pruners.MedianPruner(n_startup_trials=8))
     _check_study(study, storage)
-    if not study.trials:
-        for point in starting_points(target):
-            study.enqueue_trial(point)
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        # Its run was interrupted. The same point is tried again.
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+    _resume(study, spec.metric)
 
     def objective(trial: Any) -> float:
         def report(value: float, fold: int) -> None:
@@ -284,31 +280,16 @@ def tune(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        metrics = cv.single(suggest(trial, target, has_std), report)
+        metrics = cv.single(suggest(trial, spec, has_std), report)
         trial.set_user_attr("metrics", metrics)
         return score(metrics)
 
-    def done() -> list[Any]:
-        finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-        return list(study.get_trials(deepcopy=False, states=finished))
-
-    while (count := len(done())) < n_trials:
-        # Seeded by the trial, not once: a study that goes on must not draw its first points again.
-        study.sampler = optuna.samplers.TPESampler(
-            seed=len(study.trials), multivariate=True, n_startup_trials=16
-        )
-        trial = study.ask()
-        try:
-            study.tell(trial, objective(trial))
-        except optuna.TrialPruned:
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        on_trial(count + 1, study.best_value)
-
-    complete = [t for t in done() if t.state == optuna.trial.TrialState.COMPLETE]
+    _run_trials(study, objective, n_trials, on_trial)
+    complete = [t for t in _done(study) if t.state == optuna.trial.TrialState.COMPLETE]
     complete.sort(key=lambda t: (t.value, t.number))
     finalists = []
     for trial in complete[:N_FINALISTS]:
-        compact = suggest(optuna.trial.FixedTrial(trial.params), target, has_std)
+        compact = suggest(optuna.trial.FixedTrial(trial.params), spec, has_std)
         metrics = cv.ensemble(compact)
         finalists.append({"trial": trial.number, "metrics": metrics, "score": score(metrics)})
         finalists[-1]["recipe"] = compact
@@ -318,7 +299,7 @@ def tune(
     return {
         "recipe": chosen.to_dict(),
         "study": {
-            "trials": len(done()),
+            "trials": len(_done(study)),
             "chosen_trial": best["trial"],
             "single_member": complete[[t.number for t in complete].index(best["trial"])].user_attrs[
                 "metrics"
@@ -332,6 +313,46 @@ def tune(
             "out_of_fold": out_of_fold,
         },
     }
+
+
+def _done(study: Any) -> list[Any]:
+    import optuna
+
+    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return list(study.get_trials(deepcopy=False, states=finished))
+
+
+def _resume(study: Any, metric: str) -> None:
+    """Give a new study its first points, and one that was interrupted the point it was at."""
+    import optuna
+
+    if not study.trials:
+        for point in starting_points(metric):
+            study.enqueue_trial(point)
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+
+
+def _run_trials(
+    study: Any,
+    objective: Callable[[Any], float],
+    n_trials: int,
+    on_trial: Callable[[int, float], None],
+) -> None:
+    import optuna
+
+    while (count := len(_done(study))) < n_trials:
+        # Seeded by the trial, not once: a study that goes on must not draw its first points again.
+        study.sampler = optuna.samplers.TPESampler(
+            seed=len(study.trials), multivariate=True, n_startup_trials=16
+        )
+        trial = study.ask()
+        try:
+            study.tell(trial, objective(trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        on_trial(count + 1, study.best_value)
 
 
 def _check_study(study: Any, storage: Path) -> None:

@@ -20,7 +20,6 @@ import numpy as np
 from anb_export._io.files import to_json, write_atomically
 from anb_export.data.dataset import Dataset
 from anb_export.data.splits import Split
-from anb_export.data.targets import get_target
 from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.training.family_members import read_member
 from anb_export.training.family_recipe import SECTIONS, FamilyRecipe, family_recipe_of
@@ -162,7 +161,7 @@ def search(
     if not 1 <= n_folds <= 9:
         msg = f"folds must be 1 to 9, found {n_folds}"
         raise AnbError(msg)
-    get_target(target)
+    dataset.target(target)
     pool, _ = dataset.labelled(target, split.pool)
     rows = TrainingSet(dataset.codes[pool], dataset.values[target][pool])
     constant = dict(_CONSTANT.get(family, {}))
