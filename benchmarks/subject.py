@@ -120,7 +120,7 @@ def open_subject(members: Path, dataset: Path | None, work: Path) -> Subject:
     card = describe(training, form="tables", versions={}) | {"link": ensemble.link.to_dict()}
     model = build_table_model(ensemble, card)
     path = work / f"{training.target}.onnx"
-    write_artifact(path, model.content, training.target, model.card)
+    write_artifact(path, model.content, training.target, model.card, space=training.space)
     subject = Subject(training, ensemble, path)
     subject.contents, subject.forests  # noqa: B018 - read now: the folder may change meanwhile
     return subject

@@ -19,6 +19,7 @@ from anb_export.artifacts.importing import (
     read_sources,
 )
 from anb_export.cli import main
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
 from anb_export.data.read import read_dataset
 from anb_export.data.splits import read_split
 from anb_export.models.checkpoints import CheckpointError, find_checkpoints
@@ -221,7 +222,7 @@ def test_pipes_are_not_waited_for(tree: Path, tmp_path: Path) -> None:
         (member / name).unlink()
         os.mkfifo(member / name)
         with pytest.raises(AnbError, match=f"{name} cannot be read .it is a pipe"):
-            read_sources(find_checkpoints(root)[0])
+            read_sources(find_checkpoints(root)[0], space=MNASNET)
 
 
 def test_the_pickle_must_be_of_the_family(tree: Path, tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_the_pickle_must_be_of_the_family(tree: Path, tmp_path: Path) -> None:
     shutil.copy(other, member / "surrogate_model.model")
     (found,) = find_checkpoints(member)
     with pytest.raises(ImportingError, match=r"family 'svr', model_config\.json says 'xgb'"):
-        read_sources(found)
+        read_sources(found, space=MNASNET)
 
 
 # The command
@@ -571,15 +572,15 @@ def test_errors_are_one_line(
 
 def test_members_must_be_of_one_family(tmp_path: Path) -> None:
     sources = [
-        read_source(PUBLISHED / name / "20230401-120001-1" / "surrogate_model.model")
+        read_source(PUBLISHED / name / "20230401-120001-1" / "surrogate_model.model", space=MNASNET)
         for name in ("svr", "xgb")
     ]
     with pytest.raises(ImportingError, match=r"members of one family, found \['svr', 'xgb'\]"):
-        import_models("accuracy", sources)
+        import_models("accuracy", sources, origin=ACCEL_NASBENCH)
     with pytest.raises(ConvertError, match="unknown form 'tree'"):
-        import_models("accuracy", sources[1:], form="tree")
+        import_models("accuracy", sources[1:], form="tree", origin=ACCEL_NASBENCH)
     with pytest.raises(TargetError):
-        import_models("speed", sources[1:])
+        import_models("speed", sources[1:], origin=ACCEL_NASBENCH)
     deep = Source("deep", "", None, model_from_object(fit("xgb", "accuracy", 1, rounds=40, n=900)))
     with pytest.raises(AnbError, match=r"member 0: tree .* blocks"):
-        import_models("accuracy", [deep], form="tables")
+        import_models("accuracy", [deep], form="tables", origin=ACCEL_NASBENCH)

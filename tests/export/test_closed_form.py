@@ -102,17 +102,17 @@ def test_too_few_records_to_determine_all_counts() -> None:
         stds={},
         sha256="",
     )
-    exact_tables(whole, "macs", space)
+    exact_tables(whole, "macs")
     # Every choice occurs, but blocks 0 and 1 always change together.
     together = rows_of(replace(whole, stds={}), np.flatnonzero(codes[:, 0] == codes[:, 1]))
     with pytest.raises(ClosedFormError, match="6 records leave 2 of 6 differences between choices"):
-        exact_tables(together, "macs", space)
+        exact_tables(together, "macs")
     unseen = rows_of(whole, np.flatnonzero(codes[:, 1] != 2))
     with pytest.raises(ClosedFormError, match="a choice of block1 occurs in no record"):
-        exact_tables(unseen, "macs", space)
+        exact_tables(unseen, "macs")
     large = with_values(whole, "macs", values * 200)
     with pytest.raises(ClosedFormError, match="macs can exceed 2147 million"):
-        exact_tables(large, "macs", space)
+        exact_tables(large, "macs")
 
 
 def test_any_terms_that_hold_what_counts() -> None:
@@ -130,10 +130,10 @@ def test_any_terms_that_hold_what_counts() -> None:
     )
     for blocks in (((0,), (1,), (2,), (3,)), ((2,), (1,)), ((1, 2, 3),), ((0, 1), (1, 2))):
         terms = Terms(space, blocks)
-        totals = exact_tables(whole, "macs", space, terms).totals(symbols_of(codes, space))
+        totals = exact_tables(whole, "macs", terms).totals(symbols_of(codes, space))
         np.testing.assert_array_equal(totals[:, 0], values * 1e6)
     with pytest.raises(ClosedFormError, match="macs depends on block1, which no term holds"):
-        exact_tables(whole, "macs", space, Terms(space, ((0, 2), (3,))))
+        exact_tables(whole, "macs", Terms(space, ((0, 2), (3,))))
 
 
 def test_broken_data(made_up: Dataset) -> None:

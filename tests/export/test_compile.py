@@ -155,7 +155,9 @@ def test_labels_that_were_not_standardised() -> None:
     y = 63.0 + 2.5 * labels_of(codes)
     booster = booster_of(codes, y, MNASNET, rounds=120, max_depth=4, base_score=60.0)
     forest = forest_of_booster(booster)
-    tables = compile_tables([forest], link=Link(), mean=63.0, std=2.5, labels_standardised=False)
+    tables = compile_tables(
+        [forest], link=Link(), mean=63.0, std=2.5, labels_standardised=False, space=MNASNET
+    )
     rows = sample(5000, seed=3, space=MNASNET)
     exact = forest.predict_exact(rows)
     u = tables.totals(symbols_of(rows, MNASNET))[:, 0] * tables.scale + tables.shift

@@ -39,7 +39,7 @@ def forests() -> list[Forest]:
 
 
 def test_figures(forests: list[Forest]) -> None:
-    ensemble = project_tables(forests, link=Link(), mean=0.0, std=1.0)
+    ensemble = project_tables(forests, link=Link(), mean=0.0, std=1.0, space=MNASNET)
     n = 20_000  # more than one batch
     found = measure(ensemble, forests, Link(), target_std=2.0, n=n, seed=77)
     codes = sample(n, seed=77, space=MNASNET)
@@ -63,7 +63,7 @@ def test_figures(forests: list[Forest]) -> None:
 
 def test_an_exact_approximation() -> None:
     forest = forest_of([(0, 0.5, 1.0, (4, 1.5, 2.0, 3.0))], MNASNET.n_genes)
-    ensemble = project_tables([forest], link=Link(), mean=0.0, std=1.0)
+    ensemble = project_tables([forest], link=Link(), mean=0.0, std=1.0, space=MNASNET)
     found = measure(ensemble, [forest], Link(), target_std=1.0, n=500)
     assert (found.kendall_tau, found.own_std, found.std_ratio) == (1.0, 0.0, 1.0)
     assert found.r2 > 1 - 1e-12
@@ -73,13 +73,13 @@ def test_an_exact_approximation() -> None:
 
 def test_a_constant() -> None:
     forest = forest_of([1.0], MNASNET.n_genes)
-    ensemble = project_tables([forest], link=Link(), mean=0.0, std=1.0)
+    ensemble = project_tables([forest], link=Link(), mean=0.0, std=1.0, space=MNASNET)
     found = measure(ensemble, [forest], Link(), target_std=1.0, n=10)
     assert (found.r2, found.kendall_tau, found.max) == (1.0, 0.0, 0.0)
 
 
 def test_refusals(forests: list[Forest]) -> None:
-    ensemble = project_tables(forests, link=Link(), mean=0.0, std=1.0)
+    ensemble = project_tables(forests, link=Link(), mean=0.0, std=1.0, space=MNASNET)
     with pytest.raises(AnbError, match="at least 2"):
         measure(ensemble, forests, Link(), target_std=1.0, n=1)
     with pytest.raises(AnbError, match="3 tables stand for 2 members"):

@@ -245,12 +245,12 @@ def test_columns_of_a_table(estimator: Any, tmp_path: Path) -> None:
     joblib.dump(estimator, tmp_path / "joblib")
     for content in [*contents, (tmp_path / "joblib").read_bytes()]:
         model = model_from_bytes(content)
-        check_features(model)
+        check_features(model, space=MNASNET)
         assert model.feature_names == MNASNET.gene_names
         np.testing.assert_array_equal(model.member.predict_exact(CODES), plain)
     model = model_from_object(estimator.fit(pd.DataFrame(X, columns=GENES[::-1]), Y))
     with pytest.raises(FormatError, match="feature 0 of the model is 'block6_se', expected"):
-        check_features(model)
+        check_features(model, space=MNASNET)
 
 
 @pytest.mark.parametrize("names", [3, [1], np.zeros(28), ("block0_e", 7)], ids=str)
@@ -321,7 +321,7 @@ AUTOMATIC = [
 
 @pytest.mark.parametrize("names", [None, GENES, *AUTOMATIC], ids=lambda n: n[0] if n else "none")
 def test_names_that_fit(names: list[str] | None) -> None:
-    check_features(model_from_object(booster(names)))
+    check_features(model_from_object(booster(names)), space=MNASNET)
 
 
 @pytest.mark.parametrize("names", AUTOMATIC, ids=lambda n: n[0])
@@ -329,7 +329,7 @@ def test_automatic_names_count_in_their_order_only(names: list[str]) -> None:
     swapped = [*names[:5], names[6], names[5], *names[7:]]
     for other in (swapped, names[::-1], [*names[1:], names[0]], [*names[:-1], names[-1] + "0"]):
         with pytest.raises(FormatError, match=r"feature 0 of .*numbered in that order"):
-            check_features(model_from_object(booster(other)))
+            check_features(model_from_object(booster(other)), space=MNASNET)
 
 
 @pytest.mark.parametrize("table", ["pandas", "polars", "polars of pandas"])
@@ -362,7 +362,7 @@ def test_tables_without_names_are_taken_in_their_order(estimator: Any, table: st
         fitted = estimator.fit(make(X), Y)
         wanted = fitted.predict(make(CODES.astype(float)))
     model = model_from_object(fitted)
-    check_features(model)
+    check_features(model, space=MNASNET)
     np.testing.assert_allclose(model.member.predict_exact(CODES), wanted, rtol=1e-6)
 
 
@@ -382,15 +382,15 @@ def test_tables_without_names_are_taken_in_their_order(estimator: Any, table: st
 )
 def test_names_that_do_not_fit(names: list[str], message: str) -> None:
     with pytest.raises(FormatError, match=message):
-        check_features(model_from_object(booster(names)))
+        check_features(model_from_object(booster(names)), space=MNASNET)
 
 
 @pytest.mark.parametrize("width", [27, 29])
 def test_other_numbers_of_features(width: int) -> None:
     with pytest.raises(FormatError, match=f"has {width} features, the space 'mnasnet' 28 genes"):
-        check_features(model_from_object(booster(width=width)))
+        check_features(model_from_object(booster(width=width)), space=MNASNET)
 
 
 def test_one_hot_columns() -> None:
     with pytest.raises(FormatError, match="has 71 features, one for each choice, the space"):
-        check_features(model_from_object(booster(width=71)))
+        check_features(model_from_object(booster(width=71)), space=MNASNET)

@@ -44,9 +44,9 @@ def of_target(card: dict[str, Any], target: str) -> dict[str, Any]:
 
 def test_written_manifest_is_the_runtime_s(card: dict[str, Any], tmp_path: Path) -> None:
     other = of_target(card, "throughput_tpuv2")
-    write_artifact(tmp_path / "b.onnx", model_of(other), "throughput_tpuv2", other)
+    write_artifact(tmp_path / "b.onnx", model_of(other), "throughput_tpuv2", other, space=MNASNET)
     card = of_target(card, "accuracy")
-    write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card)
+    write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card, space=MNASNET)
     catalog = Catalog.read(tmp_path)
     assert [artifact.target.name for artifact in catalog.artifacts] == [
         "accuracy",
@@ -62,11 +62,11 @@ def test_written_manifest_is_the_runtime_s(card: dict[str, Any], tmp_path: Path)
 
 def test_rewriting_replaces_the_entry(card: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
-    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
     before = (tmp_path / "manifest.json").read_bytes()
     update_entry(path, lambda entry: {**entry, "verification": {"n": 1}})
     assert find_entry(path)[1]["verification"] == {"n": 1}
-    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
@@ -75,12 +75,12 @@ def test_golden_vectors_of_a_replaced_file_are_dropped(
 ) -> None:
     """They would blame the engine for what is another model."""
     path = tmp_path / "a.onnx"
-    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
     manifest.set_golden(tmp_path, lambda: {"file": "golden.bin"})
-    write_artifact(path, model_of(card), "accuracy", card)
-    write_artifact(tmp_path / "b.onnx", model_of(card, 2), "train_time", card)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
+    write_artifact(tmp_path / "b.onnx", model_of(card, 2), "train_time", card, space=MNASNET)
     assert "golden" in json.loads((tmp_path / "manifest.json").read_text())
-    write_artifact(path, model_of(card, 1), "accuracy", card)
+    write_artifact(path, model_of(card, 1), "accuracy", card, space=MNASNET)
     assert "golden" not in json.loads((tmp_path / "manifest.json").read_text())
 
 
@@ -89,8 +89,8 @@ def test_at_every_moment_the_folder_is_the_old_one_or_the_new(
 ) -> None:
     """A process that is killed between two files leaves one of the states seen here."""
     path, other = tmp_path / "a.onnx", of_target(card, "macs")
-    write_artifact(path, model_of(card), "accuracy", card)
-    write_artifact(tmp_path / "b.onnx", model_of(other), "macs", other)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
+    write_artifact(tmp_path / "b.onnx", model_of(other), "macs", other, space=MNASNET)
     seen: list[bytes] = []
 
     def write(file: Path, content: bytes) -> None:
@@ -101,7 +101,7 @@ def test_at_every_moment_the_folder_is_the_old_one_or_the_new(
 
     monkeypatch.setattr(manifest, "write_atomically", write)
     new = model_of(card, 1)
-    write_artifact(path, new, "accuracy", card)
+    write_artifact(path, new, "accuracy", card, space=MNASNET)
     assert seen == [model_of(card), new, new, new]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.onnx", "b.onnx", "manifest.json"]
     assert find_entry(path)[1]["file"] == "a.onnx"
@@ -128,13 +128,15 @@ def test_running_again_brings_the_same_bytes(
         write_atomically(file, content)
 
     for folder in (tmp_path / "killed", tmp_path / "whole"):
-        write_artifact(folder / "a.onnx", model_of(card), "accuracy", card)
+        write_artifact(folder / "a.onnx", model_of(card), "accuracy", card, space=MNASNET)
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
         patch.setattr(manifest, "write_atomically", write)
         patch.setattr(Path, "unlink", lambda *_, **__: None)  # nor is this done
-        write_artifact(tmp_path / "killed/a.onnx", model_of(card, 1), "accuracy", card)
+        write_artifact(
+            tmp_path / "killed/a.onnx", model_of(card, 1), "accuracy", card, space=MNASNET
+        )
     for folder in (tmp_path / "killed", tmp_path / "whole"):
-        write_artifact(folder / "a.onnx", model_of(card, then), "accuracy", card)
+        write_artifact(folder / "a.onnx", model_of(card, then), "accuracy", card, space=MNASNET)
     killed, whole = (
         {file.name: file.read_bytes() for file in folder.iterdir()}
         for folder in (tmp_path / "killed", tmp_path / "whole")
@@ -146,8 +148,8 @@ def test_a_file_that_gets_another_target_loses_the_former(
     card: dict[str, Any], tmp_path: Path
 ) -> None:
     path, other = tmp_path / "a.onnx", of_target(card, "macs")
-    write_artifact(path, model_of(card), "accuracy", card)
-    write_artifact(path, model_of(other), "macs", other)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
+    write_artifact(path, model_of(other), "macs", other, space=MNASNET)
     (found,) = Catalog.read(tmp_path).artifacts
     assert (found.target.name, found.read()) == ("macs", model_of(other))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.onnx", "manifest.json"]
@@ -157,7 +159,7 @@ def test_only_the_listed_file_is_updated(card: dict[str, Any], tmp_path: Path) -
     path = tmp_path / "a.onnx"
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         find_entry(path)
-    write_artifact(path, model_of(card), "accuracy", card)
+    write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
     with pytest.raises(ArtifactError, match=r"does not list b\.onnx"):
         find_entry(tmp_path / "b.onnx")
     path.write_bytes(b"changed")
@@ -173,13 +175,13 @@ def test_damaged_manifests_are_not_overwritten(
 ) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
-        write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card)
+        write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card, space=MNASNET)
     assert (tmp_path / "manifest.json").read_text() == text
     assert not (tmp_path / "a.onnx").exists()
 
 
 def test_one_search_space_per_folder(card: dict[str, Any], tmp_path: Path) -> None:
-    write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card)
+    write_artifact(tmp_path / "a.onnx", model_of(card), "accuracy", card, space=MNASNET)
     other = SearchSpace("tiny", (Block("b", (Gene("g", (1, 2)),)),))
     with pytest.raises(ArtifactError, match="of the space 'mnasnet', not of 'tiny'"):
         write_artifact(tmp_path / "t.onnx", model_of(card), "macs", card, space=other)
@@ -215,7 +217,7 @@ def test_a_build_that_comes_in_between_is_not_lost(
     pytest.importorskip("fcntl", reason="there is no lock on Windows")
 
     def build_one(target: str) -> None:
-        write_artifact(tmp_path / f"{target}.onnx", *files[target])
+        write_artifact(tmp_path / f"{target}.onnx", *files[target], space=MNASNET)
         write_golden(tmp_path)
 
     def slow(*arguments: Any) -> Any:
@@ -252,7 +254,7 @@ def test_builds_at_once(card: dict[str, Any], tmp_path: Path) -> None:
     def build_one(target: str) -> None:
         start.wait()
         model, facts = files[target]
-        write_artifact(tmp_path / f"{target}.onnx", model, target, facts)
+        write_artifact(tmp_path / f"{target}.onnx", model, target, facts, space=MNASNET)
         write_golden(tmp_path)
 
     threads = [Thread(target=build_one, args=(target,)) for target in targets]

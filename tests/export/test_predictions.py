@@ -57,7 +57,7 @@ def test_tables_of_genes(suffix: str, tmp_path: Path) -> None:
     wanted = np.linspace(60, 80, len(CODES))
     frame = table(CODES, wanted)
     path = write(tmp_path / f"check.{suffix.lower()}", frame[[*frame.columns[::-1]]])
-    found = read_predictions(path.rename(tmp_path / f"check.{suffix}"))
+    found = read_predictions(path.rename(tmp_path / f"check.{suffix}"), space=MNASNET)
     np.testing.assert_array_equal(found.codes, CODES)
     np.testing.assert_allclose(found.values, wanted, rtol=1e-14)
     assert found.name == f"check.{suffix}"
@@ -67,7 +67,7 @@ def test_tables_of_genes(suffix: str, tmp_path: Path) -> None:
 def test_tables_of_indices(suffix: str, tmp_path: Path) -> None:
     index = [Architecture.from_codes(row, space=MNASNET).index for row in CODES.tolist()]
     frame = pd.DataFrame({"index": index, "prediction": np.float32(Y[: len(index)])})
-    found = read_predictions(write(tmp_path / f"check.{suffix}", frame))
+    found = read_predictions(write(tmp_path / f"check.{suffix}", frame), space=MNASNET)
     np.testing.assert_array_equal(found.codes, CODES)
     np.testing.assert_allclose(found.values, np.float32(Y[: len(index)]), rtol=1e-6)
 
@@ -76,7 +76,7 @@ def test_four_lists(tmp_path: Path) -> None:
     b0 = Architecture.from_codes(CODES[0].tolist(), space=MNASNET)
     lists = {key: getattr(b0, key) for key in ("expansion", "kernel", "layers", "se")}
     (tmp_path / "one.json").write_text(json.dumps({**lists, "prediction": 1}))
-    found = read_predictions(tmp_path / "one.json")
+    found = read_predictions(tmp_path / "one.json", space=MNASNET)
     np.testing.assert_array_equal(found.codes, CODES[:1])
     assert found.values.tolist() == [1.0]
 
@@ -111,7 +111,7 @@ def test_bad_csv(change: Callable[[str], str], message: str, tmp_path: Path) -> 
     path = tmp_path / "check.csv"
     path.write_text(change(frame.to_csv(index=False)))
     with pytest.raises(CheckError, match=message) as caught:
-        read_predictions(path)
+        read_predictions(path, space=MNASNET)
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).count(str(path.parent)) == 1
 
@@ -137,7 +137,7 @@ def test_bad_json(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "check.json"
     path.write_text(text)
     with pytest.raises(CheckError, match=message) as caught:
-        read_predictions(path)
+        read_predictions(path, space=MNASNET)
     assert "\n" not in str(caught.value)
 
 
@@ -149,10 +149,10 @@ def test_bad_files(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(CheckError, match=re.escape(message)):
-            read_predictions(tmp_path / name)
+            read_predictions(tmp_path / name, space=MNASNET)
     frame = table(CODES[:3], [1.0, 2.0, 3.0]).rename(columns={"block0_e": "e"})
     with pytest.raises(CheckError, match="unknown column 'e'"):
-        read_predictions(write(tmp_path / "genes.parquet", frame))
+        read_predictions(write(tmp_path / "genes.parquet", frame), space=MNASNET)
 
 
 # The command

@@ -218,7 +218,7 @@ def on_mnasnet() -> Forest:
 
 def test_conditional_means_by_sampling(on_mnasnet: Forest) -> None:
     """Given the symbols of any two blocks, a projection has the mean of what it projects."""
-    ensemble = project_tables([on_mnasnet], link=Link(), mean=0.0, std=1.0)
+    ensemble = project_tables([on_mnasnet], link=Link(), mean=0.0, std=1.0, space=MNASNET)
     rng = np.random.default_rng(8)
     scores = []
     for k, (a, b) in enumerate(all_pairs(MNASNET).blocks):
@@ -237,7 +237,7 @@ def test_conditional_means_by_sampling(on_mnasnet: Forest) -> None:
 
 def test_the_closest_of_its_kind(on_mnasnet: Forest) -> None:
     """Moving any entry away from the projection must not bring it closer."""
-    ensemble = project_tables([on_mnasnet], link=Link(), mean=0.0, std=1.0)
+    ensemble = project_tables([on_mnasnet], link=Link(), mean=0.0, std=1.0, space=MNASNET)
     codes = sample(40_000, seed=9, space=MNASNET)
     residual = values(ensemble, codes_to_symbols(codes, MNASNET))[:, 0] - on_mnasnet.predict_exact(
         codes

@@ -16,6 +16,7 @@ from anb_export.cli import main
 import anb_onnx
 from anb_onnx.cli.read import read_architectures
 from anb_onnx.errors import AnbError
+from anb_onnx.spaces.mnasnet import MNASNET
 
 pytest.importorskip("fcntl")
 _KILLED = """
@@ -73,7 +74,7 @@ def test_predictions_are_read_while_another_command_tidies_up(
             return read_architectures(*arguments)
 
     monkeypatch.setattr(predictions, "read_architectures", meanwhile)
-    (row,) = read_predictions(file).codes.tolist()
+    (row,) = read_predictions(file, space=MNASNET).codes.tolist()
     assert anb_onnx.Architecture.from_codes(row, space=anb_onnx.MNASNET).index == 5
 
 
@@ -84,7 +85,7 @@ def test_no_place_for_temporary_files_is_one_line(
     file.write_text("index,prediction\n5,70\n")
     monkeypatch.setattr(tempfile, "tempdir", str(place / "none"))
     with pytest.raises(AnbError, match=r"no folder for temporary files: No such file.*TMPDIR"):
-        read_predictions(file)
+        read_predictions(file, space=MNASNET)
     model = place / "model.txt"
     model.write_text("tree\n")
     arguments = ["import", str(model), "--target", "accuracy", "--out", str(place / "out")]

@@ -243,13 +243,13 @@ def test_columns_of_a_table() -> None:
     for estimator in ESTIMATORS:
         content = sio.dumps(estimator.fit(pd.DataFrame(X, columns=names), Y))
         model = model_from_bytes(content)
-        check_features(model)
+        check_features(model, space=MNASNET)
         assert model.feature_names == names
         wanted = model_from_object(estimator).member.predict_exact(CODES)
         np.testing.assert_array_equal(model.member.predict_exact(CODES), wanted)
     content = sio.dumps(ESTIMATORS[1].fit(pd.DataFrame(X, columns=names[::-1]), Y))
     with pytest.raises(AnbError, match="feature 0 of the model is 'block6_se'"):
-        check_features(model_from_bytes(content))
+        check_features(model_from_bytes(content), space=MNASNET)
 
 
 def test_without_skops(monkeypatch: pytest.MonkeyPatch) -> None:

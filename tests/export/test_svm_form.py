@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from anb_export.artifacts.importing import Source, import_models
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
 from anb_export.models.formats import model_from_object
 from anb_export.models.svm_form import KERNELS, Kernel, KernelError, kernel_from_state
 from sklearn.svm import SVR, NuSVR
@@ -51,7 +52,7 @@ def test_scikit_learn_is_the_oracle(name: str) -> None:
 def test_the_graph_is_close(name: str) -> None:
     """SVMRegressor is float32: in onnxruntime 1.31 within 1e-5 of the spread of predictions."""
     estimator = ESTIMATORS[name].fit(X, Y)
-    model, card = import_models("accuracy", [source(estimator)] * 2)
+    model, card = import_models("accuracy", [source(estimator)] * 2, origin=ACCEL_NASBENCH)
     assert (card["form"], card["members"]) == ("kernel", 2)
     assert card["family"] == ("nusvr" if name == "auto" else "svr")
     codes = sample(500, seed=3, space=MNASNET)
@@ -70,7 +71,7 @@ def test_no_tree_forms() -> None:
     estimator = SVR().fit(X, Y)
     for form in ("tree64", "tables"):
         with pytest.raises(AnbError, match=f"have no trees: leave out --form {form}"):
-            import_models("accuracy", [source(estimator)], form=form)
+            import_models("accuracy", [source(estimator)], form=form, origin=ACCEL_NASBENCH)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -90,7 +91,9 @@ def test_no_support_vectors_at_all(kind: Any, kernel: str) -> None:
     # Alone, and beside a member that has some.
     others = [kind(kernel="linear", C=3).fit(X, Y)]
     for members in ([estimator], [estimator, *others], [*others, estimator]):
-        model, card = import_models("accuracy", [source(member) for member in members])
+        model, card = import_models(
+            "accuracy", [source(member) for member in members], origin=ACCEL_NASBENCH
+        )
         wanted = np.stack([m.predict(codes.astype(np.float64)) for m in members], axis=1)
         (out,) = ort.InferenceSession(model).run(["members"], {"architectures": codes})
         np.testing.assert_allclose(out, wanted, rtol=1e-5)

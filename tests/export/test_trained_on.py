@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 from anb_export.artifacts.importing import ImportingError, Source, import_models
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
 from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest, Tree
 from anb_export.models.formats import Model, model_from_object, read_model
@@ -104,15 +105,15 @@ def test_models_of_codes_are_taken_as_they_are(name: str, kind: Any) -> None:
     x = kind(CODES) if kind is not pd.DataFrame else pd.DataFrame(CODES, columns=NAMES)
     model = model_from_object(fitted(name, x))
     for stated in (None, "codes"):
-        assert settle(model, stated) == (model, "codes")
+        assert settle(model, stated, space=MNASNET) == (model, "codes")
     with pytest.raises(TrainedOnError, match=r"not trained on the genes' values: .* --trained-on"):
-        settle(model, "values")
+        settle(model, "values", space=MNASNET)
 
 
 @pytest.mark.parametrize("path", sorted(PUBLISHED.rglob("surrogate_model.model")), ids=str)
 def test_checkpoints_of_old_libraries_are_taken_as_they_are(path: Path) -> None:
     model = read_model(path)
-    assert settle(model) == (model, "codes")
+    assert settle(model, space=MNASNET) == (model, "codes")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -129,16 +130,16 @@ def test_models_of_values_are_refused_with_the_evidence(name: str) -> None:
     message = f"not trained on the genes' codes: .*{evidence}.* say --trained-on values"
     for checked in (False, True):
         with pytest.raises(TrainedOnError, match=message):
-            settle(model, checked=checked)
+            settle(model, checked=checked, space=MNASNET)
     with pytest.raises(TrainedOnError, match=evidence):
-        settle(model, "codes")
+        settle(model, "codes", space=MNASNET)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", [table, values])
 def test_models_of_values_are_translated(name: str, kind: Any) -> None:
     estimator = fitted(name, kind(CODES))
-    model, found = settle(model_from_object(estimator), "values")
+    model, found = settle(model_from_object(estimator), "values", space=MNASNET)
     assert (found, model.content) == ("values", None)
     np.testing.assert_allclose(
         model.member.predict_exact(TEST), estimator.predict(kind(TEST)), rtol=tolerance(name)
@@ -151,8 +152,10 @@ def test_artifacts_of_models_of_values(name: str) -> None:
     estimator = fitted(name, table(CODES))
     source = Source("mine.pkl", "0" * 64, None, model_from_object(estimator))
     with pytest.raises(ImportingError, match=r"mine\.pkl: not trained on the genes' codes"):
-        import_models("accuracy", [source, source])
-    model, card = import_models("accuracy", [source, source], trained_on="values")
+        import_models("accuracy", [source, source], origin=ACCEL_NASBENCH)
+    model, card = import_models(
+        "accuracy", [source, source], trained_on="values", origin=ACCEL_NASBENCH
+    )
     assert [entry["trained_on"] for entry in card["sources"]] == ["values", "values"]
     found = run_model(model, TEST)
     wanted = estimator.predict(table(TEST))
@@ -166,7 +169,7 @@ def test_the_best_round_is_translated_too() -> None:
     held = (labels(TEST) + labels(CODES).mean()) / 2  # the best round is half way
     x = values(CODES)
     estimator.fit(x, labels(CODES), eval_set=[(values(TEST), held)], verbose=False)
-    model, _ = settle(model_from_object(estimator), "values")
+    model, _ = settle(model_from_object(estimator), "values", space=MNASNET)
     assert isinstance(model.member, Forest)
     assert model.best is not None
     assert model.best.n_trees < model.member.n_trees
@@ -209,12 +212,12 @@ def test_other_numbers_are_refused(name: str, kind: str) -> None:
         return
     model = model_from_object(fitted(name, x))
     with pytest.raises(TrainedOnError, match=r"not trained on the genes' codes: .*retrain on the"):
-        settle(model)
+        settle(model, space=MNASNET)
     with pytest.raises(TrainedOnError, match="not trained on the genes' values: "):
-        settle(model, "values")
+        settle(model, "values", space=MNASNET)
     if "0 to 1" not in kind and kind != "divided by 255":
         with pytest.raises(TrainedOnError, match="not trained on the genes' codes: "):
-            settle(model, "codes")
+            settle(model, "codes", space=MNASNET)
 
 
 def test_a_scaled_column_is_told_where_its_splits_are_those_of_codes() -> None:
@@ -224,7 +227,7 @@ def test_a_scaled_column_is_told_where_its_splits_are_those_of_codes() -> None:
     for method, evidence in (("hist", "sets a last code apart"), ("exact", "half way between")):
         booster = xgb.XGBRegressor(n_estimators=5, tree_method=method, n_jobs=1).fit(x, y)
         with pytest.raises(TrainedOnError, match=evidence):
-            settle(model_from_object(booster))
+            settle(model_from_object(booster), space=MNASNET)
 
 
 def test_somebody_may_know_better_where_codes_are_possible() -> None:
@@ -237,8 +240,8 @@ def test_somebody_may_know_better_where_codes_are_possible() -> None:
     )
     model = Model("forest", one)
     with pytest.raises(TrainedOnError, match=r"not where a training on codes makes them.*say -"):
-        settle(model)
-    assert settle(model, "codes") == (model, "codes")
+        settle(model, space=MNASNET)
+    assert settle(model, "codes", space=MNASNET) == (model, "codes")
 
 
 ENDS = (np.array([1, -1, -1]), np.array([2, -1, -1]))
@@ -264,24 +267,24 @@ def test_the_end_of_the_last_bin_is_no_evidence() -> None:
     of_codes = [("block0_e", 4.00001), ("block1_k", 2.00001), ("block5_l", 6.00001)]
     usual = [("block0_e", 1.0), ("block0_e", 2.0), ("block3_k", 1.0)]
     model = stumps(*usual, *of_codes)
-    assert settle(model) == (model, "codes")
+    assert settle(model, space=MNASNET) == (model, "codes")
     for other in (4.0, 4.001, 12.00001):
         with pytest.raises(TrainedOnError, match="1 of 4 splits send every code"):
-            settle(stumps(*usual, ("block0_e", other)))
+            settle(stumps(*usual, ("block0_e", other)), space=MNASNET)
 
 
 def test_few_splits_that_divide_nothing_may_be_of_other_rows() -> None:
     usual = [("block0_e", 1.0), ("block0_e", 2.0), ("block3_k", 1.0), ("block5_l", 3.0)] * 50
     model = stumps(*usual, ("block0_l", 3.0))  # as of a training with four layers
     with pytest.raises(TrainedOnError, match=r"1 of 201 splits send every code.* --trained"):
-        settle(model)
-    assert settle(model, "codes") == (model, "codes")
+        settle(model, space=MNASNET)
+    assert settle(model, "codes", space=MNASNET) == (model, "codes")
     with pytest.raises(TrainedOnError, match="9 of 209 splits send every code"):
-        settle(stumps(*usual, *[("block0_l", 3.0)] * 9), "codes")
+        settle(stumps(*usual, *[("block0_l", 3.0)] * 9), "codes", space=MNASNET)
     # Whatever their number, where everything is as values make it.
     usual = [("block0_l", 2.0), ("block3_l", 2.0), ("block2_se", 1.0)] * 50
     with pytest.raises(TrainedOnError, match=r"1 of 151 splits .* everything fits the genes"):
-        settle(stumps(*usual, ("block0_l", 3.0)), "codes")
+        settle(stumps(*usual, ("block0_l", 3.0)), "codes", space=MNASNET)
 
 
 def only(gene: int) -> Any:
@@ -293,20 +296,20 @@ def only(gene: int) -> Any:
 
 def test_what_fits_both_is_refused_until_somebody_says_which() -> None:
     model = model_from_object(only(NAMES.index("block2_se")))
-    assert is_ambiguous(model)
+    assert is_ambiguous(model, space=MNASNET)
     message = "2 splits fit both; say which with --trained-on codes or --trained-on values"
     with pytest.raises(TrainedOnError, match=message):
-        settle(model)
-    assert settle(model, checked=True) == (model, "codes")
-    codes, _ = settle(model, "codes")
-    turned, _ = settle(model, "values")
+        settle(model, space=MNASNET)
+    assert settle(model, checked=True, space=MNASNET) == (model, "codes")
+    codes, _ = settle(model, "codes", space=MNASNET)
+    turned, _ = settle(model, "values", space=MNASNET)
     flipped = TEST.copy()
     flipped[:, NAMES.index("block2_se")] ^= 1
     np.testing.assert_array_equal(
         codes.member.predict_exact(flipped), turned.member.predict_exact(TEST)
     )
     # A gene whose codes and values have no threshold in common tells.
-    assert not is_ambiguous(model_from_object(only(NAMES.index("block2_k"))))
+    assert not is_ambiguous(model_from_object(only(NAMES.index("block2_k"))), space=MNASNET)
 
 
 def test_stated_ranges_tell_where_splits_do_not() -> None:
@@ -316,12 +319,12 @@ def test_stated_ranges_tell_where_splits_do_not() -> None:
         model = model_from_object(booster.fit(x, x[:, gene]))
         assert isinstance(model.member, Forest)
         assert {*model.member.feature.tolist()} == {-1, gene}
-        assert not is_ambiguous(model)
+        assert not is_ambiguous(model, space=MNASNET)
         if scale == "codes":
-            assert settle(model)[1] == "codes"
+            assert settle(model, space=MNASNET)[1] == "codes"
         for stated in SCALES_AND_NONE - {scale, None if scale == "codes" else "values"}:
             with pytest.raises(TrainedOnError, match="the file states that block0_e was"):
-                settle(model, stated)
+                settle(model, stated, space=MNASNET)
 
 
 SCALES_AND_NONE = {None, "codes", "values"}
@@ -334,7 +337,7 @@ def test_columns_of_booleans_are_values() -> None:
         y = x[names].sum(axis=1)
         model = model_from_object(xgb.XGBRegressor(n_estimators=2, n_jobs=1).fit(x, y))
         with pytest.raises(TrainedOnError, match="block2_se was a column of booleans"):
-            settle(model)
+            settle(model, space=MNASNET)
 
 
 def test_constants_are_what_they_are() -> None:
@@ -345,7 +348,7 @@ def test_constants_are_what_they_are() -> None:
         assert model.member.n_nodes == model.member.n_trees
     booster = xgb.XGBRegressor(n_estimators=2, n_jobs=1, gamma=1e9).fit(values(CODES), y)
     model = model_from_object(booster)
-    assert settle(model) == (model, "codes")
+    assert settle(model, space=MNASNET) == (model, "codes")
 
 
 def drawn(x: Any) -> Any:
@@ -366,12 +369,12 @@ def test_drawn_splits_lie_anywhere() -> None:
     assert isinstance(model.member, Forest)
     assert model.member.stated is not None
     assert (model.member.stated[model.member.left >= 0] % 0.5 > 0.01).any()
-    assert settle(model) == (model, "codes")
+    assert settle(model, space=MNASNET) == (model, "codes")
     estimator = drawn(values(CODES))
     model = model_from_object(estimator)
     with pytest.raises(TrainedOnError, match=r"splits send every code.*say --trained-on values"):
-        settle(model)
-    turned, _ = settle(model, "values")
+        settle(model, space=MNASNET)
+    turned, _ = settle(model, "values", space=MNASNET)
     wanted = estimator.predict(values(TEST))
     np.testing.assert_allclose(turned.member.predict_exact(TEST), wanted, rtol=1e-12)
     for kind in (
@@ -383,7 +386,7 @@ def test_drawn_splits_lie_anywhere() -> None:
         "l by value",
     ):
         with pytest.raises(TrainedOnError, match="not trained on the genes' codes: "):
-            settle(model_from_object(drawn(OTHERS[kind](CODES))))
+            settle(model_from_object(drawn(OTHERS[kind](CODES))), space=MNASNET)
 
 
 # Categories of pandas
@@ -427,16 +430,16 @@ def test_ordered_categories_are_translated(
         model = read_model(tmp_path / "model.txt")
     else:
         model = model_from_object(booster)
-    found, scale = settle(model)
+    found, scale = settle(model, space=MNASNET)
     assert scale == "categories"
     wanted = booster.predict(categorical(TEST, categories))
     np.testing.assert_allclose(found.member.predict_exact(TEST), wanted, rtol=1e-12)
-    again, _ = settle(model, "values")
+    again, _ = settle(model, "values", space=MNASNET)
     np.testing.assert_array_equal(
         again.member.predict_exact(TEST), found.member.predict_exact(TEST)
     )
     with pytest.raises(TrainedOnError, match="which are the values; leave out --trained-on"):
-        settle(model, "codes")
+        settle(model, "codes", space=MNASNET)
 
 
 def test_categories_that_are_codes() -> None:
@@ -452,7 +455,7 @@ def test_categories_that_are_codes() -> None:
             )
 
         booster = boosted(made(CODES))
-        model, scale = settle(model_from_object(booster))
+        model, scale = settle(model_from_object(booster), space=MNASNET)
         assert scale == ("codes" if turn == 1 else "categories")
         wanted = booster.predict(made(TEST))
         np.testing.assert_allclose(model.member.predict_exact(TEST), wanted, rtol=1e-12)
@@ -473,7 +476,7 @@ def test_categories_that_tell_no_codes_are_refused(
     model = model_from_object(boosted(categorical(CODES, categories)))
     for stated in (None, "values"):
         with pytest.raises(TrainedOnError, match=message):
-            settle(model, stated)
+            settle(model, stated, space=MNASNET)
 
 
 def test_unordered_categories_are_refused() -> None:
@@ -506,7 +509,7 @@ def test_damaged_categories(line: str, message: str) -> None:
         model = read_lightgbm_text(
             text.replace("pandas_categorical:null", f"pandas_categorical:{harmless}")
         )
-        assert settle(model) == (model, "codes")
+        assert settle(model, space=MNASNET) == (model, "codes")
 
 
 def read_lightgbm_text(text: str) -> Model:
@@ -535,7 +538,7 @@ def test_any_trees_of_values_are_translated_exactly(seed: int, depth: int) -> No
         n_features=28,
         objective="made up",
     )
-    found = rewritten(Model("xgb", forest), value_inputs())
+    found = rewritten(Model("xgb", forest), value_inputs(space=MNASNET), space=MNASNET)
     wanted = forest.predict_exact(values(TEST).astype(np.uint8))
     np.testing.assert_array_equal(found.member.predict_exact(TEST), wanted)
 
@@ -555,7 +558,7 @@ def test_spaces_of_words_have_no_values() -> None:
 def test_unknown_scales() -> None:
     model = model_from_object(fitted("forest", CODES))
     with pytest.raises(TrainedOnError, match="'ranks' is not known; known are codes, values"):
-        settle(model, "ranks")
+        settle(model, "ranks", space=MNASNET)
 
 
 @pytest.mark.parametrize("method", ["hist", "approx", "exact"])
@@ -572,10 +575,10 @@ def test_boosters_of_trainings_in_which_a_number_was_missing(
     estimator.fit(x, labels(CODES)).save_model(path)
     for stated in {None, trained_on}:
         with pytest.raises(TrainedOnError, match=r"numbers were missing|send every|half way"):
-            settle(read_model(path), stated)
+            settle(read_model(path), stated, space=MNASNET)
     if method != "exact":  # which tells it by splits below all numbers
         with pytest.raises(TrainedOnError, match=r"missing in the training: .*block.*missing=0"):
-            settle(read_model(path), trained_on)
+            settle(read_model(path), trained_on, space=MNASNET)
 
 
 def test_rows_without_a_number_are_told_from_missing_ones_by_predictions() -> None:
@@ -585,8 +588,8 @@ def test_rows_without_a_number_are_told_from_missing_ones_by_predictions() -> No
     model = model_from_object(estimator)
     for stated in (None, "codes"):
         with pytest.raises(TrainedOnError, match="numbers were missing in the training"):
-            settle(model, stated)
-        assert settle(model, stated, checked=True) == (model, "codes")
+            settle(model, stated, space=MNASNET)
+        assert settle(model, stated, checked=True, space=MNASNET) == (model, "codes")
     np.testing.assert_allclose(model.member.predict_exact(TEST), estimator.predict(TEST), rtol=1e-6)
 
 

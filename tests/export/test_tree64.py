@@ -52,7 +52,7 @@ def members(model: bytes, codes: Any) -> Any:
 def test_outputs_are_the_sums_of_the_leaves_to_the_bit(n_trees: int) -> None:
     forests = [random_forest(n_trees, seed=seed) for seed in (1, 2, 3)]
     codes = sample(300, seed=4, space=MNASNET)
-    found = run_model(build_tree64(forests, CARD), codes)
+    found = run_model(build_tree64(forests, CARD, space=MNASNET), codes)
     wanted = np.array(
         [[exact_sum(exact_leaves(f).forest, row) for f in forests] for row in codes.tolist()]
     )
@@ -64,7 +64,7 @@ def test_outputs_are_the_sums_of_the_leaves_to_the_bit(n_trees: int) -> None:
 def test_every_thread_count_and_batch_gives_the_same_bits() -> None:
     # 200 trees and more are split over threads in small batches, rows in large ones.
     forests = [random_forest(400, seed=seed, depth=7) for seed in (1, 2)]
-    model = build_tree64(forests, CARD)
+    model = build_tree64(forests, CARD, space=MNASNET)
     codes = sample(4097, seed=5, space=MNASNET)
     whole = session(model, 1).run(None, {"architectures": codes})
     for threads in (1, 2, 3):
@@ -118,13 +118,15 @@ def test_trees_of_one_leaf() -> None:
         [one_leaf(0.5), *[one_leaf(1.0)] * 2], base_score=2.0, n_features=28, objective="x"
     )
     codes = sample(50, seed=0, space=MNASNET)
-    assert members(build_tree64([mixed], CARD), codes).tolist() == [[4.5]] * 50
+    assert members(build_tree64([mixed], CARD, space=MNASNET), codes).tolist() == [[4.5]] * 50
     trees = [one_leaf(0.5), stump(1.0, 2.0), one_leaf(-3.0)]
     with_stump = Forest.from_trees(trees, base_score=0.0, n_features=28, objective="x")
-    found = members(build_tree64([with_stump, forest], CARD), codes)[:, 0]
+    found = members(build_tree64([with_stump, forest], CARD, space=MNASNET), codes)[:, 0]
     wanted = np.where(codes[:, 5] < 0.5, -1.5, -0.5)
     np.testing.assert_array_equal(found, wanted)
-    np.testing.assert_array_equal(members(build_trees([with_stump], CARD), codes)[:, 0], wanted)
+    np.testing.assert_array_equal(
+        members(build_trees([with_stump], CARD, space=MNASNET), codes)[:, 0], wanted
+    )
 
 
 def stump(left: float, right: float) -> Tree:
@@ -160,7 +162,7 @@ def test_no_root_has_a_leaf_and_a_branch_of_one_number(shapes: list[tuple[bool, 
         numbers = (attributes["nodes_truenodeids"][root], attributes["nodes_falsenodeids"][root])
         assert kinds[0] == kinds[1] or numbers[0] != numbers[1]
     codes = sample(20, seed=len(shapes), space=MNASNET)
-    found = members(build_tree64([forest], CARD), codes)[:, 0]
+    found = members(build_tree64([forest], CARD, space=MNASNET), codes)[:, 0]
     assert found.tolist() == [exact_sum(forest, row) for row in codes.tolist()]
 
 
@@ -174,7 +176,7 @@ def test_no_leaf_is_on_both_sides_of_a_branch() -> None:
         assert (true, true_leaf) != (false, false_leaf)
     assert len(attributes["tree_roots"]) == 5
     codes = sample(20, seed=1, space=MNASNET)
-    found = members(build_tree64([forest], CARD), codes)[:, 0]
+    found = members(build_tree64([forest], CARD, space=MNASNET), codes)[:, 0]
     assert found.tolist() == [exact_sum(forest, row) for row in codes.tolist()]
 
 
@@ -205,15 +207,15 @@ def test_pruned_nodes_are_left_out() -> None:
     codes = sample(20, seed=0, space=MNASNET)
     wanted = [[exact_sum(forest, row)] for row in codes.tolist()]
     for build in (build_tree64, build_trees):
-        assert members(build([forest], CARD), codes).tolist() == wanted
+        assert members(build([forest], CARD, space=MNASNET), codes).tolist() == wanted
 
 
 def test_long_forests_are_cut_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     forest = random_forest(60, seed=3)
     codes = sample(100, seed=1, space=MNASNET)
-    whole = members(build_tree64([forest], CARD), codes)
+    whole = members(build_tree64([forest], CARD, space=MNASNET), codes)
     monkeypatch.setattr("anb_export.graphs.tree64.MOST_NODES", 100)
-    model = build_tree64([forest], CARD)
+    model = build_tree64([forest], CARD, space=MNASNET)
     n_parts = [n.op_type for n in onnx.load_from_string(model).graph.node].count("TreeEnsemble")
     assert n_parts > 5
     assert members(model, codes).tobytes() == whole.tobytes()
@@ -235,7 +237,9 @@ def test_huge_leaves_are_refused() -> None:
     assert exact_leaves(tiny).error < 1e-270
     nothing = Forest.from_trees([one_leaf(0.0)], base_score=0, n_features=28, objective="x")
     assert (
-        members(build_tree64([nothing], CARD), sample(3, seed=0, space=MNASNET)).tolist()
+        members(
+            build_tree64([nothing], CARD, space=MNASNET), sample(3, seed=0, space=MNASNET)
+        ).tolist()
         == [[0.0]] * 3
     )
 
@@ -243,11 +247,11 @@ def test_huge_leaves_are_refused() -> None:
 def test_other_widths_are_refused() -> None:
     forest = replace(random_forest(2), n_features=29)
     with pytest.raises(TreeFormError, match="member 1 has 29 features, the space 28 genes"):
-        build_tree64([random_forest(2), forest], CARD)
+        build_tree64([random_forest(2), forest], CARD, space=MNASNET)
 
 
 def test_a_wrong_graph_is_found() -> None:
-    model = build_tree64([random_forest(5, seed=1)], CARD)
+    model = build_tree64([random_forest(5, seed=1)], CARD, space=MNASNET)
     with pytest.raises(TreeFormError, match=r"does not predict.*needs >=1\.24"):
         check_tree64(model, [random_forest(5, seed=2)], sample(9, seed=0, space=MNASNET))
 
@@ -264,7 +268,7 @@ def test_onnxmltools_form_is_the_oracle(training: Training, converted: tuple[byt
     """Three writers: onnxmltools, and our two."""
     codes = sample(500, seed=11, space=MNASNET)
     theirs = run_model(convert(training)[0], codes)
-    ours = run_model(build_trees(training.forests(), CARD), codes)
+    ours = run_model(build_trees(training.forests(), CARD, space=MNASNET), codes)
     for name in ("mean", "std", "members"):
         np.testing.assert_array_equal(theirs[name], ours[name])
     double = members(converted[0], codes)
@@ -326,7 +330,7 @@ def test_a_forest_of_the_recipe_s_size_converts_quickly() -> None:
     )
     assert repeated.n_trees == 20_000
     codes = sample(64, seed=0, space=MNASNET)
-    model = build_tree64([repeated], CARD)
+    model = build_tree64([repeated], CARD, space=MNASNET)
     check_tree64(model, [repeated], codes)
     wanted = [math.fsum([3.25, *leaves(repeated, row)]) for row in codes[:2].tolist()]
     np.testing.assert_allclose(members(model, codes[:2])[:, 0], wanted, rtol=1e-6)

@@ -83,7 +83,7 @@ def test_other_objectives_are_refused_by_name(objective: str) -> None:
 @pytest.mark.parametrize("version", OLD["predictions"])
 def test_json_of_old_versions(version: str) -> None:
     model = read_model(CORPUS / f"xgboost-{version}.json")
-    check_features(model)
+    check_features(model, space=MNASNET)
     found = model.member.predict_exact(np.array(OLD["codes"], np.uint8))
     np.testing.assert_allclose(found, OLD["predictions"][version], rtol=1e-6)
     # Nor does xgboost of today read anything else from it.

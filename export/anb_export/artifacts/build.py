@@ -359,7 +359,7 @@ def check(ensemble: TableEnsemble, training: Training, *, n: int) -> dict[str, A
 
 def build_exact(dataset: Dataset, split: Split, target: str) -> Built:
     """Solve and check one exact target (multiply-adds, parameters)."""
-    ensemble = exact_tables(dataset, target, dataset.space)
+    ensemble = exact_tables(dataset, target)
     spec, origin = dataset.target(target), dataset.origin
     mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, dataset.space))
     measured = dataset.values[target]

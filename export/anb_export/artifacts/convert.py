@@ -36,7 +36,6 @@ from anb_export.models.svm_form import Kernel
 from anb_export.training.members_folder import Training
 from anb_onnx.catalog.card import Card
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 _ML_DOMAIN = "ai.onnx.ml"
@@ -51,9 +50,7 @@ _PACKAGES = {
 }
 
 
-def convert(
-    training: Training, *, form: str | None = None, space: SearchSpace = MNASNET
-) -> tuple[bytes, Card]:
+def convert(training: Training, *, form: str | None = None) -> tuple[bytes, Card]:
     """Convert trained members into one ONNX model.
 
     Parameters
@@ -61,8 +58,6 @@ def convert(
     training : Training
     form : str, optional
         One of `forms.TRAINED_FORMS`, the first if not given. Support vector machines take none.
-    space : SearchSpace
-        Space of the architectures.
 
     Returns
     -------
@@ -78,6 +73,7 @@ def convert(
         the form does not fit the members, or the converted graph does not predict what they
         predict.
     """
+    space = training.space
     kernels = training.family in KERNEL_FAMILIES
     form = choose(form, TRAINED_FORMS, kernels=kernels)
     if training.transform != Link():

@@ -21,8 +21,7 @@ from anb_export.artifacts.forms import (
     choose,
 )
 from anb_export.artifacts.predictions import Predictions, agreement, refuse_disagreement
-from anb_export.data.accel_nasbench import ACCEL_NASBENCH
-from anb_export.data.dataset import Dataset
+from anb_export.data.dataset import Dataset, Origin
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
 from anb_export.graphs.verify_graph import run_model
@@ -41,7 +40,6 @@ from anb_export.models.trained_on import Inputs, is_ambiguous, rewritten, settle
 from anb_onnx.catalog.card import Card
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 
@@ -73,13 +71,15 @@ class Source:
 
 
 def read_sources(
-    ensemble: CheckpointEnsemble, *, best_iteration: bool = False
+    ensemble: CheckpointEnsemble, space: SearchSpace, *, best_iteration: bool = False
 ) -> tuple[Source, ...]:
     """Read the members of a reference ensemble.
 
     Parameters
     ----------
     ensemble : CheckpointEnsemble
+    space : SearchSpace
+        Whose codes they take.
     best_iteration : bool
         Cut xgboost's models off after their best round. Otherwise a model predicts as the
         reference does with it: with all rounds of xgboost. LightGBM's end with their best one in
@@ -93,7 +93,9 @@ def read_sources(
     """
     found = []
     for member in ensemble.members:
-        source = read_source(member.path, name=member.name, seed=member.seed, best=best_iteration)
+        source = read_source(
+            member.path, space, name=member.name, seed=member.seed, best=best_iteration
+        )
         if source.model.family != member.family:
             _refuse(
                 f"{member.path} holds a model of family {source.model.family!r}, "
@@ -104,13 +106,18 @@ def read_sources(
 
 
 def read_source(
-    path: Path, *, name: str | None = None, seed: int | None = None, best: bool = False
+    path: Path,
+    space: SearchSpace,
+    *,
+    name: str | None = None,
+    seed: int | None = None,
+    best: bool = False,
 ) -> Source:
     """Read one model file and check that its features are the genes; see `read_sources`."""
     content = read_content(path)
     try:
         model = model_from_bytes(content)
-        check_features(model)
+        check_features(model, space)
         # Forests and support vector machines have no rounds; LightGBM's models are cut already.
         if best and model.family == "xgb":
             if model.best is None:
@@ -158,12 +165,12 @@ def import_models(
     target: str,
     sources: Sequence[Source],
     *,
+    origin: Origin,
     form: str | None = None,
     dataset: Dataset | None = None,
     split: Split | None = None,
     trained_on: str | None = None,
     check: Predictions | None = None,
-    space: SearchSpace = MNASNET,
 ) -> tuple[bytes, Card]:
     """Make one artifact of an ensemble.
 
@@ -173,6 +180,8 @@ def import_models(
         Name of the target that the models predict, in its unit.
     sources : sequence of Source
         The members, in order; all of one family.
+    origin : Origin
+        Of which benchmark the target is, and of which space the architectures.
     form : str, optional
         One of `forms.IMPORTED_FORMS`, the first if not given. Support vector machines take none.
     dataset : Dataset, optional
@@ -183,7 +192,6 @@ def import_models(
         "codes" or "values" of the genes, if somebody says which; see `trained_on`.
     check : Predictions, optional
         What the models themselves predict; of several, their mean.
-    space : SearchSpace
 
     Returns
     -------
@@ -198,8 +206,9 @@ def import_models(
         If the target is unknown, the families differ, the form does not fit the models, one was
         not trained on codes, or the graph does not predict what they predict or what `check` says.
     """
+    space = origin.space
     settled = [_settled(source, trained_on, check, space) for source in sources]
-    model, card = _convert(target, settled, form, dataset, split, space)
+    model, card = _convert(target, settled, form, dataset, split, origin)
     if check is not None:
         ambiguous = trained_on is None and any(is_ambiguous(s.model, space) for s in sources)
         card |= {"check": _check(model, card, settled, check, space, ambiguous=ambiguous)}
@@ -212,10 +221,10 @@ def _convert(
     form: str | None,
     dataset: Dataset | None,
     split: Split | None,
-    space: SearchSpace,
+    origin: Origin,
 ) -> tuple[bytes, Card]:
     """Make the artifact of models that take codes; see `import_models`."""
-    spec = ACCEL_NASBENCH.target(target)
+    spec = origin.target(target)
     families = {source.model.family for source in sources}
     if len(families) != 1:
         _refuse(f"an ensemble has members of one family, found {sorted(families)}")
@@ -223,11 +232,11 @@ def _convert(
     form = choose(form, IMPORTED_FORMS, kernels=family in KERNEL_FAMILIES)
     members = Members(
         [source.model.member for source in sources],
-        space,
+        origin.space,
         measured_std=_target_std(target, dataset, split),
     )
     card = Card(
-        benchmark=ACCEL_NASBENCH.benchmark,
+        benchmark=origin.benchmark,
         form=form,
         metric=spec.metric,
         device=spec.device,

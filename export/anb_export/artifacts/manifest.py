@@ -23,7 +23,6 @@ from anb_onnx.catalog.manifest import (
     read_space,
 )
 from anb_onnx.errors import ArtifactError
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
@@ -68,7 +67,7 @@ def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> C
 
 
 def write_artifact(
-    path: Path, model: bytes, name: str, card: Mapping[str, Any], *, space: SearchSpace = MNASNET
+    path: Path, model: bytes, name: str, card: Mapping[str, Any], *, space: SearchSpace
 ) -> None:
     """Write an ONNX file, and list it in the manifest beside it.
 

@@ -21,7 +21,6 @@ from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError
 from anb_onnx.cli.read import read_architectures
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 #: Name of the predictions' column.
@@ -82,7 +81,7 @@ class Agreement:
     apart: int
 
 
-def read_predictions(path: str | Path, space: SearchSpace = MNASNET) -> Predictions:
+def read_predictions(path: str | Path, space: SearchSpace) -> Predictions:
     """Read a table of architectures with a column ``prediction``.
 
     Parameters

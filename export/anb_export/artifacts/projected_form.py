@@ -20,8 +20,6 @@ from anb_onnx.catalog.card import Card
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import sample
-from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 #: Random architectures on which the ONNX file is compared with its tables.
@@ -35,7 +33,6 @@ def build_projected(
     seed: int = FIDELITY_SEED,
     dataset: Dataset | None = None,
     split: Split | None = None,
-    space: SearchSpace = MNASNET,
 ) -> tuple[bytes, Card]:
     """Return the ONNX file and the card of the projection of trained members.
 
@@ -47,7 +44,6 @@ def build_projected(
     dataset : Dataset, optional
     split : Split, optional
         The split of the training, for the quality of the projection itself.
-    space : SearchSpace
 
     Returns
     -------
@@ -63,7 +59,7 @@ def build_projected(
         If the members cannot be projected, the split is not that of the training, or the file
         does not compute what the tables say.
     """
-    ensemble = project_training(training, space=space)
+    ensemble = project_training(training)
     fidelity = measure(
         ensemble,
         training.forests(),
@@ -85,8 +81,8 @@ def build_projected(
         card |= {"quality": _quality(ensemble, training, dataset, split)}
     built = build_table_model(ensemble, card)
     # The file must compute what was measured above, to the bit.
-    codes = sample(_CHECKED_ROWS, seed=seed, space=space)
-    wanted = ensemble.predict(codes_to_symbols(codes, space))
+    codes = sample(_CHECKED_ROWS, seed=seed, space=training.space)
+    wanted = ensemble.predict(codes_to_symbols(codes, training.space))
     outputs = run_model(built.content, codes)
     for name, value in zip(("mean", "std", "members"), wanted, strict=True):
         if not np.array_equal(outputs[name], value):

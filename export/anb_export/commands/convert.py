@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             msg = f"--{option} goes with --form projected only; leave it out"
             raise AnbError(msg)
     training = read_training(arguments.members)
-    model, card = convert(training, form=arguments.form, space=training.space)
+    model, card = convert(training, form=arguments.form)
     write_artifact(arguments.out, model, training.target, card, space=training.space)
     note(f"wrote {arguments.out} ({len(model):,} bytes, {card['members']} members)")
     return 0

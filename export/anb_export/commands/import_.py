@@ -14,7 +14,7 @@ from anb_export.commands._show import note, say
 
 if TYPE_CHECKING:
     from anb_export.artifacts.importing import Source
-    from anb_export.data.dataset import Dataset
+    from anb_export.data.dataset import Dataset, Origin
     from anb_export.data.splits import Split
     from anb_onnx.catalog.card import Card
 
@@ -84,19 +84,23 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.split is not None and arguments.dataset is None:
         msg = f"--split {arguments.split} needs --dataset: it splits the measurements"
         raise AnbError(msg)
-    jobs = _jobs(arguments)
-    _check_out(jobs)
-    options = _options(arguments, jobs)
+    from anb_export.data.accel_nasbench import ACCEL_NASBENCH
+
     dataset = split = None
+    origin = ACCEL_NASBENCH
     if arguments.dataset is not None:
         dataset, split = _arguments.read_data(arguments)
+        origin = dataset.origin
+    jobs = _jobs(arguments, origin)
+    _check_out(jobs)
+    options = _options(arguments, jobs, origin)
     # A fault in the last ensemble must not leave the others in --out: all are made elsewhere first,
     # and on disk, since a hundred thousand trees take 200 MB.
     with scratch_folder() as folder:
         made = [_make(job, folder / str(k), dataset, split, options) for k, job in enumerate(jobs)]
         for job, (file, card, notes) in zip(jobs, made, strict=True):
             model = file.read_bytes()
-            write_artifact(job.path, model, job.target, card)
+            write_artifact(job.path, model, job.target, card, space=origin.space)
             say(f"{job.target:18} {card['family']:6} members {card['members']}  {_outcome(card)}")
             for text in notes:
                 note(f"{job.target} {card['family']}: {text}")
@@ -117,20 +121,21 @@ class _Job:
     notes: tuple[str, ...] = ()
 
 
-def _options(arguments: argparse.Namespace, jobs: Sequence[_Job]) -> dict[str, Any]:
-    """Return the options of `import_models` that say what the models were trained on."""
+def _options(arguments: argparse.Namespace, jobs: Sequence[_Job], origin: Origin) -> dict[str, Any]:
+    """Return the options of `import_models` that say of what and on what the models are."""
     from anb_export.artifacts.predictions import read_predictions
     from anb_onnx.errors import AnbError
 
     if arguments.check is None:
-        return {"trained_on": arguments.trained_on}
+        return {"origin": origin, "trained_on": arguments.trained_on}
     if len(jobs) > 1:
         msg = (
             f"--check {arguments.check} is for one ensemble, and {len(jobs)} were found: import "
             f"them one by one, such as {jobs[0].target} first"
         )
         raise AnbError(msg)
-    return {"trained_on": arguments.trained_on, "check": read_predictions(arguments.check)}
+    check = read_predictions(arguments.check, origin.space)
+    return {"origin": origin, "trained_on": arguments.trained_on, "check": check}
 
 
 def _make(
@@ -149,10 +154,9 @@ def _make(
     return file, card, (*job.notes, *(text for text in found if text))
 
 
-def _jobs(arguments: argparse.Namespace) -> list[_Job]:
+def _jobs(arguments: argparse.Namespace, origin: Origin) -> list[_Job]:
     from anb_export.artifacts.forms import KERNEL_FAMILIES
     from anb_export.artifacts.importing import read_source, read_sources
-    from anb_export.data.accel_nasbench import ACCEL_NASBENCH
     from anb_export.models.checkpoints import MODEL_FILE, find_checkpoints
     from anb_onnx.errors import AnbError
 
@@ -160,7 +164,7 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
     first = paths[0]
     folders = [path for path in paths if path.is_dir()]
     if arguments.target is not None:
-        name = ACCEL_NASBENCH.target(arguments.target).name
+        name = origin.target(arguments.target).name
         if folders:
             msg = (
                 f"{folders[0]} is a folder, and --target is for model files: leave it out, as "
@@ -169,7 +173,7 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
             raise AnbError(msg)
 
         def read() -> list[Source]:
-            return [read_source(path, best=best) for path in paths]
+            return [read_source(path, origin.space, best=best) for path in paths]
 
         return [_Job(name, arguments.out / f"{name}.onnx", form, read)]
     if len(paths) > 1 and folders:
@@ -198,7 +202,7 @@ def _jobs(arguments: argparse.Namespace) -> list[_Job]:
                 ensemble.target,
                 folder / f"{ensemble.target}.onnx",
                 None if exempt else form,
-                partial(read_sources, ensemble, best_iteration=best),
+                partial(read_sources, ensemble, origin.space, best_iteration=best),
                 (f"support vector machines have no trees, so not --form {form}",) if exempt else (),
             )
         )

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = split = None
     if arguments.dataset is not None:
         dataset, split = _arguments.read_data(arguments)
-    model, card = build_projected(training, n=n, dataset=dataset, split=split, space=training.space)
+    model, card = build_projected(training, n=n, dataset=dataset, split=split)
     write_artifact(arguments.out, model, training.target, card, space=training.space)
     found = card["fidelity"]
     say(

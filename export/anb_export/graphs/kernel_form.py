@@ -10,7 +10,6 @@ from onnx import TensorProto
 
 from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
 from anb_export.models.svm_form import Kernel, svm_attributes
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted difference to the members in float64, in standard deviations of the predictions
@@ -23,7 +22,7 @@ _ML_OPSET = 1
 
 
 def build_kernels(
-    kernels: Sequence[Kernel], card: Mapping[str, Any], *, space: SearchSpace = MNASNET
+    kernels: Sequence[Kernel], card: Mapping[str, Any], *, space: SearchSpace
 ) -> bytes:
     """Return the ONNX file of an ensemble of support vector machines.
 

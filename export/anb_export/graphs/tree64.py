@@ -25,7 +25,6 @@ from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, m
 from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
 from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 #: Operator domain of the trees.
@@ -86,7 +85,7 @@ def exact_leaves(forest: Forest) -> ExactForest:
 
 
 def build_tree64(
-    forests: Sequence[Forest], card: Mapping[str, Any], *, space: SearchSpace = MNASNET
+    forests: Sequence[Forest], card: Mapping[str, Any], *, space: SearchSpace
 ) -> bytes:
     """Return the ONNX file of an ensemble in deterministic tree form.
 
@@ -156,9 +155,7 @@ def check_tree64(model: bytes, forests: Sequence[Forest], codes: NDArray[np.uint
         raise TreeFormError(msg)
 
 
-def build_trees(
-    forests: Sequence[Forest], card: Mapping[str, Any], *, space: SearchSpace = MNASNET
-) -> bytes:
+def build_trees(forests: Sequence[Forest], card: Mapping[str, Any], *, space: SearchSpace) -> bytes:
     """Return the ONNX file of an ensemble of any forests with TreeEnsembleRegressor (ai.onnx.ml 1).
 
     For runtimes before onnxruntime 1.24. Leaves and outputs are float32 here, as that operator has

@@ -30,7 +30,6 @@ from anb_export.models.xgboost_document import decode, forest_of_document
 from anb_onnx._io.files import FileError
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 
 #: Model families by the names that `anb-export train --family` knows.
@@ -77,6 +76,8 @@ class Model:
         For xgboost, the model alone in UBJSON or JSON, as ``Booster.load_model`` takes it.
     columns : Columns
         What else the file says about the columns it was trained on.
+    missing : object
+        The value that xgboost takes for a missing one, besides NaN, if the file says so.
     """
 
     family: str
@@ -85,6 +86,7 @@ class Model:
     best: Forest | None = None
     content: bytes | None = None
     columns: Columns = SILENT
+    missing: Any = None
 
     def at_best_iteration(self) -> Model:
         """Return the model cut off after its best round.
@@ -176,15 +178,23 @@ def model_from_object(estimator: Any) -> Model:
     return _from_pickle(loads(content))
 
 
-def check_features(model: Model, space: SearchSpace = MNASNET) -> None:
+def check_features(model: Model, space: SearchSpace) -> None:
     """Check that a model takes the codes of a space: its number of features and their names.
 
     Raises
     ------
     FormatError
         If it has another number of features, or they are named, but not as the genes (nor
-        numbered from first to last, as libraries name columns that have no names).
+        numbered from first to last, as libraries name columns that have no names); if it takes a
+        code or value of a gene for a missing one.
     """
+    if model.missing is not None and not _is_in_no_row(model.missing, space):
+        # Rows that hold it would take other ways through the trees.
+        _refuse(
+            f"missing={show(model.missing)} is not supported, only numbers that are neither code "
+            "nor value of a gene: an architecture has no missing codes; refit with "
+            "missing=float('nan')"
+        )
     width, names = model.member.n_features, model.feature_names
     if width != space.n_genes:
         hint = ", one for each choice" if width == sum(space.gene_sizes) else ""
@@ -280,16 +290,12 @@ def _lightgbm(content: str | bytes, best_iteration: Any) -> Model:
 
 def _xgboost_regressor(state: Mapping[str, Any]) -> Model:
     missing = state.get("missing")  # None stands for NaN, too
-    if missing is not None and not _is_in_no_row(missing):
-        # The Booster inside does not know of it: rows that hold it would take other ways.
-        _refuse(
-            f"missing={show(missing)} is not supported, only numbers that are neither code nor "
-            "value of a gene: an architecture has no missing codes; refit with missing=float('nan')"
-        )
-    return _xgboost_booster(_booster(state, "xgboost.core.Booster").state)
+    # The Booster inside does not know of it.
+    model = _xgboost_booster(_booster(state, "xgboost.core.Booster").state)
+    return replace(model, missing=missing)
 
 
-def _is_in_no_row(value: Any, space: SearchSpace = MNASNET) -> bool:
+def _is_in_no_row(value: Any, space: SearchSpace) -> bool:
     """Tell whether no architecture holds a value, which xgboost compares in float32.
 
     Neither as codes nor as the genes' values, on which a model may have been trained.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import MAX_CHOICES
 
 #: Kernels that ONNX knows.
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
@@ -24,7 +24,8 @@ KERNELS = ("linear", "poly", "rbf", "sigmoid")
 _ROWS = 1024
 #: Largest number of any kind: SVMRegressor computes in float32.
 _LARGEST = float(np.finfo(np.float32).max)
-_LARGEST_CODE = max(MNASNET.gene_sizes) - 1
+#: Of any search space.
+_LARGEST_CODE = MAX_CHOICES - 1
 _LARGEST_DEGREE = 100
 
 

@@ -40,7 +40,6 @@ from anb_export.models.formats import Model
 from anb_export.models.svm_form import Kernel, on_inputs
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Gene, SearchSpace
 
 #: What ``--trained-on`` may say.
@@ -95,7 +94,7 @@ def settle(
     trained_on: str | None = None,
     *,
     checked: bool = False,
-    space: SearchSpace = MNASNET,
+    space: SearchSpace,
 ) -> tuple[Model, str]:
     """Make sure that a model takes codes.
 
@@ -152,7 +151,7 @@ def settle(
     return model, "codes"
 
 
-def is_ambiguous(model: Model, space: SearchSpace = MNASNET) -> bool:
+def is_ambiguous(model: Model, space: SearchSpace) -> bool:
     """Say whether a model may have been trained on codes as well as on values."""
     if any(model.columns.categories):
         return False
@@ -160,7 +159,7 @@ def is_ambiguous(model: Model, space: SearchSpace = MNASNET) -> bool:
     return found[0].n > 0 and not any(evidence.reasons for evidence in found)
 
 
-def value_inputs(space: SearchSpace = MNASNET) -> Inputs:
+def value_inputs(space: SearchSpace) -> Inputs:
     """Return each gene's values as numbers, by code: True is 1.
 
     Raises
@@ -174,7 +173,7 @@ def value_inputs(space: SearchSpace = MNASNET) -> Inputs:
     return tuple(np.array(gene.choices, dtype=np.float64) for gene in space.genes)
 
 
-def rewritten(model: Model, inputs: Inputs, space: SearchSpace = MNASNET) -> Model:
+def rewritten(model: Model, inputs: Inputs, space: SearchSpace) -> Model:
     """Return a model that predicts for codes what the given one predicts for `inputs` of them.
 
     Raises

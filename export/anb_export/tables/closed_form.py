@@ -18,7 +18,6 @@ from anb_export.tables.compile import checked_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
@@ -33,9 +32,7 @@ class ClosedFormError(AnbError):
     """A target is not a sum of one integer per block."""
 
 
-def exact_tables(
-    dataset: Dataset, target: str, space: SearchSpace = MNASNET, terms: Terms | None = None
-) -> TableEnsemble:
+def exact_tables(dataset: Dataset, target: str, terms: Terms | None = None) -> TableEnsemble:
     """Return tables of one member whose predictions are exact for every architecture.
 
     Parameters
@@ -44,10 +41,9 @@ def exact_tables(
         All its records determine the tables; nothing is estimated, so no split is kept apart.
     target : str
         ``"macs"`` or ``"params"``.
-    space : SearchSpace
     terms : Terms, optional
-        Of that space; all pairs of blocks unless given. What depends on a block goes into the
-        first of the smallest terms that hold it.
+        Of the data set's space; all pairs of blocks unless given. What depends on a block goes
+        into the first of the smallest terms that hold it.
 
     Raises
     ------
@@ -58,6 +54,7 @@ def exact_tables(
     CompileError
         If the terms are of another space.
     """
+    space = dataset.space
     terms = checked_terms(terms, space)
     if not dataset.target(target).exact:
         msg = f"{target!r} is measured, not counted; exact targets: macs, params"

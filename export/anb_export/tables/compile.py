@@ -23,7 +23,6 @@ from anb_export.tables.fixed_point import FRACTION_BITS, CompileError, rounded
 from anb_export.tables.leaves import Leaves, Part, Sums, leaves_of
 from anb_onnx._io.show import show
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Term, Terms
@@ -42,7 +41,7 @@ def compile_tables(
     mean: float,
     std: float,
     labels_standardised: bool = True,
-    space: SearchSpace = MNASNET,
+    space: SearchSpace,
     terms: Terms | None = None,
 ) -> TableEnsemble:
     """Return the ensemble as tables.

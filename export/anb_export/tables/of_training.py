@@ -12,8 +12,6 @@ from anb_export.training.members_folder import Training
 from anb_export.training.recipe import Standardised
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
 
@@ -29,7 +27,7 @@ def compile_training(training: Training, *, terms: Terms | None = None) -> Table
         If a member is damaged, trained on a transform tables cannot carry, or cannot be compiled.
     """
     terms = terms_of(training) if terms is None else terms
-    return _of_training(training, compile_tables, "compiled", space=training.space, terms=terms)
+    return _of_training(training, compile_tables, "compiled", terms=terms)
 
 
 def terms_of(training: Training) -> Terms:
@@ -40,9 +38,7 @@ def terms_of(training: Training) -> Terms:
     return terms_of_genes(constraints, training.space)
 
 
-def project_training(
-    training: Training, *, space: SearchSpace = MNASNET, terms: Terms | None = None
-) -> TableEnsemble:
+def project_training(training: Training, *, terms: Terms | None = None) -> TableEnsemble:
     """Project trained members; see `anb_export.tables.project.project_tables`.
 
     Raises
@@ -50,7 +46,7 @@ def project_training(
     AnbError
         If a member is damaged, trained on a transform tables cannot carry, or cannot be projected.
     """
-    return _of_training(training, project_tables, "projected", space=space, terms=terms)
+    return _of_training(training, project_tables, "projected", terms=terms)
 
 
 def _of_training(
@@ -58,7 +54,6 @@ def _of_training(
     make: Callable[..., TableEnsemble],
     done: str,
     *,
-    space: SearchSpace,
     terms: Terms | None,
 ) -> TableEnsemble:
     transform = training.transform
@@ -71,4 +66,4 @@ def _of_training(
     else:
         msg = f"{training.folder}: members trained on {transform} cannot be {done}"
         raise AnbError(msg)
-    return make(training.forests(), **labels, space=space, terms=terms)
+    return make(training.forests(), **labels, space=training.space, terms=terms)

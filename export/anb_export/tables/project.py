@@ -42,7 +42,6 @@ from anb_export.tables.compile import checked_terms, ensemble_of
 from anb_export.tables.fixed_point import FRACTION_BITS, CompileError, rounded
 from anb_export.tables.leaves import Part, Split, Sums, leaves_of
 from anb_onnx.links import Link
-from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Term, Terms
@@ -58,7 +57,7 @@ def project_tables(
     mean: float,
     std: float,
     labels_standardised: bool = True,
-    space: SearchSpace = MNASNET,
+    space: SearchSpace,
     terms: Terms | None = None,
 ) -> TableEnsemble:
     """Return the projection of every member onto the interactions within terms.
