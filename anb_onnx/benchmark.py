@@ -50,8 +50,8 @@ class Benchmark(Mapping[str, Surrogate]):
     --------
     >>> import anb_onnx
     >>> found = anb_onnx.Benchmark(["accuracy", "params"]).query(anb_onnx.efficientnet_b0())
-    >>> found["params"].mean
-    np.float32(5.288548)
+    >>> f"{found['params'].mean:.3f} {found['params'].unit}"
+    '5.289 M'
     """
 
     def __init__(
