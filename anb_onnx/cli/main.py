@@ -100,6 +100,26 @@ def _parser() -> argparse.ArgumentParser:
     _add_benchmark(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
 
+    _add_query(commands)
+    _add_sample(commands)
+
+    info = _command(commands, "info", _info, "print a target's model card")
+    info.add_argument("target", metavar="TARGET")
+    _add_benchmark(info)
+    info.add_argument("--json", action="store_true", help="print JSON")
+
+    verify = _command(
+        commands,
+        "verify",
+        _verify,
+        "check the SHA-256 of every artifact, and an engine's bits on the golden vectors",
+    )
+    _add_benchmark(verify)
+    verify.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    return parser
+
+
+def _add_query(commands: Any) -> None:
     query = _command(commands, "query", _query, "predict targets for architectures")
     query.add_argument(
         "architectures",
@@ -109,21 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "order; for mnasnet also efficientnet-b0 or four lists "
         "'[[expansion...],[kernel...],[layers...],[se...]]', for nasbench201 '|op~0|+|op~0|...'",
     )
-    query.add_argument(
-        "--file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="architectures from a JSON, JSON-lines, CSV or Parquet file, '-' for standard input "
-        "(JSON, JSON lines or CSV); CSV and Parquet need a column per gene or one 'index'",
-    )
-    query.add_argument("--format", choices=FORMATS, help="format of the files")
-    query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
-    query.add_argument(
-        "--index-column",
-        metavar="NAME",
-        help="column of indices of architectures (default: 'index', unless of row numbers)",
-    )
+    _add_files(query)
     query.add_argument(
         "--target",
         action="append",
@@ -149,6 +155,26 @@ def _parser() -> argparse.ArgumentParser:
     shape.add_argument("--csv", action="store_const", dest="shape", const="csv", help="print CSV")
     _add_out(query)
 
+
+def _add_files(query: argparse.ArgumentParser) -> None:
+    query.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="architectures from a JSON, JSON-lines, CSV or Parquet file, '-' for standard input "
+        "(JSON, JSON lines or CSV); CSV and Parquet need a column per gene or one 'index'",
+    )
+    query.add_argument("--format", choices=FORMATS, help="format of the files")
+    query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
+    query.add_argument(
+        "--index-column",
+        metavar="NAME",
+        help="column of indices of architectures (default: 'index', unless of row numbers)",
+    )
+
+
+def _add_sample(commands: Any) -> None:
     draw = _command(commands, "sample", _sample, "draw architectures uniformly at random")
     draw.add_argument("n", type=int, metavar="N", help="how many")
     draw.add_argument("--seed", type=int, help="for the same architectures again")
@@ -162,21 +188,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_benchmark(draw)
     _add_out(draw)
-
-    info = _command(commands, "info", _info, "print a target's model card")
-    info.add_argument("target", metavar="TARGET")
-    _add_benchmark(info)
-    info.add_argument("--json", action="store_true", help="print JSON")
-
-    verify = _command(
-        commands,
-        "verify",
-        _verify,
-        "check the SHA-256 of every artifact, and an engine's bits on the golden vectors",
-    )
-    _add_benchmark(verify)
-    verify.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
-    return parser
 
 
 def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:

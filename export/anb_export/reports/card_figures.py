@@ -84,30 +84,10 @@ def calibration_section(evaluation: Evaluation, calibration: Calibration) -> str
     mean, std = rows.mean[middle], rows.std[middle]
     total = float(evaluation.scale[middle])
     spread = calibration.spread * float(std)
-    lines = []
-    oof, test = evaluation.card["coverage"]["out_of_fold"], evaluation.coverage or {}
-    for text in oof["intervals"]:
-        level = float(text)
-        half = float(np.interp(level, calibration.levels, calibration.quantiles))
-        lines.append(
-            [
-                f"{100 * level:g} % interval",
-                f"{half:.3f} predictive std",
-                percent(level),
-                *_observed(oof, "intervals", text, level),
-                *_observed(test, "intervals", text, level),
-            ]
-        )
-    for text, nominal in (("1", 0.6827), ("2", 0.9545), ("3", 0.9973)):
-        lines.append(
-            [
-                f"± {text} std",
-                f"{text} std of the members",
-                f"({percent(nominal)})",
-                *_observed(oof, "std", text, None),
-                *_observed(test, "std", text, None),
-            ]
-        )
+    oof, lines = (
+        evaluation.card["coverage"]["out_of_fold"],
+        _coverage_lines(evaluation, calibration),
+    )
     header = ["", "half-width", "nominal", "out-of-fold", "± s.e.", "test", "± s.e."]
     if spread < 0.01 * total:
         words = f"the members' std tells nothing about the error here; {words}"
@@ -139,6 +119,35 @@ where these are below 1, out-of-fold coverage is below nominal."""
 s.e.: binomial standard error of the share, at its nominal value for the intervals. The members
 differ by seed and fold only, so their std is no error bar: the last three lines show what it holds,
 and in parentheses what it would hold if it were the std of a normal error."""
+
+
+def _coverage_lines(evaluation: Evaluation, calibration: Calibration) -> list[list[str]]:
+    """Return what share of the measurements lies in intervals and within multiples of the std."""
+    lines = []
+    oof, test = evaluation.card["coverage"]["out_of_fold"], evaluation.coverage or {}
+    for text in oof["intervals"]:
+        level = float(text)
+        half = float(np.interp(level, calibration.levels, calibration.quantiles))
+        lines.append(
+            [
+                f"{100 * level:g} % interval",
+                f"{half:.3f} predictive std",
+                percent(level),
+                *_observed(oof, "intervals", text, level),
+                *_observed(test, "intervals", text, level),
+            ]
+        )
+    for text, nominal in (("1", 0.6827), ("2", 0.9545), ("3", 0.9973)):
+        lines.append(
+            [
+                f"± {text} std",
+                f"{text} std of the members",
+                f"({percent(nominal)})",
+                *_observed(oof, "std", text, None),
+                *_observed(test, "std", text, None),
+            ]
+        )
+    return lines
 
 
 def _observed(found: Any, kind: str, key: str, nominal: float | None) -> tuple[str, str]:
