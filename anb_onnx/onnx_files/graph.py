@@ -43,7 +43,8 @@ _INPUT, _TABLES, _OUTPUTS = b"architectures", b"tables", (b"mean", b"std", b"mem
 #: exact in the shorter formats (bfloat16, TF32) that accelerators may put in its place.
 MOST_EXACT = 256
 
-# Far more than 64 blocks, 1,024 members and 128 hinges need: reading more takes long.
+# Far more than 64 blocks, 1,024 members and 128 hinges need, besides the terms: reading more takes
+# long.
 _MOST_NODES = 50_000
 _MOST_NODE_BYTES = 1024
 
@@ -93,7 +94,7 @@ def read_graph(model: bytes, terms: Terms, source: str) -> TableGraph:
         If the graph is not of the table form over these terms.
     """
     try:
-        graph = _Graph.parse(model)
+        graph = _Graph.parse(model, terms)
         return graph.read(terms)
     except (MessageError, _FormError, UnicodeDecodeError, struct.error) as error:
         msg = (
@@ -139,8 +140,9 @@ class _Graph:
         self.names[name] = number
 
     @classmethod
-    def parse(cls, model: bytes) -> _Graph:
+    def parse(cls, model: bytes, terms: Terms) -> _Graph:
         """Give the values of a file their numbers."""
+        most = _MOST_NODES + sum(3 * len(term) + 4 for term in terms.blocks)
         graphs = []
         for number, start, stop in fields(model, 0, len(model)):
             if number == _MODEL_GRAPH:
@@ -157,8 +159,8 @@ class _Graph:
                 nodes.append((start, stop))
             elif number == _GRAPH_INITIALIZER:
                 graph._add_initializer(model, start, stop)
-            if max(len(nodes), len(graph.names)) > _MOST_NODES:
-                _refuse(f"it has more than {_MOST_NODES} operators or constants")
+            if max(len(nodes), len(graph.names)) > most:
+                _refuse(f"it has more than {most} operators or constants")
         for start, stop in nodes:
             graph._add_node(model, start, stop)
         return graph

@@ -26,8 +26,11 @@ namespace anb::detail {
 
 class Graph {
  public:
-  // `message` is a GraphProto; `file` names the file in errors. Both must outlive this.
-  Graph(std::string_view message, const std::string& file) : file_(file) {
+  // `message` is a GraphProto; `file` names the file in errors. Both must outlive this. `terms` says
+  // how many values there may be.
+  Graph(std::string_view message, const std::string& file, const Terms& terms) : file_(file) {
+    std::size_t most_values = most_other_values;
+    for (const Term& term : terms.list()) most_values += 3 * term.blocks.size() + 4;
     set_name("architectures", number("input"));
     Fields field(message, file_);
     std::vector<std::string_view> nodes;
@@ -69,7 +72,7 @@ class Graph {
  private:
   using Id = std::uint32_t;
 
-  static constexpr std::size_t most_values = 50'000;  // as the Python package
+  static constexpr std::size_t most_other_values = 50'000;  // as the Python package
   static constexpr std::size_t most_node_bytes = 1024;
   static constexpr std::uint64_t float32 = 1, int64 = 7, boolean = 9;
 

@@ -227,7 +227,7 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
                 ", after its metric and device");
   }
   if (!target.tables) return;
-  detail::Graph graph(file.graph(), target.file);
+  detail::Graph graph(file.graph(), target.file, *own.terms);
   const detail::Tensor& tables = graph.tables();
   require(target.tables->entries == own.terms->entries(), "tables.entries");
   require(tables.shape[0] == target.tables->entries, "tables.entries");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations, islice
 
 import numpy as np
 import onnx
@@ -15,9 +16,9 @@ from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
-from anb_onnx.terms import all_pairs
+from anb_onnx.terms import MAX_TERMS, Terms, all_pairs
 
 from .pair_models import all_codes, space_of, symbols_of
 
@@ -282,3 +283,18 @@ def test_blocks_of_many_symbols_are_computed_in_integers() -> None:
     codes = all_codes(space)
     mean, _, _ = run(build_table_model(ensemble, CARD).content, codes)
     assert mean.tolist() == list(range(384 * 2))
+
+
+def test_as_many_terms_as_there_may_be_are_written_and_read_again() -> None:
+    """Their graph has more operators than one of all pairs of as many blocks."""
+    blocks = tuple(Block(f"b{k}", (Gene(f"g{k}", (0, 1)),)) for k in range(64))
+    space = SearchSpace("many", blocks)
+    terms = Terms(space, tuple(islice(combinations(range(64), 10), MAX_TERMS)))
+    entries = np.arange(terms.n_entries, dtype=np.int32)[:, None] % 7
+    ensemble = TableEnsemble(space, entries, 0.5, 0.0, Link(), terms)
+    model = build_table_model(ensemble, {"benchmark": "x", "metric": "m"})
+    assert len(onnx.load_from_string(model.content).graph.node) > 50_000
+    found = TableEnsemble.from_artifact(
+        model.content, {**model.card, "link": Link().to_dict()}, space, "file"
+    )
+    np.testing.assert_array_equal(found.entries, entries)
