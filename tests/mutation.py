@@ -46,6 +46,7 @@ _NATIVE = (
 MODULES = {
     "anb_onnx/encoding/encoding.py": _ENCODING,
     "anb_onnx/spaces/matrix.py": _ENCODING,
+    "anb_onnx/terms.py": "tests/test_terms.py",
     "anb_onnx/tables.py": "tests/test_tables.py tests/test_hostile_artifacts.py",
     "anb_onnx/links.py": "tests/test_links.py tests/test_regimes.py",
     "anb_onnx/regimes.py": "tests/test_regimes.py tests/test_links.py",
@@ -57,7 +58,8 @@ MODULES = {
     "anb_onnx/engines/native/kernels.py": _NATIVE,
     "anb_onnx/engines/numpy_engine.py": "tests/test_engine_reference.py",
     "export/anb_export/tables/compile.py": "tests/export/test_compile.py",
-    "export/anb_export/tables/_compile_numba.py": "tests/export/test_compile.py",
+    "export/anb_export/tables/leaves.py": "tests/export/test_compile.py tests/export/test_project.py",
+    "export/anb_export/tables/_leaves_numba.py": "tests/export/test_compile.py",
 }
 
 

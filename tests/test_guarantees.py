@@ -1,5 +1,6 @@
 """The page of guarantees names tests that there are."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -17,3 +18,16 @@ def test_every_guarantee_has_its_test() -> None:
     for file, name in named:
         text = (ROOT / file).read_text("utf-8")
         assert not name or f"def {name}(" in text, f"{file} has no {name}"
+
+
+def test_the_modules_that_are_mutated_and_their_tests_are_there() -> None:
+    spec = importlib.util.spec_from_file_location("mutation", ROOT / "tests" / "mutation.py")
+    assert spec is not None
+    assert spec.loader is not None
+    mutation = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mutation)
+    for module, arguments in mutation.MODULES.items():
+        files = [word for word in arguments.split() if word.endswith(".py")]
+        assert files
+        for file in (module, *files):
+            assert (ROOT / file).is_file(), file
