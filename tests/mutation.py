@@ -58,7 +58,7 @@ MODULES = {
     "anb_onnx/engines/native/kernels.py": _NATIVE,
     "anb_onnx/engines/numpy_engine.py": "tests/test_engine_reference.py",
     "export/anb_export/tables/compile.py": "tests/export/test_compile.py",
-    "export/anb_export/tables/leaves.py": "tests/export/test_compile.py tests/export/test_project.py",
+    "export/anb_export/tables/leaves.py": "tests/export/test_compile.py",
     "export/anb_export/tables/_leaves_numba.py": "tests/export/test_compile.py",
 }
 

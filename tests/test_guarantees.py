@@ -1,6 +1,5 @@
 """The page of guarantees names tests that there are."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -21,13 +20,10 @@ def test_every_guarantee_has_its_test() -> None:
 
 
 def test_the_modules_that_are_mutated_and_their_tests_are_there() -> None:
-    spec = importlib.util.spec_from_file_location("mutation", ROOT / "tests" / "mutation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    mutation = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(mutation)
-    for module, arguments in mutation.MODULES.items():
-        files = [word for word in arguments.split() if word.endswith(".py")]
-        assert files
-        for file in (module, *files):
-            assert (ROOT / file).is_file(), file
+    """Read as text: the module itself needs a package that no test needs."""
+    named = re.findall(
+        r"(?:anb_onnx|export|tests)/[\w/]+\.py", (ROOT / "tests/mutation.py").read_text("utf-8")
+    )
+    assert len(named) > 20
+    for file in named:
+        assert (ROOT / file).is_file(), file
