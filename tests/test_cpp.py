@@ -124,6 +124,10 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
             "calibration": Calibration(
                 1.5, 0.01, 1, ensemble.link.offset, (0.0, 0.5, 0.8, 0.95), (0.0, 0.6, 1.1, 2.3)
             ).to_dict(),
+            "dataset": {"name": "random numbers", "license": "Apache-2.0", "sha256": "0" * 64},
+            "license": "Apache-2.0",
+            "quality": {"test": {"n": 0}},
+            "versions": {},
         }
         model = build_table_model(ensemble, card)
         card = model.card
