@@ -36,7 +36,7 @@ def cases(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(source, folder)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
-    for script in (folder / "common.py", *folder.glob("*/run.py")):
+    for script in (folder / "common.py", *folder.glob("*/run.*")):
         text = script.read_text()
         for before, after in CHANGED.items():
             text = re.sub(before, after, text)

@@ -66,7 +66,7 @@ def test_failed_verification(
     [
         ({"--target": "latency"}, "unknown target 'latency'; valid targets: accuracy"),
         ({"--target": "macs"}, "no xgb hyper-parameters for 'macs'"),
-        ({"--dataset": "/nowhere/data.tar.gz"}, "--hyperparameters"),
+        ({"--dataset": "/nowhere/data.tar.gz"}, "no data set at /nowhere/data.tar.gz"),
         ({"--split": "nowhere"}, "no split file nowhere/train_paths.json"),
         ({"--split": "random:x"}, "non-negative integer"),
     ],

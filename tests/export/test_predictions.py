@@ -21,7 +21,7 @@ from sklearn.svm import SVR
 
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.spaces.architecture import Architecture, sample
-from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.mnasnet import MNASNET, to_lists
 
 from .checkpoint_writer import labels, rows
 
@@ -74,7 +74,7 @@ def test_tables_of_indices(suffix: str, tmp_path: Path) -> None:
 
 def test_four_lists(tmp_path: Path) -> None:
     b0 = Architecture.from_codes(CODES[0].tolist(), space=MNASNET)
-    lists = {key: getattr(b0, key) for key in ("expansion", "kernel", "layers", "se")}
+    lists = to_lists(b0)
     (tmp_path / "one.json").write_text(json.dumps({**lists, "prediction": 1}))
     found = read_predictions(tmp_path / "one.json", space=MNASNET)
     np.testing.assert_array_equal(found.codes, CODES[:1])

@@ -138,7 +138,7 @@ def test_training_document(
     training = read_training(tmp_path)
     assert training.family == family
     document = training.document
-    plain = {"schema", "target", "unit", "recipe", "members", "n_folds", "dataset", "split"}
+    plain = {"schema", "target", "origin", "recipe", "members", "n_folds", "dataset", "split"}
     plain |= {"target_mean", "target_std", "metrics", "versions"}
     assert plain <= document.keys() <= plain | {"family"}
     assert document["recipe"]["name"] == "upstream"

@@ -40,6 +40,7 @@ from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
 
 from .pair_models import predict
 
@@ -349,14 +350,19 @@ def test_hinges_are_fitted_to_out_of_fold_predictions(
 ) -> None:
     calls = []
 
-    def spy(predicted: np.ndarray, measured: np.ndarray, codes: np.ndarray) -> Any:
+    def spy(
+        predicted: np.ndarray, measured: np.ndarray, codes: np.ndarray, space: SearchSpace
+    ) -> Any:
+        assert space == MNASNET
         low, high = (float(q) for q in np.quantile(predicted, [0.3, 0.6]))
         calls.append((predicted, measured, codes, low, high))
         return ((low, -0.25), (high, 0.5)), regime
 
     monkeypatch.setattr(choose_hinges, "fit_regime", spy)
     # Asked only for the record, where there is a regime.
-    monkeypatch.setattr(choose_hinges, "fit_hinges", lambda p, m: spy(p, m, np.empty(0))[0])
+    monkeypatch.setattr(
+        choose_hinges, "fit_hinges", lambda p, m: spy(p, m, np.empty(0), MNASNET)[0]
+    )
     entry = run(dataset, split, tmp_path, 2)
     assert entry == json.loads(json.dumps(entry))
     chosen, record = CompactRecipe.from_dict(entry["recipe"]), entry["study"]["out_of_fold"]

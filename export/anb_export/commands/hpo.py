@@ -62,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Search, and store what was found."""
     from anb_export.training.tune_families import check_store, published, search, store
 
+    check_store(arguments.out, arguments.family, arguments.target)
     dataset, split = _arguments.read_data(arguments)
     spec = dataset.target(arguments.target)
-    check_store(arguments.out, arguments.family, spec.name)
     n_trials = arguments.trials or (None if arguments.time else 100)
     start = published(_arguments.hyperparameters_of(arguments), arguments.family, spec.name)
     with trial_progress(f"{arguments.family} {spec.name}", n_trials) as on_trial:

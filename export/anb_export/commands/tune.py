@@ -53,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.training.tune_compact import check_store, read_entry, store_recipe, tune
     from anb_onnx.errors import AnbError
 
+    check_store(arguments.out)
     dataset, split = _arguments.read_data(arguments)
     spec = dataset.target(arguments.target)
     if spec.exact:
         msg = f"{spec.name} is an exact count: there is nothing to tune"
         raise AnbError(msg)
-    check_store(arguments.out)
     if arguments.refit is not None:
         before = read_entry(arguments.refit, spec.name)
         with stage_progress() as report:
