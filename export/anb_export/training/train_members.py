@@ -136,10 +136,19 @@ def train_member(
     import xgboost as xgb
 
     class _Report(xgb.callback.TrainingCallback):  # type: ignore[misc,name-defined,unused-ignore]
+        last = 0
+
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             if on_round:
-                on_round(model.num_boosted_rounds())
+                self.last = model.num_boosted_rounds()
+                on_round(self.last)
             return False
+
+        def after_training(self, model: Any) -> Any:
+            # xgboost 3.1 calls callbacks in no certain order, and none after the one that stops.
+            if on_round and model.num_boosted_rounds() != self.last:
+                on_round(model.num_boosted_rounds())
+            return model
 
     def matrix(rows: NDArray[np.int64]) -> Any:
         return xgb.DMatrix(
