@@ -17,6 +17,7 @@ from anb_export.data.accel_nasbench import ACCEL_NASBENCH, TARGETS
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split, read_split
+from anb_export.data.targets import TargetSpec
 from anb_export.training import choose_hinges, out_of_fold
 from anb_export.training import tune_compact as module
 from anb_export.training.compact import CompactRecipe, load_recipes
@@ -27,7 +28,8 @@ from anb_export.training.tune_compact import (
     DEFAULT,
     TRIMS,
     CrossValidation,
-    links_for,
+    offer_for,
+    published_offer,
     score,
     starting_points,
     store_recipe,
@@ -107,7 +109,7 @@ def test_score() -> None:
 @pytest.mark.parametrize("target", MEASURED)
 def test_links_on_offer_fit_the_measurements(published: Dataset, target: str) -> None:
     y = published.values[target][np.isfinite(published.values[target])]
-    links = links_for(TARGETS[target].metric)
+    links = published_offer(TARGETS[target]).links
     assert "y" in links
     assert len(links) == len(set(links.values())) >= 6
     for name, link in links.items():
@@ -115,12 +117,33 @@ def test_links_on_offer_fit_the_measurements(published: Dataset, target: str) ->
         np.testing.assert_allclose(link.inverse(link.forward(y)), y, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["accuracy", "train_time", "throughput", "energy"])
+@pytest.mark.parametrize("low", [-5.0, 0.0, 61.0])
+def test_of_a_user_s_data_nothing_is_known_but_the_values(
+    dataset: Dataset, name: str, low: float
+) -> None:
+    """Whatever the target is called: no offset, no trim and no sign of Accel-NASBench."""
+    spec = TargetSpec(name, name, None, "x", "max")
+    origin = replace(dataset.origin, benchmark="mine", targets={name: spec})
+    values = np.linspace(low, low + 40.0, len(dataset))
+    mine = replace(dataset, origin=origin, values={name: values}, stds={name: values * np.nan})
+    offer = offer_for(mine, name)
+    assert (offer.trim, offer.monotone) == (None, False)
+    assert "y" in offer.first
+    assert ("1/y" in offer.links) == (low > 0)
+    assert {link.offset for link in offer.links.values()} == {None, low + 50.0, low + 80.0}
+    for link in offer.links.values():
+        assert np.isfinite(link.forward(values)).all()
+    for point in starting_points(offer):
+        assert suggest(optuna.trial.FixedTrial(point), offer, False).trim is None
+
+
 @pytest.mark.parametrize("target", MEASURED)
 def test_starting_points(target: str) -> None:
     found = []
-    for point in starting_points(TARGETS[target].metric):
+    for point in starting_points(published_offer(TARGETS[target])):
         trial = optuna.trial.FixedTrial(point)
-        found.append(suggest(trial, TARGETS[target], True))
+        found.append(suggest(trial, published_offer(TARGETS[target]), True))
         assert trial.params == point  # nothing is left to chance
     staged = [compact.link for compact in found if compact.additive is not None]
     assert 2 <= len(staged) == len(set(staged))
@@ -137,7 +160,9 @@ def test_starting_points(target: str) -> None:
 def test_recipes_that_are_suggested_are_recipes() -> None:
     sampler = optuna.samplers.RandomSampler(seed=1)
     drawn = optuna.create_study(sampler=sampler)
-    found = [suggest(drawn.ask(), TARGETS["throughput_tpuv2"], True) for _ in range(60)]
+    found = [
+        suggest(drawn.ask(), published_offer(TARGETS["throughput_tpuv2"]), True) for _ in range(60)
+    ]
     for compact in found:
         assert CompactRecipe.from_dict(json.loads(json.dumps(compact.to_dict()))) == compact
         assert 3 <= compact.params["max_depth"] <= 7
@@ -153,7 +178,9 @@ def test_recipes_that_are_suggested_are_recipes() -> None:
     assert {compact.huber for compact in found} == {None, 0.1, 0.3, 1.0}
     assert {compact.monotone for compact in found} == {False, True}
     drawn = optuna.create_study(sampler=sampler)
-    without = [suggest(drawn.ask(), TARGETS["latency_zcu102"], False) for _ in range(20)]
+    without = [
+        suggest(drawn.ask(), published_offer(TARGETS["latency_zcu102"]), False) for _ in range(20)
+    ]
     assert {compact.noise_floor for compact in without} == {None}
 
 
@@ -409,8 +436,8 @@ def test_test_rows_are_never_read(
 ) -> None:
     """Whatever stands in the rows outside of the pool, the study is the same."""
     # A point of each kind, so that a short study draws some of its own.
-    points = list(starting_points("throughput"))
-    monkeypatch.setattr(module, "starting_points", lambda metric: points[1::6])
+    points = list(starting_points(published_offer(TARGETS["throughput_tpuv2"])))
+    monkeypatch.setattr(module, "starting_points", lambda offer: points[1::6])
     assert [point["additive"] for point in points[1::6]] == [True, False]
     target = "throughput_tpuv2"  # with missing values, and published stds
     outside = np.setdiff1d(np.arange(len(dataset)), split.pool)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from anb_export._io.files import to_json, write_atomically
 from anb_export._io.json_file import read_json
+from anb_export.data.accel_nasbench import ACCEL_NASBENCH
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.targets import TargetSpec
@@ -55,6 +56,8 @@ DEFAULT = CompactRecipe(
 #: something else on its machine: what it measured is not a property of the architecture.
 TRIMS = {"train_time": 2.5}
 
+_POWERS = ("1", "-1", "1/2", "-1/2", "-1/4", "1/8")
+
 
 def score(metrics: dict[str, float]) -> float:
     """Return the loss a study minimises.
@@ -66,20 +69,62 @@ def score(metrics: dict[str, float]) -> float:
     return float(np.mean(np.log(parts)))
 
 
-def links_for(metric: str) -> dict[str, Link]:
-    """Return the links a study may choose from, by name."""
-    if metric == "accuracy":
+@dataclass(frozen=True)
+class Offer:
+    """What a study of a target may choose from, besides what all studies may.
+
+    Attributes
+    ----------
+    links : dict of str to Link
+        By name.
+    first : tuple of str
+        Names of those links that the study tries first.
+    trim : float or None
+        As in `CompactRecipe`.
+    monotone : bool
+        Whether the target may be taken to rise or fall with the genes' integers.
+    """
+
+    links: dict[str, Link]
+    first: tuple[str, ...]
+    trim: float | None = None
+    monotone: bool = False
+
+
+def published_offer(spec: TargetSpec) -> Offer:
+    """Return the offer for a target of Accel-NASBench, of which more is known than its values."""
+    if spec.metric == "accuracy":
         links = [Link(p, c) for c in (74.0, 80.0, 90.0, 100.0) for p in ("-1", "-1/2")]
         links += [Link("-1", 120.0), Link("2"), Link("4"), Link()]
+        first: tuple[str, ...] = ("1/(80-y)", "1/(90-y)^(1/2)")
     else:
-        powers = ("1", "-1", "1/2", "-1/2", "-1/4", "1/8")
-        links = [Link(power) for power in powers]
-    return {link.name: link for link in links}
+        links = [Link(power) for power in _POWERS]
+        first = tuple(link.name for link in links)
+    return Offer({link.name: link for link in links}, first, TRIMS.get(spec.name), monotone=True)
 
 
-def suggest(trial: Any, spec: TargetSpec, has_std: bool) -> CompactRecipe:
+def offer_for(dataset: Dataset, target: str) -> Offer:
+    """Return the offer for a target of a data set.
+
+    Of data that a user brings nothing is known but the values: the links are those whose domain
+    holds all of them, and reflections about points beyond the largest.
+    """
+    if dataset.origin == ACCEL_NASBENCH:
+        return published_offer(dataset.target(target))
+    values = dataset.values[target]
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    # Three digits are enough for a point about which to reflect, and keep its name short.
+    offsets = {float(f"{high + (high - low) * share:.3g}") for share in (0.25, 1.0)}
+    links = [Link(power) for power in _POWERS]
+    links += [Link(p, c) for c in sorted(offsets) for p in ("-1", "-1/2")]
+    fits = {k.name: k for k in links if np.isfinite(k.forward(values)).all()}
+    return Offer(fits, tuple(name for name, link in fits.items() if link.offset is None))
+
+
+def suggest(trial: Any, offer: Offer, has_std: bool) -> CompactRecipe:
     """Draw a recipe from an optuna trial."""
-    links = links_for(spec.metric)
+    links = offer.links
     params = {
         "max_depth": trial.suggest_int("max_depth", 3, 7),
         "learning_rate": trial.suggest_float("learning_rate", 0.015, 0.08, log=True),
@@ -103,19 +148,19 @@ def suggest(trial: Any, spec: TargetSpec, has_std: bool) -> CompactRecipe:
         loss_scale=trial.suggest_float("loss_scale", 0.0, 1.0, step=0.125),
         noise_floor=None if floor == "none" else float(floor),
         huber=None if huber == "none" else float(huber),
-        monotone=trial.suggest_categorical("monotone", (False, True)),
-        trim=TRIMS.get(spec.name),
+        monotone=trial.suggest_categorical(
+            "monotone", (False, True) if offer.monotone else (False,)
+        ),
+        trim=offer.trim,
     )
 
 
-def starting_points(metric: str) -> Iterator[dict[str, Any]]:
+def starting_points(offer: Offer) -> Iterator[dict[str, Any]]:
     """Yield the trials a study begins with: the default with every plausible link.
 
     Two of these links are also tried with pairs at once, to tell what the additive stage gains.
     """
-    links = list(links_for(metric))
-    if metric == "accuracy":
-        links = ["1/(80-y)", "1/(90-y)^(1/2)"]
+    links = offer.first
     for additive, name in [*((True, link) for link in links), *((False, k) for k in links[:2])]:
         yield {
             **DEFAULT.params,
@@ -266,13 +311,13 @@ def tune(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    spec = dataset.target(target)
+    offer = offer_for(dataset, target)
     kept, _ = dataset.labelled(target, pool)
     cv = CrossValidation(dataset, target, kept)
     has_std = bool(np.isfinite(dataset.stds[target][kept]).any())
     study = open_study(storage, target, pruner=optuna.pruners.MedianPruner(n_startup_trials=8))
     _check_study(study, storage)
-    _resume(study, spec.metric)
+    _resume(study, offer)
 
     def objective(trial: Any) -> float:
         def report(value: float, fold: int) -> None:
@@ -280,7 +325,7 @@ def tune(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        metrics = cv.single(suggest(trial, spec, has_std), report)
+        metrics = cv.single(suggest(trial, offer, has_std), report)
         trial.set_user_attr("metrics", metrics)
         return score(metrics)
 
@@ -289,7 +334,7 @@ def tune(
     complete.sort(key=lambda t: (t.value, t.number))
     finalists = []
     for trial in complete[:N_FINALISTS]:
-        compact = suggest(optuna.trial.FixedTrial(trial.params), spec, has_std)
+        compact = suggest(optuna.trial.FixedTrial(trial.params), offer, has_std)
         metrics = cv.ensemble(compact)
         finalists.append({"trial": trial.number, "metrics": metrics, "score": score(metrics)})
         finalists[-1]["recipe"] = compact
@@ -322,12 +367,12 @@ def _done(study: Any) -> list[Any]:
     return list(study.get_trials(deepcopy=False, states=finished))
 
 
-def _resume(study: Any, metric: str) -> None:
+def _resume(study: Any, offer: Offer) -> None:
     """Give a new study its first points, and one that was interrupted the point it was at."""
     import optuna
 
     if not study.trials:
-        for point in starting_points(metric):
+        for point in starting_points(offer):
             study.enqueue_trial(point)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
