@@ -97,6 +97,13 @@ def test_an_unknown_benchmark_is_answered_with_the_valid_ones(
     assert part in f"{caught.value}"
 
 
+def test_a_catalog_is_shown_in_one_line(root: Path) -> None:
+    shown = [repr(catalog) for catalog in anb_onnx.benchmarks(root)]
+    assert shown[1].startswith("Catalog('mixed', search space 'mixed', 1 targets, ")
+    assert max(map(len, shown)) < 300
+    assert [t.name for t in anb_onnx.targets("mixed", path=root)] == ["throughput_tpu"]
+
+
 def test_one_of_several_has_to_be_named() -> None:
     with pytest.raises(TargetError, match=r"none is named; give benchmark=.*: fbnet-sparse, "):
         anb_onnx.load("accuracy", path=SEVERAL)

@@ -94,13 +94,17 @@ def benchmarks(folder: str | os.PathLike[str] | None = None) -> tuple[Catalog, .
     return tuple(_read(place / name, bundled=bundled) for name in folders)
 
 
-def targets(benchmark: str | None = None) -> tuple[Target, ...]:
+def targets(
+    benchmark: str | None = None, *, path: str | os.PathLike[str] | None = None
+) -> tuple[Target, ...]:
     """List the targets that `load` knows by name.
 
     Parameters
     ----------
     benchmark : str, optional
         As for `load`.
+    path : path, optional
+        A folder to look in, as for `load`.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def targets(benchmark: str | None = None) -> tuple[Target, ...]:
     >>> [target.name for target in targets("accel-nasbench")][:2]
     ['accuracy', 'latency_vck190']
     """
-    return find_benchmark(benchmark).targets
+    return find_benchmark(benchmark, path).targets
 
 
 def _place(folder: str | os.PathLike[str] | None) -> tuple[Path, bool]:
@@ -170,7 +174,10 @@ def _read(folder: Path, *, bundled: bool) -> Catalog:
 def _refuse(benchmark: str | None, known: list[str]) -> NoReturn:
     valid = f"valid benchmarks: {', '.join(known)}"
     if benchmark is None:
-        msg = f"several benchmarks are there, and none is named; give benchmark=...; {valid}"
+        msg = (
+            "several benchmarks are there, and none is named; give benchmark=NAME (in a shell "
+            f"--benchmark NAME); {valid}"
+        )
     else:
         msg = f"unknown benchmark {show(benchmark)}{suggest(benchmark, known)}; {valid}"
     raise TargetError(msg)

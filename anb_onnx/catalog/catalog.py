@@ -177,7 +177,7 @@ class Artifact:
         return model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Catalog:
     """The artifacts of one benchmark: those of a folder, as its `manifest.json` lists them.
 
@@ -244,6 +244,12 @@ class Catalog:
                 msg = f"{source}: targets {first[file]!r} and {name!r} name the same file, {file!r}"
                 raise ArtifactError(msg)
         return cls(benchmark, space, folder, artifacts)
+
+    def __repr__(self) -> str:
+        return (
+            f"Catalog({self.benchmark!r}, search space {self.space.name!r}, "
+            f"{len(self.artifacts)} targets, {str(self.folder)!r})"
+        )
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -137,9 +137,9 @@ def spellings(space: SearchSpace) -> list[str]:
         f"a JSON object of the {space.n_genes} genes",
         f"a list of their {space.n_genes} values",
     ]
-    if space.name == MNASNET.name:
+    if space == MNASNET:
         return [_B0, *ways, f"four lists [{', '.join(LISTS)}]"]
-    if space.name == NASBENCH201.name:
+    if space == NASBENCH201:
         return ["a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'", *ways]
     return ways
 
@@ -168,14 +168,14 @@ def _from_json(value: Any, space: SearchSpace) -> Architecture:
 
 def _spelled(value: Any, space: SearchSpace) -> Architecture | None:
     """Return the architecture of a spelling that this one space has, or None."""
-    if space.name == MNASNET.name:
+    if space == MNASNET:
         if value == _B0:
             return efficientnet_b0()
         if isinstance(value, dict) and value.keys() == LISTS.keys():
             return from_lists(**value)
         if _is_four_lists(value):
             return from_lists(*value)
-    elif space.name == NASBENCH201.name and isinstance(value, str) and value.startswith("|"):
+    elif space == NASBENCH201 and isinstance(value, str) and value.startswith("|"):
         return from_arch_string(value)
     return None
 
@@ -194,7 +194,7 @@ def _is_one(value: list[Any], space: SearchSpace) -> bool:
 
     The four lists are, and values by position: but numbers alone would be indices just as well.
     """
-    if space.name == MNASNET.name and _is_four_lists(value):
+    if space == MNASNET and _is_four_lists(value):
         return True
     if len(value) != space.n_genes or all(is_integer(decimal(item)) for item in value):
         return False

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from anb_export.artifacts.build import check_name_of_folder
 from anb_export.cli import main
 from anb_export.data.dataset import Dataset, DatasetError
 from anb_export.data.read import read_dataset
 from anb_export.data.splits import read_split
 
 from anb_onnx import Block, Gene, SearchSpace
-from anb_onnx.errors import TargetError
+from anb_onnx.errors import ArtifactError, TargetError
+
+CONFORMANCE = Path(__file__).resolve().parents[1] / "conformance"
 
 SPACE = SearchSpace(
     "toy",
@@ -221,3 +225,47 @@ def test_info_lists_the_targets_of_a_data_set(
     path = write(tmp_path, rows=every(float))
     assert main(["train", "--dataset", str(path), *options]) == 2
     assert "'energy'; valid targets: latency_pixel3, score" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../x", "../../y", "a/b", ".hidden", "a:b", "Acc", "x" * 65, ""])
+def test_a_target_s_name_is_a_name_of_a_file(tmp_path: Path, name: str) -> None:
+    """An artifact of it is written beside the manifest, and nowhere else."""
+    path = write(tmp_path, targets={name: {"unit": "ms", "direction": "min", "column": "score"}})
+    with pytest.raises(DatasetError, match="a target's name is also that of its file"):
+        read_dataset(path)
+
+
+@pytest.mark.parametrize("command", ["report", "compare", "families"])
+def test_what_compares_with_accel_nasbench_takes_no_other_data(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, rows=every(float))
+    (tmp_path / "upstream_hyperparameters.json").write_text("{}")
+    options = {
+        "families": ["--family", "xgb"],
+        "report": ["--comparison", "none", "--comparison-random", "none"],
+    }.get(command, [])
+    out = {"families": "page.md", "compare": "comparison.json"}.get(command, "cards")
+    code = main([command, "--dataset", str(path), "--out", str(tmp_path / out), *options])
+    assert code == 2
+    printed = capsys.readouterr().err
+    assert "of Accel-NASBench" in printed or "hyper-parameters" in printed
+
+
+def test_info_of_what_is_neither(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(tmp_path / "nothing.json")]) == 2
+    assert "there is no file or folder" in capsys.readouterr().err
+    (tmp_path / "manifest.json").write_text("{}")
+    assert main(["info", str(tmp_path)]) == 2
+    assert "is a folder of artifacts; see `anb-onnx targets" in capsys.readouterr().err
+
+
+def test_a_folder_among_benchmarks_is_called_as_its_own(tmp_path: Path) -> None:
+    """Else `anb_onnx.benchmarks` would refuse all of them."""
+    shutil.copytree(CONFORMANCE / "one-block", tmp_path / "one-block")
+    with pytest.raises(ArtifactError, match="is not called 'mine' and lies beside the benchmark"):
+        check_name_of_folder(tmp_path / "wrong", "mine")
+    check_name_of_folder(tmp_path / "mine", "mine")
+    check_name_of_folder(tmp_path / "one-block" / "wrong", "mine")
+    (tmp_path / "one-block").rename(tmp_path / "other")  # is no benchmark by its name
+    check_name_of_folder(tmp_path / "wrong", "mine")

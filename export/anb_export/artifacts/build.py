@@ -50,8 +50,9 @@ from anb_export.training.recipe import Standardised
 from anb_export.training.train_members import fold_rows, train
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.encoding.encoding import codes_to_symbols
-from anb_onnx.errors import AnbError
+from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.tables import TableEnsemble
 
@@ -165,6 +166,33 @@ def _check_trainable(
             "make an artifact that does not tell)"
         )
         raise AnbError(msg)
+
+
+def check_name_of_folder(out: Path, benchmark: str) -> None:
+    """Refuse to lay a folder of another name among those of benchmarks.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder is not called as its benchmark, and one beside it is: `anb_onnx.benchmarks`
+        would then refuse all of them.
+    """
+    out = out.absolute()
+    if out.name == benchmark or not out.parent.is_dir():
+        return
+    for other in sorted(out.parent.iterdir()):
+        if other == out or not (other / MANIFEST).is_file():
+            continue
+        try:
+            proper = Catalog.read(other).benchmark == other.name
+        except ArtifactError:  # whatever that is, it is no benchmark
+            proper = False
+        if proper:
+            msg = (
+                f"--out {out} is not called {benchmark!r} and lies beside the "
+                f"benchmark {other.name!r}; give --out {out.parent / benchmark}"
+            )
+            raise ArtifactError(msg)
 
 
 def write_golden(folder: Path, order: Sequence[str] = ()) -> None:

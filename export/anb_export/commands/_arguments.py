@@ -65,6 +65,28 @@ def read_data(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
     return dataset, read_split(dataset, split)
 
 
+def read_published(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
+    """Read the data set of Accel-NASBench, where a command compares with what was published of it.
+
+    Raises
+    ------
+    AnbError
+        If it is another data set, or as from `read_data`.
+    """
+    from anb_export.data.accel_nasbench import ACCEL_NASBENCH
+    from anb_onnx.errors import AnbError
+
+    dataset, split = read_data(arguments)
+    if dataset.origin != ACCEL_NASBENCH:
+        msg = (
+            f"--dataset {arguments.dataset} is of benchmark {dataset.origin.benchmark!r}: this "
+            "command compares with what was published of Accel-NASBench; for data of your own "
+            "`anb-export evaluate` tells how good an artifact is"
+        )
+        raise AnbError(msg)
+    return dataset, split
+
+
 def hyperparameters_of(arguments: argparse.Namespace) -> Path:
     """Return ``--hyperparameters``, or the file beside the data set."""
     beside = arguments.dataset.resolve().parent / "upstream_hyperparameters.json"

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target."""
-    from anb_export.artifacts.build import build
+    from anb_export.artifacts.build import build, check_name_of_folder
     from anb_export.training.compact import recipes_for
 
     dataset, split = _arguments.read_data(arguments)
@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if terms is not None:
         recipes = {name: replace(recipe, terms=terms.blocks) for name, recipe in recipes.items()}
     out, work = _folders(arguments, dataset.origin.benchmark)
+    check_name_of_folder(out, dataset.origin.benchmark)
     with stage_progress() as report:
         found = build(
             dataset,

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.reports.compare_recipes import compare, comparison_table
     from anb_export.training.compact import load_recipes
 
-    dataset, split = _arguments.read_data(arguments)
+    dataset, split = _arguments.read_published(arguments)
     measured = [name for name, spec in dataset.origin.targets.items() if not spec.exact]
     targets = [dataset.target(name).name for name in arguments.target or measured]
     recipes = load_recipes(arguments.recipes)

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         _arguments.hyperparameters_of(arguments),
         arguments.searched,
     )
-    dataset, split = _arguments.read_data(arguments)
+    dataset, split = _arguments.read_published(arguments)
     with stage_progress() as report:
         document = run_table(
             dataset,

@@ -23,6 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the folder or the data set, and print what it holds."""
+    from anb_onnx.catalog.manifest import MANIFEST
+    from anb_onnx.errors import AnbError
+
+    if not arguments.path.exists():
+        msg = f"there is no file or folder {arguments.path}"
+        raise AnbError(msg)
+    if (arguments.path / MANIFEST).is_file():
+        msg = f"{arguments.path} is a folder of artifacts; see `anb-onnx targets --artifacts`"
+        raise AnbError(msg)
     if arguments.path.is_file():
         _show_dataset(arguments.path)
     else:

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the cards, and print the overview."""
     from anb_export.reports.report import Sources, write_report
 
-    dataset, split = _arguments.read_data(arguments)
+    dataset, split = _arguments.read_published(arguments)
     sources = Sources(
         arguments.dataset,
         arguments.artifacts,

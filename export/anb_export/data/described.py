@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ _KEYS = ("benchmark", "name", "license", "space", "table", "targets")
 _OPTIONAL = ("ignore_extra", "index_column")
 _TARGET_KEYS = ("unit", "direction")
 _TARGET_OPTIONAL = ("metric", "device", "column")
+_TARGET_NAME = re.compile("[a-z0-9][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,11 @@ def _target(name: str, entry: Any, source: str) -> tuple[TargetSpec, str]:
     if not isinstance(entry, dict):
         _refuse(f"{source} must be an object, not {show(entry)}")
     _check_keys(entry, _TARGET_KEYS, _TARGET_OPTIONAL, source)
+    if not _TARGET_NAME.fullmatch(name):
+        _refuse(
+            f"{source}: a target's name is also that of its file: 1 to 64 of the characters a-z, "
+            "0-9 and '_', a letter or digit first; key 'column' may name any column"
+        )
     device, column = entry.get("device"), entry.get("column", name)
     if not isinstance(column, str):
         _refuse(f"{source}: key 'column' must be a name, not {show(column)}")
