@@ -160,13 +160,14 @@ def cards(draw: st.DrawFn) -> dict[str, Any]:
             parent = parent[key]
         kind = draw(st.sampled_from(["replace", "remove", "add"]))
         if kind == "replace":
-            parent[last] = draw(VALUES)
+            parent[last] = copy.deepcopy(draw(VALUES))  # what is drawn may be changed below
         elif kind == "remove":
             del parent[last]
         elif isinstance(parent, dict):
-            parent[draw(st.sampled_from(["x", "hinges", "regime", "n", "license"]))] = draw(VALUES)
+            key = draw(st.sampled_from(["x", "hinges", "regime", "n", "license"]))
+            parent[key] = copy.deepcopy(draw(VALUES))
         else:
-            parent.append(draw(VALUES))
+            parent.append(copy.deepcopy(draw(VALUES)))
     return document
 
 
