@@ -20,7 +20,7 @@ def run(code: str) -> str:
 
 
 #: Rows of one query for which starting the native engine pays, and for which it does not yet.
-BIG, NOT_BIG = 400_000, 200_000
+BIG, NOT_BIG = 1_000_000, 200_000
 
 LOADED = "print([m for m in ('numba', 'llvmlite', 'onnxruntime') if m in sys.modules])"
 

@@ -28,8 +28,8 @@ from anb_onnx.tables import TableEnsemble
 #: What NumPy looks up while the native engine is imported and compiled: entries of up to 8 members;
 #: and what a call of NumPy's costs besides. `python -m benchmarks.cold_start` measures both. Their
 #: precision matters little: to be wrong by a factor of two costs half as much again, at most.
-_NATIVE_LOOKUPS = 6_000_000
-_CALL_LOOKUPS = 7_000
+_NATIVE_LOOKUPS = 14_000_000
+_CALL_LOOKUPS = 18_500
 
 
 class _Spent:
