@@ -249,7 +249,7 @@ def test_what_compares_with_accel_nasbench_takes_no_other_data(
     code = main([command, "--dataset", str(path), "--out", str(tmp_path / out), *options])
     assert code == 2
     printed = capsys.readouterr().err
-    assert "of Accel-NASBench" in printed or "hyper-parameters" in printed
+    assert "is of benchmark 'toy-bench': this command compares with what was published" in printed
 
 
 def test_info_of_what_is_neither(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
