@@ -35,3 +35,11 @@ class ArtifactError(AnbError):
 
 class EngineError(AnbError):
     """An engine was asked for that is unknown or cannot run here."""
+
+
+class ExactError(AnbError):
+    """What was asked cannot be proven, or would take too long; says why."""
+
+
+class InfeasibleError(ExactError):
+    """No architecture fulfils the constraints; says what comes nearest."""
