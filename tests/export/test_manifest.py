@@ -76,7 +76,7 @@ def test_golden_vectors_of_a_replaced_file_are_dropped(
     """They would blame the engine for what is another model."""
     path = tmp_path / "a.onnx"
     write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
-    manifest.set_golden(tmp_path, lambda: {"file": "golden.bin"})
+    manifest.set_listed(tmp_path, "golden", lambda: {"file": "golden.bin"})
     write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
     write_artifact(tmp_path / "b.onnx", model_of(card, 2), "train_time", card, space=MNASNET)
     assert "golden" in json.loads((tmp_path / "manifest.json").read_text())

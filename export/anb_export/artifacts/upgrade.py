@@ -16,7 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.manifest import set_golden, write_artifact
+from anb_export.artifacts.manifest import set_listed, write_artifact
 from anb_export.graphs.graph import SCHEMA, serialise
 from anb_export.graphs.table_form import TABLES
 from anb_onnx._io.show import show
@@ -139,7 +139,7 @@ def _copy_golden(folder: Path, out: Path, golden: Mapping[str, Any]) -> None:
     """Copy the golden vectors, once all that was written gives their bits."""
     name = file_name(golden, f"{folder / MANIFEST}: golden")
     write_atomically(out / name, read_bytes(folder / name, mend=_MEND))
-    set_golden(out, lambda: golden)
+    set_listed(out, "golden", lambda: golden)
     vectors = read_golden(out)
     if vectors is None:
         msg = f"{folder / MANIFEST}: key 'golden' must be an object, not null"
