@@ -47,3 +47,11 @@ class TruthError(AnbError):
     Traceback (most recent call last):
     anb_onnx.errors.TruthError: 101.0 is better than the best architecture has, ...
     """
+
+
+class ExactError(AnbError):
+    """What was asked cannot be proven, or would take too long; says why."""
+
+
+class InfeasibleError(ExactError):
+    """No architecture fulfils the constraints; says what comes nearest."""
