@@ -89,7 +89,12 @@ def truth_of(
         best_to=limit,
         edges=edges,
         counts=counts.astype(np.int64),
-        shards=Shards(size, np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 8)),
+        shards=Shards(
+            size,
+            np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 8),
+            bins,
+            tuple(float(mark) for mark in marks),
+        ),
         landmarks={
             f"number {k}": Landmark(
                 codes[k].tobytes(),

@@ -131,10 +131,15 @@ class Shards:
         Architectures of a part: part i has the indices from ``i * size`` to ``(i + 1) * size - 1``.
     digests : uint8 array [n, 8]
         The first 8 bytes of the SHA-256 of each part's counts, as little-endian int64.
+    bins : int
+    landmarks : tuple of float
+        What the edges were made from: uniform bins, divided at these means.
     """
 
     size: int
     digests: npt.NDArray[np.uint8]
+    bins: int
+    landmarks: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -242,15 +242,20 @@ def _distribution(
 
 def _shards(entry: Mapping[str, Any], counted: bool, part: _Part) -> Shards | None:
     digests = part.take("digests", ("uint8",), (None, 8))
-    size = entry.get("shard_size")
-    if (digests is None) != (size is None) or (digests is not None and not counted):
-        part.refuse("key 'shard_size', array 'digests' and a distribution need each other")
+    stated = entry.get("shards")
+    if (digests is None) != (stated is None) or (digests is not None and not counted):
+        part.refuse("key 'shards', array 'digests' and a distribution need each other")
     if digests is None:
         return None
-    size = part.count(size, "shard_size", 1)
+    stated = part.mapping(stated, "shards", {"size", "bins", "landmarks"})
+    size = part.count(stated["size"], "shards.size", 1)
     if size * len(digests) != part.space.size:
         part.refuse(f"{len(digests)} shards of {size} architectures do not make up the space")
-    return Shards(size, digests)
+    bins, marks = stated["bins"], stated["landmarks"]
+    if type(bins) is not int or bins < 1 or not isinstance(marks, list):
+        part.refuse(f"key 'shards' must state bins and a list of landmarks, not {show(stated)}")
+    landmarks = tuple(part.number(mark, "shards.landmarks") for mark in marks)
+    return Shards(size, digests, bins, landmarks)
 
 
 def _check_agreement(truth: Truth, part: _Part) -> None:

@@ -15,7 +15,7 @@ from anb_export.artifacts.manifest import forget, set_listed
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.truth import Extreme, Landmark, Truth
 from anb_onnx.catalog.truth_file import DTYPES, KIND, VERSION, Arrays, unpack
-from anb_onnx.catalog.truth_reader import of_catalog
+from anb_onnx.catalog.truth_reader import of_catalog, read_truth
 from anb_onnx.errors import ArtifactError
 
 #: Name of the file in a folder of artifacts.
@@ -67,8 +67,10 @@ def pack(truths: Mapping[str, Truth]) -> bytes:
             narrow = int(truth.counts.max()) < 2**32
             arrays[name, "counts"] = truth.counts.astype(np.uint32 if narrow else np.int64)
         if truth.shards is not None:
-            entry["shard_size"] = truth.shards.size
-            arrays[name, "digests"] = truth.shards.digests
+            shards = truth.shards
+            marks = list(shards.landmarks)
+            entry["shards"] = {"size": shards.size, "bins": shards.bins, "landmarks": marks}
+            arrays[name, "digests"] = shards.digests
         entries[name] = entry
     for truth in truths.values():
         for pair, front in truth.fronts.items():
@@ -89,6 +91,21 @@ def _landmark(landmark: Landmark) -> dict[str, Any]:
         "better": landmark.better,
         "equal": landmark.equal,
     }
+
+
+def known_truth(folder: Path) -> dict[str, Truth]:
+    """Return what a folder's file says of the artifacts that it now lists; nothing without one.
+
+    Raises
+    ------
+    ArtifactError
+        If the manifest is missing or malformed. A file that is damaged is as good as none.
+    """
+    Catalog.read(folder)
+    try:
+        return dict(read_truth(folder) or {})
+    except ArtifactError:
+        return {}
 
 
 def write_truth(folder: Path, truths: Mapping[str, Truth]) -> int:
