@@ -17,6 +17,7 @@ from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape, command, shape_of
+from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
 from anb_onnx.cli.verify import verify
 from anb_onnx.cli.write import (
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_query(commands)
     _add_sample(commands)
+    add_exact_commands(commands)
 
     info = command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")
