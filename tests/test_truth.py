@@ -437,6 +437,7 @@ CONTRADICTIONS: list[tuple[Callable[[Any, Any], object], str]] = [
     (state("landmarks.number 7.better", 3), "is not what the distribution counts"),
     (state("landmarks.number 7.better", -1), "must be from 0 to"),
     (state("landmarks.number 7.equal", 0), "must be from 1 to"),
+    (state("landmarks.number 7.equal", 9), "is not what the distribution counts"),
     (state("landmarks.number 7.value", None), "must be a number of float32"),
     (lambda h, a: a.pop((PAIR, "codes")), "array 'codes' is missing"),
     (lambda h, a: a.pop((PAIR, "values")), "array 'values' is missing"),

@@ -301,9 +301,16 @@ def _landmarks(truth: Truth, entry: Mapping[str, Any], part: _Part) -> Mapping[s
             part.count(value["better"], f"{key}.better", 0),
             part.count(value["equal"], f"{key}.equal", 1),
         )
-        least, most = truth.rank_bounds(landmark.value)
-        if not least <= landmark.rank <= most:
-            part.refuse(f"key '{key}.better' is not what the distribution counts")
+        # Those that are better, and those that are at least as good.
+        x = np.array([landmark.value], dtype=np.float32)
+        bounds = [truth.below.bounds(edge) for edge in (x, after(x))]
+        if truth.direction == "max":
+            bounds = [(truth.total - most, truth.total - least) for least, most in bounds[::-1]]
+        for count, (least, most) in zip(
+            (landmark.better, landmark.better + landmark.equal), bounds, strict=True
+        ):
+            if not least[0] <= count <= most[0]:
+                part.refuse(f"key {key!r} is not what the distribution counts")
         found[name] = landmark
     return MappingProxyType(found)
 
