@@ -87,6 +87,13 @@ export function formatShare(share: number): string {
   return `${(100 * share).toFixed(digits)} %`;
 }
 
+/** The same in few characters. */
+export function shortShare(share: number): string {
+  if (share > 0.9999 && share < 1) return "> 99.99 %";
+  if (share < 0.0001 && share > 0) return "< 0.01 %";
+  return formatShare(share);
+}
+
 /** A rank, or what it lies between. */
 export function formatRank([least, most]: readonly [number, number]): string {
   const [a, b] = [least, most].map((rank) => rank.toLocaleString("en"));

@@ -54,7 +54,7 @@ describe("the page", () => {
     expect(await page.locator(".row").count()).toBe(12);
     for (const row of await page.locator(".row").all()) {
       expect(await row.innerText()).toMatch(/\d/);
-      await expect.poll(() => row.locator(".better").innerText()).toMatch(/^\d+(\.\d+)? %$/);
+      await expect.poll(() => row.locator(".better").innerText()).toMatch(/^([<>] )?\d+(\.\d+)? %$/);
     }
     await shot(page, "light");
   });
