@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-counts",
         action="store_true",
-        help="count nothing, which takes minutes to hours; ranks of what was not counted before are "
+        help="count nothing, which takes minutes to hours; ranks of what was not counted yet are "
         "then known of the best only",
     )
     parser.add_argument(
