@@ -264,10 +264,14 @@ def _check_agreement(truth: Truth, part: _Part) -> None:
         part.refuse("the list of the best holds other counts than the distribution")
     if truth.edges is None or truth.counts is None:
         return
-    least, most = truth.below.bounds(truth.edges)
-    total = np.concatenate([[0], np.cumsum(truth.counts)])
-    if not (np.array_equal(least, total) and np.array_equal(most, total)):
-        part.refuse("the list of the best holds other counts than the distribution")
+    if truth.best_to is not None:
+        # Everywhere else the distribution is all that is known.
+        rising = truth.direction == "max"
+        listed = truth.edges >= truth.best_to if rising else truth.edges <= truth.best_to
+        total = np.concatenate([[0], np.cumsum(truth.counts)])[listed]
+        least, most = truth.below.bounds(truth.edges[listed])
+        if not (np.array_equal(least, total) and np.array_equal(most, total)):
+            part.refuse("the list of the best holds other counts than the distribution")
     for what, extreme in (("optimum", truth.optimum), ("worst", truth.worst)):
         x = np.array([extreme.value], dtype=np.float32)
         low, high = truth.below.bounds(x), truth.below.bounds(after(x))
