@@ -1,4 +1,4 @@
-"""The command `anb-onnx`: list, query, sample, explain and verify from a shell."""
+"""The command `anb-onnx`: list, query, sample, sweep, explain and verify from a shell."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
 from anb_onnx.cli.verify import verify
 from anb_onnx.cli.write import (
     Codes,
@@ -101,6 +102,19 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_query(commands)
     _add_sample(commands)
+
+    counting = _command(
+        commands, "sweep", run_sweep, "count every architecture into a histogram of a target"
+    )
+    add_sweep_arguments(counting)
+    _add_benchmark(counting)
+    merging = _command(
+        commands,
+        "merge",
+        run_merge,
+        "put parts of a sweep together, and prove that none is missing",
+    )
+    add_merge_arguments(merging)
 
     info = _command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")
