@@ -9,12 +9,20 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from anb_onnx.errors import AnbError, ArchitectureError, ArtifactError, EngineError, TargetError
+from anb_onnx.errors import (
+    AnbError,
+    ArchitectureError,
+    ArtifactError,
+    EngineError,
+    TargetError,
+    TruthError,
+)
 
 if TYPE_CHECKING:
     from anb_onnx.benchmark import Benchmark
     from anb_onnx.catalog.benchmarks import benchmarks, targets
     from anb_onnx.catalog.catalog import Catalog, Target
+    from anb_onnx.catalog.truth import Truth
     from anb_onnx.encoding.encoding import (
         codes_to_indices,
         codes_to_symbols,
@@ -57,6 +65,8 @@ __all__ = [
     "Target",
     "TargetError",
     "Terms",
+    "Truth",
+    "TruthError",
     "__version__",
     "benchmarks",
     "codes_to_indices",
@@ -81,6 +91,7 @@ _MODULE_OF = {
         "spaces.nasbench201": ("NASBENCH201",),
         "catalog.benchmarks": ("benchmarks", "targets"),
         "catalog.catalog": ("Catalog", "Target"),
+        "catalog.truth": ("Truth",),
         "encoding.encoding": (
             "codes_to_indices",
             "codes_to_symbols",

@@ -37,6 +37,18 @@ class EngineError(AnbError):
     """An engine was asked for that is unknown or cannot run here."""
 
 
+class TruthError(AnbError):
+    """What is asked for is not among what is proven of a target, or contradicts it.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> anb_onnx.load("accuracy").regret(101.0)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    anb_onnx.errors.TruthError: 101.0 is better than the best architecture has, ...
+    """
+
+
 class ExactError(AnbError):
     """What was asked cannot be proven, or would take too long; says why."""
 

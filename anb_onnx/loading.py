@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from anb_onnx._io.show import show
 from anb_onnx.calibration import Calibration
@@ -16,12 +16,15 @@ from anb_onnx.catalog.manifest import card_from_metadata, read_bytes, read_space
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
 from anb_onnx.engines.numpy_engine import ReferenceEngine
-from anb_onnx.errors import ArtifactError, EngineError, TargetError
+from anb_onnx.errors import ArtifactError, EngineError, TargetError, TruthError
 from anb_onnx.onnx_files.messages import read_metadata
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Origin, Surrogate, open_native
 from anb_onnx.tables import TableEnsemble
+
+if TYPE_CHECKING:
+    from anb_onnx.catalog.truth import Truth
 
 #: What `load(engine=...)` accepts; "auto" leaves the choice to this release.
 ENGINES = ("auto", "native", "onnxruntime", "numpy")
@@ -171,7 +174,16 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
         opened = AutoEngine(
             ensemble, lambda: _open_onnxruntime(model, artifact.path, threads, space), threads
         )
-    return Surrogate(target, card, space, opened, origin, ensemble, reopen=reopen)
+    return Surrogate(
+        target,
+        card,
+        space,
+        opened,
+        origin,
+        ensemble,
+        reopen=reopen,
+        read_truth=lambda: truth_of(artifact),
+    )
 
 
 def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
@@ -193,6 +205,35 @@ def _open_onnxruntime(
     # Imported here: `import anb_onnx` and listing targets must not wait for it.
     engines = import_sheltered("anb_onnx.engines.onnxruntime_engine")
     return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads, space=space)
+
+
+def truth_of(artifact: Artifact) -> Truth:
+    """Return what is proven of an artifact.
+
+    Raises
+    ------
+    TruthError
+        If nothing is.
+    ArtifactError
+        If the file is missing, damaged or contradicts itself.
+    """
+    # Imported here: most who load a surrogate do not ask for it.
+    from anb_onnx.catalog.truth_reader import read_truth
+
+    try:
+        found = read_truth(artifact.path.parent)
+    except ArtifactError as error:
+        if not artifact.bundled:
+            raise
+        msg = f"{error}; or {artifact.mend}"
+        raise ArtifactError(msg) from error
+    if found is None or artifact.target.name not in found:
+        msg = (
+            f"nothing is proven of {artifact.target.name!r} in {artifact.path.parent}; prove it "
+            f"with: anb-export truth --out {artifact.path.parent} (pip install anb-onnx-export)"
+        )
+        raise TruthError(msg)
+    return found[artifact.target.name]
 
 
 def reopen(origin: Origin) -> Surrogate:

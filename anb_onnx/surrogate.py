@@ -20,13 +20,14 @@ from anb_onnx.encoding.encoding import (
     is_single,
 )
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
-from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError
+from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError, TruthError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.prediction import Prediction
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
 if TYPE_CHECKING:
+    from anb_onnx.catalog.truth import Number, Truth
     from anb_onnx.engines.native.engine import NativeEngine
 
 # Arrays are encoded in blocks of this many rows, so that neither validation nor a conversion
@@ -83,6 +84,7 @@ class Surrogate:
         ensemble: TableEnsemble | None = None,
         *,
         reopen: Callable[[Origin], Surrogate],
+        read_truth: Callable[[], Truth] | None = None,
     ) -> None:
         members = card.get("members")
         source = origin.path or target.name
@@ -102,6 +104,8 @@ class Surrogate:
         self._checks_bounds = engine.checks_bounds
         self._origin = origin
         self._reopen = reopen
+        self._read_truth = read_truth
+        self._truth: Truth | None = None
         self._ensemble = ensemble
         self._bound: NativeEngine | None = None
         self._closed = False
@@ -120,6 +124,140 @@ class Surrogate:
     def threads(self) -> int:
         """Most threads that one query uses."""
         return self._engine.threads
+
+    @property
+    def truth(self) -> Truth:
+        """What is proven of the target over the whole search space; read when first asked for.
+
+        Raises
+        ------
+        TruthError
+            If nothing is proven of this artifact; names the command that does it.
+        ArtifactError
+            If the file is missing, damaged or contradicts itself.
+        """
+        if self._truth is None:
+            if self._read_truth is None:
+                msg = (
+                    f"nothing is proven of {self._origin.path or self.target.name}, which no "
+                    "manifest.json lists; load its folder, once anb-export truth has written there"
+                )
+                raise TruthError(msg)
+            truth = self._read_truth()
+            if truth.sha256 != self._origin.sha256:
+                msg = (
+                    f"the artifact of {self.target.name!r} was replaced since it was loaded; load "
+                    "it again"
+                )
+                raise TruthError(msg)
+            self._truth = truth
+        return self._truth
+
+    @overload
+    def quantile(self, value: Number) -> float: ...
+    @overload
+    def quantile(self, value: npt.NDArray[Any]) -> npt.NDArray[np.float64]: ...
+    def quantile(self, value: Number | npt.NDArray[Any]) -> Any:
+        """Return the share of all architectures of the space whose mean is at most a value.
+
+        Parameters
+        ----------
+        value : float or array of numbers
+            In the target's unit; any finite number.
+
+        Returns
+        -------
+        float or ndarray of float64 of the shape of `value`
+            From 0 to 1; wrong by at most `truth.resolution`, see `Truth.quantile`.
+
+        Raises
+        ------
+        TruthError
+            If a value is no finite number, or nothing is proven of the artifact.
+
+        Examples
+        --------
+        >>> import anb_onnx
+        >>> surrogate = anb_onnx.load("accuracy")
+        >>> b0 = surrogate.query(anb_onnx.efficientnet_b0()).mean
+        >>> f"{surrogate.quantile(b0):.4%}"
+        '99.9900%'
+        """
+        return self.truth.quantile(value)
+
+    @overload
+    def rank(self, value: Number) -> int: ...
+    @overload
+    def rank(self, value: npt.NDArray[Any]) -> npt.NDArray[np.int64]: ...
+    def rank(self, value: Number | npt.NDArray[Any]) -> Any:
+        """Return 1 + the number of architectures of the space that are strictly better.
+
+        Parameters
+        ----------
+        value : float or array of numbers
+            A mean, in the target's unit; any finite number.
+
+        Returns
+        -------
+        int or ndarray of int64 of the shape of `value`
+            Exact among the best, and between `rank_bounds` elsewhere; see `Truth.rank`.
+
+        Raises
+        ------
+        TruthError
+            As from `quantile`.
+
+        Examples
+        --------
+        >>> import anb_onnx
+        >>> surrogate = anb_onnx.load("accuracy")
+        >>> surrogate.rank(surrogate.truth.optimum.value), surrogate.rank_bounds(68.2)
+        (1, (563, 563))
+        """
+        return self.truth.rank(value)
+
+    @overload
+    def rank_bounds(self, value: Number) -> tuple[int, int]: ...
+    @overload
+    def rank_bounds(
+        self, value: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
+    def rank_bounds(self, value: Number | npt.NDArray[Any]) -> Any:
+        """Return proven bounds (least, most) of the rank of a value: see `Truth.rank_bounds`."""
+        return self.truth.rank_bounds(value)
+
+    @overload
+    def regret(self, value: Number) -> float: ...
+    @overload
+    def regret(self, value: npt.NDArray[Any]) -> npt.NDArray[np.float64]: ...
+    def regret(self, value: Number | npt.NDArray[Any]) -> Any:
+        """Return how much worse a mean is than the proven optimum, in the target's unit.
+
+        Parameters
+        ----------
+        value : float or array of numbers
+            Means that `query` returned.
+
+        Returns
+        -------
+        float or ndarray of float64 of the shape of `value`
+            Not negative.
+
+        Raises
+        ------
+        TruthError
+            If a value is no finite number or better than the optimum, or nothing is proven of the
+            artifact.
+
+        Examples
+        --------
+        >>> import anb_onnx
+        >>> surrogate = anb_onnx.load("accuracy")
+        >>> b0 = surrogate.query(anb_onnx.efficientnet_b0()).mean
+        >>> f"{surrogate.regret(b0):.3f} {surrogate.target.unit}"
+        '0.900 %'
+        """
+        return self.truth.regret(value)
 
     @overload
     def query(

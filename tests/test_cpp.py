@@ -106,7 +106,7 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
     from anb_export._io.files import sha256
     from anb_export.artifacts.golden import golden_vectors
-    from anb_export.artifacts.manifest import set_golden, write_artifact
+    from anb_export.artifacts.manifest import set_listed, write_artifact
     from anb_export.graphs.table_form import build_table_model
 
     space = next(iter(ensembles.values())).space
@@ -135,7 +135,7 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     content, entry = golden_vectors(ensembles, space)
     (folder / "golden.bin").write_bytes(content)
     facts = {"file": "golden.bin", "sha256": sha256(content), "bytes": len(content)}
-    set_golden(folder, lambda: {**facts, **entry})
+    set_listed(folder, "golden", lambda: {**facts, **entry})
     return Folder(folder)
 
 

@@ -217,6 +217,6 @@ def test_verify_compares_the_bits(
 ) -> None:
     assert main(["verify", "--engine", "native"]) == 0
     assert capsys.readouterr().out.count("4096 golden architectures") == len(TARGETS)
-    monkeypatch.setattr("anb_onnx.cli.main.same_bits", lambda a, b: False)
+    monkeypatch.setattr("anb_onnx.cli.verify.same_bits", lambda a, b: False)
     assert main(["verify"]) == 1
     assert "differs from the golden vectors" in capsys.readouterr().err

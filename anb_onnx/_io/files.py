@@ -25,10 +25,14 @@ MANIFEST_BYTES = 16 * 2**20
 #: Most bytes of golden vectors; the bundled ones have 2 MB.
 GOLDEN_BYTES = 256 * 2**20
 
+#: Most bytes of what is proven of a benchmark; that of the bundled one has 2 MB.
+TRUTH_BYTES = 256 * 2**20
+
 #: Environment variables that set these limits, in bytes.
 ARTIFACT_VARIABLE = "ANB_ONNX_MAX_ARTIFACT_BYTES"
 MANIFEST_VARIABLE = "ANB_ONNX_MAX_MANIFEST_BYTES"
 GOLDEN_VARIABLE = "ANB_ONNX_MAX_GOLDEN_BYTES"
+TRUTH_VARIABLE = "ANB_ONNX_MAX_TRUTH_BYTES"
 
 # The largest that may be set: more does not fit the address space of any machine.
 _MOST = 2**48

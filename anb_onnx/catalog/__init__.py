@@ -1,1 +1,1 @@
-"""Which artifacts there are: manifests, cards and golden vectors."""
+"""Which artifacts there are: manifests, cards, golden vectors and what is proven."""

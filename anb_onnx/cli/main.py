@@ -14,12 +14,11 @@ import numpy as np
 
 from anb_onnx import __version__
 from anb_onnx._io.input import check_rows
-from anb_onnx._io.program import OK, UNVERIFIED, Parser, complain, run
-from anb_onnx._io.show import printable
+from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
-from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx.cli.verify import verify
 from anb_onnx.cli.write import (
     Codes,
     Predictions,
@@ -32,7 +31,7 @@ from anb_onnx.cli.write import (
     write_table,
 )
 from anb_onnx.encoding.encoding import codes_to_indices
-from anb_onnx.errors import AnbError, ArtifactError
+from anb_onnx.errors import AnbError
 from anb_onnx.loading import ENGINES, load
 from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.space import SearchSpace
@@ -108,14 +107,20 @@ def _parser() -> argparse.ArgumentParser:
     _add_benchmark(info)
     info.add_argument("--json", action="store_true", help="print JSON")
 
-    verify = _command(
+    checking = _command(
         commands,
         "verify",
-        _verify,
-        "check the SHA-256 of every artifact, and an engine's bits on the golden vectors",
+        verify,
+        "check the SHA-256 of every artifact, an engine's bits on the golden vectors, and what is "
+        "proven",
     )
-    _add_benchmark(verify)
-    verify.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    _add_benchmark(checking)
+    checking.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
+    checking.add_argument(
+        "--thorough",
+        action="store_true",
+        help="count a random shard of every target again, not of one",
+    )
     return parser
 
 
@@ -385,50 +390,6 @@ def _info(args: argparse.Namespace) -> int:
         return OK
     write_card(sys.stdout, artifact.target.name, artifact.card)
     return OK
-
-
-def _verify(args: argparse.Namespace) -> int:
-    try:
-        catalog = _catalog(args)
-    except ArtifactError as error:
-        return _unverified(str(error))
-    code = OK
-    for artifact in catalog.artifacts:
-        try:
-            artifact.read()
-        except ArtifactError as error:
-            code = _unverified(str(error))
-        else:
-            sys.stdout.write(f"ok  {artifact.sha256}  {printable(artifact.path.name)}\n")
-    return code if code else _verify_golden(catalog, args)
-
-
-def _verify_golden(catalog: Catalog, args: argparse.Namespace) -> int:
-    """Compare an engine's answers with the golden vectors, bit for bit."""
-    try:
-        golden = read_golden(catalog.folder)
-    except ArtifactError as error:
-        return _unverified(str(error))
-    if golden is None:
-        return OK
-    code, n, engine = OK, len(golden.codes), args.engine
-    place = {"benchmark": args.benchmark, "path": args.artifacts}
-    for target, outputs in golden.outputs.items():
-        with load(target, **place, engine=engine) as surrogate:
-            found = surrogate.query_codes(golden.codes, members=True)
-        if same_bits(found, outputs):
-            sys.stdout.write(
-                f"ok  {n} golden architectures, {engine} engine  {printable(target)}\n"
-            )
-        else:
-            message = f"{target}: the {engine} engine differs from the golden vectors"
-            code = _unverified(message)
-    return code
-
-
-def _unverified(message: str) -> int:
-    complain("anb-onnx", message)
-    return UNVERIFIED
 
 
 if __name__ == "__main__":

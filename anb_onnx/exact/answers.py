@@ -89,11 +89,11 @@ def optimum(
     target = question.surrogates[0].target
     wish = _wish(question, direction)
     parts, effort = question.parts(), Effort()
-    worth, symbols = best(parts, wish, question.limits, k, effort)
-    if not len(worth):
+    kept = best(parts, wish, question.limits, k, effort)
+    if not len(kept.worth):
         _refuse_infeasible(question, parts)
-    values = (-worth if wish.largest else worth).tolist()
-    codes = codes_of(symbols[:k], question.space)
+    values = (-kept.worth if wish.largest else kept.worth).tolist()
+    codes = codes_of(kept.symbols[:k], question.space)
     solutions = tuple(
         Solution(Architecture.from_codes(row, space=question.space), value)
         for row, value in zip(codes, values, strict=False)
@@ -105,6 +105,7 @@ def optimum(
         solutions,
         values[0],
         len(values) - len(solutions),
+        kept.complete,
         effort.nodes,
         _certificate(parts, [wish], effort),
     )
@@ -276,7 +277,7 @@ def _refuse_infeasible(question: Question, parts: Sequence[Part]) -> None:
     for number in range(len(question.constraints)):
         constraint, before = question.constraints[number], question.constraints[:number]
         wish = constraint.limit.wish
-        worth, _ = best(parts, wish, [c.limit for c in before], 1, Effort())
+        worth = best(parts, wish, [c.limit for c in before], 1, Effort()).worth
         if len(worth) and worth[0] > constraint.limit.worth:
             nearest = -worth[0] if wish.largest else worth[0]
             among = f" among those with {' and '.join(map(str, before))}" if before else ""

@@ -21,16 +21,17 @@ from itertools import count, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.exact.diffusion import Costs
 from anb_onnx.exact.means import NO_LIMIT
-from anb_onnx.exact.parts import Cost, Part, diffuse
+from anb_onnx.exact.parts import Part
 from anb_onnx.exact.search import Search
-from anb_onnx.exact.solve import Effort, Limit, Wish, order_of, scaled
+from anb_onnx.exact.solve import Effort, Limit, Wish, order_of
+from anb_onnx.exact.weights import Weighted, scaled, seek
 
 #: Most points of the hull that are sought; more zones are smaller, but each takes a diffusion.
 _MOST_HULL = 96
 
-_MOST_WEIGHT = 2**16
+#: Nodes for a point of it.
+_MOST_HULL_NODES = 2**17
 
 _FIRST_ROOM, _MOST_ROOM = 4, 2**12
 
@@ -42,26 +43,28 @@ class Archive:
 
     Attributes
     ----------
-    worth : float32 array [n, 2]
+    worth : float32 array [n, n_targets]
     symbols : int64 array [n, n_blocks]
     """
 
-    def __init__(self, n_blocks: int) -> None:
-        self.worth = np.zeros((0, 2), dtype=np.float32)
+    def __init__(self, n_targets: int, n_blocks: int) -> None:
+        self.worth = np.zeros((0, n_targets), dtype=np.float32)
         self.symbols = np.zeros((0, n_blocks), dtype=np.int64)
 
     def add(self, worth: NDArray[np.float32], symbols: NDArray[np.int64]) -> None:
         """Take what is not dominated, and drop what now is; nothing may come twice."""
         worth = np.concatenate([self.worth, worth])
         symbols = np.concatenate([self.symbols, symbols])
-        order = np.lexsort((*symbols.T[::-1], worth[:, 1], worth[:, 0]))
+        order = np.lexsort((*symbols.T[::-1], *worth.T[::-1]))
         worth, symbols = worth[order], symbols[order]
         keep = nondominated(worth)
         self.worth, self.symbols = worth[keep], symbols[keep]
 
 
 def nondominated(worth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which rows no other dominates: bool [n], of rows sorted by both columns."""
+    """Return which rows no other dominates: bool [n], of rows sorted by their columns."""
+    if worth.shape[1] > 2:
+        return _nondominated_of_many(worth)
     first, second = worth[:, 0], worth[:, 1]
     # The least second of all that are strictly better in the first, and of all equal in it.
     starts = np.searchsorted(first, first, side="left")
@@ -69,36 +72,88 @@ def nondominated(worth: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray((second < least[starts]) & (second == second[starts]))
 
 
+def _nondominated_of_many(worth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """As `nondominated`, of any number of columns: a row is dominated by one before it, or none."""
+    keep = np.ones(len(worth), dtype=np.bool_)
+    kept = np.zeros((0, worth.shape[1]), dtype=np.float32)
+    for row in range(len(worth)):
+        better = kept[(kept <= worth[row]).all(axis=1)]
+        keep[row] = not (better < worth[row]).any()
+        if keep[row]:
+            kept = np.concatenate([kept, worth[row : row + 1]])
+    return keep
+
+
 def front(
     parts: Sequence[Part], wishes: tuple[Wish, Wish], limits: Sequence[Limit], effort: Effort
 ) -> Archive:
-    """Return the exact front."""
-    archive = Archive(len(parts[0].domains))
+    """Return the exact front of two targets."""
+    archive = Archive(2, len(parts[0].domains))
     zones = []
     for part in parts:
-        zones += [(part, *zone) for zone in _zones(part, wishes, effort)]
-    for part, *_ in zones:
-        for wish in wishes:
-            effort.margin = max(effort.margin, wish.cost(part).bounds.margin)
+        region = _Region(part, wishes, limits)
+        effort.margin = max(effort.margin, *(cost.bounds.margin for cost in region.costs[:2]))
+        if not region.empty:
+            zones += [(region, *zone) for zone in _zones(region, effort)]
     # All zones, whatever their part, by rising first worth: what was found in one serves others.
-    for part, start, stop, weights in sorted(zones, key=lambda zone: zone[1]):
-        _Zone(part, wishes, limits, start, stop, weights).search(archive, effort)
+    for region, start, stop, weights in sorted(zones, key=lambda zone: zone[1]):
+        _Zone(region, start, stop, weights).search(archive, effort)
     return archive
 
 
+class _Region:
+    """What of a part the constraints leave, and its two costs."""
+
+    def __init__(self, part: Part, wishes: tuple[Wish, Wish], limits: Sequence[Limit]) -> None:
+        self.part, self.wishes, self.limits = part, wishes, limits
+        self.costs = [wish.cost(part) for wish in (*wishes, *(limit.wish for limit in limits))]
+        self.ends = [limit.cost_limit(part) for limit in limits]
+        self.empty = any(c.least > e for c, e in zip(self.costs[2:], self.ends, strict=True))
+
+    def weighted(self, weights: tuple[float, float]) -> Weighted:
+        """Return the sum of both costs with weights, and of those of constraints with good ones."""
+        ends = [0, 0, *self.ends]
+        free = [i for i in range(2, len(ends)) if ends[i] < NO_LIMIT]
+        shares = [*weights, *(0.0 for _ in self.limits)]
+        if free:
+            return seek(self.part, self.costs, shares, free, ends)
+        return Weighted.of(self.part, self.costs, shares)
+
+    def search(self, weighted: Weighted) -> Search:
+        """Return a search that looks at a weighted sum first."""
+        costs = [weighted.diffused, *(cost.diffused for cost in self.costs)]
+        return Search(self.part.layout, costs, order_of(self.part, weighted.diffused))
+
+    def corner(self, weighted: Weighted, total: int, point: Point) -> list[int]:
+        """Return what no cost may exceed, scaled, from what the sum and both costs may be."""
+        ends = [*point, *self.ends]
+        pairs = zip(ends, self.costs, strict=True)
+        return [
+            min(scaled(total, weighted.bits), weighted.end(ends)),
+            *(scaled(end, cost.bits) for end, cost in pairs),
+        ]
+
+    def feasible(self, symbols: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which architectures fulfil the constraints: bool [n]."""
+        fits = np.ones(len(symbols), dtype=np.bool_)
+        for limit in self.limits:
+            fits[fits] = limit.wish.worth(symbols[fits]) <= limit.worth
+        return fits
+
+
 def _zones(
-    part: Part, wishes: tuple[Wish, Wish], effort: Effort
-) -> list[tuple[np.float32, np.float32, Point]]:
-    """Return zones of a part: from and up to which first worth, and weights of the costs."""
-    first, second = (wish.cost(part) for wish in wishes)
-    hull = _Hull(part, first, second)
+    region: _Region, effort: Effort
+) -> list[tuple[np.float32, np.float32, tuple[float, float]]]:
+    """Return zones of a region: from and up to which first worth, and weights of both costs."""
+    hull = _Hull(region)
     points = hull.points()
     effort.nodes += hull.nodes
-    worth = wishes[0].worth(part.symbols(np.array([hull.leaf[point] for point in points])))
-    order = np.argsort(worth, kind="stable")
-    starts = [np.float32(-np.inf), *worth[order], np.float32(np.inf)]
-    weights = [(p[1] - q[1], q[0] - p[0]) for p, q in pairwise(points)]
-    weights = [(1, 0), *weights, (0, 1)]
+    leaves = np.array([hull.leaf[point] for point in points]).reshape(len(points), -1)
+    worth = region.wishes[0].worth(region.part.symbols(leaves)) if points else np.zeros(0)
+    # Of costs that rise, but for margins; where worths do not, neighbours' weights serve as well.
+    starts = [np.float32(-np.inf), *np.sort(worth), np.float32(np.inf)]
+    weights = [(float(p[1] - q[1]), float(q[0] - p[0])) for p, q in pairwise(points)]
+    weights = [(1.0, 0.0), *weights, (0.0, 1.0)] if points else [(1.0, 1.0)]
     return [
         (start, stop, weight)
         for (start, stop), weight in zip(pairwise(starts), weights, strict=True)
@@ -107,75 +162,71 @@ def _zones(
 
 
 class _Hull:
-    """The convex hull of a part's front of two linear costs, or most of it."""
+    """The convex hull of a region's front of two linear costs, or about that.
 
-    def __init__(self, part: Part, first: Cost, second: Cost) -> None:
-        self._part, self._costs = part, (first, second)
+    Its points only say where zones begin and end: any would do.
+    """
+
+    def __init__(self, region: _Region) -> None:
+        self._region = region
         self.leaf: dict[Point, NDArray[np.int64]] = {}
         self.nodes = 0
 
     def points(self) -> list[Point]:
-        """Return points of the hull by rising first cost."""
+        """Return points of the hull by rising first cost; none where none was found."""
         # Nearly all weight on one cost: of those that are best in it, one good in the other.
-        ends = self._least((_MOST_WEIGHT, 1)), self._least((1, _MOST_WEIGHT))
-        found = sorted(set(ends))
+        ends = self._least((1.0, 2.0**-14)), self._least((2.0**-14, 1.0))
+        found = sorted({end for end in ends if end is not None})
         todo = [*pairwise(found)]
         while todo and len(found) < _MOST_HULL:
             # The widest gap first, by the area between its points.
             todo.sort(key=lambda gap: (gap[1][0] - gap[0][0]) * (gap[0][1] - gap[1][1]))
             p, q = todo.pop()
-            weights = _whole((p[1] - q[1], q[0] - p[0]))
+            weights = (float(p[1] - q[1]), float(q[0] - p[0]))
             new = self._least(weights)
-            inside = p[0] < new[0] < q[0] and q[1] < new[1] < p[1]
-            if inside and _sum(weights, new) < min(_sum(weights, p), _sum(weights, q)):
+            if (
+                new is not None
+                and p[0] < new[0] < q[0]
+                and q[1] < new[1] < p[1]
+                and _sum(weights, new) < _sum(weights, p)
+            ):
                 found.append(new)
                 todo += [(p, new), (new, q)]
         return sorted(found)
 
-    def _least(self, weights: Point) -> Point:
-        """Return the point with the least weighted sum."""
-        layout = self._part.layout
-        raw = combined(weights, [cost.raw for cost in self._costs])
-        costs, bits, _ = diffuse(layout, raw)
-        search = Search(layout, [costs], order_of(self._part, costs))
-        best, end, done = None, NO_LIMIT, False
-        while not done:
-            leaves, done = search.run(np.array([[end]]), 1)
-            if len(leaves):
-                best = leaves[0]
-                end = (layout.total(raw, best) << bits) - 1
+    def _least(self, weights: tuple[float, float]) -> Point | None:
+        """Return the feasible point with the least weighted sum, or one with nearly that."""
+        region, layout = self._region, self._region.part.layout
+        weighted = region.weighted(weights)
+        search = region.search(weighted)
+        total, point, done = NO_LIMIT, None, False
+        while not done and search.nodes < _MOST_HULL_NODES:
+            corner = region.corner(weighted, total, (NO_LIMIT, NO_LIMIT))
+            leaves, done = search.run(np.array([corner]), 1)
+            if region.feasible(region.part.symbols(leaves)).any():
+                costs = [layout.total(cost.raw, leaves[0]) for cost in region.costs]
+                total, point = weighted.total(costs) - 1, (costs[0], costs[1])
+                self.leaf[point] = leaves[0]
         self.nodes += search.nodes
-        assert best is not None  # no part is empty
-        point = tuple(layout.total(cost.raw, best) for cost in self._costs)
-        self.leaf[point] = best  # type: ignore[index]
-        return point  # type: ignore[return-value]
+        return point
 
 
 class _Zone:
-    """All of a part whose first worth is from `start` to below `stop`."""
+    """All of a region whose first worth is from `start` to below `stop`."""
 
     def __init__(
         self,
-        part: Part,
-        wishes: tuple[Wish, Wish],
-        limits: Sequence[Limit],
+        region: _Region,
         start: np.float32,
         stop: np.float32,
-        weights: Point,
+        weights: tuple[float, float],
     ) -> None:
-        self._part, self._wishes, self._limits = part, wishes, limits
-        self._start, self._stop = start, stop
-        self._two = tuple(wish.cost(part) for wish in wishes)
-        self._fixed = [limit.wish.cost(part) for limit in limits]
-        self._ends = [limit.cost_limit(part) for limit in limits]
-        self._weights = _whole(weights)
-        raw = combined(self._weights, [cost.raw for cost in self._two])
-        self._sum, self._bits, _ = diffuse(part.layout, raw)
+        self._region, self._start, self._stop = region, start, stop
+        self._weighted = region.weighted(weights)
 
     def search(self, archive: Archive, effort: Effort) -> None:
         """Add to the archive what is not dominated by it."""
-        costs: list[Costs] = [self._sum, *(c.diffused for c in (*self._two, *self._fixed))]
-        search = Search(self._part.layout, costs, order_of(self._part, self._sum))
+        search = self._region.search(self._weighted)
         done = False
         for number in count():
             if done:
@@ -184,15 +235,14 @@ class _Zone:
             leaves, done = search.run(corners, min(_FIRST_ROOM << number, _MOST_ROOM))
             effort.leaves += len(leaves)
             if len(leaves):
-                self._take(archive, self._part.symbols(leaves))
+                self._take(archive, self._region.part.symbols(leaves))
         effort.nodes += search.nodes
 
     def _take(self, archive: Archive, symbols: NDArray[np.int64]) -> None:
-        worth = np.stack([wish.worth(symbols) for wish in self._wishes], axis=1)
+        worth = np.stack([wish.worth(symbols) for wish in self._region.wishes], axis=1)
         # Each zone keeps to its own, or what lies in two would be found twice.
         fits = (worth[:, 0] >= self._start) & (worth[:, 0] < self._stop)
-        for limit in self._limits:
-            fits[fits] = limit.wish.worth(symbols[fits]) <= limit.worth
+        fits[fits] = self._region.feasible(symbols[fits])
         archive.add(worth[fits], symbols[fits])
 
     def _corners(self, archive: Archive) -> NDArray[np.int64]:
@@ -206,37 +256,15 @@ class _Zone:
         found = dict.fromkeys(
             (self._limit(0, a), self._limit(1, b)) for a, b in zip(firsts, seconds, strict=True)
         )
-        return np.array([self._corner(ends) for ends in found], dtype=np.int64)
+        corners = [self._region.corner(self._weighted, NO_LIMIT, point) for point in found]
+        return np.array(corners, dtype=np.int64)
 
     def _limit(self, number: int, worth: np.float32) -> int:
         if not np.isfinite(worth):
             return NO_LIMIT
-        value = -worth if self._wishes[number].largest else worth
-        return self._two[number].bounds.limit(value)
-
-    def _corner(self, ends: Point) -> list[int]:
-        needed = [end for end, weight in zip(ends, self._weights, strict=True) if weight]
-        total = NO_LIMIT if NO_LIMIT in needed else scaled(_sum(self._weights, ends), self._bits)
-        watched = zip((*ends, *self._ends), (*self._two, *self._fixed), strict=True)
-        return [total, *(scaled(end, cost.bits) for end, cost in watched)]
+        value = -worth if self._region.wishes[number].largest else worth
+        return self._region.costs[number].bounds.limit(value)
 
 
-def combined(weights: Sequence[int], costs: Sequence[Costs]) -> Costs:
-    """Return a weighted sum of costs."""
-    total = np.zeros_like(costs[0])
-    for weight, cost in zip(weights, costs, strict=True):
-        if weight:
-            total += weight * cost
-    return total
-
-
-def _sum(weights: Point, point: Point) -> int:
-    return sum(w * c for w, c in zip(weights, point, strict=True) if w)
-
-
-def _whole(weights: Point) -> Point:
-    """Return weights in about the same ratio, whole numbers of at most `_MOST_WEIGHT`."""
-    unit = max(weights) / _MOST_WEIGHT
-    if unit <= 1:
-        return weights
-    return max(round(weights[0] / unit), 0), max(round(weights[1] / unit), 0)
+def _sum(weights: tuple[float, float], point: Point) -> float:
+    return weights[0] * point[0] + weights[1] * point[1]

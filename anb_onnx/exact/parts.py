@@ -176,12 +176,17 @@ class Cost:
     raw : Costs
     diffused : Costs
         Scaled by 2 to the power of `bits`.
+    least : int
+        Bound of the sums of `raw`.
+    size : int
+        Bound of the size of all sums of `raw` and their parts.
     """
 
     def __init__(self, layout: Layout, source: Sum, *, largest: bool) -> None:
         self.bounds = source.bounds(largest=largest)
         self.raw = self.bounds.sign * source.raw
         self.diffused, self.bits, self.least = diffuse(layout, self.raw)
+        self.size = size_of(layout, self.raw)
 
 
 def diffuse(layout: Layout, raw: Costs, rounds: int = ROUNDS) -> tuple[Costs, int, int]:

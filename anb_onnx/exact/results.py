@@ -68,7 +68,11 @@ class Optimum:
     bound : float
         No feasible architecture has a better value: the first solution's value, once proven.
     ties : int
-        Further architectures whose value is exactly that of the last solution.
+        Further architectures whose value is exactly that of the last solution; at least so many,
+        where they are not all counted.
+    all_ties : bool
+        Whether all are counted. Beyond 10,000 they are not, and which of them are among the
+        solutions is not decided by the index.
     nodes : int
         As in the certificate.
     certificate : Certificate
@@ -80,6 +84,7 @@ class Optimum:
     solutions: tuple[Solution, ...]
     bound: float
     ties: int
+    all_ties: bool
     nodes: int
     certificate: Certificate
 

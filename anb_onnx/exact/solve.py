@@ -5,10 +5,8 @@ mean that a query returns. A solution found so far says how cheap another must b
 as good (`MeanBounds.limit`), and so does the limit of a constraint. The search lists whatever is
 that cheap; each is then evaluated by the reference arithmetic, and kept or not.
 
-With constraints the cost alone says little, since the cheapest violate them. So weights w are
-added, ``cost + sum over i of w[i] * (cost[i] - limit[i])``, which is no more than the cost wherever
-the constraints hold: its least value is a bound (Lagrangian relaxation), and weights are sought
-that make it as large as can be.
+With constraints the cost alone says little, since the cheapest violate them; weighted sums of it
+and the constraints' costs say more (`anb_onnx.exact.weights`).
 """
 
 from __future__ import annotations
@@ -23,18 +21,16 @@ from numpy.typing import NDArray
 from anb_onnx.errors import ExactError
 from anb_onnx.exact.diffusion import Costs
 from anb_onnx.exact.means import NO_LIMIT
-from anb_onnx.exact.parts import Cost, Part, diffuse
+from anb_onnx.exact.parts import Cost, Part
 from anb_onnx.exact.search import Search
+from anb_onnx.exact.weights import Weighted, scaled, seek
 from anb_onnx.tables import TableEnsemble
-
-#: Weights are whole numbers of at most this size: finer ones change bounds by less than 0.01 %.
-_MOST_WEIGHT = 2**14
-
-#: Steps of the search for the best weight of a constraint, each a diffusion.
-_WEIGHT_STEPS = 12
 
 #: Leaves evaluated at a time: few at first, to be guided by what they are.
 _FIRST_ROOM, _MOST_ROOM = 2, 2**14
+
+#: Most architectures that are kept for being as good as the last of the k best.
+MOST_TIES = 10_000
 
 #: Rows evaluated at a time: intermediates stay in the cache.
 _ROWS = 4096
@@ -106,105 +102,70 @@ class Effort:
 class Relaxation:
     """The costs of a part that a search looks at, and where they must end.
 
-    The costs are, in this order: that with weights, where there are constraints; the objective's;
-    each constraint's; and, where there are several, the weighted sum of these alone.
+    These are, in this order: the objective with weights of the constraints; where there are several
+    constraints, a weighted sum of these alone; the objective; and each constraint.
+
+    Attributes
+    ----------
+    least : int
+        Bound of the objective's cost where the constraints hold.
+    empty : bool
+        Whether it is proven at once that no architecture of the part fulfils the constraints.
     """
 
     def __init__(self, part: Part, wish: Wish, limits: Sequence[Limit]) -> None:
         self.part, self.wish = part, wish
-        self._objective = wish.cost(part)
-        self._costs = [limit.wish.cost(part) for limit in limits]
+        self._costs = [wish.cost(part), *(limit.wish.cost(part) for limit in limits)]
         self._ends = [limit.cost_limit(part) for limit in limits]
-        layout = part.layout
-        self.least = self._objective.least
-        self.empty = any(c.least > end for c, end in zip(self._costs, self._ends, strict=True))
-        self._weighted: list[tuple[tuple[int, ...], Costs, int]] = []
-        binding = [i for i, end in enumerate(self._ends) if end < NO_LIMIT]
-        if not self.empty and binding:
-            weights, bound = self._weigh(self._objective, binding)
-            self._add(weights, self._objective)
-            # The first weight is the objective's own.
-            gained = bound - sum(
-                w * self._ends[i] for i, w in zip(binding, weights[1:], strict=True)
-            )
-            self.least = max(self.least, -(-gained // weights[0]))
-        self._binding = binding
-        self._layout = layout
-
-    def _combine(self, weights: Sequence[int], objective: Cost, binding: Sequence[int]) -> Costs:
-        total = weights[0] * objective.raw
-        for weight, i in zip(weights[1:], binding, strict=True):
-            if weight:
-                total = total + weight * self._costs[i].raw
-        return total
-
-    def _weigh(self, objective: Cost, binding: Sequence[int]) -> tuple[list[int], int]:
-        """Seek the weights with the best bound; return them and the bound of the weighted sum."""
-        layout = self.part.layout
-
-        def bound(weights: Sequence[int]) -> tuple[float, int]:
-            found = diffuse(layout, self._combine(weights, objective, binding))[2]
-            ends = sum(w * self._ends[i] for i, w in zip(binding, weights[1:], strict=True))
-            return (found - ends) / weights[0], found
-
-        weights, best = [1, *(0 for _ in binding)], (float(objective.least), objective.least)
-        ratios = [_range(objective) / max(_range(self._costs[i]), 1) for i in binding]
-        shares = [0.0] * len(binding)
-        for _ in range(1 if len(binding) == 1 else 2):
-            for k, ratio in enumerate(ratios):
-                # Quasi-concave in the logarithm of one weight: golden-section search.
-                def at(x: float, k: int = k, ratio: float = ratio) -> tuple[float, int]:
-                    return bound(_whole([*shares[:k], ratio * 2.0**x, *shares[k + 1 :]]))
-
-                x, value = _maximum(at, -8.0, 8.0, _WEIGHT_STEPS)
-                if value[0] > best[0]:
-                    shares[k], best = ratio * 2.0**x, value
-                    weights = _whole(shares)
-        return weights, best[1]
-
-    def _add(self, weights: Sequence[int], objective: Cost) -> None:
-        binding = [i for i, end in enumerate(self._ends) if end < NO_LIMIT]
-        costs, bits, _ = diffuse(self.part.layout, self._combine(weights, objective, binding))
-        self._weighted.append((tuple(weights), costs, bits))
+        self._weighted: list[Weighted] = []
+        self.least = self._costs[0].least
+        # An end of 0 for the objective: it is not free, so that its end does not count.
+        ends = [0, *self._ends]
+        bounds = zip(self._costs[1:], self._ends, strict=True)
+        self.empty = any(cost.least > end for cost, end in bounds)
+        free = [i for i in range(1, len(ends)) if ends[i] < NO_LIMIT]
+        if free and not self.empty:
+            shares = [1.0, *(0.0 for _ in limits)]
+            found = seek(part, self._costs, shares, free, ends)
+            self._weighted.append(found)
+            gained = found.least - sum(found.weights[i] * ends[i] for i in free)
+            self.least = max(self.least, -(-gained // found.weights[0]))
+        if len(free) > 1 and not self.empty:
+            shares = [0.0, *(float(i == free[0]) for i in range(1, len(ends)))]
+            found = seek(part, self._costs, shares, free[1:], ends)
+            self._weighted.append(found)
+            self.empty = found.least > found.total(ends)
 
     def search(self) -> Search:
         """Return a search over the part."""
-        costs = [costs for _, costs, _ in self._weighted]
-        costs += [self._objective.diffused, *(cost.diffused for cost in self._costs)]
+        costs = [weighted.diffused for weighted in self._weighted]
+        costs += [cost.diffused for cost in self._costs]
         return Search(self.part.layout, costs, order_of(self.part, costs[0]))
 
     def corner(self, worth: np.float32 | None) -> list[int]:
         """Return what no cost may exceed, scaled, for means at least as good; None for any."""
-        limit = NO_LIMIT if worth is None else _limit(self.wish, self._objective, worth)
-        found = []
-        for weights, _, bits in self._weighted:
-            ends = [limit, *(self._ends[i] for i in self._binding)]
-            active = [w * end for w, end in zip(weights, ends, strict=True)]
-            found.append(NO_LIMIT if limit == NO_LIMIT else scaled(sum(active), bits))
-        found.append(scaled(limit, self._objective.bits))
-        found += [scaled(end, cost.bits) for end, cost in zip(self._ends, self._costs, strict=True)]
-        return found
+        limit = NO_LIMIT if worth is None else _limit(self.wish, self._costs[0], worth)
+        ends = [limit, *self._ends]
+        found = [weighted.end(ends) for weighted in self._weighted]
+        pairs = zip(ends, self._costs, strict=True)
+        return [*found, *(scaled(end, cost.bits) for end, cost in pairs)]
 
 
 def best(
     parts: Sequence[Part], wish: Wish, limits: Sequence[Limit], k: int, effort: Effort
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the worths and symbols of the k best, and of all that tie with the last of them.
-
-    Returns
-    -------
-    worth : float32 array [n], ascending
-    symbols : int64 array [n, n_blocks]
-    """
-    kept = Kept(k)
+) -> Kept:
+    """Return the k best, and all that tie with the last of them, unless these are too many."""
+    kept = Kept(k, _floor(wish, limits))
     relaxations = [Relaxation(part, wish, limits) for part in parts]
     for relaxed in sorted(relaxations, key=_root):
         _note(effort, relaxed)
         if relaxed.empty:
             continue
-        for symbols in leaves_of(relaxed, kept.last, effort):
+        for symbols in leaves_of(relaxed, kept.wanted, effort):
             kept.add(wish.worth(symbols), symbols, limits)
-    return kept.worth, kept.symbols
+            if kept.done:
+                break
+    return kept
 
 
 def all_as_good(
@@ -263,24 +224,62 @@ def leaves_of(relaxed: Relaxation, worth: object, effort: Effort) -> Iterator[ND
     effort.nodes += search.nodes
 
 
-class Kept:
-    """The k best up to now, and all that tie with the last of them."""
+def _floor(wish: Wish, limits: Sequence[Limit]) -> np.float32 | None:
+    """Return the worth that constraints on the objective itself leave at best."""
+    same = [
+        x for x in limits if x.wish.ensemble is wish.ensemble and x.wish.largest != wish.largest
+    ]
+    return max((np.float32(-limit.worth) for limit in same), default=None)
 
-    def __init__(self, k: int) -> None:
-        self._k = k
+
+class Kept:
+    """The k best up to now, and all that tie with the last of them.
+
+    Parameters
+    ----------
+    k : int
+    floor : float32, optional
+        What no worth can be below.
+
+    Attributes
+    ----------
+    worth : float32 array [n], ascending
+    symbols : int64 array [n, n_blocks]
+        Of equal worths by index.
+    complete : bool
+        Whether all that tie are there. Where they are more than `MOST_TIES`, the search goes on for
+        what is better only, and which of them are there depends on its way.
+    """
+
+    def __init__(self, k: int, floor: np.float32 | None) -> None:
+        self._k, self._floor = k, floor
+        self.complete = True
         self.worth = np.zeros(0, dtype=np.float32)
         self.symbols: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
 
+    @property
     def last(self) -> np.float32 | None:
-        """Return the worth that another must have at least; None where any will do."""
+        """The worth of the last of the k best; None where there are fewer yet."""
         return self.worth[self._k - 1] if len(self.worth) >= self._k else None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing better can come, and ties are not looked for any more."""
+        return not self.complete and self.last == self._floor
+
+    def wanted(self) -> np.float32 | None:
+        """Return the worth that another must have at least; None where any will do."""
+        last = self.last
+        if last is None or self.complete:
+            return last
+        return np.float32(np.nextafter(last, np.float32(-np.inf)))
 
     def add(
         self, worth: NDArray[np.float32], symbols: NDArray[np.int64], limits: Sequence[Limit]
     ) -> None:
         """Take those that fulfil the constraints and are good enough."""
-        last = self.last()
-        fits = np.ones(len(worth), dtype=np.bool_) if last is None else worth <= last
+        wanted = self.wanted()
+        fits = np.ones(len(worth), dtype=np.bool_) if wanted is None else worth <= wanted
         for limit in limits:
             fits[fits] = limit.wish.worth(symbols[fits]) <= limit.worth
         if not fits.any():
@@ -291,8 +290,10 @@ class Kept:
         # By worth, then by index: the first block is the most significant.
         order = np.lexsort((*symbols.T[::-1], worth))
         self.worth, self.symbols = worth[order], symbols[order]
-        if (last := self.last()) is not None:
+        if (last := self.last) is not None:
             keep = int(np.searchsorted(self.worth, last, side="right"))
+            self.complete = keep <= self._k + MOST_TIES
+            keep = min(keep, self._k + MOST_TIES)
             self.worth, self.symbols = self.worth[:keep], self.symbols[:keep]
 
 
@@ -319,36 +320,3 @@ def _note(effort: Effort, relaxed: Relaxation) -> None:
 
 def _limit(wish: Wish, cost: Cost, worth: np.float32) -> int:
     return cost.bounds.limit(-worth if wish.largest else worth)
-
-
-def scaled(limit: int, bits: int) -> int:
-    """Return a limit of scaled costs; sums of these stay below 2^60 in size."""
-    return max(min(limit << bits, NO_LIMIT), -NO_LIMIT) if limit < NO_LIMIT else NO_LIMIT
-
-
-def _range(cost: Cost) -> float:
-    """Return how far the sums reach that are of interest: from the least to that of no entries."""
-    return float(np.abs(cost.raw).max())
-
-
-def _whole(shares: Sequence[float]) -> list[int]:
-    """Return weights as whole numbers in the same ratio, that of the objective first."""
-    unit = _MOST_WEIGHT / max(1.0, *shares)
-    return [max(1, round(unit)), *(round(share * unit) for share in shares)]
-
-
-def _maximum(at: object, low: float, high: float, steps: int) -> tuple[float, tuple[float, int]]:
-    """Return where a quasi-concave function is largest, about, and its value."""
-    golden = (5.0**0.5 - 1) / 2
-    a, b = high - golden * (high - low), low + golden * (high - low)
-    fa, fb = at(a), at(b)  # type: ignore[operator]
-    for _ in range(steps):
-        if fa[0] >= fb[0]:
-            high, b, fb = b, a, fa
-            a = high - golden * (high - low)
-            fa = at(a)  # type: ignore[operator]
-        else:
-            low, a, fa = a, b, fb
-            b = low + golden * (high - low)
-            fb = at(b)  # type: ignore[operator]
-    return (a, fa) if fa[0] >= fb[0] else (b, fb)

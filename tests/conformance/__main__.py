@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from anb_export._io.files import sha256, write_atomically
 from anb_export.artifacts.golden import golden_vectors
-from anb_export.artifacts.manifest import set_golden, write_artifact
+from anb_export.artifacts.manifest import set_listed, write_artifact
 from anb_export.graphs.table_form import build_table_model
 
 from anb_onnx import FBNET, NASBENCH201, Block, Gene, Link, SearchSpace, Terms
@@ -116,7 +116,7 @@ def write(fixture: Fixture, folder: Path) -> None:
     content, entry = golden_vectors(ensembles, space, n=N_GOLDEN)
     write_atomically(folder / "golden.bin", content)
     facts = {"file": "golden.bin", "bytes": len(content), "sha256": sha256(content)}
-    set_golden(folder, lambda: {**facts, **entry})
+    set_listed(folder, "golden", lambda: {**facts, **entry})
 
 
 def random_ensemble(terms: Terms, target: Target, seed: int) -> TableEnsemble:

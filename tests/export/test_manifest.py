@@ -70,18 +70,19 @@ def test_rewriting_replaces_the_entry(card: dict[str, Any], tmp_path: Path) -> N
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
-def test_golden_vectors_of_a_replaced_file_are_dropped(
-    card: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("key", manifest.OF_ARTIFACTS)
+def test_golden_vectors_and_truth_of_a_replaced_file_are_dropped(
+    card: dict[str, Any], tmp_path: Path, key: str
 ) -> None:
     """They would blame the engine for what is another model."""
     path = tmp_path / "a.onnx"
     write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
-    manifest.set_golden(tmp_path, lambda: {"file": "golden.bin"})
+    manifest.set_listed(tmp_path, key, lambda: {"file": "golden.bin"})
     write_artifact(path, model_of(card), "accuracy", card, space=MNASNET)
     write_artifact(tmp_path / "b.onnx", model_of(card, 2), "train_time", card, space=MNASNET)
-    assert "golden" in json.loads((tmp_path / "manifest.json").read_text())
+    assert key in json.loads((tmp_path / "manifest.json").read_text())
     write_artifact(path, model_of(card, 1), "accuracy", card, space=MNASNET)
-    assert "golden" not in json.loads((tmp_path / "manifest.json").read_text())
+    assert key not in json.loads((tmp_path / "manifest.json").read_text())
 
 
 def test_at_every_moment_the_folder_is_the_old_one_or_the_new(

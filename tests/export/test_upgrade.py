@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from anb_export.artifacts.truth import pack
 from anb_export.cli import main
 from onnx import helper
+from small_truth import truths_of, with_truth
 
 import anb_onnx
 from anb_onnx.catalog.golden import read_golden, same_bits
+from anb_onnx.catalog.truth_reader import read_truth
 from anb_onnx.engines.base import Outputs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +73,25 @@ def test_the_golden_bits_of_before_are_those_of_after(tmp_path: Path) -> None:
         with anb_onnx.load(target, benchmark="mine", path=new) as surrogate:
             found = surrogate.query_codes(golden.codes, members=True)
             assert same_bits(Outputs(found.mean, found.std, found.members), wanted)
+
+
+def test_what_is_proven_stays_where_the_files_are_the_same(tmp_path: Path) -> None:
+    truths = truths_of(PAIRS, bins=9, n_best=5)
+    source = with_truth(PAIRS, tmp_path / PAIRS.name, pack(truths))
+    old, new = schema_1(source, tmp_path / "old"), tmp_path / "new" / PAIRS.name
+    assert main(["upgrade", str(old), "--out", str(new)]) == 0
+    assert (new / "truth.bin").read_bytes() == (source / "truth.bin").read_bytes()
+    assert read_truth(new) is not None
+    # Proven of the files of schema 1, it is of no use for those of today.
+    manifest = json.loads((old / "manifest.json").read_text())
+    others = {n: replace(t, sha256=manifest["targets"][n]["sha256"]) for n, t in truths.items()}
+    (old / "truth.bin").write_bytes(pack(others))
+    digest = hashlib.sha256(pack(others)).hexdigest()
+    edit(old, truth={"file": "truth.bin", "sha256": digest, "bytes": len(pack(others))})
+    assert main(["upgrade", str(old), "--out", str(tmp_path / "again")]) == 0
+    assert read_truth(tmp_path / "again") is None
+    edit(old, truth={"file": "truth.bin", "sha256": "0" * 64, "bytes": 1})
+    assert main(["upgrade", str(old), "--out", str(tmp_path / "damaged")]) == 2
 
 
 def edit(folder: Path, **changes: Any) -> None:

@@ -5,6 +5,8 @@ import { type Folder, type FolderOptions, type Limit, openFolder } from "./files
 import { Golden } from "./golden.js";
 import { isName, isObject, MAX_MEMBERS, NAME } from "./json.js";
 import { SearchSpace } from "./space.js";
+import type { Truth } from "./truth.js";
+import { readTruths } from "./truthFile.js";
 
 const MAX_TARGETS = 4096;
 
@@ -135,6 +137,23 @@ export class Catalog {
     const file = await this.#readChecked(golden as unknown as Card, "maxGoldenBytes", options);
     const members = new Map(this.targets.map((t) => [t.name, this.cards[t.name].members]));
     return new Golden(golden, file, this.space, members, source);
+  }
+
+  /**
+   * Return what is proven of targets, by their names, or null if nothing is; its file checked as
+   * `read` does. `checkSha256` is about the file: what was proven of other artifacts than those of
+   * the manifest is always refused.
+   */
+  async readTruth(options: ReadOptions = {}): Promise<ReadonlyMap<string, Truth> | null> {
+    const { truth } = this.manifest;
+    if (truth === undefined) return null;
+    const where = `${this.folder}manifest.json: key "truth"`;
+    if (!isObject(truth)) throw new ArtifactError(`${where} must be an object, not ${show(truth)}`);
+    checkFileFacts(truth, where);
+    const facts = truth as unknown as FileFacts;
+    const file = await this.#readChecked(facts, "maxTruthBytes", options);
+    const subjects = this.targets.map((t) => ({ ...t, sha256: this.cards[t.name].sha256 }));
+    return readTruths(file, this.space, subjects, this.folder + facts.file);
   }
 
   async #readChecked(card: FileFacts, limit: Limit, options: ReadOptions) {

@@ -28,6 +28,11 @@ export class LevelError extends AnbError {
   override name = "LevelError";
 }
 
+/** What is asked for is not among what is proven of a target, or contradicts it. */
+export class TruthError extends AnbError {
+  override name = "TruthError";
+}
+
 /**
  * A value as text for a message: short, of one line, and without characters that would act on a
  * terminal or turn the text around.

@@ -8,6 +8,8 @@ export interface Limits {
   maxArtifactBytes?: number;
   /** Of the golden vectors; default 256 MiB. */
   maxGoldenBytes?: number;
+  /** Of what is proven; default 256 MiB. */
+  maxTruthBytes?: number;
 }
 
 export type Limit = keyof Limits;
@@ -16,6 +18,7 @@ const DEFAULTS: Required<Limits> = {
   maxManifestBytes: 16 * 2 ** 20,
   maxArtifactBytes: 64 * 2 ** 20,
   maxGoldenBytes: 256 * 2 ** 20,
+  maxTruthBytes: 256 * 2 ** 20,
 };
 
 /** A folder whose files can be read. */

@@ -23,6 +23,7 @@ export * from "./surrogate.js";
 export type { Outputs } from "./outputs.js";
 export { TableEngine } from "./tables.js";
 export { Terms } from "./terms.js";
+export { type Extreme, type Front, type Landmark, Truth } from "./truth.js";
 
 export interface SourceOptions extends ReadOptions, OpenOptions {
   /** Device of the metric, for example "a100". */

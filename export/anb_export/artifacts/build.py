@@ -22,8 +22,8 @@ from anb_export.artifacts.golden import golden_vectors
 from anb_export.artifacts.lookup import card_of, whole_table
 from anb_export.artifacts.manifest import (
     describe,
-    forget_golden,
-    set_golden,
+    forget,
+    set_listed,
     write_artifact,
 )
 from anb_export.data.dataset import Dataset
@@ -210,7 +210,7 @@ def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
         If the manifest is missing or malformed, or an artifact is damaged.
     """
     # Of builds that write into one folder at once, the last one to get here covers all artifacts.
-    set_golden(folder, lambda: _golden_file(folder, order))
+    set_listed(folder, "golden", lambda: _golden_file(folder, order))
 
 
 def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
         )
     golden, entry = golden_vectors(ensembles, catalog.space)
     facts = {"file": GOLDEN_FILE, "sha256": sha256(golden), "bytes": len(golden)}
-    forget_golden(folder, sha256(golden))
+    forget(folder, "golden", sha256(golden))
     write_atomically(folder / GOLDEN_FILE, golden)
     return {**facts, **entry}
 

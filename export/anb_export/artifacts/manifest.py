@@ -26,6 +26,10 @@ from anb_onnx.errors import ArtifactError
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 
+#: Entries of a manifest about files that follow from all its artifacts: golden vectors, and what
+#: is proven.
+OF_ARTIFACTS = ("golden", "truth")
+
 
 def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> Card:
     """Return the model card of a trained ensemble: its manifest entry without the file's facts.
@@ -111,9 +115,11 @@ def write_artifact(
         _check(path, model, name, manifest)
         after = {key: entry["sha256"] for key, entry in manifest["targets"].items()}
         if any(after.get(key) != entry["sha256"] for key, entry in before.items()):
-            # The folder's golden vectors hold the bits of the file that is replaced. A build
-            # writes new ones at its end.
-            manifest.pop("golden", None)
+            # The folder's golden vectors hold the bits of the file that is replaced, and what is
+            # proven is proven of them. A build writes new ones at its end, `anb-export truth`
+            # proves anew.
+            for key in OF_ARTIFACTS:
+                manifest.pop(key, None)
         listed = {entry["sha256"] for entry in before.values() if entry["file"] == path.name}
         if listed - {facts["sha256"]}:
             write_atomically(stand_in, model)
@@ -134,17 +140,19 @@ def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> 
     Card.from_dict(listed.entry, listed.source, listed=True)
 
 
-def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
-    """Write the manifest's ``golden`` entry: which file holds the golden vectors, and its layout.
+def set_listed(folder: Path, key: str, make: Callable[[], Mapping[str, Any]]) -> None:
+    """Write an entry of the manifest about a file that follows from all artifacts.
 
     Parameters
     ----------
     folder : Path
         Of the manifest.
+    key : str
+        One of `OF_ARTIFACTS`.
     make : callable
-        Writes the golden file of what the manifest lists, and returns the entry. No other process
+        Writes the file of what the manifest lists, and returns the entry. No other process
         writes to the folder meanwhile, so that none can list an artifact which the file misses. It
-        must not write to the manifest itself, but by `forget_golden`: that would wait for ever.
+        must not write to the manifest itself, but by `forget`: that would wait for ever.
 
     Raises
     ------
@@ -153,12 +161,12 @@ def set_golden(folder: Path, make: Callable[[], Mapping[str, Any]]) -> None:
     """
     with _locked(folder):
         manifest = _read(folder, None)
-        manifest["golden"] = dict(make())
+        manifest[key] = dict(make())
         _write(folder, manifest)
 
 
-def forget_golden(folder: Path, sha256: str) -> None:
-    """Within `set_golden`, before the file is replaced: list no golden vectors but these.
+def forget(folder: Path, key: str, sha256: str) -> None:
+    """Within `set_listed`, before the file is replaced: list no content of it but this.
 
     Killed in between, the process leaves a folder without golden vectors, not with wrong ones.
 
@@ -166,12 +174,14 @@ def forget_golden(folder: Path, sha256: str) -> None:
     ----------
     folder : Path
         Of the manifest.
+    key : str
+        One of `OF_ARTIFACTS`.
     sha256 : str
-        Digest of the vectors that are about to be written.
+        Digest of the content that is about to be written.
     """
     manifest = _read(folder, None)
-    if manifest.get("golden", {}).get("sha256", sha256) != sha256:
-        del manifest["golden"]
+    if manifest.get(key, {}).get("sha256", sha256) != sha256:
+        del manifest[key]
         _write(folder, manifest)
 
 

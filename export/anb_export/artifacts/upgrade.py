@@ -16,7 +16,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.manifest import set_golden, write_artifact
+from anb_export.artifacts.manifest import set_listed, write_artifact
+from anb_export.artifacts.truth import write_truth
 from anb_export.graphs.graph import SCHEMA, serialise
 from anb_export.graphs.table_form import TABLES
 from anb_onnx._io.show import show
@@ -31,6 +32,8 @@ from anb_onnx.catalog.manifest import (
     read_document,
     read_space,
 )
+from anb_onnx.catalog.truth_file import read_listed
+from anb_onnx.catalog.truth_reader import of_catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import ArtifactError
@@ -90,6 +93,8 @@ def upgrade(folder: Path, out: Path, benchmark: str) -> list[str]:
         write_artifact(out / path.name, written, name, card, space=space)
     if "golden" in manifest:
         _copy_golden(folder, out, manifest["golden"])
+    if "truth" in manifest:
+        _copy_truth(folder, out, manifest["truth"])
     return list(targets)
 
 
@@ -139,7 +144,7 @@ def _copy_golden(folder: Path, out: Path, golden: Mapping[str, Any]) -> None:
     """Copy the golden vectors, once all that was written gives their bits."""
     name = file_name(golden, f"{folder / MANIFEST}: golden")
     write_atomically(out / name, read_bytes(folder / name, mend=_MEND))
-    set_golden(out, lambda: golden)
+    set_listed(out, "golden", lambda: golden)
     vectors = read_golden(out)
     if vectors is None:
         msg = f"{folder / MANIFEST}: key 'golden' must be an object, not null"
@@ -156,3 +161,17 @@ def _copy_golden(folder: Path, out: Path, golden: Mapping[str, Any]) -> None:
         if not same_bits(Outputs(*ensemble.predict(symbols)), wanted):
             msg = f"{artifact.path} does not give the golden bits of {folder}"
             raise ArtifactError(msg)
+
+
+def _copy_truth(folder: Path, out: Path, entry: Any) -> None:
+    """Copy what is proven, if it is proven of the very files that were written.
+
+    Files of schema 1 have other bytes, as far as they say what they are. Whoever wants to believe
+    what was proven of those proves it anew.
+    """
+    header, arrays, _ = read_listed(folder, entry)
+    try:
+        found = of_catalog(Catalog.read(out), header, arrays, str(folder / MANIFEST))
+    except ArtifactError:
+        return
+    write_truth(out, found)

@@ -11,6 +11,7 @@ from anb_onnx._io.show import printable
 
 if TYPE_CHECKING:
     from anb_export.training.workers import OnProgress, State
+    from anb_onnx.sweep.run import Progress
 
 
 def say(text: str) -> None:
@@ -136,3 +137,33 @@ def byte_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
     finally:
         if progress.live.is_started:
             progress.stop()
+
+
+@contextmanager
+def sweep_progress() -> Iterator[Callable[[str], Callable[[Progress], None]]]:
+    """Show a bar for each sweep; yields what makes the callback of one, given its name."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.1f} % of {task.total:,} architectures"),
+        TextColumn("{task.fields[rate]:,.0f} M/s"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+
+        def sweep(name: str) -> Callable[[Progress], None]:
+            bar: TaskID | None = None
+
+            def update(at: Progress) -> None:
+                nonlocal bar
+                if bar is None:  # only now: a sweep that is done shows no bar
+                    bar = bars.add_task(name, total=at.total, rate=0.0)
+                bars.update(bar, completed=at.resumed + at.done, rate=at.rate / 1e6)
+
+            return update
+
+        yield sweep
