@@ -15,7 +15,7 @@ from anb_onnx._io.files import open_regular
 from anb_onnx._io.input import check_rows
 from anb_onnx.encoding.encoding import indices_to_codes, refuse_indices
 from anb_onnx.encoding.table_files import Columns, decimal, from_index_cells, row_numbers_error
-from anb_onnx.errors import ArchitectureError
+from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.spaces.values import table_codes
 
@@ -69,7 +69,7 @@ def open_parquet(path: str | os.PathLike[str]) -> Iterator[ParquetFile]:
     with open_regular(path) as source:
         try:
             yield ParquetFile(pyarrow, source)
-        except ArchitectureError:
+        except AnbError:
             raise
         except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             # pyarrow raises what its libraries do. Of damaged files it is usually ArrowInvalid.

@@ -1,0 +1,125 @@
+"""Dask: a scheduler that runs somewhere, or workers that are started here."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from anb_onnx.engines.base import resolve_threads
+from anb_onnx.scale_out.backend import ScaleError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Calls on their way for each thread of a worker: the next one is there when one ends.
+_AHEAD = 3
+_WAIT_SECONDS = 60
+
+
+class Dask:
+    """The workers of a `distributed.Client`, which stays its owner's."""
+
+    remote = True
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @property
+    def slots(self) -> int:
+        """Threads of all workers that are there now; at least 1."""
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
+
+    def map_unordered(
+        self, function: Callable[[T], R], items: Iterable[T]
+    ) -> Iterator[tuple[T, R]]:
+        """Yield each item with its result, as `Backend` says."""
+        import distributed
+
+        rest = iter(items)
+        # An event loop by name: there may be several clients.
+        waiting = distributed.as_completed(loop=self._client.loop)
+        pending: dict[Any, T] = {}
+
+        def call(count: int) -> None:
+            for item in islice(rest, count):
+                # Not pure: two items that look alike are two calls, and so is a second run.
+                future = self._client.submit(function, item, pure=False)
+                pending[future] = item
+                waiting.add(future)
+
+        try:
+            call(_AHEAD * self.slots)
+            for future in waiting:
+                # Fetched one by one: where a worker died with a result, it is computed anew.
+                result = _result(future, pending[future])
+                item = pending.pop(future)
+                del future
+                call(max(1, _AHEAD * self.slots - len(pending)))
+                yield item, result
+        finally:
+            if pending:
+                self._client.cancel(list(pending), asynchronous=False)
+
+
+def _result(future: Any, item: object) -> Any:
+    import distributed
+
+    try:
+        return future.result()
+    except distributed.KilledWorker as error:
+        msg = f"{item} ended every worker that tried it, as for lack of memory ({error})"
+        raise ScaleError(msg) from error
+    except (CancelledError, distributed.CancelledError) as error:
+        msg = "the Dask scheduler has gone; the same command goes on from what is done"
+        raise ScaleError(msg) from error
+    except ImportError as error:
+        msg = (
+            f"a Dask worker lacks a package ({error}); install the same anb-onnx[dask] on all "
+            "machines"
+        )
+        raise ScaleError(msg) from error
+
+
+@contextmanager
+def open_dask(workers: int | None, address: str | None) -> Iterator[Dask]:
+    """Connect to a scheduler, or start one here with workers of one thread each.
+
+    Raises
+    ------
+    ScaleError
+        If distributed is not installed, or no scheduler with a worker answers.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        msg = f"the dask backend needs distributed ({error}): pip install 'anb-onnx[dask]'"
+        raise ScaleError(msg) from error
+    if address is not None:
+        try:
+            client = distributed.Client(address, timeout=_WAIT_SECONDS)
+        except (OSError, ValueError) as error:
+            msg = f"no Dask scheduler answers at {address} ({error})"
+            raise ScaleError(msg) from error
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+            except TimeoutError as error:
+                msg = f"the Dask scheduler at {address} has no worker; dask worker {address}"
+                raise ScaleError(msg) from error
+            yield Dask(client)
+        return
+    count = workers or resolve_threads(None)
+    with (
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield Dask(client)
