@@ -1,4 +1,4 @@
-"""The command `anb-onnx`: list, query, sample, explain and verify from a shell."""
+"""The command `anb-onnx`: list, query, score, sample, explain and verify from a shell."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from anb_onnx._io.show import printable
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden, same_bits
+from anb_onnx.cli import score
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
 from anb_onnx.cli.write import (
     Codes,
@@ -102,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_query(commands)
     _add_sample(commands)
+
+    scoring = _command(commands, "score", score.run, score.HELP)
+    score.add_arguments(scoring)
+    _add_benchmark(scoring)
 
     info = _command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")

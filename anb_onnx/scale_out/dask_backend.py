@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import count, islice
 from typing import Any, TypeVar
 
 from anb_onnx.engines.base import resolve_threads
@@ -16,6 +17,8 @@ R = TypeVar("R")
 
 # Calls on their way for each thread of a worker: the next one is there when one ends.
 _AHEAD = 3
+# Results after which to ask for the number of threads again.
+_LOOK_EVERY = 64
 _WAIT_SECONDS = 60
 
 
@@ -44,25 +47,27 @@ class Dask:
         waiting = distributed.as_completed(loop=self._client.loop)
         pending: dict[Any, T] = {}
 
-        def call(count: int) -> None:
-            for item in islice(rest, count):
+        def call(most: int) -> None:
+            for item in islice(rest, max(0, most)):
                 # Not pure: two items that look alike are two calls, and so is a second run.
                 future = self._client.submit(function, item, pure=False)
                 pending[future] = item
                 waiting.add(future)
 
         try:
-            call(_AHEAD * self.slots)
-            for future in waiting:
+            for number in count():
+                if number % _LOOK_EVERY == 0:  # workers come and go
+                    ahead = _AHEAD * self.slots
+                call(ahead - len(pending))
+                if not pending:
+                    return
+                future = next(waiting)
                 # Fetched one by one: where a worker died with a result, it is computed anew.
                 result = _result(future, pending[future])
-                item = pending.pop(future)
-                del future
-                call(max(1, _AHEAD * self.slots - len(pending)))
-                yield item, result
+                yield pending.pop(future), result
         finally:
             if pending:
-                self._client.cancel(list(pending), asynchronous=False)
+                self._client.cancel(list(pending))
 
 
 def _result(future: Any, item: object) -> Any:
@@ -112,13 +117,14 @@ def open_dask(workers: int | None, address: str | None) -> Iterator[Dask]:
                 raise ScaleError(msg) from error
             yield Dask(client)
         return
-    count = workers or resolve_threads(None)
     with (
         distributed.LocalCluster(
-            n_workers=count,
+            n_workers=workers or resolve_threads(None),
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address=None,
+            silence_logs=logging.ERROR,  # a worker that dies is no matter of the user's
+            preload=["anb_onnx.scale_out.dask_worker"],
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
