@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from itertools import count, islice
 from typing import Any, TypeVar
@@ -56,9 +58,10 @@ class Dask:
 
         try:
             for number in count():
-                if number % _LOOK_EVERY == 0:  # workers come and go
-                    ahead = _AHEAD * self.slots
-                call(ahead - len(pending))
+                with _lost_is_an_error():
+                    if number % _LOOK_EVERY == 0:  # workers come and go
+                        ahead = _AHEAD * self.slots
+                    call(ahead - len(pending))
                 if not pending:
                     return
                 future = next(waiting)
@@ -67,25 +70,38 @@ class Dask:
                 yield pending.pop(future), result
         finally:
             if pending:
-                self._client.cancel(list(pending))
+                with contextlib.suppress(ScaleError), _lost_is_an_error():
+                    self._client.cancel(list(pending))
 
 
 def _result(future: Any, item: object) -> Any:
     import distributed
 
+    with _lost_is_an_error(lambda: bool(future.status != "error")):
+        try:
+            return future.result()
+        except distributed.KilledWorker as error:
+            msg = f"{item} ended every worker that tried it, as for lack of memory ({error})"
+            raise ScaleError(msg) from error
+        except ImportError as error:
+            msg = (
+                f"a Dask worker lacks a package ({error}); install the same anb-onnx[dask] on all "
+                "machines"
+            )
+            raise ScaleError(msg) from error
+
+
+@contextmanager
+def _lost_is_an_error(is_lost: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Make an error of ours of those that a lost scheduler leads to, unless they are another's."""
     try:
-        return future.result()
-    except distributed.KilledWorker as error:
-        msg = f"{item} ended every worker that tried it, as for lack of memory ({error})"
-        raise ScaleError(msg) from error
-    except (CancelledError, distributed.CancelledError) as error:
-        msg = "the Dask scheduler has gone; the same command goes on from what is done"
-        raise ScaleError(msg) from error
-    except ImportError as error:
-        msg = (
-            f"a Dask worker lacks a package ({error}); install the same anb-onnx[dask] on all "
-            "machines"
-        )
+        yield
+    except Exception as error:
+        # The last one by its name: older versions do not have it.
+        lost = isinstance(error, (futures.CancelledError, asyncio.CancelledError, OSError))
+        if not (lost or type(error).__name__ == "ClosedClientError") or not is_lost():
+            raise
+        msg = f"the Dask scheduler has gone ({error}); the same command goes on from what is done"
         raise ScaleError(msg) from error
 
 
@@ -122,7 +138,7 @@ def open_dask(workers: int | None, address: str | None) -> Iterator[Dask]:
             n_workers=workers or resolve_threads(None),
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,  # a worker that dies is no matter of the user's
             preload=["anb_onnx.scale_out.dask_worker"],
         ) as cluster,
