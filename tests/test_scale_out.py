@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from clusters import Deadly, dask, kill_self
 
 import anb_onnx
 from anb_onnx import FBNET, MNASNET, sample
@@ -23,7 +24,7 @@ from anb_onnx._io.output import OutputError
 from anb_onnx.cli.main import main
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import ArchitectureError, TargetError
-from anb_onnx.scale_out import Backend, Local, ScaleError, Scored, open_backend, score
+from anb_onnx.scale_out import Local, ScaleError, Scored, open_backend, score
 from anb_onnx.scale_out.part_files import PartError, columns_of, find_part, write_part
 from anb_onnx.scale_out.score import COMPLETE
 from anb_onnx.spaces.architecture import Architecture
@@ -400,53 +401,6 @@ def test_a_killed_client_goes_on(
 # Clusters
 
 
-def die_once(function: Callable[[Any], Any], mark: str, when: str, chosen: str, item: Any) -> Any:
-    """Kill the process that runs this, once, before or after the chosen item's work."""
-    if str(item) == chosen:
-        try:
-            Path(mark).touch(exist_ok=False)
-        except FileExistsError:
-            return function(item)
-        if when == "after":
-            function(item)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return function(item)
-
-
-class Deadly:
-    """A backend in which a worker dies at a certain item."""
-
-    remote = True
-
-    def __init__(self, backend: Backend, mark: Path, when: str, chosen: str) -> None:
-        self.slots = backend.slots
-        self._backend = backend
-        self._how = str(mark), when, chosen
-
-    def map_unordered(self, function: Any, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        mark, when, chosen = self._how
-        call = partial(die_once, function, mark, when, chosen)
-        return self._backend.map_unordered(call, items)
-
-
-@contextmanager
-def dask(workers: int = 3, allowed_failures: int = 3) -> Iterator[Any]:
-    """A client of a cluster of processes; when a worker dies, another takes its place."""
-    distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
-    config = pytest.importorskip("dask").config
-    with (
-        config.set({"distributed.scheduler.allowed-failures": allowed_failures}),
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            host="127.0.0.1",
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     with dask() as client:
@@ -559,10 +513,6 @@ def test_a_scheduler_that_is_killed(source: Path, tmp_path: Path) -> None:
             process.kill()
             process.wait()
     assert score(source, tmp_path / "out", TARGETS).kept >= 1
-
-
-def kill_self(item: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_ray_gives_the_same_bytes_though_a_worker_dies(
