@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from itertools import count, islice
-from typing import Any, TypeVar
+from typing import Any
 
 from anb_onnx.engines.base import resolve_threads
-from anb_onnx.scale_out.backend import ScaleError
-
-T = TypeVar("T")
-R = TypeVar("R")
+from anb_onnx.scale_out.backend import R, ScaleError, T
 
 # Calls on their way for each thread of a worker: the next one is there when one ends.
 _AHEAD = 3

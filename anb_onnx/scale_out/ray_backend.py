@@ -8,18 +8,14 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from anb_onnx.engines.base import resolve_threads
 from anb_onnx.errors import AnbError
-from anb_onnx.scale_out.backend import ScaleError
+from anb_onnx.scale_out.backend import R, ScaleError, T
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-# As for Dask, calls on their way for each CPU, and workers that one of them may kill.
-_AHEAD = 3
-_RETRIES = 3
+# As for Dask: calls on their way for each CPU, and workers that one of them may kill.
+_AHEAD, _RETRIES = 3, 3
 
 
 class Ray:
@@ -67,9 +63,7 @@ def _result(reference: Any, item: object) -> Any:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, AnbError):
-            raise error.cause from error
-        raise
+        raise (error.cause if isinstance(error.cause, AnbError) else error) from None
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         msg = f"{item} ended every worker that tried it, as for lack of memory ({error})"
         raise ScaleError(msg) from error
@@ -80,28 +74,23 @@ def _result(reference: Any, item: object) -> Any:
 
 @contextmanager
 def open_ray(workers: int | None, address: str | None) -> Iterator[Ray]:
-    """Connect to a cluster, or start one here with a number of CPUs.
+    """Connect to a cluster, or start one here. `ScaleError` without ray, or if none answers.
 
-    Ray 2.60 and later write a token into the home directory, and use it, unless they are given
-    one: a cluster that starts here gets a token of its own, in this process's environment only.
-
-    Raises
-    ------
-    ScaleError
-        If ray is not installed, or no cluster answers.
+    Where it is given no token, Ray writes one into the home directory, to keep others out: what
+    starts here gets one of its own, that nobody else sees. Nor does Ray report its use.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        msg = f"the ray backend needs ray ({error}): pip install 'anb-onnx[ray]'"
-        raise ScaleError(msg) from error
     options: dict[str, Any] = {"address": address}
     if address is None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options = {"num_cpus": workers or resolve_threads(None), "include_dashboard": False}
     try:
+        import ray
+
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+    except ImportError as error:
+        msg = f"the ray backend needs ray ({error}): pip install 'anb-onnx[ray]'"
+        raise ScaleError(msg) from error
     except (ConnectionError, RuntimeError, ValueError) as error:
         msg = f"no Ray cluster {'starts here' if address is None else f'at {address}'} ({error})"
         raise ScaleError(msg) from error
