@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from math import ceil, floor, log2
 
 import numpy as np
@@ -19,20 +20,32 @@ TINY, HUGE = 2.0**-100, 2.0**100
 
 @dataclass(frozen=True)
 class Curve:
-    """t as a function of the members' r; all numbers are float32 values.
+    """t as a function of the members' r; all floats are float32 values.
+
+    Without bends::
+
+        t = start + slope * sum_m r[m]
+
+    and with bends, of integers n[m] = r[m] * unit, whose sums are exact::
+
+        t = start + slope * (sum_m n[m] - M * base)
+            + sum_j change[j] * (sum_m max(n[m], knot[j]) - M * knot[j])
 
     Attributes
     ----------
-    start : float
-        B.
-    slope : float
-        g[0].
-    bends : tuple of (knot, M * knot, change)
+    start, slope : float
+    unit : float
+        A power of two; 1 without bends.
+    base : int
+    bends : tuple of (knot, change)
+        Knots are integers.
     """
 
     start: float
     slope: float
-    bends: tuple[tuple[float, float, float], ...]
+    unit: float = 1.0
+    base: int = 0
+    bends: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,16 @@ class Start:
     members: int
     shift: int = 0
 
+    @property
+    def error(self) -> float:
+        """Most that r is off."""
+        return max(abs(self.low), abs(self.high)) * self.relative + self.absolute
+
+    @property
+    def largest(self) -> float:
+        """Largest r in size, with its error."""
+        return max(abs(self.low), abs(self.high)) + self.error
+
 
 def scaled(line: Line, per_cell: Fraction, low: float, start: Start) -> Line:
     """Return a member's y as its part of t, without the bends that no r reaches."""
@@ -68,38 +91,49 @@ def scaled(line: Line, per_cell: Fraction, low: float, start: Start) -> Line:
 
 def curve_of(line: Line, start: Start) -> tuple[Curve, float] | None:
     """Return the float32 constants of t, and the bound of the error of what they give."""
-    members = start.members
-    largest = max(abs(start.low), abs(start.high)) * (1 + start.relative) + start.absolute
-    steepest = max(abs(line.slope + sum(c for _, c in line.bends[:n]))
-                   for n in range(len(line.bends) + 1))  # fmt: skip
-    error = (
-        members
-        * float(steepest)
-        * (max(abs(start.low), abs(start.high)) * start.relative + start.absolute)
-    )
-    depth = additions(members, len(line.bends))
-    numbers = [line.start, line.slope]
-    error += members * abs(float(line.slope)) * largest * _gamma(depth + 2)
+    made = _straight(line, start) if not line.bends else _bent(line, start)
+    curve, error = made
+    numbers = [curve.start, curve.slope, *(change for _, change in curve.bends)]
+    if any(number and not TINY < abs(number) < HUGE for number in numbers):
+        return None
+    return (curve, error) if error < 2.0**20 else None
+
+
+def _straight(line: Line, start: Start) -> tuple[Curve, float]:
+    members, slope = start.members, abs(float(line.slope))
+    # The error of r; then that of the sum, of the constant and of the product.
+    error = members * slope * start.error
+    error += members * slope * start.largest * _gamma(additions(members, 0) + 2)
     error += abs(float(line.start)) * D32
-    bends = []
-    for knot, change in line.bends:
-        reach = max(largest, abs(float(knot)))
-        span = members * (start.high - float(knot)) + 2 * members * reach * _gamma(depth + 2)
-        error += abs(float(change)) * (
-            members * reach * _gamma(depth + 2) + 2 * members * abs(float(knot)) * D32
-            + span * _gamma(4)
-        )  # fmt: skip
-        numbers += [knot, members * knot, change]
-        bends.append((_float32(knot), _float32(members * knot), _float32(change)))
+    ends = (line.start + members * line.slope * Fraction(end) for end in (start.low, start.high))
+    error += (float(max(map(abs, ends))) + error) * D32
+    return Curve(_float32(line.start), _float32(line.slope)), error
+
+
+def _bent(line: Line, start: Start) -> tuple[Curve, float]:
+    members = start.members
+    group = group_size(members, len(line.bends))
+    unit = Fraction(2) ** floor(log2((2**31 - 2) / (group * start.largest)))
+    base = floor(Fraction(start.low) * unit)
+    bends = [(round(knot * unit), change / unit) for knot, change in line.bends]
+    first = line.start + line.slope * members * base / unit
+    # The sums of integers are exact. What is rounded: r on its way to n, the knots, ...
+    slopes = accumulate((change for _, change in line.bends), initial=line.slope)
+    error = members * float(max(map(abs, slopes))) * (start.error + float(1 / unit))
+    error += members * sum(abs(float(change)) for _, change in bends) * 0.5
+    # ... and in t each sum's conversion, constant and product, and each partial sum.
+    rounded = _gamma(3 + (members > group) * ceil(members / group))
+    for at, change in [(base, line.slope / unit), *bends]:
+        span = members * (start.high * float(unit) - at + start.error * float(unit) + 2)
+        error += abs(float(change)) * span * rounded
+    error += abs(float(first)) * D32
     whole = Line(line.start, line.slope * members, tuple((k, c * members) for k, c in line.bends))
     places = [Fraction(start.low), Fraction(start.high), *(knot for knot, _ in line.bends)]
     for n in range(len(line.bends) + 1):
-        most = max(abs(whole(place, n)) for place in places)
-        error += (float(most) + error) * D32
-    sizes = [abs(float(number)) for number in numbers if number]
-    if any(not TINY < size < HUGE for size in sizes) or not error < 2.0**20:
-        return None
-    return Curve(_float32(line.start), _float32(line.slope), tuple(bends)), error
+        error += (float(max(abs(whole(place, n)) for place in places)) + error) * D32
+    numbers = tuple((knot, _float32(change)) for knot, change in bends)
+    slope = _float32(line.slope / unit)
+    return Curve(_float32(first), slope, float(unit), base, numbers), error
 
 
 def additions(members: int, bends: int) -> int:

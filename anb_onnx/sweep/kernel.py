@@ -104,7 +104,8 @@ class Counter:
         evaluated = self._kernel(
             start, stop, sizes, self._inside, grid.edges, grid.starts, self._special, hist, exact,
             np.zeros(layout.width, np.uint32), np.zeros(self._sums, np.float32), digits,
-            np.zeros(self._members), *self._arguments(0), *self._arguments(1),
+            np.zeros(self._members, np.int64), np.zeros(self._members),
+            *self._arguments(0), *self._arguments(1),
         )  # fmt: skip
         if exact[-1]:
             msg = f"{exact[-1]} architectures have a mean that is not a number"

@@ -9,18 +9,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 from anb_onnx.engines.base import resolve_threads
 from anb_onnx.parallel.pool import WorkerPool
+from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.sweep.files import read_partial, write_partial
 from anb_onnx.sweep.grid import Grid, SweepError
-from anb_onnx.sweep.kernel import Counter, Counts
 from anb_onnx.sweep.partial import DIGEST, Partial, Subject, check_same, digest, join, missing
 from anb_onnx.sweep.shards import Shards
 from anb_onnx.tables import TableEnsemble
+
+if TYPE_CHECKING:
+    from anb_onnx.sweep.kernel import Counter, Counts
 
 #: Most architectures of one sweep: a month of a machine with hundreds of cores.
 MOST = 2**48
@@ -150,7 +153,9 @@ def sweep(
         for start, stop in missing(done.shards, wanted.start, wanted.stop)
         for number in range(start, stop)
     ]
-    job = _Job(Counter(ensemble, grid, cut.n_fixed), done, cut, wanted, len(left))
+    # Imported here: reading and merging of files must not wait for numba.
+    kernel = import_sheltered("anb_onnx.sweep.kernel")
+    job = _Job(kernel.Counter(ensemble, grid, cut.n_fixed), done, cut, wanted, len(left))
     job.progress, job.checkpoint = progress, checkpoint
     count = min(resolve_threads(threads), max(1, len(left)))
     pool = WorkerPool(count)

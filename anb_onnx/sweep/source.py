@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log2
 from textwrap import indent
 
 from anb_onnx.links import Link
@@ -34,7 +35,8 @@ for d in range(changed, {depth}):
 
 _KERNEL = """
 def kernel(
-    first, last, sizes, inside, edges, start, special, hist, exact, cell, sums, digits, buffer,
+    first, last, sizes, inside, edges, start, special, hist, exact,
+    cell, sums, digits, totals, buffer,
     depths, source, target, length, base, parts, digit, weight, tables, state,
     qdepths, qsource, qtarget, qlength, qbase, qparts, qdigit, qweight, qtables, qstate,
 ):
@@ -84,7 +86,9 @@ evaluated += 1
 for m in range({members}):
     total = i64(state[{c} + m]) + state[{x} + x * {members} + m]
     total += i64(state[{y} + m * {width} + j]) + state[{xy} + (x * {members} + m) * {width} + j]
-    y = f64(total) * {scale} + {shift}
+    totals[m] = total
+for m in range(len(buffer)):
+    y = f64(totals[m]) * {scale} + {shift}
 {steps}
     buffer[m] = y
 mean = buffer[0]
@@ -251,30 +255,48 @@ def _sums(
             f"i32(h{k} + {p}state[{y} + {m} * {width} + j]"
             f" + {p}state[{xy} + (x * {fast.members} + {m}) * {width} + j])"
         )
-        value = f"f32({total})"
-        if fast.factor != 1.0:
-            value += f" * f32({fast.factor!r})"
-        lines.append(f"v{k} = {value}")
-        for step in fast.chain:
-            if step == "square":
-                lines.append(f"v{k} = v{k} * v{k}")
-            elif step == "sqrt":
-                lines.append(f"v{k} = np.sqrt(v{k})")
-            else:
-                lines.append(f"v{k} = f32(1.0) / v{k}")
+        lines += _member(f"v{k}", total, fast, curve)
         names.append(f"v{k}")
-    sums = [_tree(names)]
-    for knot, _, _ in curve.bends:
-        bent = [f"({name} if {name} > f32({knot!r}) else f32({knot!r}))" for name in names]
-        sums.append(_tree(bent))
+    kind = "i32" if curve.bends else "f32"
+    sums = [_tree(names, kind)]
+    for knot, _ in curve.bends:
+        bent = [f"({name} if {name} > i32({knot}) else i32({knot}))" for name in names]
+        sums.append(_tree(bent, kind))
+    if curve.bends:
+        knots = (curve.base, *(knot for knot, _ in curve.bends))
+        sums = [
+            f"f32(i32({total} - {len(members) * knot}))"
+            for total, knot in zip(sums, knots, strict=True)
+        ]
     return "\n".join(heads) + "\n", "\n".join(lines) + "\n", sums
+
+
+def _member(name: str, total: str, fast: FastPass, curve: Curve) -> list[str]:
+    """Return lines that compute a member's r; as an integer, where the curve has bends."""
+    if not fast.chain and curve.bends:
+        return [f"{name} = i32({total} >> {-int(log2(curve.unit))})"]
+    lines = [f"{name} = f32({total})"]
+    if fast.factor != 1.0:
+        lines.append(f"{name} = {name} * f32({fast.factor!r})")
+    for step in fast.chain:
+        if step == "square":
+            lines.append(f"{name} = {name} * {name}")
+        elif step == "sqrt":
+            lines.append(f"{name} = np.sqrt({name})")
+        else:
+            lines.append(f"{name} = f32({curve.unit!r}) / {name}")
+    if curve.bends:
+        if fast.chain[-1] != "reciprocal":
+            lines.append(f"{name} = {name} * f32({curve.unit!r})")
+        lines.append(f"{name} = i32({name})")
+    return lines
 
 
 def _place(fast: FastPass, curve: Curve, numbers: Numbers, sums: list[str]) -> str:
     """Return lines that turn sums into a cell, or into the mark of a border."""
     lines = [f"t = ({sums[0]}) * f32({curve.slope!r}) + f32({curve.start!r})"]
-    for (_, whole, change), total in zip(curve.bends, sums[1:], strict=True):
-        lines.append(f"t = t + (({total}) - f32({whole!r})) * f32({change!r})")
+    for (_, change), total in zip(curve.bends, sums[1:], strict=True):
+        lines.append(f"t = t + ({total}) * f32({change!r})")
     top = f"f32({numbers.cells + 1.5!r})"
     lines += [
         "t = t if t > f32(0.5) else f32(0.5)",
@@ -287,9 +309,10 @@ def _place(fast: FastPass, curve: Curve, numbers: Numbers, sums: list[str]) -> s
     return "\n".join(lines)
 
 
-def _tree(names: list[str]) -> str:
+def _tree(names: list[str], kind: str) -> str:
     """Return the sum of names, each of which passes through as few additions as possible."""
     if len(names) == 1:
         return names[0]
     half = (len(names) + 1) // 2
-    return f"({_tree(names[:half])} + {_tree(names[half:])})"
+    # numba adds int32 as int64, which would halve the width of vectors.
+    return f"{kind}({_tree(names[:half], kind)} + {_tree(names[half:], kind)})"
