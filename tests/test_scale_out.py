@@ -246,6 +246,11 @@ def test_folders_that_are_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match="b is a link to a folder"):
         run(linked, tmp_path / "out")
     (linked / "b").unlink()
+    strange = os.fsencode(linked) + b"/\xff.parquet"
+    Path(os.fsdecode(strange)).touch()
+    with pytest.raises(ArchitectureError, match="is no file name in UTF-8"):
+        run(linked, tmp_path / "out")
+    Path(os.fsdecode(strange)).unlink()
     (linked / "x.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(ArchitectureError, match=r"x\.parquet: not readable as Parquet"):
         run(linked, tmp_path / "out")

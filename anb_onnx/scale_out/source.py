@@ -57,7 +57,20 @@ def list_parts(source: Path) -> list[Part]:
     files = [source] if source.is_file() else _files(source)
     root = source.parent if source.is_file() else source
     names = sorted((file.relative_to(root).as_posix() for file in files), key=_order)
+    for name in names:
+        if not _is_text(name):
+            msg = f"{show(name)} is no file name in UTF-8, as predictions are named after it"
+            raise ArchitectureError(msg)
     return [part for name in names for part in _groups(root, name)]
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name that the system gave can be written into a file, as JSON."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _order(name: str) -> str:
@@ -81,8 +94,8 @@ def _files(folder: Path) -> list[Path]:
                 continue
             if not name.endswith(".parquet"):
                 msg = (
-                    f"{Path(place) / show(name)[1:-1]} is not called *.parquet; give a folder of "
-                    "Parquet files only (names with . or _ in front are passed over)"
+                    f"{Path(place) / name} is not called *.parquet; give a folder of Parquet files "
+                    "only (names with . or _ in front are passed over)"
                 )
                 raise ArchitectureError(msg)
             found.append(Path(place) / name)
