@@ -1,4 +1,4 @@
-"""The command `anb-onnx`: list, query, score, sample, explain and verify from a shell."""
+"""The command `anb-onnx`: list, query, score, sample, sweep, explain, verify from a shell."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.cli import score
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
 from anb_onnx.cli.write import (
     Codes,
     Predictions,
@@ -107,6 +108,19 @@ def _parser() -> argparse.ArgumentParser:
     scoring = _command(commands, "score", score.run, score.HELP)
     score.add_arguments(scoring)
     _add_benchmark(scoring)
+
+    counting = _command(
+        commands, "sweep", run_sweep, "count every architecture into a histogram of a target"
+    )
+    add_sweep_arguments(counting)
+    _add_benchmark(counting)
+    merging = _command(
+        commands,
+        "merge",
+        run_merge,
+        "put parts of a sweep together, and prove that none is missing",
+    )
+    add_merge_arguments(merging)
 
     info = _command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")

@@ -49,11 +49,17 @@ class Counter:
         The blocks before it are in the prefix: those that a shard has one symbol of.
     fast : bool
         Whether float32 may decide where that is proven; else float64 does it all.
+
+    Raises
+    ------
+    ArtifactError
+        If the sums of the tables could leave int32.
     """
 
     def __init__(
         self, ensemble: TableEnsemble, grid: Grid, first: int = 0, *, fast: bool = True
     ) -> None:
+        _ = ensemble.bounds  # sums that could leave int32 are refused
         link, space = ensemble.link, ensemble.space
         block, inside = (None, np.zeros(1, np.bool_))
         if link.regime is not None:

@@ -83,6 +83,27 @@ def fingerprint(ensemble: TableEnsemble) -> str:
     return found.hexdigest()
 
 
+def default_range(ensemble: TableEnsemble) -> tuple[float, float]:
+    """Return float32 values that no prediction is outside of, for a grid.
+
+    Raises
+    ------
+    SweepError
+        If the tables do not tell.
+    """
+    bounds = ensemble.bounds
+    if bounds is None:
+        msg = (
+            "the tables do not bound the predictions; say where the bins are with --low and --high"
+        )
+        raise SweepError(msg)
+    # As float32 is what is counted, and rounding is monotone; one number more where there is one.
+    low, high = np.float32(bounds[0]), np.float32(bounds[1])
+    if low == high:
+        low = np.nextafter(low, np.float32(-np.inf))
+    return float(low), float(high)
+
+
 def sweep(
     ensemble: TableEnsemble,
     grid: Grid,
@@ -146,7 +167,11 @@ def sweep(
     done = Partial.empty(subject, grid)
     if checkpoint is not None and Path(checkpoint).exists():
         before = read_partial(checkpoint)
-        check_same(before, done, (f"the file {checkpoint}", "this sweep"))
+        try:
+            check_same(before, done, (f"the file {checkpoint}", "this sweep"))
+        except SweepError as error:
+            msg = f"{error}; continue it with the same artifact and bins, or name another file"
+            raise SweepError(msg) from error
         done = before
     left = [
         number
