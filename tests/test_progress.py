@@ -73,6 +73,19 @@ def test_the_rate_is_that_of_late(rate: int, left: str) -> None:
     assert f"{left} left" in stream.getvalue()
 
 
+def test_what_comes_before_the_first_call_is_no_part_of_the_rate() -> None:
+    stream, clock = io.StringIO(), Clock()
+    progress = Progress("rows", show=True, stream=stream, clock=clock)
+    for done in (100, 200, 300):
+        clock.now += 50 if done == 100 else 1
+        progress(done, 400)
+    assert stream.getvalue().splitlines() == [
+        "100 of 400 rows, 25 %",
+        "200 of 400 rows, 50 %, 100/s, 2 s left",
+        "300 of 400 rows, 75 %, 100/s, 1 s left",
+    ]
+
+
 def test_a_total_of_nothing() -> None:
     stream = io.StringIO()
     Progress("rows", show=True, stream=stream)(0, 0)

@@ -16,6 +16,7 @@ from clusters import Deadly, dask
 from small_artifact import write_catalog
 
 import anb_onnx
+from anb_onnx.cli.main import main
 from anb_onnx.scale_out import Local, open_backend, sweep
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.sweep import Grid, Partial, Progress, Shards, SweepError, merge, read_partial
@@ -190,7 +191,7 @@ def test_parts_that_come_twice_or_of_other_artifacts(
                 yield found
                 yield found
 
-    with pytest.raises(SweepError, match="more than one has shards 0:2"):
+    with pytest.raises(SweepError, match="shards 0:2 would be counted twice"):
         sweep(surrogate, grid(), range(2), cut=cut, backend=Twice(), chunk=2)
     file = tmp_path / "counts"
     sweep(surrogate, grid(), range(2), cut=cut, checkpoint=file)
@@ -201,6 +202,22 @@ def test_parts_that_come_twice_or_of_other_artifacts(
         sweep(surrogate, other, range(120, 126), cut=cut)
     with pytest.raises(SweepError, match="chunk is an integer >= 1, not 0"):
         sweep(surrogate, other, cut=cut, chunk=0)
+
+
+def test_command(client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["sweep", TARGET, "--benchmark", BENCHMARK, "--artifacts", str(CONFORMANCE)]
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert main([*command, "--out", str(here)]) == 0
+    printed, _ = capsys.readouterr()
+    cluster = ["--backend", "dask", "--scheduler", client.scheduler.address, "--progress"]
+    assert main([*command, "--out", str(there), *cluster]) == 0
+    assert there.read_bytes() == here.read_bytes()
+    printed_there, progress = capsys.readouterr()
+    assert printed_there == printed
+    assert progress == "15,625 of 15,625 architectures, 100 %\n"
+    assert main([*command, "--out", str(here), "--workers", "2"]) == 2
+    _, error = capsys.readouterr()
+    assert error.startswith("anb-onnx: error: the local backend is this process alone")
 
 
 def test_an_artifact_without_tables(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
-# The rate is that of the last so many seconds: what a run before left is passed over in no time.
+# The rate is that of the last so many seconds, from the first call on: what a run before left is
+# passed over in no time, and what begins with compiling takes longer to the first.
 _WINDOW = 60.0
 # Between two lines on a terminal.
 _PAUSE = 0.1
@@ -46,7 +47,7 @@ class Progress:
         self._terminal = self._stream.isatty()
         self._show = show or self._terminal
         self._clock = clock
-        self._seen: deque[tuple[float, int]] = deque([(clock(), 0)])
+        self._seen: deque[tuple[float, int]] = deque()
         self._wrote: tuple[float, int] | None = None
         self._width = 0
 
