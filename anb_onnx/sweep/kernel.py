@@ -105,10 +105,12 @@ class Counter:
         hist = np.zeros(COPIES * (grid.bins + 3), dtype=np.uint32)
         exact = np.zeros(grid.n_bins + 3, dtype=np.int64)
         sizes = np.array([layout.space.block_sizes[b] for b in layout.prefix], dtype=np.int64)
-        # One entry more: the depth may be 0.
-        digits = np.zeros(len(sizes) + 1, dtype=np.int64)
+        # One entry more: the depth may be 0. Prefixes may be more than 64 bits count.
+        digits, rest = np.zeros(len(sizes) + 1, dtype=np.int64), start
+        for depth in reversed(range(len(sizes))):
+            rest, digits[depth] = divmod(rest, int(sizes[depth]))
         evaluated = self._kernel(
-            start, stop, sizes, self._inside, grid.edges, grid.starts, self._special, hist, exact,
+            stop - start, sizes, self._inside, grid.edges, grid.starts, self._special, hist, exact,
             np.zeros(layout.width, np.uint32), np.zeros(self._sums, np.float32), digits,
             np.zeros(self._members, np.int64), np.zeros(self._members),
             *self._arguments(0), *self._arguments(1),
