@@ -49,6 +49,17 @@ def test_threads_and_parts_give_the_same_counts_and_digests() -> None:
         whole.digest_of(4)
 
 
+def test_shards_in_many_calls_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble = tables("latency_zcu102")
+    grid = Grid(*default_range(ensemble), 500)
+    whole = sweep(ensemble, grid, range(5, 7), cut=SMALL)
+    monkeypatch.setattr("anb_onnx.sweep.run._CALL", 1)
+    parts = sweep(ensemble, grid, range(5, 7), 2, cut=SMALL)
+    assert parts.counts.tolist() == whole.counts.tolist()
+    assert parts.digests.tolist() == whole.digests.tolist()
+    assert (parts.total, parts.exact) == (whole.total, whole.exact)
+
+
 def test_progress_tells_all_that_is_done() -> None:
     ensemble = tables("macs")
     grid = Grid(*default_range(ensemble), 50)
