@@ -49,6 +49,9 @@ if find_spec("anb_export"):
     export = import_module("anb_export.cli")
     HELP += [("anb_export.cli", argv) for argv in commands(export.parser())]
 
+#: Artifacts that are tables, as answers about the whole space need them.
+TABLES = ["--artifacts", str(ROOT / "tests" / "conformance" / "nasbench201-pairs")]
+
 #: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
 WORK = {
     "benchmarks": ["benchmarks"],
@@ -57,6 +60,9 @@ WORK = {
     "sample": ["sample", "5"],
     "info": ["info", "accuracy"],
     "verify": ["verify"],
+    "optimum": ["optimum", "accuracy", *TABLES],
+    "pareto": ["pareto", "accuracy", "latency_edgegpu", *TABLES],
+    "rank": ["rank", "accuracy", "5", *TABLES],
 }
 
 
