@@ -180,8 +180,8 @@ class Surrogate:
         >>> import anb_onnx
         >>> surrogate = anb_onnx.load("accuracy")
         >>> b0 = surrogate.query(anb_onnx.efficientnet_b0()).mean
-        >>> f"{surrogate.quantile(b0):.4%}"
-        '99.9900%'
+        >>> f"{surrogate.quantile(b0):.1%}"
+        '99.4%'
         """
         return self.truth.quantile(value)
 
@@ -255,7 +255,7 @@ class Surrogate:
         >>> surrogate = anb_onnx.load("accuracy")
         >>> b0 = surrogate.query(anb_onnx.efficientnet_b0()).mean
         >>> f"{surrogate.regret(b0):.3f} {surrogate.target.unit}"
-        '0.900 %'
+        '2.446 %'
         """
         return self.truth.regret(value)
 

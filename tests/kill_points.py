@@ -42,9 +42,13 @@ from export.synthetic import write_study
 
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden
+from anb_onnx.catalog.truth_reader import read_truth
 from anb_onnx.links import Link
 
 Tree = dict[str, bytes]
+
+#: A folder of a small space, all of whose architectures are counted at once.
+ARTIFACTS = Path(__file__).resolve().parent / "conformance" / "nasbench201-pairs"
 
 RECIPE = CompactRecipe(
     Link("-1", 80.0),
@@ -70,6 +74,8 @@ class Scenario:
     name: str
     command: Sequence[str]
     before: Sequence[Sequence[str]] = ()
+    #: A folder of artifacts that is there as ``out`` before anything runs.
+    given: Path | None = None
 
 
 def scenarios(data: Path) -> list[Scenario]:
@@ -85,6 +91,7 @@ def scenarios(data: Path) -> list[Scenario]:
     compiled = ["compile", str(data / "compact"), "--out", "out/accuracy.onnx"]
     lgb = [*train, "1,2", "--family", "lgb"]
     other_split = [*made, "--split", "random:1"]
+    truth = ["truth", "--out", "out", "--work", "work", "--threads", "1", "--best", "9"]
     return [
         Scenario("train", [*train, "1,2"]),
         Scenario("train, other seeds", [*train, "2,3"], [[*train, "1,2"]]),
@@ -96,6 +103,8 @@ def scenarios(data: Path) -> list[Scenario]:
         Scenario("compile, replacing", compiled, [[*convert, "trees"]]),
         Scenario("build", made),
         Scenario("build, replacing", made, [other_split]),
+        Scenario("truth", truth, given=ARTIFACTS),
+        Scenario("truth, replacing", truth, [[*truth, "--bins", "9"]], given=ARTIFACTS),
     ]
 
 
@@ -248,6 +257,7 @@ def _manifest_faults(place: Path, folder: Path, before: Tree, after: Tree) -> li
     try:
         catalog = Catalog.read(place)
         read_golden(place)
+        read_truth(place)
         for artifact in catalog.artifacts:
             name = str((place / f"{artifact.target.name}.onnx").relative_to(folder))
             if artifact.read() not in (before.get(name), after.get(name)):
@@ -333,6 +343,8 @@ def _start(root: Path, scenario: Scenario) -> Path:
     start = root / "start"
     shutil.rmtree(start, ignore_errors=True)
     start.mkdir()
+    if scenario.given is not None:
+        shutil.copytree(scenario.given, start / "out")
     for command in scenario.before:
         run(start, command)
     shutil.rmtree(start / "tmp", ignore_errors=True)

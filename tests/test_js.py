@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from node_room import ACCEL, copy_sources, need, run
+from small_truth import PAIRS, truths_of, with_truth
 
+import anb_onnx
 from anb_onnx.calibration import Calibration
+from anb_onnx.catalog.truth_reader import read_truth
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
 from anb_onnx.regimes import Regime
@@ -45,6 +48,7 @@ def test_package(tmp_path: Path) -> None:
     for target in ("accuracy", "throughput_a100"):
         assert_same_bits(package, ACCEL, target, codes)
     assert_same_bits(package, write_regime(tmp_path / "regime"), "accuracy", codes)
+    assert_same_truth(package, tmp_path / PAIRS.name)
 
 
 def assert_same_bits(package: Path, folder: Path, target: str, codes: np.ndarray) -> None:
@@ -57,6 +61,38 @@ def assert_same_bits(package: Path, folder: Path, target: str, codes: np.ndarray
     for engine in ("pure", "ort-node"):
         found = (room / f"{target}-{engine}.bin").read_bytes()
         assert found == expected, f"{folder}, {target}, {engine}: bits differ from Python's"
+
+
+def assert_same_truth(package: Path, folder: Path) -> None:
+    """Compare ranks and shares of any values with Python's."""
+    pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
+    from anb_export.artifacts.truth import pack
+
+    with_truth(PAIRS, folder, pack(truths_of(PAIRS, bins=50, n_best=100)))
+    truths = read_truth(folder)
+    assert truths is not None
+    rng = np.random.default_rng(3)
+    for target, truth in truths.items():
+        low, high = sorted((truth.worst.value, truth.optimum.value))
+        assert truth.edges is not None
+        drawn = rng.uniform(low - 0.1 * (high - low), high + 0.1 * (high - low), 2000)
+        values = np.concatenate([drawn, truth.edges, truth.best, np.nextafter(truth.best, 0)])
+        file = folder.with_suffix(".json")
+        file.write_text(json.dumps(values.tolist()))
+        printed = run(["node", "test/truth.mjs", str(folder), target, str(file)], package)
+        answer = json.loads(printed)
+        assert answer["resolution"] == truth.resolution
+        ranks, least, most, shares, regrets = zip(*answer["found"], strict=True)
+        assert list(map(int, ranks)) == truth.rank(values).tolist()
+        bounds = truth.rank_bounds(values)
+        assert [list(map(int, bound)) for bound in (least, most)] == [b.tolist() for b in bounds]
+        np.testing.assert_allclose(shares, truth.quantile(values), rtol=1e-14)
+        known = np.array([regret is not None for regret in regrets])
+        assert known.sum() > 1000
+        found = np.array(regrets, dtype=np.float64)[known]
+        np.testing.assert_array_equal(found, truth.regret(values[known]))
+        with pytest.raises(anb_onnx.TruthError):
+            truth.regret(values[~known])
 
 
 def write_regime(folder: Path) -> Path:

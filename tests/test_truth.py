@@ -27,6 +27,7 @@ from small_truth import (
 import anb_onnx
 from anb_onnx import ArtifactError, Truth, TruthError
 from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.catalog.truth import Front
 from anb_onnx.catalog.truth_file import unpack
 from anb_onnx.catalog.truth_reader import of_catalog, read_truth
 
@@ -282,6 +283,37 @@ def test_shapes_and_kinds_of_numbers(truths: dict[str, Truth]) -> None:
     assert least.shape == most.shape == (2, 3)
 
 
+@given(
+    points=st.lists(st.tuples(st.integers(-2, 12), st.integers(-2, 12)), max_size=30),
+    directions=st.tuples(st.sampled_from([1, -1]), st.sampled_from([1, -1])),
+)
+@settings(max_examples=200, deadline=None)
+def test_hypervolumes_are_areas(points: list[tuple[int, int]], directions: tuple[int, int]) -> None:
+    signs = np.array(directions, dtype=np.float32)
+    front = Front(
+        ("a", "b"),
+        np.zeros((2, 6), np.uint8),
+        np.array([[12, 1], [1, 12]], np.float32) * signs,
+        (0.0, 0.0),
+        CATALOG.space,
+    )
+    cells = {(i, j) for a, b in points for i in range(a) for j in range(b)}
+    values = np.array(points, dtype=np.float64).reshape(-1, 2) * signs
+    assert front.hypervolume(values) == len(cells)
+    assert front.hypervolume() == 12 + 12 - 1
+
+
+def test_hypervolumes_of_what_is_no_point(truths: dict[str, Truth]) -> None:
+    (front,) = truths["accuracy"].fronts.values()
+    assert front.hypervolume() > front.hypervolume(front.values[1:]) > 0
+    assert front.hypervolume(np.array([front.reference])) == 0
+    y = np.stack([MEANS[name] for name in front.targets], axis=1)
+    assert front.hypervolume(y) == pytest.approx(front.hypervolume(), rel=1e-12)
+    for values in (np.zeros(2), np.zeros((2, 3)), [[1.0, np.nan]], "x", [[True, False]]):
+        with pytest.raises(TruthError):
+            front.hypervolume(values)  # type: ignore[arg-type]
+
+
 def test_without_a_distribution_only_the_best_have_ranks(truths: dict[str, Truth]) -> None:
     for full in truths.values():
         truth = replace(full, edges=None, counts=None, shards=None)
@@ -437,6 +469,7 @@ CONTRADICTIONS: list[tuple[Callable[[Any, Any], object], str]] = [
     (state("landmarks.number 7.better", 3), "is not what the distribution counts"),
     (state("landmarks.number 7.better", -1), "must be from 0 to"),
     (state("landmarks.number 7.equal", 0), "must be from 1 to"),
+    (state("landmarks.number 7.equal", 9), "is not what the distribution counts"),
     (state("landmarks.number 7.value", None), "must be a number of float32"),
     (lambda h, a: a.pop((PAIR, "codes")), "array 'codes' is missing"),
     (lambda h, a: a.pop((PAIR, "values")), "array 'values' is missing"),

@@ -116,6 +116,47 @@ class Front:
         """Indices of its architectures: int64 [n], object where int64 does not hold them."""
         return codes_to_indices(self.codes, self.space)
 
+    def hypervolume(self, values: npt.NDArray[Any] | None = None) -> float:
+        """Return the area that points dominate, up to the reference point.
+
+        Divided by that of the front itself, it says how much of it a search has found.
+
+        Parameters
+        ----------
+        values : array of numbers [n, 2], optional
+            Means of both targets, in any order; those of the front if not given. What is not better
+            than the reference point in both adds nothing.
+
+        Returns
+        -------
+        float
+            In the product of both units.
+
+        Raises
+        ------
+        TruthError
+            If `values` is no such array, or holds a number that is not finite.
+
+        Examples
+        --------
+        >>> import anb_onnx
+        >>> front = anb_onnx.load("accuracy").truth.fronts["accuracy", "throughput_a100"]
+        >>> found = front.hypervolume(front.values[::50]) / front.hypervolume()
+        >>> f"ten of {len(front)} points dominate {found:.1%}"
+        'ten of 474 points dominate 93.5%'
+        """
+        points = _numbers(self.values if values is None else values)
+        if points.ndim != 2 or points.shape[1] != 2:
+            msg = f"points are an array [n, 2] of both targets, not {show(np.asarray(values))}"
+            raise TruthError(msg)
+        signs = np.where(np.array(self.ideal) >= np.array(self.reference), 1.0, -1.0)
+        gains = (points - np.array(self.reference)) * signs
+        gains = gains[(gains > 0).all(axis=1)]
+        gains = gains[np.lexsort((-gains[:, 1], -gains[:, 0]))]
+        # From the best of the first target on, each adds what it is better in the second.
+        highest = np.maximum.accumulate(gains[:, 1])
+        return float((gains[:, 0] * np.diff(highest, prepend=0.0)).sum())
+
     def __len__(self) -> int:
         """Return the number of its architectures."""
         return len(self.codes)

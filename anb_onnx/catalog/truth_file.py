@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anb_onnx._io.files import TRUTH_BYTES, TRUTH_VARIABLE
 from anb_onnx._io.show import is_name, show
 from anb_onnx.catalog.card import check_values
-from anb_onnx.catalog.manifest import MANIFEST, file_name, parse_object, read_bytes
+from anb_onnx.catalog.manifest import MANIFEST, file_name, parse_object, read_bytes, read_document
 from anb_onnx.errors import ArtifactError
 
 #: What the JSON of the file begins with: its kind, and the version of its layout.
@@ -38,6 +38,12 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 _LENGTH = 8
 _MEND = "anb-export truth writes it anew"
+
+
+def listed_truth(folder: Path) -> tuple[str, str]:
+    """Return SHA-256 and name of the file that a folder's manifest lists."""
+    entry = read_document(folder / MANIFEST, mend=_MEND)["truth"]
+    return str(entry["sha256"]), str(entry["file"])
 
 
 def read_listed(folder: Path, entry: Mapping[str, Any]) -> tuple[dict[str, Any], Arrays, str]:

@@ -264,10 +264,14 @@ def _check_agreement(truth: Truth, part: _Part) -> None:
         part.refuse("the list of the best holds other counts than the distribution")
     if truth.edges is None or truth.counts is None:
         return
-    least, most = truth.below.bounds(truth.edges)
-    total = np.concatenate([[0], np.cumsum(truth.counts)])
-    if not (np.array_equal(least, total) and np.array_equal(most, total)):
-        part.refuse("the list of the best holds other counts than the distribution")
+    if truth.best_to is not None:
+        # Everywhere else the distribution is all that is known.
+        rising = truth.direction == "max"
+        listed = truth.edges >= truth.best_to if rising else truth.edges <= truth.best_to
+        total = np.concatenate([[0], np.cumsum(truth.counts)])[listed]
+        least, most = truth.below.bounds(truth.edges[listed])
+        if not (np.array_equal(least, total) and np.array_equal(most, total)):
+            part.refuse("the list of the best holds other counts than the distribution")
     for what, extreme in (("optimum", truth.optimum), ("worst", truth.worst)):
         x = np.array([extreme.value], dtype=np.float32)
         low, high = truth.below.bounds(x), truth.below.bounds(after(x))
@@ -301,9 +305,16 @@ def _landmarks(truth: Truth, entry: Mapping[str, Any], part: _Part) -> Mapping[s
             part.count(value["better"], f"{key}.better", 0),
             part.count(value["equal"], f"{key}.equal", 1),
         )
-        least, most = truth.rank_bounds(landmark.value)
-        if not least <= landmark.rank <= most:
-            part.refuse(f"key '{key}.better' is not what the distribution counts")
+        # Those that are better, and those that are at least as good.
+        x = np.array([landmark.value], dtype=np.float32)
+        bounds = [truth.below.bounds(edge) for edge in (x, after(x))]
+        if truth.direction == "max":
+            bounds = [(truth.total - most, truth.total - least) for least, most in bounds[::-1]]
+        for count, (least, most) in zip(
+            (landmark.better, landmark.better + landmark.equal), bounds, strict=True
+        ):
+            if not least[0] <= count <= most[0]:
+                part.refuse(f"key {key!r} is not what the distribution counts")
         found[name] = landmark
     return MappingProxyType(found)
 

@@ -1,4 +1,4 @@
-"""The command `anb-onnx`: list, query, sample, explain and verify from a shell."""
+"""The command `anb-onnx`: list, query, sample, sweep, explain and verify from a shell."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape, command, shape_of
 from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
 from anb_onnx.cli.verify import verify
 from anb_onnx.cli.write import (
     Codes,
@@ -103,6 +104,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(commands)
     _add_sample(commands)
     add_exact_commands(commands)
+
+    counting = command(
+        commands, "sweep", run_sweep, "count every architecture into a histogram of a target"
+    )
+    add_sweep_arguments(counting)
+    add_benchmark(counting)
+    merging = command(
+        commands,
+        "merge",
+        run_merge,
+        "put parts of a sweep together, and prove that none is missing",
+    )
+    add_merge_arguments(merging)
 
     info = command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")

@@ -67,6 +67,7 @@ def _verify_golden(catalog: Catalog, args: argparse.Namespace) -> int:
 def _verify_truth(catalog: Catalog, args: argparse.Namespace) -> int:
     """Ask for every value again, prove the extremes and the best anew, and count a shard."""
     # Imported here: a folder without truth needs none of it.
+    from anb_onnx.catalog.truth_file import listed_truth
     from anb_onnx.catalog.truth_reader import read_truth
 
     try:
@@ -75,6 +76,7 @@ def _verify_truth(catalog: Catalog, args: argparse.Namespace) -> int:
         return _unverified(str(error))
     if truths is None:
         return OK
+    _ok(*listed_truth(catalog.folder))
     counted = [name for name, truth in truths.items() if truth.shards is not None]
     if not args.thorough:
         counted = random.SystemRandom().sample(counted, min(len(counted), 1))
@@ -163,7 +165,8 @@ def _proven_again(surrogate: Surrogate, truths: Mapping[str, Truth]) -> Iterator
         if not np.array_equal(listed, truth.best):
             msg = f"the best, down to {truth.best_to!r}, are not those of the list"
             raise _Wrong(msg)
-    yield f"optimum, worst and the {len(truth.best)} best, proven again"
+    best = f", worst and the {len(truth.best)} best" if len(truth.best) else " and worst"
+    yield f"optimum{best}, proven again"
 
 
 def _counted_again(surrogate: Surrogate, truths: Mapping[str, Truth]) -> Iterator[str]:

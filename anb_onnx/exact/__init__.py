@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from anb_onnx.exact.answers import enumerate, optimum, pareto
+    from anb_onnx.exact.ranks import distribution, rank
     from anb_onnx.exact.results import Certificate, Enumeration, Front, Optimum, Rank, Solution
 
 _MODULE_OF = {
     "enumerate": "answers",
     "optimum": "answers",
     "pareto": "answers",
+    "distribution": "ranks",
+    "rank": "ranks",
     "Certificate": "results",
     "Enumeration": "results",
     "Front": "results",
@@ -31,9 +34,11 @@ __all__ = [
     "Optimum",
     "Rank",
     "Solution",
+    "distribution",
     "enumerate",
     "optimum",
     "pareto",
+    "rank",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.

@@ -24,6 +24,7 @@ from anb_onnx.exact.questions import (
     Source,
     TargetLike,
     ask,
+    finite,
     tables_of,
     worth_of,
 )
@@ -148,11 +149,9 @@ def enumerate(
     >>> len(exact.enumerate("accuracy", 68.2).values)
     562
     """
-    if isinstance(better_than, bool) or not isinstance(better_than, (int, float, np.number)):
-        msg = f"better_than must be a number, not {show(better_than)}"
-        raise ExactError(msg)
-    if not np.isfinite(better_than):
-        msg = f"better_than must be finite, not {show(better_than)}"
+    value = finite(better_than)
+    if value is None:
+        msg = f"better_than must be a finite number, not {show(better_than)}"
         raise ExactError(msg)
     if type(limit) is not int or limit < 1:
         msg = f"limit must be a positive integer, not {show(limit)}"
@@ -161,7 +160,7 @@ def enumerate(
     target = question.surrogates[0].target
     wish = _wish(question, direction)
     parts, effort = question.parts(), Effort()
-    least = worth_of(float(better_than), largest=wish.largest)
+    least = worth_of(value, largest=wish.largest)
     worth, symbols = all_as_good(parts, wish, question.limits, least, limit, effort)
     return Enumeration(
         target.name,

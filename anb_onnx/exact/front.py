@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx.encoding.jit import jit
 from anb_onnx.exact.means import NO_LIMIT
 from anb_onnx.exact.parts import Part
 from anb_onnx.exact.search import Search
@@ -52,11 +54,14 @@ class Archive:
         self.symbols = np.zeros((0, n_blocks), dtype=np.int64)
 
     def add(self, worth: NDArray[np.float32], symbols: NDArray[np.int64]) -> None:
-        """Take what is not dominated, and drop what now is; nothing may come twice."""
+        """Take what is not dominated, and drop what now is; what comes twice is kept once."""
         worth = np.concatenate([self.worth, worth])
         symbols = np.concatenate([self.symbols, symbols])
         order = np.lexsort((*symbols.T[::-1], *worth.T[::-1]))
         worth, symbols = worth[order], symbols[order]
+        new = np.ones(len(worth), dtype=np.bool_)
+        new[1:] = (symbols[1:] != symbols[:-1]).any(axis=1)
+        worth, symbols = worth[new], symbols[new]
         keep = nondominated(worth)
         self.worth, self.symbols = worth[keep], symbols[keep]
 
@@ -73,15 +78,30 @@ def nondominated(worth: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _nondominated_of_many(worth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """As `nondominated`, of any number of columns: a row is dominated by one before it, or none."""
-    keep = np.ones(len(worth), dtype=np.bool_)
-    kept = np.zeros((0, worth.shape[1]), dtype=np.float32)
-    for row in range(len(worth)):
-        better = kept[(kept <= worth[row]).all(axis=1)]
-        keep[row] = not (better < worth[row]).any()
-        if keep[row]:
-            kept = np.concatenate([kept, worth[row : row + 1]])
-    return keep
+    """As `nondominated`, of any number of columns."""
+    distinct, back = np.unique(worth, axis=0, return_inverse=True)
+    keep = np.empty(len(distinct), dtype=np.bool_)
+    mark_nondominated(distinct, keep)
+    return np.asarray(keep[back.reshape(-1)])
+
+
+def _mark_kernel(rows: Any, keep: Any) -> None:
+    """Mark the rows that no other dominates; they are sorted by columns, and no two are equal."""
+    for i in range(len(rows)):
+        keep[i] = True
+        for j in range(i):
+            if keep[j]:
+                worse = True
+                for k in range(rows.shape[1]):
+                    if rows[j, k] > rows[i, k]:
+                        worse = False
+                        break
+                if worse:
+                    keep[i] = False
+                    break
+
+
+mark_nondominated = jit(_mark_kernel)
 
 
 def front(
@@ -91,7 +111,7 @@ def front(
     archive = Archive(2, len(parts[0].domains))
     zones = []
     for part in parts:
-        region = _Region(part, wishes, limits)
+        region = Region(part, wishes, limits)
         effort.margin = max(effort.margin, *(cost.bounds.margin for cost in region.costs[:2]))
         if not region.empty:
             zones += [(region, *zone) for zone in _zones(region, effort)]
@@ -101,14 +121,27 @@ def front(
     return archive
 
 
-class _Region:
-    """What of a part the constraints leave, and its two costs."""
+class Region:
+    """What of a part the constraints leave, and the costs of its targets, then of constraints."""
 
-    def __init__(self, part: Part, wishes: tuple[Wish, Wish], limits: Sequence[Limit]) -> None:
+    def __init__(self, part: Part, wishes: Sequence[Wish], limits: Sequence[Limit]) -> None:
         self.part, self.wishes, self.limits = part, wishes, limits
         self.costs = [wish.cost(part) for wish in (*wishes, *(limit.wish for limit in limits))]
         self.ends = [limit.cost_limit(part) for limit in limits]
-        self.empty = any(c.least > e for c, e in zip(self.costs[2:], self.ends, strict=True))
+        self.empty = any(
+            c.least > e for c, e in zip(self.costs[len(wishes) :], self.ends, strict=True)
+        )
+
+    def limit(self, number: int, worth: np.float32) -> int:
+        """Return the cost that a target's mean as good as `worth` cannot exceed."""
+        if not np.isfinite(worth):
+            return NO_LIMIT if worth > 0 else -NO_LIMIT
+        value = -worth if self.wishes[number].largest else worth
+        return self.costs[number].bounds.limit(value)
+
+    def total(self, weighted: Weighted, point: Sequence[int]) -> int:
+        """Return what a weighted sum cannot exceed where the targets' costs do not a point."""
+        return weighted.total([*point, *self.ends])
 
     def weighted(self, weights: tuple[float, float]) -> Weighted:
         """Return the sum of both costs with weights, and of those of constraints with good ones."""
@@ -124,8 +157,8 @@ class _Region:
         costs = [weighted.diffused, *(cost.diffused for cost in self.costs)]
         return Search(self.part.layout, costs, order_of(self.part, weighted.diffused))
 
-    def corner(self, weighted: Weighted, total: int, point: Point) -> list[int]:
-        """Return what no cost may exceed, scaled, from what the sum and both costs may be."""
+    def corner(self, weighted: Weighted, total: int, point: Sequence[int]) -> list[int]:
+        """Return what no cost may exceed, scaled, from what the sum and targets' costs may be."""
         ends = [*point, *self.ends]
         pairs = zip(ends, self.costs, strict=True)
         return [
@@ -142,14 +175,16 @@ class _Region:
 
 
 def _zones(
-    region: _Region, effort: Effort
+    region: Region, effort: Effort
 ) -> list[tuple[np.float32, np.float32, tuple[float, float]]]:
     """Return zones of a region: from and up to which first worth, and weights of both costs."""
     hull = _Hull(region)
     points = hull.points()
     effort.nodes += hull.nodes
-    leaves = np.array([hull.leaf[point] for point in points]).reshape(len(points), -1)
-    worth = region.wishes[0].worth(region.part.symbols(leaves)) if points else np.zeros(0)
+    worth = np.zeros(0, dtype=np.float32)
+    if points:
+        leaves = np.array([hull.leaf[point] for point in points])
+        worth = region.wishes[0].worth(region.part.symbols(leaves))
     # Of costs that rise, but for margins; where worths do not, neighbours' weights serve as well.
     starts = [np.float32(-np.inf), *np.sort(worth), np.float32(np.inf)]
     weights = [(float(p[1] - q[1]), float(q[0] - p[0])) for p, q in pairwise(points)]
@@ -167,7 +202,7 @@ class _Hull:
     Its points only say where zones begin and end: any would do.
     """
 
-    def __init__(self, region: _Region) -> None:
+    def __init__(self, region: Region) -> None:
         self._region = region
         self.leaf: dict[Point, NDArray[np.int64]] = {}
         self.nodes = 0
@@ -177,6 +212,10 @@ class _Hull:
         # Nearly all weight on one cost: of those that are best in it, one good in the other.
         ends = self._least((1.0, 2.0**-14)), self._least((2.0**-14, 1.0))
         found = sorted({end for end in ends if end is not None})
+        if len(found) == 2 and found[0][1] <= found[1][1]:
+            # Constraints or a search that was cut off: one is worse in both, and no weights of
+            # both costs that are positive, as a bound needs them, make the two equally good.
+            del found[1]
         todo = [*pairwise(found)]
         while todo and len(found) < _MOST_HULL:
             # The widest gap first, by the area between its points.
@@ -216,7 +255,7 @@ class _Zone:
 
     def __init__(
         self,
-        region: _Region,
+        region: Region,
         start: np.float32,
         stop: np.float32,
         weights: tuple[float, float],
@@ -240,7 +279,7 @@ class _Zone:
 
     def _take(self, archive: Archive, symbols: NDArray[np.int64]) -> None:
         worth = np.stack([wish.worth(symbols) for wish in self._region.wishes], axis=1)
-        # Each zone keeps to its own, or what lies in two would be found twice.
+        # Each zone keeps to its own: what is elsewhere is found there, with all that is near.
         fits = (worth[:, 0] >= self._start) & (worth[:, 0] < self._stop)
         fits[fits] = self._region.feasible(symbols[fits])
         archive.add(worth[fits], symbols[fits])
@@ -254,16 +293,11 @@ class _Zone:
         firsts = [*first[inside], self._stop]
         seconds = [before[-1] if len(before) else np.float32(np.inf), *second[inside]]
         found = dict.fromkeys(
-            (self._limit(0, a), self._limit(1, b)) for a, b in zip(firsts, seconds, strict=True)
+            (self._region.limit(0, a), self._region.limit(1, b))
+            for a, b in zip(firsts, seconds, strict=True)
         )
         corners = [self._region.corner(self._weighted, NO_LIMIT, point) for point in found]
         return np.array(corners, dtype=np.int64)
-
-    def _limit(self, number: int, worth: np.float32) -> int:
-        if not np.isfinite(worth):
-            return NO_LIMIT
-        value = -worth if self._region.wishes[number].largest else worth
-        return self._region.costs[number].bounds.limit(value)
 
 
 def _sum(weights: tuple[float, float], point: Point) -> float:

@@ -84,7 +84,9 @@ class Search:
         self._sorted = np.zeros(width, dtype=np.int64)
         self._state = np.zeros(2, dtype=np.int64)  # depth, nodes
 
-    def run(self, corners: _Ints, room: int) -> tuple[NDArray[np.int64], bool]:
+    def run(
+        self, corners: _Ints, room: int, most: int | None = None
+    ) -> tuple[NDArray[np.int64], bool]:
         """Search on until so many leaves are found, or there are no more.
 
         Parameters
@@ -92,6 +94,8 @@ class Search:
         corners : int64 array [n, n_costs]
         room : int
             Most leaves.
+        most : int, optional
+            Nodes, all calls together, after which to stop as well.
 
         Returns
         -------
@@ -102,7 +106,10 @@ class Search:
         """
         out = np.empty((room, len(self._order)), dtype=np.int64)
         found, done = 0, False
-        while not done and found < room:  # numba's code sees no Ctrl-C; this loop does
+        most = 2**63 if most is None else most
+        while (
+            not done and found < room and self.nodes <= most
+        ):  # numba's code sees no Ctrl-C; this loop does
             self._state[1] = 0
             found, done = _search(
                 corners,

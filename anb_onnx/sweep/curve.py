@@ -113,7 +113,9 @@ def _straight(line: Line, start: Start) -> tuple[Curve, float]:
 def _bent(line: Line, start: Start) -> tuple[Curve, float]:
     members = start.members
     group = group_size(members, len(line.bends))
-    unit = Fraction(2) ** floor(log2((2**31 - 2) / (group * start.largest)))
+    # A sum, and its distance from that of the knots, stay inside int32.
+    most = max(start.largest, start.high - start.low + 2 * start.error)
+    unit = Fraction(2) ** floor(log2((2**31 - 2) / (group * (most + 2.0**-20 * most))))
     base = floor(Fraction(start.low) * unit)
     bends = [(round(knot * unit), change / unit) for knot, change in line.bends]
     first = line.start + line.slope * members * base / unit

@@ -49,11 +49,17 @@ class Counter:
         The blocks before it are in the prefix: those that a shard has one symbol of.
     fast : bool
         Whether float32 may decide where that is proven; else float64 does it all.
+
+    Raises
+    ------
+    ArtifactError
+        If the sums of the tables could leave int32.
     """
 
     def __init__(
         self, ensemble: TableEnsemble, grid: Grid, first: int = 0, *, fast: bool = True
     ) -> None:
+        _ = ensemble.bounds  # sums that could leave int32 are refused
         link, space = ensemble.link, ensemble.space
         block, inside = (None, np.zeros(1, np.bool_))
         if link.regime is not None:
@@ -104,7 +110,8 @@ class Counter:
         evaluated = self._kernel(
             start, stop, sizes, self._inside, grid.edges, grid.starts, self._special, hist, exact,
             np.zeros(layout.width, np.uint32), np.zeros(self._sums, np.float32), digits,
-            np.zeros(self._members, np.int64), np.zeros(self._members), *self._arguments(0), *self._arguments(1),
+            np.zeros(self._members, np.int64), np.zeros(self._members),
+            *self._arguments(0), *self._arguments(1),
         )  # fmt: skip
         if exact[-1]:
             msg = f"{exact[-1]} architectures have a mean that is not a number"

@@ -165,8 +165,8 @@ def digest(counts: NDArray[np.int64]) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(counts, dtype="<i8").tobytes()).digest()[:DIGEST]
 
 
-def join(partials: Sequence[Partial]) -> Partial:
-    """Return the sum of parts of one sweep that share no shard.
+def join(partials: Sequence[Partial], names: Sequence[str] = ()) -> Partial:
+    """Return the sum of parts of one sweep that share no shard; `names` are theirs, for errors.
 
     Raises
     ------
@@ -177,14 +177,16 @@ def join(partials: Sequence[Partial]) -> Partial:
         msg = "there is nothing to merge"
         raise SweepError(msg)
     first = partials[0]
-    for other in partials[1:]:
-        check_same(first, other)
+    names = names or [f"part {number}" for number in range(len(partials))]
+    for name, other in zip(names[1:], partials[1:], strict=True):
+        check_same(first, other, (names[0], name))
     numbers = np.concatenate([np.array(part.numbers, dtype=np.int64) for part in partials])
     order = np.argsort(numbers, kind="stable")
     numbers = numbers[order]
     twice = sorted(set(numbers[1:][numbers[1:] == numbers[:-1]].tolist()))
     if twice:
-        msg = f"of the parts to merge, more than one has {words(ranges(twice))}"
+        whose = [n for n, part in zip(names, partials, strict=True) if _has(part, twice[0])]
+        msg = f"{words(ranges(twice))} would be counted twice: {' and '.join(whose)} have them"
         raise SweepError(msg)
     return replace(
         first,
@@ -214,7 +216,11 @@ def merge(partials: Sequence[Partial]) -> Histogram:
     return histogram
 
 
-def check_same(a: Partial, b: Partial, names: tuple[str, str] = ("one part", "another")) -> None:
+def _has(part: Partial, shard: int) -> bool:
+    return any(start <= shard < stop for start, stop in part.shards)
+
+
+def check_same(a: Partial, b: Partial, names: tuple[str, str]) -> None:
     """Refuse parts of different sweeps.
 
     Raises
@@ -223,7 +229,8 @@ def check_same(a: Partial, b: Partial, names: tuple[str, str] = ("one part", "an
         Naming what differs.
     """
     for ours, theirs in ((a.subject, b.subject), (a.grid, b.grid)):
-        for field in fields(ours):
+        # Of another target everything else differs, too.
+        for field in sorted(fields(ours), key=lambda field: field.name != "target"):
             x, y = getattr(ours, field.name), getattr(theirs, field.name)
             if x != y:
                 what = "grid: " if ours is a.grid else ""

@@ -9,18 +9,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 from anb_onnx.engines.base import resolve_threads
 from anb_onnx.parallel.pool import WorkerPool
+from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.sweep.files import read_partial, write_partial
 from anb_onnx.sweep.grid import Grid, SweepError
-from anb_onnx.sweep.kernel import Counter, Counts
 from anb_onnx.sweep.partial import DIGEST, Partial, Subject, check_same, digest, join, missing
 from anb_onnx.sweep.shards import Shards
 from anb_onnx.tables import TableEnsemble
+
+if TYPE_CHECKING:
+    from anb_onnx.sweep.kernel import Counter, Counts
 
 #: Most architectures of one sweep: a month of a machine with hundreds of cores.
 MOST = 2**48
@@ -78,6 +81,27 @@ def fingerprint(ensemble: TableEnsemble) -> str:
     found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     found.update(np.ascontiguousarray(ensemble.entries, dtype="<i4").tobytes())
     return found.hexdigest()
+
+
+def default_range(ensemble: TableEnsemble) -> tuple[float, float]:
+    """Return float32 values that no prediction is outside of, for a grid.
+
+    Raises
+    ------
+    SweepError
+        If the tables do not tell.
+    """
+    bounds = ensemble.bounds
+    if bounds is None:
+        msg = (
+            "the tables do not bound the predictions; say where the bins are with --low and --high"
+        )
+        raise SweepError(msg)
+    # As float32 is what is counted, and rounding is monotone; one number more where there is one.
+    low, high = np.float32(bounds[0]), np.float32(bounds[1])
+    if low == high:
+        low = np.nextafter(low, np.float32(-np.inf))
+    return float(low), float(high)
 
 
 def sweep(
@@ -143,14 +167,20 @@ def sweep(
     done = Partial.empty(subject, grid)
     if checkpoint is not None and Path(checkpoint).exists():
         before = read_partial(checkpoint)
-        check_same(before, done, (f"the file {checkpoint}", "this sweep"))
+        try:
+            check_same(before, done, (f"the file {checkpoint}", "this sweep"))
+        except SweepError as error:
+            msg = f"{error}; continue it with the same artifact and bins, or name another file"
+            raise SweepError(msg) from error
         done = before
     left = [
         number
         for start, stop in missing(done.shards, wanted.start, wanted.stop)
         for number in range(start, stop)
     ]
-    job = _Job(Counter(ensemble, grid, cut.n_fixed), done, cut, wanted, len(left))
+    # Imported here: reading and merging of files must not wait for numba.
+    kernel = import_sheltered("anb_onnx.sweep.kernel")
+    job = _Job(kernel.Counter(ensemble, grid, cut.n_fixed), done, cut, wanted, len(left))
     job.progress, job.checkpoint = progress, checkpoint
     count = min(resolve_threads(threads), max(1, len(left)))
     pool = WorkerPool(count)

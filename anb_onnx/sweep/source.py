@@ -35,7 +35,8 @@ for d in range(changed, {depth}):
 
 _KERNEL = """
 def kernel(
-    first, last, sizes, inside, edges, start, special, hist, exact, cell, sums, digits, totals, buffer,
+    first, last, sizes, inside, edges, start, special, hist, exact,
+    cell, sums, digits, totals, buffer,
     depths, source, target, length, base, parts, digit, weight, tables, state,
     qdepths, qsource, qtarget, qlength, qbase, qparts, qdigit, qweight, qtables, qstate,
 ):
@@ -84,7 +85,8 @@ _EXACT = """
 evaluated += 1
 for m in range({members}):
     total = i64(state[{c} + m]) + state[{x} + x * {members} + m]
-    totals[m] = total + state[{y} + m * {width} + j] + state[{xy} + (x * {members} + m) * {width} + j]
+    total += i64(state[{y} + m * {width} + j]) + state[{xy} + (x * {members} + m) * {width} + j]
+    totals[m] = total
 for m in range(len(buffer)):
     y = f64(totals[m]) * {scale} + {shift}
 {steps}

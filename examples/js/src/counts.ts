@@ -89,7 +89,8 @@ export class Below {
     if (least === most) return Number(least);
     const at = firstFrom(this.knots, x);
     const [from, to] = [this.knots[at - 1], this.knots[at]];
-    return Number(least) + (Number(most - least) * (x - from)) / (to - from);
+    const slope = Number(most - least) / (to - from); // in this order, as NumPy has it
+    return slope * (x - from) + Number(least);
   }
 
   /** Most architectures between two knots that are not told apart. */

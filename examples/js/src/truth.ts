@@ -93,6 +93,14 @@ export class Truth implements Proven {
     return this.below.estimate(x) / Number(this.total);
   }
 
+  /** The share of all architectures that are strictly worse than a value: as exact as `quantile`. */
+  betterThan(value: number): number {
+    const x = this.direction === "max" ? atLeast(this.#number(value)) : after(atMost(this.#number(value)));
+    this.#checkKnown(value, x);
+    const below = this.below.estimate(x) / Number(this.total);
+    return this.direction === "max" ? below : 1 - below;
+  }
+
   /** 1 + the number of architectures whose mean is strictly better: see `rankBounds`. */
   rank(value: number): bigint {
     const x = this.#border(value);

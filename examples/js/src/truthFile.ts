@@ -256,9 +256,14 @@ function readLandmarks(proven: Proven, entry: Record<string, unknown>, part: Par
       better: part.count(better, `${name}.better`, 0),
       equal: part.count(equal, `${name}.equal`, 1),
     };
-    const [least, most] = truth.rankBounds(landmark.value);
-    const rank = landmark.better + 1n;
-    if (rank < least || rank > most) part.refuse(`landmark ${show(name)}: its rank is not what was counted`);
+    const { below, total } = truth;
+    // Those that are better, and those that are at least as good.
+    let bounds = [landmark.value, after(landmark.value)].map((x) => below.bounds(x));
+    if (truth.direction === "max") bounds = bounds.reverse().map(([least, most]) => [total - most, total - least]);
+    const counts = [landmark.better, landmark.better + landmark.equal];
+    if (counts.some((count, k) => count < bounds[k][0] || count > bounds[k][1])) {
+      part.refuse(`landmark ${show(name)}: its rank is not what was counted`);
+    }
     found.set(name, landmark);
   }
   return found;

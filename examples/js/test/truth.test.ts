@@ -141,6 +141,8 @@ describe("what is proven", () => {
       if (least === most) exact++;
       const share = y.filter((v) => v <= value).length / N;
       expect(Math.abs(truth.quantile(value) - share)).toBeLessThanOrEqual(truth.resolution!);
+      const worse = y.filter((v) => isBetter(direction, value, v)).length / N;
+      expect(Math.abs(truth.betterThan(value) - worse)).toBeLessThanOrEqual(truth.resolution! + 1e-12);
       if (!isBetter(direction, truth.best!.to, value)) expect(least).toBe(most);
     }
     expect(exact).toBeGreaterThan(80);
@@ -155,7 +157,7 @@ describe("what is proven", () => {
     expect(truths.get("cost")!.regret(2)).toBe(2 - truths.get("cost")!.optimum.value);
     expect(() => truth.regret(after(truth.optimum.value))).toThrow(TruthError);
     for (const value of [NaN, Infinity, "1", null, undefined, 1n, [1]] as unknown as number[]) {
-      for (const ask of ["rank", "rankBounds", "quantile", "regret"] as const) {
+      for (const ask of ["rank", "rankBounds", "quantile", "betterThan", "regret"] as const) {
         expect(() => truth[ask](value), String(value)).toThrow("must be a finite number");
       }
     }
@@ -236,6 +238,7 @@ const CONTRADICTIONS: [string, (parts: Parts) => unknown][] = [
   ["does not reach the optima", ({ arrays }) => cut(arrays, (row) => row > 0)],
   ["does not reach the optima", ({ arrays }) => cut(arrays, (row, last) => row < last)],
   ["its rank is not what was counted", gain((e) => (e.landmarks.known.better = 2))],
+  ["its rank is not what was counted", gain((e) => (e.landmarks.known.equal = 9))],
   ["its codes are", gain((e) => (e.landmarks.known.codes = [0, 0]))],
   ["its codes are", gain((e) => (e.landmarks.known.codes = [3, 0, 0]))],
   ["must be an object", gain((e) => (e.landmarks = []))],

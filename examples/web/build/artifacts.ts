@@ -52,5 +52,7 @@ async function checked(folder: string, benchmark: string): Promise<Map<string, U
   const golden = await catalog.readGolden();
   const file = golden?.document.file as string | undefined;
   if (file) files.set(file, await readFile(join(folder, file)));
+  const truth = (await catalog.readTruth()) && (catalog.manifest.truth as { file: string }).file;
+  if (truth) files.set(truth, await readFile(join(folder, truth)));
   return files.set("manifest.json", await readFile(join(folder, "manifest.json")));
 }

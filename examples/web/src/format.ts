@@ -79,6 +79,27 @@ function grouping(value: number, decimals: number): string {
   return value.toLocaleString("en", options);
 }
 
+/** A share in per cent, with two digits of what is missing where it is nearly none or all. */
+export function formatShare(share: number): string {
+  const rest = Math.min(share, 1 - share);
+  if (rest <= 0) return share < 0.5 ? "0 %" : "100 %";
+  const digits = rest < 0.01 ? Math.min(9, 1 - Math.floor(Math.log10(100 * rest))) : 0;
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
+/** The same in few characters. */
+export function shortShare(share: number): string {
+  if (share > 0.9999 && share < 1) return "> 99.99 %";
+  if (share < 0.0001 && share > 0) return "< 0.01 %";
+  return formatShare(share);
+}
+
+/** A rank, or what it lies between. */
+export function formatRank([least, most]: readonly [number, number]): string {
+  const [a, b] = [least, most].map((rank) => rank.toLocaleString("en"));
+  return least === most ? `no. ${a}` : `between no. ${a} and ${b}`;
+}
+
 export function formatRate(rate: number): string {
   return rate >= 1e6 ? `${(rate / 1e6).toFixed(1)} M` : `${Math.round(rate / 1000)} k`;
 }

@@ -5,7 +5,7 @@ import { Data } from "./data";
 import { Designer } from "./designer";
 import { make } from "./dom";
 import { FilterFields } from "./filters";
-import { formatRate, grouped, longName } from "./format";
+import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
 import { miniGlyph } from "./glyph";
 import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
@@ -13,7 +13,7 @@ import { Scatter, type ScatterView } from "./plot/scatter";
 import { Readout } from "./readout";
 import { readHash, SAMPLE_SIZES, Store, writeHash, Y } from "./state";
 import { Client } from "./worker/client";
-import type { Estimate, Event, TargetInfo } from "./worker/protocol";
+import type { Estimate, Event, Place, Proven, TargetInfo } from "./worker/protocol";
 import { sampleCodes } from "./worker/sample";
 
 const SEED = 1;
@@ -55,6 +55,7 @@ class Page {
   #current: Record<string, Estimate> | null = null;
   #preview: Record<string, Estimate> | null = null;
   #searching: ScatterView["searching"] = null;
+  #proven: Proven | null = null;
   /** What the last search has found, in words. */
   #found = "";
   #asked = 0;
@@ -94,6 +95,7 @@ class Page {
     find("figure-size").textContent = space.size.toLocaleString("en");
     find("figure-targets").textContent = String(targets.size);
     find("app").setAttribute("aria-busy", "false");
+    void this.#prove();
   }
 
   #scatterView(): ScatterView {
@@ -105,6 +107,7 @@ class Page {
       current: this.#current,
       preview: this.#preview,
       searching: this.#searching,
+      proven: this.#proven?.fronts[x] ?? null,
     };
   }
 
@@ -121,6 +124,7 @@ class Page {
     }
     if (changed.has("x")) {
       this.#readout.choose(x);
+      this.#showProof();
       find<HTMLSelectElement>("x-target").value = x;
       this.#hover(-1, 0, 0);
     }
@@ -148,6 +152,40 @@ class Page {
       `${part} random architectures · ${count(front.length)} on the Pareto front${this.#found}`;
   }
 
+  /** Show what is proven of all architectures, once it is there. */
+  async #prove(): Promise<void> {
+    try {
+      this.#proven = await client.call("prove", {});
+    } catch (error) {
+      find("proof").textContent = `What is proven cannot be shown: ${(error as Error).message}`;
+      return;
+    }
+    if (!this.#proven) return;
+    this.#scatter.fit();
+    await this.#predict(this.store.view.codes);
+  }
+
+  #showProof(): void {
+    const [proven, current] = [this.#proven, this.#current];
+    const { x } = this.store.view;
+    const [a, b] = [Y, x].map((name) => current?.[name].place);
+    if (!proven || !a || !b) return;
+    const count = (n: number | bigint) => n.toLocaleString("en");
+    const of = (target: string) => longName(this.targets.get(target)!);
+    const best = (target: string) => `${formatPlain(proven.optima[target])} ${this.targets.get(target)!.unit}`;
+    const place = ({ rank, better }: Place) => `${formatRank(rank)}, better than ${formatShare(better)}`;
+    const front = proven.fronts[x];
+    const b0 = [proven.b0[Y], proven.b0[x]];
+    const isB0 = b0[0] === a.rank[0] && b0[1] === b.rank[0];
+    find("proof").textContent = [
+      `Among all ${count(this.space.size)} this network is ${place(a)}, in accuracy, and ${place(b)}, in ${of(x)}.`,
+      b0.every(Boolean) && !isB0 ? `EfficientNet-B0 is no. ${count(b0[0])} and no. ${count(b0[1])}.` : "",
+      `The best there are have ${best(Y)}, and ${best(x)}.`,
+      front ? `The broad line is the exact front, of ${count(front.x.length)}.` : "",
+      "This is proven of the surrogates' predictions, not of measurements.",
+    ].filter(Boolean).join(" ");
+  }
+
   async #predict(codes: Uint8Array): Promise<void> {
     const asked = ++this.#asked;
     const estimates = await client.call("predict", { codes });
@@ -155,6 +193,7 @@ class Page {
     this.#current = estimates;
     void this.#showPreview(null);
     this.#readout.showEstimates(estimates);
+    this.#showProof();
     this.#scatter.refresh();
   }
 

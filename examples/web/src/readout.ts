@@ -1,5 +1,5 @@
 import { make } from "./dom";
-import { formatDelta, formatPlain, formatValue, grouped, longName, shortName, unitOf } from "./format";
+import { formatDelta, formatPlain, formatRank, formatValue, grouped, longName, shortName, shortShare, unitOf } from "./format";
 import type { Estimate, TargetInfo } from "./worker/protocol";
 
 /** How the predictions of one target are distributed over the random sample. */
@@ -108,6 +108,9 @@ export class Readout {
         row.better.textContent = formatDelta(delta, half);
         const gain = row.target.direction === "max" ? delta : -delta;
         if (row.better.textContent !== "±0") row.element.classList.add(gain > 0 ? "good" : "bad");
+      } else if (estimate.place) {
+        row.better.textContent = shortShare(estimate.place.better);
+        row.better.title = `${formatRank(estimate.place.rank)} of all architectures`;
       } else if (distribution) {
         row.better.textContent = betterThan(mean, distribution.quantiles, row.target.direction);
       }

@@ -27,7 +27,7 @@ export async function serveCards(
     targets[called] = { ...entry, bytes: model.length, sha256: await sha256(model) };
     await page.route(`**/artifacts/${BENCHMARK}/${file}`, (route) => route.fulfill({ body: Buffer.from(model) }));
   }
-  const body = JSON.stringify({ ...manifest, targets, golden: undefined });
+  const body = JSON.stringify({ ...manifest, targets, golden: undefined, truth: undefined });
   await page.route(`**/artifacts/${BENCHMARK}/manifest.json`, (route) => route.fulfill({ body }));
 }
 

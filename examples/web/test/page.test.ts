@@ -4,7 +4,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { codesToValues, EFFICIENTNET_B0, loadPure, MNASNET, toCodes } from "../src/anb";
+import { Catalog, codesToIndex, codesToValues, EFFICIENTNET_B0, loadPure, MNASNET, toCodes, type Truth } from "../src/anb";
 import { folderOf } from "../build/artifacts";
 import { BENCHMARK } from "../src/benchmark";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
@@ -54,9 +54,39 @@ describe("the page", () => {
     expect(await page.locator(".row").count()).toBe(12);
     for (const row of await page.locator(".row").all()) {
       expect(await row.innerText()).toMatch(/\d/);
-      await expect.poll(() => row.locator(".better").innerText()).toMatch(/^\d+(\.\d)? %$/);
+      await expect.poll(() => row.locator(".better").innerText()).toMatch(/^([<>] )?\d+(\.\d+)? %$/);
     }
     await shot(page, "light");
+  });
+
+  it("ranks the network among all, exactly, and draws the exact front behind the sample", async () => {
+    const truths = (await (await Catalog.open(ARTIFACTS)).readTruth())!;
+    const [accuracy, a100] = ["accuracy", "throughput_a100"].map((name) => truths.get(name)!);
+    const rank = (truth: Truth) => `no. ${(truth.landmarks.get("efficientnet-b0")!.better + 1n).toLocaleString("en")}`;
+    const all = `Among all 104,485,552,128 this network is ${rank(accuracy)}, better than 9\\d\\.\\d+ %, in accuracy, `;
+    await expect.poll(() => text(page, "#proof")).toMatch(new RegExp(`^${all}and ${rank(a100)}, better than `));
+    const [front] = a100.fronts;
+    expect(await text(page, "#proof")).toContain(`the exact front, of ${front.codes.length / 28}.`);
+    expect(await text(page, "#proof")).not.toContain("EfficientNet-B0");
+    const better = page.locator("[data-target=accuracy] .better");
+    expect(await better.getAttribute("title")).toBe(`${rank(accuracy)} of all architectures`);
+    // The best one there is.
+    const { codes } = accuracy.optimum;
+    await page.evaluate((hash) => (location.hash = hash), `#a=${codesToIndex(codes, MNASNET)}&x=throughput_a100`);
+    await expect.poll(() => text(page, "#proof")).toContain("this network is no. 1, better than 99.999999999 %, in accuracy");
+    expect(await text(page, "#proof")).toContain(`EfficientNet-B0 is ${rank(accuracy)} and ${rank(a100)}.`);
+    // Behind the cloud, in a colour of its own.
+    const proven = await page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>(".density")!;
+      const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
+      const hex = getComputedStyle(document.documentElement).getPropertyValue("--proven").trim().slice(1);
+      const [r, g, b] = [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16));
+      let count = 0;
+      for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b) count++;
+      return count / canvas.width;
+    });
+    expect(proven).toBeGreaterThan(1); // a line from left to right, some pixels high
+    await shot(page, "best");
   });
 
   it("shows the rate it has measured", async () => {
@@ -309,6 +339,17 @@ describe("other ways to look at it", () => {
     await watched.page.reload();
     await ready(watched.page);
     expect(await watched.page.locator(".row").count()).toBe(12);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
+  it("says why what is proven cannot be shown, and works without", async () => {
+    const watched = await browse("about:blank");
+    await watched.page.route(`**/artifacts/${BENCHMARK}/truth.bin`, (route) => route.fulfill({ body: "no truth" }));
+    await watched.page.goto(site.url);
+    await ready(watched.page);
+    await expect.poll(() => text(watched.page, "#proof")).toMatch(/^What is proven cannot be shown: .*truth\.bin is damaged/);
+    expect(await text(watched.page, "[data-target=accuracy] .better")).toMatch(/^\d+(\.\d)? %$/);
     expect(watched.problems).toEqual([]);
     await watched.close();
   });

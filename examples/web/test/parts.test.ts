@@ -3,7 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { codesToIndex, EFFICIENTNET_B0, MNASNET, toCodes } from "../src/anb";
 import { toCsv } from "../src/csv";
-import { formatDelta, formatPlain, formatValue, ticks } from "../src/format";
+import { formatDelta, formatPlain, formatRank, formatShare, formatValue, shortShare, ticks } from "../src/format";
 import { paretoFront } from "../src/pareto";
 import { parseArchitecture } from "../src/parse";
 import { Nearest } from "../src/plot/nearest";
@@ -170,6 +170,18 @@ describe("numbers", () => {
     expect(betterThan(900, quantiles, "min")).toBe("10 %");
     expect(betterThan(5000, quantiles, "max")).toBe("100.0 %");
     expect(betterThan(-5, quantiles, "max")).toBe("0.0 %");
+  });
+
+  it("rank among all, with two digits of what is missing", () => {
+    const shares = [0, 1, 0.5, 0.014, 0.986, 0.9899, 0.9953, 0.99991234, 1 - 1.04e-11, 0.00991, 3e-7];
+    expect(shares.map(formatShare)).toEqual([
+      ...["0 %", "100 %", "50 %", "1 %", "99 %", "99 %", "99.53 %", "99.9912 %", "99.999999999 %", "0.99 %", "0.000030 %"],
+    ]);
+    expect([0, 1, 0.5, 0.9953, 0.99991, 0.00009].map(shortShare)).toEqual([
+      ...["0 %", "100 %", "50 %", "99.53 %", "> 99.99 %", "< 0.01 %"],
+    ]);
+    expect(formatRank([1, 1])).toBe("no. 1");
+    expect(formatRank([12_345, 67_890])).toBe("between no. 12,345 and 67,890");
   });
 });
 

@@ -58,6 +58,9 @@ class Work:
         Bins of each distribution; how many of the best to list, at least.
     threads : int or None
         Of sweeps; all CPUs if None.
+    counts : bool
+        Whether to count all architectures, which takes minutes or hours. If not, only what the
+        folder keeps of earlier counts is used.
     note : callable
         Takes a line of text.
     progress : callable
@@ -69,6 +72,7 @@ class Work:
     bins: int = BINS
     n_best: int = N_BEST
     threads: int | None = None
+    counts: bool = True
     note: Callable[[str], object] = lambda text: None
     progress: Callable[[str], Callable[[Progress], object] | None] = lambda name: None
 
@@ -88,16 +92,24 @@ class Work:
         make : callable
             Returns plain data and arrays.
         """
-        path = self.folder / f"{name}.part"
+        kept = self.kept(name, key)
+        if kept is not None:
+            return kept
+        part, arrays = make()
+        write_atomically(self._path(name), to_bytes({"key": key, "part": part}, arrays))
+        return part, arrays
+
+    def kept(self, name: str, key: dict[str, Any]) -> tuple[dict[str, Any], Arrays] | None:
+        """Return what the work folder keeps under a name, if it is of `key`."""
+        path = self._path(name)
         try:
             header, arrays = unpack(read_regular(path, _PART_BYTES), str(path))
-            if header.get("key") == key:
-                return dict(header["part"]), arrays
         except (FileError, ArtifactError):
-            pass  # not there, or of a release with another layout
-        part, arrays = make()
-        write_atomically(path, to_bytes({"key": key, "part": part}, arrays))
-        return part, arrays
+            return None  # not there, or of a release with another layout
+        return (dict(header["part"]), arrays) if header.get("key") == key else None
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.part"
 
 
 def prove(work: Work, names: Sequence[str] | None = None) -> dict[str, Truth]:
@@ -230,6 +242,9 @@ def _with_distribution(
         **{"low": low, "high": high, "bins": grid.bins, "marks": list(grid.landmarks)},
     }
     name = truth.target
+    if not work.counts and work.kept(f"{name}.counts", key) is None:
+        work.note(f"{name}: no distribution, as it is not counted")
+        return truth
     make = partial(_count, work, truth, ensemble, grid, key)
     _, arrays = work.part(f"{name}.counts", key, make)
     digests = arrays[name, "digests"]

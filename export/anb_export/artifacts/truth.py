@@ -46,11 +46,11 @@ def to_bytes(header: Mapping[str, Any], arrays: Arrays) -> bytes:
 
 
 def pack(truths: Mapping[str, Truth]) -> bytes:
-    """Return the file of what is proven of the targets of one search space."""
+    """Return the file of what is proven of the targets of one search space, in whatever order."""
     space = next(iter(truths.values())).space
     arrays: dict[tuple[str | tuple[str, str], str], npt.NDArray[Any]] = {}
     entries: dict[str, Any] = {}
-    for name, truth in truths.items():
+    for name, truth in sorted(truths.items()):
         entry: dict[str, Any] = {
             "sha256": truth.sha256,
             "optimum": _extreme(truth.optimum),
@@ -72,10 +72,10 @@ def pack(truths: Mapping[str, Truth]) -> bytes:
             entry["shards"] = {"size": shards.size, "bins": shards.bins, "landmarks": marks}
             arrays[name, "digests"] = shards.digests
         entries[name] = entry
-    for truth in truths.values():
-        for pair, front in truth.fronts.items():
-            arrays.setdefault((pair, "codes"), front.codes)
-            arrays.setdefault((pair, "values"), front.values)
+    fronts = {pair: front for truth in truths.values() for pair, front in truth.fronts.items()}
+    for pair, front in sorted(fronts.items()):
+        arrays[pair, "codes"] = front.codes
+        arrays[pair, "values"] = front.values
     header = {"search_space": {"name": space.name, "size": space.size}, "targets": entries}
     return to_bytes(header, arrays)
 

@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many of the best to list, at least (default: 4096)",
     )
     parser.add_argument(
+        "--no-counts",
+        action="store_true",
+        help="count nothing, which takes minutes to hours; ranks of what was not counted yet are "
+        "then known of the best only",
+    )
+    parser.add_argument(
         "--threads", type=_arguments.positive, metavar="N", help="threads (default: all CPUs)"
     )
     parser.add_argument(
@@ -73,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             bins=arguments.bins or BINS,
             n_best=arguments.best or N_BEST,
             threads=arguments.threads,
+            counts=not arguments.no_counts,
             note=note,
             progress=progress,
         )

@@ -18,6 +18,8 @@ export interface ScatterView {
   preview: Record<string, Estimate> | null;
   /** The front while a search is going on. */
   searching: { x: Float32Array; y: Float32Array } | null;
+  /** The exact front, of all architectures. */
+  proven: { x: Float32Array; y: Float32Array } | null;
 }
 
 /** Draws the sample on two canvases: the cloud below, all that changes often above. */
@@ -64,7 +66,7 @@ export class Scatter {
 
   /** Choose the axes' ranges; called when a target or the sample changes, not while filtering. */
   fit(): void {
-    const { x, y, current } = this.view();
+    const { x, y, current, proven } = this.view();
     const xs = this.data.columns[x.name];
     const ys = this.data.columns[y.name];
     if (!xs || !ys) return;
@@ -73,8 +75,10 @@ export class Scatter {
       ...this.data.front.map((row) => column[row]),
       ...(current ? [current[name].mean[0]] : []),
     ];
-    const [x0, x1] = extent(xs.subarray(0, n), also(x.name, xs));
-    const [y0, y1] = extent(ys.subarray(0, n), also(y.name, ys));
+    const [y0, y1] = extent(ys.subarray(0, n), [...also(y.name, ys), ...(proven ? [proven.y[0]] : [])]);
+    // Of the exact front as far as accuracy goes: its other end is far away.
+    const beside = proven ? [...proven.x].filter((_, i) => proven.y[i] >= y0) : [];
+    const [x0, x1] = extent(xs.subarray(0, n), [...also(x.name, xs), ...beside]);
     this.x = new Scale(x0, x1, this.x.from, this.x.to);
     this.y = new Scale(y0, y1, this.y.from, this.y.to);
     this.redraw();
@@ -132,6 +136,47 @@ export class Scatter {
     if (this.#density.width === 0 || this.#density.height === 0) return;
     const cloud = { x: xs, y: ys, n: this.data.nSampled, mask: this.data.mask };
     drawDensity(this.#density, cloud, this.x, this.y, this.#ratio, theme().ink);
+    this.#drawProven(this.#density.getContext("2d")!);
+  }
+
+  /** The exact front, behind the cloud. */
+  #drawProven(c: CanvasRenderingContext2D): void {
+    const { proven } = this.view();
+    if (!proven) return;
+    c.save();
+    c.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
+    c.globalCompositeOperation = "destination-over";
+    this.#clip(c);
+    c.strokeStyle = theme().proven;
+    c.lineWidth = 5;
+    c.lineJoin = "round";
+    this.#stairs(c, proven.x, proven.y);
+    c.restore();
+  }
+
+  /** Draw nothing beyond the axes. */
+  #clip(c: CanvasRenderingContext2D): void {
+    const { left, right, top, bottom } = MARGIN;
+    c.beginPath();
+    c.rect(left - 6, top - 6, this.#width - left - right + 12, this.#height - top - bottom + 12);
+    c.clip();
+  }
+
+  /** A staircase: up to the next better point, accuracy is that of the one before. */
+  #stairs(c: CanvasRenderingContext2D, xs: Float32Array, ys: Float32Array): void {
+    const { x } = this.view();
+    // The front of a search goes to better x with every point, an exact one to worse accuracy.
+    const [px, py] = [Array.from(xs, (v) => this.x.at(v)), Array.from(ys, (v) => this.y.at(v))];
+    const order = [...px.keys()].sort((a, b) => px[a] - px[b]);
+    c.beginPath();
+    order.forEach((i, k) => {
+      const before = order[k - 1];
+      if (k === 0) c.moveTo(px[i], py[i]);
+      else if (x.direction === "max") c.lineTo(px[before], py[i]);
+      else c.lineTo(px[i], py[before]);
+      c.lineTo(px[i], py[i]);
+    });
+    c.stroke();
   }
 
   #drawOverlay(): void {
@@ -231,26 +276,14 @@ export class Scatter {
 
   #drawFront(c: CanvasRenderingContext2D, xs: Float32Array, ys: Float32Array): void {
     if (!xs.length) return;
-    const { x } = this.view();
     const colours = theme();
     const px = Array.from(xs, (v) => this.x.at(v));
     const py = Array.from(ys, (v) => this.y.at(v));
     c.save();
-    c.beginPath();
-    const { left, right, top, bottom } = MARGIN;
-    c.rect(left - 6, top - 6, this.#width - left - right + 12, this.#height - top - bottom + 12);
-    c.clip();
+    this.#clip(c);
     c.strokeStyle = colours.front;
     c.lineWidth = 1.75;
-    c.beginPath();
-    // A staircase: up to the next better point, accuracy is that of the one before.
-    c.moveTo(px[0], py[0]);
-    for (let i = 1; i < px.length; i++) {
-      if (x.direction === "max") c.lineTo(px[i - 1], py[i]);
-      else c.lineTo(px[i], py[i - 1]);
-      c.lineTo(px[i], py[i]);
-    }
-    c.stroke();
+    this.#stairs(c, xs, ys);
     const crowded = px.length > 100;
     const radius = px.length > 300 ? 1.8 : crowded ? 2.5 : 3.6;
     for (let i = 0; i < px.length; i++) {
@@ -270,7 +303,7 @@ export class Scatter {
     const { x, current, preview } = this.view();
     if (!current) return;
     const colours = theme();
-    const at = (e: Record<string, Estimate>, part: keyof Estimate) =>
+    const at = (e: Record<string, Estimate>, part: "mean" | "lower" | "upper") =>
       [this.x.at(e[x.name][part][0]), this.y.at(e[Y][part][0])] as const;
     const [cx, cy] = at(current, "mean");
     c.strokeStyle = c.fillStyle = colours.you;

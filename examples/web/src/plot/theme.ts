@@ -7,6 +7,7 @@ export interface Theme {
   panel: string;
   you: string;
   front: string;
+  proven: string;
   font: string;
   ink: Ink;
 }
@@ -22,6 +23,7 @@ export function theme(): Theme {
     panel: get("panel"),
     you: get("you"),
     front: get("front"),
+    proven: get("proven"),
     font: getComputedStyle(document.body).fontFamily,
     ink: { low: rgb(get("ink-low")), high: rgb(get("ink-high")), off: rgb(get("ink-off")) },
   };

@@ -20,10 +20,32 @@ export interface Estimate {
   std: Float32Array;
   lower: Float32Array;
   upper: Float32Array;
+  /** Of the first architecture, among all of the space; null where nobody counted them. */
+  place: Place | null;
+}
+
+/** Where a prediction lies among those of all architectures. */
+export interface Place {
+  /** The share of all that are worse. */
+  better: number;
+  /** Proven bounds of 1 + the number of those that are better. */
+  rank: readonly [number, number];
+}
+
+/** What is proven over all architectures. */
+export interface Proven {
+  /** The best mean of each target. */
+  optima: Record<string, number>;
+  /** The rank of EfficientNet-B0 in each target. */
+  b0: Record<string, number>;
+  /** Exact fronts of accuracy and the target named, from the best accuracy on. */
+  fronts: Record<string, { x: Float32Array; y: Float32Array }>;
 }
 
 export interface Requests {
   open: { args: { artifacts: string; benchmark: string }; result: { space: object; targets: TargetInfo[] } };
+  /** Null where the artifacts come without; from then on, predictions have a place. */
+  prove: { args: object; result: Proven | null };
   predict: { args: { codes: Uint8Array }; result: Record<string, Estimate> };
   /** Answered when all is predicted; columns arrive as events before. */
   sample: { args: { n: number; seed: number; first: string[] }; result: SampleFacts };

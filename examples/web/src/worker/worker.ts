@@ -1,6 +1,7 @@
-import { Catalog, codesToIndices, loadPure, MNASNET, type PureSurrogate, toCodes } from "../anb";
+import { Catalog, codesToIndices, loadPure, MNASNET, type PureSurrogate, toCodes, type Truth } from "../anb";
+import { Y } from "../state";
 import { paretoFront } from "../pareto";
-import type { Call, Estimate, Event, Found, Requests, SampleFacts, TargetInfo } from "./protocol";
+import type { Call, Estimate, Event, Found, Place, Proven, Requests, SampleFacts, TargetInfo } from "./protocol";
 import { neighbours, sampleCodes } from "./sample";
 
 // Predictive intervals hold this share of new measurements.
@@ -12,6 +13,7 @@ const N_QUANTILES = 1001;
 
 const surrogates = new Map<string, PureSurrogate>();
 let catalog: Catalog;
+let truths: ReadonlyMap<string, Truth> | null = null;
 let latestSample = 0;
 let latestSearch = 0;
 
@@ -59,9 +61,33 @@ function predict({ codes }: { codes: Uint8Array }): Record<string, Estimate> {
       p.calibration && surrogate.metadata.exact !== true
         ? p.interval(LEVEL)
         : { lower: p.mean, upper: p.mean };
-    found[name] = { mean: p.mean, std: p.std, lower, upper };
+    found[name] = { mean: p.mean, std: p.std, lower, upper, place: placeOf(name, p.mean[0]) };
   }
   return found;
+}
+
+/** Read what is proven; it is checked as the artifacts are. */
+async function prove(): Promise<Proven | null> {
+  truths = await catalog.readTruth();
+  if (!truths) return null;
+  const proven: Proven = { optima: {}, b0: {}, fronts: {} };
+  for (const [name, truth] of truths) {
+    proven.optima[name] = truth.optimum.value;
+    const b0 = truth.landmarks.get("efficientnet-b0");
+    if (b0) proven.b0[name] = Number(b0.better) + 1;
+    const front = truth.fronts.find(({ targets }) => targets[0] === Y && targets[1] === name);
+    if (!front) continue;
+    const column = (k: number) => front.values.filter((_, i) => i % 2 === k);
+    proven.fronts[name] = { x: column(1), y: column(0) };
+  }
+  return proven;
+}
+
+function placeOf(name: string, mean: number): Place | null {
+  const truth = truths?.get(name);
+  if (!truth?.distribution) return null;
+  const [least, most] = truth.rankBounds(mean);
+  return { better: truth.betterThan(mean), rank: [Number(least), Number(most)] };
 }
 
 async function sample(args: Requests["sample"]["args"]): Promise<SampleFacts> {
@@ -176,6 +202,7 @@ async function improve({ search, x, y, filters, start }: Requests["improve"]["ar
 
 const calls: { [K in keyof Requests]: (args: Requests[K]["args"]) => unknown } = {
   open,
+  prove,
   predict,
   sample,
   improve,
