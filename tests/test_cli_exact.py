@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 import anb_onnx
 from anb_onnx import MNASNET, NASBENCH201, Architecture
 from anb_onnx.cli.main import main
-from anb_onnx.cli.proven import better_than, plain
-from anb_onnx.exact import Rank
+from anb_onnx.cli.proven import Conditions, better_than, plain, proof_of_optimum
+from anb_onnx.exact import Certificate, Optimum, Rank, Solution
 from anb_onnx.spaces.mnasnet import to_lists
 
 FOLDER = Path(__file__).resolve().parent / "conformance" / "nasbench201-pairs"
@@ -200,6 +200,18 @@ def test_the_table_and_its_proof(shell: Shell, everything: Space) -> None:
 )
 def test_what_is_proven_in_words(shell: Shell, argv: list[str], words: str) -> None:
     assert words in shell(*argv, *AT).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("ties", "all_ties", "words"),
+    [(0, True, " a higher accuracy ("), (3, True, "; 3 more have exactly its ("),
+     (10_000, False, "; at least 10,000 more have exactly its (")],
+)  # fmt: skip
+def test_ties_in_words(ties: int, all_ties: bool, words: str) -> None:
+    certificate = Certificate(10, 2, 1, 1.0, 1e-12, "rounding alone")
+    best = (Solution(Architecture.from_index(0, space=NASBENCH201), 1.0),)
+    found = Optimum("accuracy", "%", "max", best, 1.0, ties, all_ties, 10, certificate)
+    assert words in proof_of_optimum(found, Conditions(NASBENCH201, (), {}))
 
 
 def dominated(a: Floats, b: Floats) -> NDArray[np.bool_]:
