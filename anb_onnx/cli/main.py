@@ -1,4 +1,4 @@
-"""The command `anb-onnx`: list, query, sample, sweep, explain and verify from a shell."""
+"""The command `anb-onnx`: list, query, score, sample, sweep, explain, verify from a shell."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.cli import score
 from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape, command, shape_of
 from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
@@ -104,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(commands)
     _add_sample(commands)
     add_exact_commands(commands)
+
+    scoring = command(commands, "score", score.run, score.HELP)
+    score.add_arguments(scoring)
+    add_benchmark(scoring)
 
     counting = command(
         commands, "sweep", run_sweep, "count every architecture into a histogram of a target"
