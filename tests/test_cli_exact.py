@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 import anb_onnx
 from anb_onnx import MNASNET, NASBENCH201, Architecture
 from anb_onnx.cli.main import main
-from anb_onnx.cli.proven import better_than, plain
-from anb_onnx.exact import Rank
+from anb_onnx.cli.proven import Conditions, better_than, plain, proof_of_optimum
+from anb_onnx.exact import Certificate, Optimum, Rank, Solution
 from anb_onnx.spaces.mnasnet import to_lists
 
 FOLDER = Path(__file__).resolve().parent / "conformance" / "nasbench201-pairs"
@@ -144,12 +144,12 @@ def test_all_that_are_good_enough(shell: Shell, everything: Space) -> None:
     error = shell("optimum", LATENCY, "--better-than", repr(value), "--limit", 40, *AT, code=2)
     assert "more than 40 architectures" in error
     # The worst, by the same words.
-    out = shell("optimum", ACCURACY, "--better-than", 30, "--worst", "--json", *AT)
+    out = shell("optimum", ACCURACY, "--better-than", "98.78", "--worst", "--json", *AT)
     found = json.loads(out)
-    assert found["better_than"] == 30
-    assert {item["index"] for item in found["solutions"]} == {
-        *np.flatnonzero(everything.means[ACCURACY] <= 30).tolist()
-    }
+    assert found["better_than"] == 98.78
+    wanted = everything.order(ACCURACY, everything.means[ACCURACY] <= 98.78, largest=False)
+    assert [item["index"] for item in found["solutions"]] == wanted
+    assert len(wanted) > 10
 
 
 def test_the_table_and_its_proof(shell: Shell, everything: Space) -> None:
@@ -181,11 +181,11 @@ def test_the_table_and_its_proof(shell: Shell, everything: Space) -> None:
                 "optimum",
                 ACCURACY,
                 "--where",
-                f"{LATENCY}<=5.50",
+                f"{LATENCY}<=1.010",
                 "--gene",
                 f"{GENES[0]}={KINDS[0]}",
             ],
-            f"of 3,125 architectures with {GENES[0]} = {KINDS[0]}, none with {LATENCY} <= 5.5 ms "
+            f"of 3,125 architectures with {GENES[0]} = {KINDS[0]}, none with {LATENCY} <= 1.01 ms "
             "has a higher accuracy (",
         ),
         (
@@ -193,13 +193,25 @@ def test_the_table_and_its_proof(shell: Shell, everything: Space) -> None:
             ", these 0 and no others have accuracy >= 1000 % (",
         ),
         (
-            ["pareto", ACCURACY, LATENCY, "--where", "accuracy>=60"],
-            " and no others are dominated by none with accuracy >= 60 % (",
+            ["pareto", ACCURACY, LATENCY, "--where", "accuracy>=98.9"],
+            " and no others are dominated by none with accuracy >= 98.9 % (",
         ),
     ],
 )
 def test_what_is_proven_in_words(shell: Shell, argv: list[str], words: str) -> None:
     assert words in shell(*argv, *AT).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("ties", "all_ties", "words"),
+    [(0, True, " a higher accuracy ("), (3, True, "; 3 more have exactly its ("),
+     (10_000, False, "; at least 10,000 more have exactly its (")],
+)  # fmt: skip
+def test_ties_in_words(ties: int, all_ties: bool, words: str) -> None:
+    certificate = Certificate(10, 2, 1, 1.0, 1e-12, "rounding alone")
+    best = (Solution(Architecture.from_index(0, space=NASBENCH201), 1.0),)
+    found = Optimum("accuracy", "%", "max", best, 1.0, ties, all_ties, 10, certificate)
+    assert words in proof_of_optimum(found, Conditions(NASBENCH201, (), {}))
 
 
 def dominated(a: Floats, b: Floats) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_truth import PAIRS, truths_of, with_truth
 
 import anb_onnx
 from anb_onnx import exact
@@ -61,7 +62,13 @@ def test_the_page_of_results_is_written_for_any_benchmark(
     """Of a space whose architectures are few enough to see that what it says is so."""
     pytest.importorskip("matplotlib", reason="it draws: pip install 'anb-onnx[plot]'")
     report = imported("benchmarks.exact_report", monkeypatch)
-    folder = ROOT / "tests" / "conformance" / "nasbench201-pairs"
+    from anb_export.artifacts.truth import pack
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(PAIRS))
+    assert report.main(["--out", str(tmp_path), "--targets", "latency_edgegpu"]) == 0
+    assert "## Distributions" not in (tmp_path / "exact-results.md").read_text()
+    # Once all are counted, there is more to tell.
+    folder = with_truth(PAIRS, tmp_path / "counted", pack(truths_of(PAIRS, bins=500)))
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
     assert report.main(["--out", str(tmp_path), "--targets", "latency_edgegpu"]) == 0
     codes = anb_onnx.indices_to_codes(np.arange(15_625), anb_onnx.NASBENCH201)
@@ -80,7 +87,13 @@ def test_the_page_of_results_is_written_for_any_benchmark(
         assert operator == "<="
         assert float(found) == pytest.approx(top, rel=1e-3)
         assert float(less.strip("()")) == pytest.approx(top - accuracy.max(), rel=1e-2)
-    for name in ("exact-fronts.png", "exact-genes.png"):
+    place = rows_of(text, "EfficientNet-B0's ranks")["accuracy [%]"]
+    assert place[1] == f"{1 + int((accuracy > accuracy[7]).sum()):,}"
+    shares = rows_of(text, "Distributions")["latency_edgegpu [ms]"]
+    near = float(np.ptp(latency)) / 500 + 5e-4  # a bin, and four digits
+    for cell, share in zip(shares, (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999), strict=True):
+        assert float(cell) == pytest.approx(np.quantile(latency, share), abs=near)
+    for name in ("exact-fronts.png", "exact-genes.png", "exact-distributions.png"):
         assert (tmp_path / "images" / name).read_bytes().startswith(b"\x89PNG")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from anb_onnx._io.output import open_output
 from anb_onnx._io.program import OK
+from anb_onnx._io.show import show
 from anb_onnx.cli.arguments import add_benchmark, add_out, add_shape, command, shape_of
 from anb_onnx.cli.proven import (
     Codes,
@@ -153,7 +154,7 @@ def _asked(args: argparse.Namespace, targets: Sequence[str]) -> _Asked:
         try:
             bounds.append((surrogate(name), operator, value))
         except TargetError as error:
-            msg = f"--where {text!r}: {error}"
+            msg = f"--where {show(text)}: {error}"
             raise TargetError(msg) from error
     space = surrogates[0].space
     genes = parse_genes(args.gene, space)
@@ -178,7 +179,7 @@ def _optimum(args: argparse.Namespace) -> int:
         options["direction"] = "min" if surrogate.target.direction == "max" else "max"
     exact = _exact()
     if args.better_than is not None:
-        value = number(args.better_than, f"--better-than {args.better_than!r}")
+        value = number(args.better_than, f"--better-than {show(args.better_than)}")
         limit = _LIMIT if args.limit is None else args.limit
         listed = exact.enumerate(surrogate, value, asked.bounds, limit=limit, **options)
         proof = proof_of_list(listed, value, conditions)
