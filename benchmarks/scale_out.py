@@ -3,7 +3,8 @@
 Scoring of a folder and a sweep over some shards, in this process and on workers of a Dask cluster
 (and of Ray with --ray), round by round in one run. The first round, in which kernels are compiled
 and workers import, does not count and is given apart. The results must be the same, byte for byte
-and count for count. Prints a table in Markdown.
+and count for count. Prints a table in Markdown, with the processor's time of all processes: unlike
+the seconds, it is little changed by other programs on the machine.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 import anb_onnx
 from anb_onnx.scale_out import open_backend, score, sweep
@@ -77,17 +79,32 @@ def _sweeping(
     return call
 
 
+def _processor_seconds() -> float:
+    """Return the processor's time of this process and all below it that are alive."""
+    here = psutil.Process()
+    total = 0.0
+    for process in [here, *here.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
 def _compare(title: str, count: int, calls: dict[str, Call], rounds: int) -> None:
     """Print the rate of each way to the same result."""
     first: dict[str, float] = {}
     times: dict[str, list[float]] = {name: [] for name in calls}
+    busy: dict[str, list[float]] = {name: [] for name in calls}
     results = set()
     for number in range(rounds + 1):
         for name, call in calls.items():
+            before = _processor_seconds()
             seconds, result = call()
+            after = _processor_seconds()
             results.add(result)
             if number:
                 times[name].append(seconds)
+                busy[name].append(after - before)
             else:
                 first[name] = seconds
     assert len(results) == 1, "the ways do not give the same"
@@ -96,7 +113,8 @@ def _compare(title: str, count: int, calls: dict[str, Call], rounds: int) -> Non
         median = statistics.median(found)
         print(
             f"| {title} | {name} | {count / median / 1e6:,.2f} | {plain / median:.2f} | "
-            f"{median:.2f} ({min(found):.2f} to {max(found):.2f}) | {first[name]:.2f} |",
+            f"{median:.2f} ({min(found):.2f} to {max(found):.2f}) | {first[name]:.2f} | "
+            f"{statistics.median(busy[name]):.2f} |",
             flush=True,
         )
 
@@ -119,8 +137,9 @@ def main() -> int:
     parser.add_argument("--ray", action="store_true", help="with Ray, too")
     options = parser.parse_args()
     n = options.workers
-    print(f"| {options.target} | where | M/s | of the first | seconds (range) | first round |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    columns = ["where", "M/s", "of the first", "seconds (range)", "first round", "processor"]
+    print(f"| {options.target} | {' | '.join(columns)} |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         clusters = {"Dask": stack.enter_context(open_backend("dask", workers=n))}
