@@ -384,6 +384,20 @@ def test_rank_among_all_architectures(shell: Shell, everything: Space) -> None:
         assert line.endswith(f"{share} of all 15,625")
 
 
+def test_progress_of_counting(
+    everything: Space, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing is listed every architecture is counted, and that is shown if asked for."""
+    monkeypatch.setattr("anb_onnx.exact.ranks._MOST_LISTED", 1)
+    argv = ["rank", ACCURACY, "1234", "--progress", "--threads", "1", "--csv", *map(str, AT)]
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    means = everything.means[ACCURACY]
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert int(row["better"]) == int((means > means[1234]).sum())
+    assert err.splitlines()[-1].startswith("15,625 of 15,625 architectures, 100 %")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole process groups")
 def test_ctrl_c_in_the_middle_of_a_search() -> None:
     code = (

@@ -13,6 +13,7 @@ import numpy as np
 
 from anb_onnx._io.output import open_output
 from anb_onnx._io.program import OK
+from anb_onnx._io.progress import Progress
 from anb_onnx._io.show import show
 from anb_onnx.cli.arguments import add_benchmark, add_out, add_shape, command, shape_of
 from anb_onnx.cli.proven import (
@@ -97,6 +98,10 @@ def _add_rank(commands: Any) -> None:
         nargs="+",
         metavar="ARCHITECTURE",
         help="written as for 'anb-onnx query': efficientnet-b0, an index, JSON",
+    )
+    rank.add_argument("--threads", type=int, metavar="N", help="for counting (default: all CPUs)")
+    rank.add_argument(
+        "--progress", action="store_true", help="show progress also where no terminal is"
     )
     _add_output(rank)
 
@@ -235,7 +240,15 @@ def _rank(args: argparse.Namespace) -> int:
     rows = [parse_architecture(text, space)[0] for text in args.architectures]
     architectures = [Architecture.from_codes(row, space=space) for row in rows]
     exact = _exact()
-    ranks = [exact.rank(surrogate, architecture) for architecture in architectures]
+    ranks = []
+    for architecture in architectures:
+        with Progress("architectures", show=args.progress) as bar:
+
+            def show_progress(done: Any, bar: Progress = bar) -> None:
+                bar(done.resumed + done.done, done.total)
+
+            options = {"threads": args.threads, "progress": show_progress}
+            ranks.append(exact.rank(surrogate, architecture, **options))
     with open_text(args.out) as stream:
         write_ranks(stream, shape_of(args), [a.index for a in architectures], ranks, space)
     return OK

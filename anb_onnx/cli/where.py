@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
-from anb_onnx.cli.tables import decimal
+from anb_onnx.encoding.table_files import decimal
 from anb_onnx.errors import ArchitectureError, ExactError
 from anb_onnx.spaces.space import Gene, SearchSpace
 from anb_onnx.spaces.values import value_error
