@@ -135,7 +135,8 @@ def run_merge(args: argparse.Namespace) -> int:
 
 def _float32(value: float) -> float:
     """Return the float32 next to a value, which the user may have rounded."""
-    return float(np.float32(value))
+    with np.errstate(over="ignore"):  # infinite, which the grid refuses
+        return float(np.float32(value))
 
 
 def _shards(args: argparse.Namespace, cut: Shards) -> range | None:

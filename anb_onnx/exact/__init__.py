@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from anb_onnx.exact.answers import enumerate, optimum, pareto
+    from anb_onnx.exact.objectives import WeightedProduct, WeightedSum
     from anb_onnx.exact.ranks import distribution, rank
     from anb_onnx.exact.results import Certificate, Enumeration, Front, Optimum, Rank, Solution
 
@@ -19,6 +20,8 @@ _MODULE_OF = {
     "pareto": "answers",
     "distribution": "ranks",
     "rank": "ranks",
+    "WeightedProduct": "objectives",
+    "WeightedSum": "objectives",
     "Certificate": "results",
     "Enumeration": "results",
     "Front": "results",
@@ -34,6 +37,8 @@ __all__ = [
     "Optimum",
     "Rank",
     "Solution",
+    "WeightedProduct",
+    "WeightedSum",
     "distribution",
     "enumerate",
     "optimum",

@@ -26,7 +26,7 @@ from anb_onnx.exact.solve import Effort, Limit, Wish
 from anb_onnx.exact.weights import Weighted, seek
 
 #: Zones along either axis.
-_ZONES = 24
+_ZONES = 8
 
 #: Steps for each weight of a zone.
 _STEPS = 6

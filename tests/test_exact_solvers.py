@@ -1,0 +1,224 @@
+"""Two solvers that know nothing of this package confirm the optima of the sums of tables.
+
+toulbar2 (weighted constraint satisfaction) and HiGHS (integer programming) get the tables of a
+target, all members added up; both are exact. The bundled targets are sums over pairs of blocks.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import anb_onnx
+from anb_onnx import exact
+from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.exact.parts import parts_of
+from anb_onnx.exact.search import Search
+from anb_onnx.exact.solve import order_of
+from anb_onnx.tables import TableEnsemble
+
+TARGETS = [target.name for target in find_benchmark().targets]
+
+#: 12 symbols a block, one of them 16: 47,775,744 architectures, few enough for HiGHS with a bound.
+LIMITED = {f"block{b}_{gene}": value for b in range(7) for gene, value in (("e", [1, 6]), ("k", 3))}
+
+Domains = tuple[NDArray[np.int64], ...]
+
+
+def ensemble_of(target: str) -> TableEnsemble:
+    with anb_onnx.load(target, engine="numpy") as surrogate:
+        assert surrogate._ensemble is not None
+        return surrogate._ensemble
+
+
+def sums(ensemble: TableEnsemble, domains: Domains, sign: int) -> list[tuple[Any, Any]]:
+    """The terms and their tables, int64, of all members together."""
+    entries = sign * ensemble.entries.sum(axis=1, dtype=np.int64)
+    terms = ensemble.terms
+    return [
+        (term, entries[start:stop].reshape(shape)[np.ix_(*(domains[b] for b in term))])
+        for term, shape, start, stop in zip(
+            terms.blocks, terms.shapes, terms.offsets[:-1], terms.offsets[1:], strict=True
+        )
+    ]
+
+
+def value(tables: list[tuple[Any, Any]], row: NDArray[np.int64]) -> int:
+    return sum(int(table[tuple(row[b] for b in term)]) for term, table in tables)
+
+
+def toulbar2(
+    domains: Domains, tables: list[tuple[Any, Any]], bound: tuple[list[tuple[Any, Any]], int] | None
+) -> NDArray[np.int64]:
+    """The positions of the least sum, under a bound of another sum if there is one."""
+    pytoulbar2 = pytest.importorskip("pytoulbar2")
+
+    def network(parts: list[tuple[Any, Any]], **options: Any) -> Any:
+        problem = pytoulbar2.CFN(2**60, **options)
+        for b, domain in enumerate(domains):
+            problem.AddVariable(f"b{b}", range(len(domain)))
+        for term, table in parts:
+            # Costs from 0: of a table, its least taken away.
+            problem.AddFunction([f"b{b}" for b in term], (table - table.min()).ravel().tolist())
+        return problem
+
+    main = network(tables)
+    if bound is not None:
+        parts, end = bound
+        base = sum(int(table.min()) for _, table in parts)
+        side = network(parts, init=False)
+        main.AddWeightedCSPConstraint(side, 0, end - base + 1)
+    found = main.Solve()
+    assert found is not None
+    return np.array(found[0], dtype=np.int64)
+
+
+def highs(
+    domains: Domains, tables: list[tuple[Any, Any]], bound: tuple[list[tuple[Any, Any]], int] | None
+) -> NDArray[np.int64]:
+    """The same by integer programming: one variable for each symbol and for each table's entry."""
+    optimize, sparse = pytest.importorskip("scipy.optimize"), pytest.importorskip("scipy.sparse")
+    sizes = [len(domain) for domain in domains]
+    starts = np.cumsum([0, *sizes])
+    offsets = starts[-1] + np.cumsum([0, *(table.size for _, table in tables)])
+    n = int(offsets[-1])
+    rows: list[tuple[int, int, float]] = []
+    right: list[float] = []
+    for b, size in enumerate(sizes):  # one symbol for each block
+        rows += [(len(right), int(starts[b]) + x, 1.0) for x in range(size)]
+        right.append(1.0)
+    for (term, table), first in zip(tables, offsets.tolist(), strict=False):
+        numbers = first + np.arange(table.size).reshape(table.shape)
+        for axis, b in enumerate(term):  # the entries of a symbol are taken as it is
+            for x in range(sizes[b]):
+                those = numbers.take(x, axis=axis).ravel().tolist()
+                rows += [(len(right), number, 1.0) for number in those]
+                rows.append((len(right), int(starts[b]) + x, -1.0))
+                right.append(0.0)
+    at, column, entry = (np.array(side) for side in zip(*rows, strict=True))
+    matrix = sparse.csr_array((entry, (at, column)), shape=(len(right), n))
+    held = [optimize.LinearConstraint(matrix, right, right)]
+
+    def costs(parts: list[tuple[Any, Any]]) -> NDArray[np.float64]:
+        scale = max(float(np.abs(table).max()) for _, table in parts)
+        flat = np.concatenate([table.ravel() for _, table in parts]) / scale
+        return np.concatenate([np.zeros(starts[-1]), flat])
+
+    if bound is not None:
+        scale = max(float(np.abs(table).max()) for _, table in bound[0])
+        held.append(optimize.LinearConstraint(costs(bound[0])[None], -np.inf, bound[1] / scale))
+    whole = np.concatenate([np.ones(starts[-1]), np.zeros(n - starts[-1])])
+    found = optimize.milp(
+        costs(tables), constraints=held, integrality=whole, bounds=(0, 1),
+        options={"mip_rel_gap": 0.0},
+    )  # fmt: skip
+    assert found.success, found.message
+    taken = found.x[: starts[-1]]
+    return np.array([taken[a:b].argmax() for a, b in pairwise(starts)])
+
+
+def least(ensemble: TableEnsemble, sign: int) -> tuple[int, NDArray[np.int64]]:
+    """The least sum by the search of `anb_onnx.exact`, with no bound of any mean."""
+    part = parts_of(ensemble.space, [ensemble], None)[0]
+    cost = part.sum_of(ensemble).cost(largest=sign * ensemble.scale * _slope(ensemble) < 0)
+    search = Search(part.layout, [cost.diffused], order_of(part, cost.diffused))
+    best, end, done = np.zeros(0, np.int64), 2**62, False
+    while not done:
+        leaves, done = search.run(np.array([[end]]), 1)
+        if len(leaves):
+            best = leaves[0]
+            end = (part.layout.total(cost.raw, best) << cost.bits) - 1
+    return part.layout.total(cost.raw, best), part.symbols(best[None])[0]
+
+
+def symbols_of(found: exact.Optimum, ensemble: TableEnsemble) -> NDArray[np.int64]:
+    codes = np.array([found.solutions[0].architecture.codes], dtype=np.uint8)
+    return codes_to_symbols(codes, ensemble.space).astype(np.int64)
+
+
+def _slope(ensemble: TableEnsemble) -> int:
+    return 1 if ensemble.link.increasing else -1
+
+
+def everywhere(ensemble: TableEnsemble) -> Domains:
+    """All symbols, but those inside a regime: one side of it is one sum."""
+    return parts_of(ensemble.space, [ensemble], None)[0].domains
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_toulbar2_finds_the_same_least_and_largest_sum(target: str, sign: int) -> None:
+    ensemble = ensemble_of(target)
+    domains = everywhere(ensemble)
+    tables = sums(ensemble, domains, sign)
+    found, _ = least(ensemble, sign)
+    assert found == value(tables, toulbar2(domains, tables, None))
+
+
+@pytest.mark.parametrize("target", ["accuracy", "latency_zcu102"])
+def test_highs_finds_the_same_sum(target: str) -> None:
+    ensemble = ensemble_of(target)
+    domains = everywhere(ensemble)
+    sign = -1 if target == "accuracy" else 1
+    tables = sums(ensemble, domains, sign)
+    found, symbols = least(ensemble, sign)
+    assert symbols.tolist() == highs(domains, tables, None).tolist()
+    assert found == value(tables, symbols)
+
+
+#: Objective, its direction, and a constraint on a target that is its sum itself.
+PROBLEMS = [
+    ("latency_vck190", "max", "latency_zcu102", 5.0),
+    ("params", "max", "macs", 300.0),
+    ("macs", "max", "latency_zcu102", 4.0),
+    ("latency_zcu102", "max", "params", 3.5),
+]
+
+
+@pytest.mark.parametrize(("objective", "direction", "bounded", "most"), PROBLEMS)
+@pytest.mark.parametrize("solver", [toulbar2, highs])
+def test_both_solvers_agree_under_a_constraint(
+    solver: Any, objective: str, direction: Any, bounded: str, most: float
+) -> None:
+    """Where links are the identity, means are the sums but for rounding."""
+    genes = LIMITED
+    ensemble, other = ensemble_of(objective), ensemble_of(bounded)
+    assert ensemble.link.is_identity
+    assert other.link.is_identity
+    domains = parts_of(ensemble.space, [ensemble, other], genes)[0].domains
+    assert np.prod([len(domain) for domain in domains]) > 10**7
+    tables, parts = sums(ensemble, domains, -1), sums(other, domains, 1)
+    end = int(np.floor((most - other.shift) * other.n_members / other.scale))
+    row = solver(domains, tables, (parts, end))
+    assert value(parts, row) <= end
+    found = exact.optimum(objective, [(bounded, "<=", most)], genes=genes, direction=direction)
+    ours = symbols_of(found, ensemble)[0]
+    positions = np.array([np.searchsorted(d, x) for d, x in zip(domains, ours, strict=True)])
+    # Of the sums the solver's is the least, of the float32 means ours is the best.
+    assert value(parts, positions) <= end
+    mean = ensemble.predict(np.array([[d[x] for d, x in zip(domains, row, strict=True)]]))[0][0]
+    assert float(mean) <= found.solutions[0].value
+    gap = value(tables, positions) - value(tables, row)
+    assert 0 <= gap * ensemble.scale / ensemble.n_members <= 1e-6 * abs(float(mean))
+
+
+def test_toulbar2_confirms_accuracy_under_a_bound_of_latency() -> None:
+    """The whole space; accuracy bends its sum, which its best architecture feels but little."""
+    accuracy, latency = ensemble_of("accuracy"), ensemble_of("latency_zcu102")
+    domains = everywhere(accuracy)
+    tables, parts = sums(accuracy, domains, -1), sums(latency, domains, 1)
+    end = int(np.floor((8.0 - latency.shift) * latency.n_members / latency.scale))
+    row = toulbar2(domains, tables, (parts, end))
+    found = exact.optimum("accuracy", [("latency_zcu102", "<=", 8.0)])
+    best = symbols_of(found, accuracy)
+    mean = accuracy.predict(np.concatenate([row[None], best]))[0]
+    assert mean[0] <= mean[1] == np.float32(found.solutions[0].value)
+    assert value(tables, row) <= value(tables, best[0])
+    # No architecture of a larger sum has a better mean: 80 - 1/u is concave.
+    bound = 80 - 1 / (-value(tables, row) * accuracy.scale / accuracy.n_members + accuracy.shift)
+    assert float(mean[1]) <= bound + 1e-5
