@@ -78,7 +78,10 @@ def _add_pareto(commands: Any) -> None:
     text = "find all architectures of the whole space that no other dominates, proven"
     front = command(commands, "pareto", _pareto, text)
     front.add_argument(
-        "targets", nargs="+", metavar="TARGET", help="two targets of 'anb-onnx targets'"
+        "targets",
+        nargs="+",
+        metavar="TARGET",
+        help="two targets of 'anb-onnx targets', or three, which can take minutes",
     )
     _add_conditions(front)
     front.add_argument(
@@ -200,8 +203,8 @@ def _optimum(args: argparse.Namespace) -> int:
 
 
 def _pareto(args: argparse.Namespace) -> int:
-    if len(args.targets) < 2:
-        msg = f"a front is of two targets: name another one beside {args.targets[0]!r}"
+    if len(args.targets) not in (2, 3):
+        msg = f"a front is of two targets, or three, not of {len(args.targets)}"
         raise AnbError(msg)
     plot = None
     if args.plot is not None:
