@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Protocol
 
@@ -249,6 +249,32 @@ def test_a_front_is_that_of_all_architectures(
     assert found["targets"][1] == {"target": LATENCY, "unit": "ms", "direction": "min"}
 
 
+def test_a_front_of_three_targets(shell: Shell) -> None:
+    """Of the 1,728 architectures that differ from EfficientNet-B0 in the last two blocks."""
+    b0 = anb_onnx.efficientnet_b0().to_values()
+    fixed = {name: value for name, value in b0.items() if name[5] < "5"}
+    genes = [f"--gene={name}={value}" for name, value in fixed.items()]
+    names = ("accuracy", "macs", "latency_vck190")
+    found = json.loads(shell("pareto", *names, *genes, "--json"))
+    last = [gene.choices for gene in MNASNET.genes[20:]]
+    architectures = [
+        Architecture([*fixed.values(), *values], space=MNASNET) for values in product(*last)
+    ]
+    codes = np.array([a.codes for a in architectures], dtype=np.uint8)
+    assert len(codes) == 1_728
+    costs = np.stack([anb_onnx.load(name).query_codes(codes).mean for name in names], axis=1)
+    costs[:, 0] *= -1
+    best = [
+        architecture.index
+        for architecture, cost in zip(architectures, costs, strict=True)
+        if not ((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any()
+    ]
+    assert sorted(item["index"] for item in found["front"]) == sorted(best)
+    assert len(best) > 20
+    assert all(item["values"].keys() == {*names} for item in found["front"])
+    assert [target["direction"] for target in found["targets"]] == ["max", "min", "min"]
+
+
 @pytest.mark.parametrize(
     "command", [["optimum", ACCURACY, "--k", "4"], ["pareto", ACCURACY, LATENCY]]
 )
@@ -315,7 +341,8 @@ def test_an_output_for_a_file_leaves_the_old_one_where_nothing_is_found(
         (["optimum", ACCURACY, "--limit", "5"], "--limit is of --better-than"),
         (["optimum", ACCURACY, "--better-than", "5 %"], "--better-than '5 %': the value must be"),
         (["optimum", ACCURACY, "--gene", "x=1"], "there is no gene 'x'"),
-        (["pareto", ACCURACY], "a front is of two targets: name another one beside 'accuracy'"),
+        (["pareto", ACCURACY], "a front is of two targets, or three, not of 1"),
+        (["pareto", *"abcd"], "a front is of two targets, or three, not of 4"),
         (["pareto", ACCURACY, ACCURACY], "target 'accuracy' is given twice"),
         (["pareto", ACCURACY, LATENCY, "--plot", "x.jpg"],
          "--plot 'x.jpg': the suffix must be one of .png, .svg, .pdf"),
@@ -382,6 +409,20 @@ def test_rank_among_all_architectures(shell: Shell, everything: Space) -> None:
         share = better_than(rank_of(better, equal, 15_625))
         assert line.split()[:5] == [str(index), LATENCY, row["mean"], "ms", f"{1 + better:,}"]
         assert line.endswith(f"{share} of all 15,625")
+
+
+def test_progress_of_counting(
+    everything: Space, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing is listed every architecture is counted, and that is shown if asked for."""
+    monkeypatch.setattr("anb_onnx.exact.ranks._MOST_LISTED", 1)
+    argv = ["rank", ACCURACY, "1234", "--progress", "--threads", "1", "--csv", *map(str, AT)]
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    means = everything.means[ACCURACY]
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert int(row["better"]) == int((means > means[1234]).sum())
+    assert err.splitlines()[-1].startswith("15,625 of 15,625 architectures, 100 %")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole process groups")

@@ -13,6 +13,7 @@ import numpy as np
 
 from anb_onnx._io.output import open_output
 from anb_onnx._io.program import OK
+from anb_onnx._io.progress import Progress
 from anb_onnx._io.show import show
 from anb_onnx.cli.arguments import add_benchmark, add_out, add_shape, command, shape_of
 from anb_onnx.cli.proven import (
@@ -77,7 +78,10 @@ def _add_pareto(commands: Any) -> None:
     text = "find all architectures of the whole space that no other dominates, proven"
     front = command(commands, "pareto", _pareto, text)
     front.add_argument(
-        "targets", nargs="+", metavar="TARGET", help="two targets of 'anb-onnx targets'"
+        "targets",
+        nargs="+",
+        metavar="TARGET",
+        help="two targets of 'anb-onnx targets', or three, which can take minutes",
     )
     _add_conditions(front)
     front.add_argument(
@@ -97,6 +101,10 @@ def _add_rank(commands: Any) -> None:
         nargs="+",
         metavar="ARCHITECTURE",
         help="written as for 'anb-onnx query': efficientnet-b0, an index, JSON",
+    )
+    rank.add_argument("--threads", type=int, metavar="N", help="for counting (default: all CPUs)")
+    rank.add_argument(
+        "--progress", action="store_true", help="show progress also where no terminal is"
     )
     _add_output(rank)
 
@@ -195,8 +203,8 @@ def _optimum(args: argparse.Namespace) -> int:
 
 
 def _pareto(args: argparse.Namespace) -> int:
-    if len(args.targets) < 2:
-        msg = f"a front is of two targets: name another one beside {args.targets[0]!r}"
+    if len(args.targets) not in (2, 3):
+        msg = f"a front is of two targets, or three, not of {len(args.targets)}"
         raise AnbError(msg)
     plot = None
     if args.plot is not None:
@@ -235,7 +243,15 @@ def _rank(args: argparse.Namespace) -> int:
     rows = [parse_architecture(text, space)[0] for text in args.architectures]
     architectures = [Architecture.from_codes(row, space=space) for row in rows]
     exact = _exact()
-    ranks = [exact.rank(surrogate, architecture) for architecture in architectures]
+    ranks = []
+    for architecture in architectures:
+        with Progress("architectures", show=args.progress) as bar:
+
+            def show_progress(done: Any, bar: Progress = bar) -> None:
+                bar(done.resumed + done.done, done.total)
+
+            options = {"threads": args.threads, "progress": show_progress}
+            ranks.append(exact.rank(surrogate, architecture, **options))
     with open_text(args.out) as stream:
         write_ranks(stream, shape_of(args), [a.index for a in architectures], ranks, space)
     return OK
