@@ -19,12 +19,13 @@ from anb_onnx.cli.score import add_backend
 from anb_onnx.cli.write import open_text, write_aligned
 from anb_onnx.errors import AnbError
 from anb_onnx.loading import load
+from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.scale_out.opening import open_backend
 from anb_onnx.sweep.distribution import Distribution
 from anb_onnx.sweep.files import read_partial, write_partial
 from anb_onnx.sweep.grid import Grid, SweepError
 from anb_onnx.sweep.partial import Partial, join, words
-from anb_onnx.sweep.run import Progress, default_range, sweep
+from anb_onnx.sweep.run import Progress, sweep
 from anb_onnx.sweep.shards import Shards
 
 #: Bins unless the user asks for others.
@@ -44,9 +45,14 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bins", type=int, default=BINS, metavar="N", help=f"default: {BINS}")
     parser.add_argument(
-        "--low", type=float, metavar="V", help="least value of the bins (default: a proven bound)"
+        "--low",
+        type=float,
+        metavar="V",
+        help="least value of the bins (default: the least that any has)",
     )
-    parser.add_argument("--high", type=float, metavar="V", help="largest value of the bins")
+    parser.add_argument(
+        "--high", type=float, metavar="V", help="largest value (default: the largest)"
+    )
     parser.add_argument(
         "--landmark",
         type=float,
@@ -79,7 +85,7 @@ def run_sweep(args: argparse.Namespace) -> int:
     shards = _shards(args, cut)
     low, high = args.low, args.high
     if low is None or high is None:
-        bounds = default_range(ensemble)
+        bounds = import_sheltered("anb_onnx.exact.ranks").extremes(ensemble)
         low, high = (bounds[0] if low is None else low), (bounds[1] if high is None else high)
     marks = tuple(map(_float32, args.landmark))
     grid = Grid(_float32(low), _float32(high), args.bins, marks)

@@ -5,8 +5,9 @@
 104483310874
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
     from anb_onnx.exact.answers import enumerate, optimum, pareto
@@ -54,6 +55,6 @@ if not TYPE_CHECKING:
         if name not in _MODULE_OF:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        value = getattr(import_sheltered(f"{__name__}.{_MODULE_OF[name]}"), name)
         globals()[name] = value
         return value

@@ -6,7 +6,7 @@ training run would give may differ; see the model cards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,6 +196,7 @@ def pareto(
     constraints: Iterable[Constraint] = (),
     *,
     genes: Mapping[str, Any] | None = None,
+    progress: Callable[[float, int], object] | None = None,
     benchmark: str | None = None,
     path: Path | None = None,
 ) -> Front:
@@ -210,6 +211,9 @@ def pareto(
         Two targets, or three; see Notes.
     constraints, genes, benchmark, path
         As for `optimum`.
+    progress : callable, optional
+        For three targets: called now and then with the share of the work that is done, and how
+        many architectures are on the front up to now.
 
     Returns
     -------
@@ -248,7 +252,7 @@ def pareto(
         archive = front(parts, (wishes[0], wishes[1]), question.limits, effort)
     else:
         three = (wishes[0], wishes[1], wishes[2])
-        archive = front3(parts, three, question.limits, MOST_POINTS, effort)
+        archive = front3(parts, three, question.limits, MOST_POINTS, effort, progress)
     if not len(archive.worth):
         _refuse_infeasible(question, parts)
     signs = np.array([-1 if wish.largest else 1 for wish in wishes], dtype=np.float32)

@@ -16,8 +16,9 @@ linear H, the hinges. For the largest mean (the smallest is the mirror image):
 3. p concave with hinges: ``mean p(u) <= p(mean u)`` as in 1; the values p(u[m]) lie between those
    at the interval's ends; and ``mean H`` is at most the least concave function above H there.
 
-What rounding adds is bounded by `anb_onnx.exact.rounding`, and added twice: once for the mean and
-once for the bound. Both end with the same rounding to float32, which is monotone.
+What rounding adds is bounded by `anb_onnx.exact.rounding`, and added four times: once for the mean,
+and for the bound more than once, as its mean u comes from V by a division more. Both end with the
+same rounding to float32, which is monotone.
 
 The bound is computed for some 2^16 intervals of V, for each so that it holds in all of it.
 """
@@ -132,7 +133,7 @@ class MeanBounds:
         # A chord is rounded by what its ends are, which members may be far beyond any mean.
         ends = _hinged(self._power(np.array([self._low, self._high])), self._hinges)
         size = max(np.abs(bound).max(), np.abs(ends).max())
-        slack = 2 * error + 64 * UNIT * size
+        slack = 4 * error + 64 * UNIT * size
         bound = bound + slack if largest else bound - slack
         self.margin = float(np.abs(bound - plain).max())
         worth = (-bound if largest else bound).astype(np.float32)

@@ -136,10 +136,15 @@ def distribution(
 
 
 def extremes(ensemble: TableEnsemble) -> tuple[float, float]:
-    """Return the smallest and the largest mean of all architectures, proven."""
+    """Return the smallest and the largest mean of all architectures, proven, as ends of a grid.
+
+    Where they are the same the first is the float32 below, as a grid must have some width.
+    """
     parts = parts_of(ensemble.space, [ensemble], None)
     low = best(parts, Wish(ensemble, largest=False), (), 1, Effort()).worth[0]
     high = -best(parts, Wish(ensemble, largest=True), (), 1, Effort()).worth[0]
+    if low == high:
+        low = np.nextafter(low, np.float32(-np.inf))
     return float(low), float(high)
 
 
