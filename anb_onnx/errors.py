@@ -53,5 +53,9 @@ class ExactError(AnbError):
     """What was asked cannot be proven, or would take too long; says why."""
 
 
+class TooManyError(ExactError):
+    """More architectures answer a question than were to be listed."""
+
+
 class InfeasibleError(ExactError):
     """No architecture fulfils the constraints; says what comes nearest."""

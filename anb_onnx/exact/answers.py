@@ -34,7 +34,7 @@ from anb_onnx.exact.questions import (
 from anb_onnx.exact.results import Certificate, Direction, Enumeration, Front, Optimum, Solution
 from anb_onnx.exact.solve import Effort, Wish, all_as_good, best
 from anb_onnx.spaces.architecture import Architecture
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace, is_integer
 
 #: Most solutions of `optimum`; `enumerate` gives more.
 MOST_SOLUTIONS = 100_000
@@ -89,7 +89,7 @@ def optimum(
     >>> f"{found.solutions[0].value:.3f} {found.unit}"
     '65.985 %'
     """
-    if type(k) is not int or not 1 <= k <= MOST_SOLUTIONS:
+    if not is_integer(k) or not 1 <= k <= MOST_SOLUTIONS:
         msg = f"k must be an integer from 1 to {MOST_SOLUTIONS}, not {show(k)}"
         raise ExactError(msg)
     if isinstance(objective, Weighted):
@@ -171,7 +171,7 @@ def enumerate(
     if value is None:
         msg = f"better_than must be a finite number, not {show(better_than)}"
         raise ExactError(msg)
-    if type(limit) is not int or limit < 1:
+    if not is_integer(limit) or limit < 1:
         msg = f"limit must be a positive integer, not {show(limit)}"
         raise ExactError(msg)
     question = ask([objective], constraints, genes, Source(benchmark, path))

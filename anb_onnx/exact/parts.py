@@ -27,6 +27,12 @@ from anb_onnx.terms import Term
 #: Rounds of diffusion. The sums of the bundled targets stand still after 10 to 60.
 ROUNDS = 60
 
+#: Rounds for what members differ by: more would move limits by next to nothing.
+_FEW_ROUNDS = 16
+
+#: Most blocks of a term: arrays of NumPy had 32 axes at most, before its version 2.
+MAX_BLOCKS = 30
+
 #: Slopes of `Spread`, in 64ths: members of slow architectures differ more than those of fast ones.
 _SLOPES = (0, 1, 4)
 
@@ -85,19 +91,25 @@ class Sum:
 
     def costs_of(self, entries: NDArray[np.int64]) -> Costs:
         """Lay out one number for each entry of the tables: int64 [n_costs]."""
+        return np.concatenate([entries, [0]])[self._places]
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Which entry stands where in the costs, or, for none, the number of entries."""
         layout, domains = self._part.layout, self._part.domains
-        costs = np.zeros(layout.n_costs, dtype=np.int64)
         terms = self.ensemble.terms
+        places = np.full(layout.n_costs, terms.n_entries, dtype=np.int64)
         for term, shape, start, end in zip(
             terms.blocks, terms.shapes, terms.offsets[:-1], terms.offsets[1:], strict=True
         ):
-            found = entries[start:end].reshape(shape)[np.ix_(*(domains[b] for b in term))]
+            numbers = np.arange(start, end).reshape(shape)
+            found = numbers[np.ix_(*(domains[block] for block in term))]
             if len(term) == 1:
                 first = layout.block_offsets[term[0]]
-                costs[first : first + len(found)] += found
+                places[first : first + len(found)] = found
             else:
-                layout.view(costs, layout.terms.index(term))[...] += found
-        return costs
+                layout.view(places, layout.terms.index(term))[...] = found
+        return places
 
     @cached_property
     def entries(self) -> NDArray[np.int64]:
@@ -151,20 +163,14 @@ class Sum:
         m, layout = self.ensemble.n_members, self._part.layout
         unit, shift = self.u
         turned = self._turn * self.ensemble.entries.astype(np.int64)
+        apart = [self.costs_of(m * column - self.entries) for column in turned.T]
         sides: tuple[list[float], list[float]] = ([], [])
         for slope in _SLOPES:
             for side, sign in zip(sides, (-1, 1), strict=True):
-                found = [
-                    -least(
-                        layout,
-                        -self.costs_of(
-                            64 * sign * (m * column - self.entries) - slope * self.entries
-                        ),
-                    )
-                    for column in turned.T
-                ]
-                # In V the bound is found / 64 + slope / 64 * V, and u has the shift, too.
-                side.append((max(found) * unit - slope * shift) / 64)
+                sums = [slope * self.raw - 64 * sign * difference for difference in apart]
+                most = max(-least(layout, costs, _FEW_ROUNDS) for costs in sums)
+                # In V the bound is most / 64 + slope / 64 * V, and u has the shift, too.
+                side.append((most * unit - slope * shift) / 64)
         return Spread(tuple(slope / 64 for slope in _SLOPES), tuple(sides[0]), tuple(sides[1]))
 
 
@@ -204,9 +210,9 @@ def diffuse(layout: Layout, raw: Costs, rounds: int = ROUNDS) -> tuple[Costs, in
     return costs, bits, -(-bound >> bits)
 
 
-def least(layout: Layout, raw: Costs) -> int:
+def least(layout: Layout, raw: Costs, rounds: int = ROUNDS) -> int:
     """Return a bound of the least sum."""
-    return diffuse(layout, raw)[2]
+    return diffuse(layout, raw, rounds)[2]
 
 
 def size_of(layout: Layout, costs: Costs) -> int:
@@ -236,6 +242,8 @@ def parts_of(
     ------
     ArchitectureError
         If there is no such gene or value.
+    ExactError
+        If a term has more than `MAX_BLOCKS` blocks.
     """
     allowed = allowed_symbols(space, genes or {})
     splits: dict[tuple[int, bytes], NDArray[np.bool_]] = {}
@@ -246,6 +254,10 @@ def parts_of(
             key = (block, mask.tobytes())
             splits[key], of_ensemble[id(ensemble)] = mask, key
     terms = [term for ensemble in ensembles for term in ensemble.terms.blocks]
+    longest = max(map(len, terms))
+    if longest > MAX_BLOCKS:
+        msg = f"a term of the tables has {longest} blocks; {MAX_BLOCKS} at most can be searched"
+        raise ExactError(msg)
     found = []
     for choice in product((False, True), repeat=len(splits)):
         domains = list(allowed)

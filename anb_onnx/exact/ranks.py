@@ -10,7 +10,7 @@ import numpy as np
 
 from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import Architectures, is_single
-from anb_onnx.errors import ArchitectureError, ExactError, TruthError
+from anb_onnx.errors import ArchitectureError, TooManyError, TruthError
 from anb_onnx.exact.parts import parts_of
 from anb_onnx.exact.questions import Path, Source, TargetLike, ask, tables_of
 from anb_onnx.exact.results import Rank
@@ -169,7 +169,7 @@ def _listed(surrogate: Surrogate, wish: Wish, value: np.float32) -> tuple[int, i
     parts = parts_of(surrogate.space, [wish.ensemble], None)
     try:
         found, _ = all_as_good(parts, wish, (), np.float32(worth), _MOST_LISTED, Effort())
-    except ExactError:
+    except TooManyError:
         return None
     return int((found < worth).sum()), int((found == worth).sum())
 

@@ -18,7 +18,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.errors import ExactError
+from anb_onnx.errors import TooManyError
 from anb_onnx.exact.diffusion import Costs
 from anb_onnx.exact.means import NO_LIMIT
 from anb_onnx.exact.parts import Cost, Part
@@ -180,7 +180,7 @@ def all_as_good(
 
     Raises
     ------
-    ExactError
+    TooManyError
         If there are more than `most`.
     """
     found = [(np.zeros(0, np.float32), np.zeros((0, len(parts[0].domains)), np.int64))]
@@ -202,7 +202,7 @@ def all_as_good(
                     f"more than {most} architectures are at least that good; give a better value, "
                     "more constraints or a larger limit"
                 )
-                raise ExactError(msg)
+                raise TooManyError(msg)
     means, rows = (np.concatenate(side) for side in zip(*found, strict=True))
     order = np.lexsort((*rows.T[::-1], means))
     return means[order], rows[order]
