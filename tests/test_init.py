@@ -30,6 +30,8 @@ def test_misspelt_name_is_an_attribute_error() -> None:
         ("import anb_onnx; anb_onnx.load", {"numba", "onnxruntime"}),
         ("import anb_onnx.cli.main", {"numba", "onnxruntime"}),
         ("import anb_onnx.compat", {"numba", "onnxruntime"}),
+        ("import anb_onnx.cli.main", {"distributed", "dask", "ray", "pyarrow"}),
+        ("import anb_onnx.scale_out", {"distributed", "dask", "ray", "pyarrow", "numba"}),
     ],
 )
 def test_importing_brings_in_nothing_heavy(code: str, absent: set[str]) -> None:

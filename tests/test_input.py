@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from anb_onnx import MNASNET, sample
 from anb_onnx._io import input as _input
 from anb_onnx.cli import main as cli
-from anb_onnx.cli import tables as _cli_tables
 from anb_onnx.cli.read import parse_architecture, read_architectures
+from anb_onnx.encoding import parquet_files as _parquet_files
 from anb_onnx.encoding.encoding import codes_to_indices, from_table
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import Architecture
@@ -236,7 +236,7 @@ def gene_columns(repeat: int = 1) -> dict[str, Any]:
 
 
 def test_parquet_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cli_tables, "_BATCH", 3)
+    monkeypatch.setattr(_parquet_files, "_BATCH", 3)
     columns = gene_columns(4)
     for strings in (False, True):
         if strings:

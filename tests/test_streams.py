@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from small_artifact import write_catalog
 from test_output import make_node
@@ -49,6 +51,9 @@ if find_spec("anb_export"):
     export = import_module("anb_export.cli")
     HELP += [("anb_export.cli", argv) for argv in commands(export.parser())]
 
+#: Artifacts that are tables, as answers about the whole space need them.
+TABLES = ["--artifacts", str(ROOT / "tests" / "conformance" / "nasbench201-pairs")]
+
 #: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
 WORK = {
     "benchmarks": ["benchmarks"],
@@ -57,14 +62,31 @@ WORK = {
     "sample": ["sample", "5"],
     "info": ["info", "accuracy"],
     "verify": ["verify"],
+    "optimum": ["optimum", "accuracy", *TABLES],
+    "pareto": ["pareto", "accuracy", "latency_edgegpu", *TABLES],
+    "rank": ["rank", "accuracy", "5", *TABLES],
+    "sweep": ["sweep", "accuracy", *TABLES, "--bins", "16", "--out", "{room}/counts"],
+    "merge": ["merge", "{room}/counts"],
+    "score": ["score", "{room}/some.parquet", "--target", "accuracy", "--out", "{room}/scored"],
 }
+#: Those that import numba: they are tried in one way, the others in all.
+SLOW = {"optimum", "pareto", "rank", "sweep"}
 
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
-        write_catalog(Path(name) / "artifacts")
-        yield Path(name)
+        room = Path(name)
+        write_catalog(room / "artifacts")
+        table = pyarrow.table({"index": pyarrow.array([5, 7], pyarrow.int64())})
+        pyarrow.parquet.write_table(table, room / "some.parquet")
+        assert cli.main(placed(WORK["sweep"], room)) == 0
+        yield room
+
+
+def placed(argv: list[str], room: Path) -> list[str]:
+    """Return arguments with the paths of a room."""
+    return [part.replace("{room}", str(room)) for part in argv]
 
 
 def shell(
@@ -75,7 +97,7 @@ def shell(
         make_node(room / "full", 7)
     script = f'exec "$@" {redirection.format(full=room / "full")}'
     return subprocess.run(
-        ["sh", "-c", script, "sh", sys.executable, "-m", module, *argv],
+        ["sh", "-c", script, "sh", sys.executable, "-m", module, *placed(argv, room)],
         capture_output=True,
         text=True,
         env={**os.environ, FOLDER_VARIABLE: str(room / "artifacts")},
@@ -106,8 +128,11 @@ def test_every_command_is_tried() -> None:
     } == set(WORK)
 
 
-@pytest.mark.parametrize("name", WORK)
-@pytest.mark.parametrize("redirection", [">{full}", ">&-", "<&- >&-"])
+@pytest.mark.parametrize(
+    ("name", "redirection"),
+    [(name, ">{full}") for name in WORK]
+    + [(name, closed) for name in WORK if name not in SLOW for closed in (">&-", "<&- >&-")],
+)
 def test_results_that_cannot_be_written_are_an_error(
     room: Path, name: str, redirection: str
 ) -> None:
@@ -159,13 +184,16 @@ def test_no_file_takes_the_place_of_a_closed_stream(room: Path) -> None:
     assert out.read_text().startswith("[\n")
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("argv", [*WORK.values(), ["query", "--help"]])
+@pytest.mark.parametrize(
+    ("argv", "unbuffered"),
+    [(argv, "") for argv in (*WORK.values(), ["query", "--help"])]
+    + [(argv, "1") for name, argv in WORK.items() if name not in SLOW],
+)
 def test_nobody_reads(room: Path, argv: list[str], unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     environment = {FOLDER_VARIABLE: str(room / "artifacts"), "PYTHONUNBUFFERED": unbuffered}
-    command = [sys.executable, "-m", "anb_onnx.cli.main", *argv]
+    command = [sys.executable, "-m", "anb_onnx.cli.main", *placed(argv, room)]
     done = subprocess.run(
         command, stdout=writer, stderr=subprocess.PIPE, env={**os.environ, **environment}
     )

@@ -1,4 +1,4 @@
-"""The command `anb-onnx`: list, query, sample, sweep, explain and verify from a shell."""
+"""The command `anb-onnx`: list, query, score, sample, sweep, explain, verify from a shell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,9 @@ from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
+from anb_onnx.cli import score
+from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape, command, shape_of
+from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
 from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
 from anb_onnx.cli.verify import verify
@@ -92,23 +94,28 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anb-onnx {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    listing = _command(commands, "benchmarks", _benchmarks, "list the benchmarks")
-    _add_folder(listing)
+    listing = command(commands, "benchmarks", _benchmarks, "list the benchmarks")
+    add_folder(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
 
-    listing = _command(commands, "targets", _targets, "list the targets of a benchmark")
-    _add_benchmark(listing)
+    listing = command(commands, "targets", _targets, "list the targets of a benchmark")
+    add_benchmark(listing)
     listing.add_argument("--json", action="store_true", help="print JSON")
 
     _add_query(commands)
     _add_sample(commands)
+    add_exact_commands(commands)
 
-    counting = _command(
+    scoring = command(commands, "score", score.run, score.HELP)
+    score.add_arguments(scoring)
+    add_benchmark(scoring)
+
+    counting = command(
         commands, "sweep", run_sweep, "count every architecture into a histogram of a target"
     )
     add_sweep_arguments(counting)
-    _add_benchmark(counting)
-    merging = _command(
+    add_benchmark(counting)
+    merging = command(
         commands,
         "merge",
         run_merge,
@@ -116,19 +123,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_merge_arguments(merging)
 
-    info = _command(commands, "info", _info, "print a target's model card")
+    info = command(commands, "info", _info, "print a target's model card")
     info.add_argument("target", metavar="TARGET")
-    _add_benchmark(info)
+    add_benchmark(info)
     info.add_argument("--json", action="store_true", help="print JSON")
 
-    checking = _command(
+    checking = command(
         commands,
         "verify",
         verify,
         "check the SHA-256 of every artifact, an engine's bits on the golden vectors, and what is "
         "proven",
     )
-    _add_benchmark(checking)
+    add_benchmark(checking)
     checking.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
     checking.add_argument(
         "--thorough",
@@ -139,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_query(commands: Any) -> None:
-    query = _command(commands, "query", _query, "predict targets for architectures")
+    query = command(commands, "query", _query, "predict targets for architectures")
     query.add_argument(
         "architectures",
         nargs="*",
@@ -163,16 +170,12 @@ def _add_query(commands: Any) -> None:
         metavar="FILE.onnx",
         help="an ONNX file written by anb-export; may be repeated",
     )
-    _add_benchmark(query)
+    add_benchmark(query)
     query.add_argument("--members", action="store_true", help="print each member's prediction")
     query.add_argument("--threads", type=int, metavar="N", help="default: all CPUs")
     query.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
-    shape = query.add_mutually_exclusive_group()
-    shape.add_argument(
-        "--json", action="store_const", dest="shape", const="json", help="print JSON"
-    )
-    shape.add_argument("--csv", action="store_const", dest="shape", const="csv", help="print CSV")
-    _add_out(query)
+    add_shape(query)
+    add_out(query)
 
 
 def _add_files(query: argparse.ArgumentParser) -> None:
@@ -194,7 +197,7 @@ def _add_files(query: argparse.ArgumentParser) -> None:
 
 
 def _add_sample(commands: Any) -> None:
-    draw = _command(commands, "sample", _sample, "draw architectures uniformly at random")
+    draw = command(commands, "sample", _sample, "draw architectures uniformly at random")
     draw.add_argument("n", type=int, metavar="N", help="how many")
     draw.add_argument("--seed", type=int, help="for the same architectures again")
     draw.add_argument("--format", choices=("index", "json", "csv"), default="index")
@@ -205,37 +208,8 @@ def _add_sample(commands: Any) -> None:
     whose.add_argument(
         "--model", metavar="FILE.onnx", help="of the search space of a file of anb-export"
     )
-    _add_benchmark(draw)
-    _add_out(draw)
-
-
-def _command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _add_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--artifacts",
-        metavar="FOLDER",
-        help="folder of a benchmark, or of several (default: the installed artifacts)",
-    )
-
-
-def _add_benchmark(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--benchmark",
-        metavar="NAME",
-        help="a benchmark of 'anb-onnx benchmarks' (default: accel-nasbench, or the only one)",
-    )
-    _add_folder(parser)
-
-
-def _add_out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="FILE", help="write to a file, complete or not at all")
+    add_benchmark(draw)
+    add_out(draw)
 
 
 def _catalog(args: argparse.Namespace) -> Catalog:
@@ -325,9 +299,8 @@ def _query(args: argparse.Namespace) -> int:
             block = codes[start : start + _BLOCK_ROWS]
             yield block, {s.target.name: s.query(block, members=args.members) for s in surrogates}
 
-    shape = args.shape or _shape_of(args.out)
     with open_text(args.out) as stream:
-        _WRITERS[shape](stream, answers, space)
+        _WRITERS[shape_of(args)](stream, answers, space)
     return OK
 
 
@@ -363,11 +336,6 @@ def _surrogates(args: argparse.Namespace) -> list[Surrogate]:
             raise AnbError(msg)
         found[name] = surrogate
     return surrogates
-
-
-def _shape_of(out: str | None) -> str:
-    suffix = Path(out).suffix.lower() if out else ""
-    return {".json": "json", ".csv": "csv"}.get(suffix, "table")
 
 
 def _sample(args: argparse.Namespace) -> int:

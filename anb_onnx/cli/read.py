@@ -17,7 +17,8 @@ from anb_onnx._io.files import FileError
 from anb_onnx._io.input import check_rows, read_text
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
-from anb_onnx.cli.tables import decimal, from_csv, from_parquet
+from anb_onnx.encoding.parquet_files import from_parquet
+from anb_onnx.encoding.table_files import decimal, from_csv
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import LISTS, MNASNET, efficientnet_b0, from_lists

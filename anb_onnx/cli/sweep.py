@@ -6,22 +6,26 @@ import argparse
 import csv
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from anb_onnx import scale_out
 from anb_onnx._io.output import check_output
 from anb_onnx._io.program import OK
+from anb_onnx._io.progress import Progress as Bar
+from anb_onnx.cli.score import add_backend
 from anb_onnx.cli.write import open_text, write_aligned
 from anb_onnx.errors import AnbError
 from anb_onnx.loading import load
+from anb_onnx.parallel.shelter import import_sheltered
+from anb_onnx.scale_out.opening import open_backend
 from anb_onnx.sweep.distribution import Distribution
 from anb_onnx.sweep.files import read_partial, write_partial
 from anb_onnx.sweep.grid import Grid, SweepError
 from anb_onnx.sweep.partial import Partial, join, words
-from anb_onnx.sweep.run import Progress, default_range, sweep
+from anb_onnx.sweep.run import Progress, sweep
 from anb_onnx.sweep.shards import Shards
 
 #: Bins unless the user asks for others.
@@ -41,9 +45,14 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bins", type=int, default=BINS, metavar="N", help=f"default: {BINS}")
     parser.add_argument(
-        "--low", type=float, metavar="V", help="least value of the bins (default: a proven bound)"
+        "--low",
+        type=float,
+        metavar="V",
+        help="least value of the bins (default: the least that any has)",
     )
-    parser.add_argument("--high", type=float, metavar="V", help="largest value of the bins")
+    parser.add_argument(
+        "--high", type=float, metavar="V", help="largest value (default: the largest)"
+    )
     parser.add_argument(
         "--landmark",
         type=float,
@@ -55,10 +64,10 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--shards", metavar="A:B", help="shards A to before B (default: all)")
     part.add_argument("--indices", metavar="A:B", help="the same as indices of architectures")
-    parser.add_argument("--threads", type=int, metavar="N", help="default: all CPUs")
     parser.add_argument(
-        "--progress", action="store_true", help="show progress also where no terminal is"
+        "--threads", type=int, metavar="N", help="default: all CPUs; 1 on a cluster"
     )
+    add_backend(parser)
 
 
 def run_sweep(args: argparse.Namespace) -> int:
@@ -76,18 +85,25 @@ def run_sweep(args: argparse.Namespace) -> int:
     shards = _shards(args, cut)
     low, high = args.low, args.high
     if low is None or high is None:
-        bounds = default_range(ensemble)
+        bounds = import_sheltered("anb_onnx.exact.ranks").extremes(ensemble)
         low, high = (bounds[0] if low is None else low), (bounds[1] if high is None else high)
     marks = tuple(map(_float32, args.landmark))
     grid = Grid(_float32(low), _float32(high), args.bins, marks)
-    shows = args.progress or sys.stderr.isatty()
-    bar = _Bar(sys.stderr) if shows else None
-    part = sweep(
-        ensemble, grid, shards, args.threads, bar, Path(args.out),
-        sha256=sha256, target=target.name, unit=target.unit, cut=cut,
-    )  # fmt: skip
-    if bar is not None:
-        bar.end()
+    with Bar("architectures", show=args.progress) as bar:
+
+        def show(progress: Progress) -> None:
+            bar(progress.resumed + progress.done, progress.total)
+
+        options: dict[str, Any] = {"progress": show, "checkpoint": Path(args.out), "cut": cut}
+        if args.backend == "local" and args.workers is None and args.scheduler is None:
+            options |= {"sha256": sha256, "target": target.name, "unit": target.unit}
+            part = sweep(ensemble, grid, shards, args.threads, **options)
+        else:
+            with open_backend(
+                args.backend, workers=args.workers, address=args.scheduler
+            ) as backend:
+                options |= {"backend": backend, "threads": args.threads}
+                part = scale_out.sweep(surrogate, grid, shards, **options)
     _summary(sys.stdout, part)
     return OK
 
@@ -125,7 +141,8 @@ def run_merge(args: argparse.Namespace) -> int:
 
 def _float32(value: float) -> float:
     """Return the float32 next to a value, which the user may have rounded."""
-    return float(np.float32(value))
+    with np.errstate(over="ignore"):  # infinite, which the grid refuses
+        return float(np.float32(value))
 
 
 def _shards(args: argparse.Namespace, cut: Shards) -> range | None:
@@ -149,39 +166,6 @@ def _range(text: str, option: str) -> tuple[int, int]:
         msg = f"{option} must be two numbers A:B, not {text!r}"
         raise SweepError(msg)
     return int(parts[0]), int(parts[1])
-
-
-class _Bar:
-    """One line on standard error: how much is done, how fast, how long it will take."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._shown = stream, 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        done = progress.resumed + progress.done
-        if now - self._shown < 0.5 and done < progress.total:
-            return
-        self._shown = now
-        text = (
-            f"{done / progress.total:6.1%} of {progress.total}, "
-            f"{progress.rate / 1e6:.0f} M/s, {_duration(progress.left)} left"
-        )
-        # A terminal shows one line that changes; a file keeps them all.
-        self._stream.write(f"\r\x1b[K{text}" if self._stream.isatty() else f"{text}\n")
-        self._stream.flush()
-
-    def end(self) -> None:
-        """End the line."""
-        if self._shown and self._stream.isatty():
-            self._stream.write("\n")
-
-
-def _duration(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "an unknown time"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def _summary(stream: TextIO, part: Partial) -> None:

@@ -6,16 +6,19 @@ training run would give may differ; see the model cards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
+from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import ExactError, InfeasibleError, TargetError
 from anb_onnx.exact.front import front
+from anb_onnx.exact.front3 import front3
 from anb_onnx.exact.means import needs_spread
+from anb_onnx.exact.objectives import Weighted
 from anb_onnx.exact.parts import Part
 from anb_onnx.exact.questions import (
     Constraint,
@@ -24,6 +27,7 @@ from anb_onnx.exact.questions import (
     Source,
     TargetLike,
     ask,
+    finite,
     tables_of,
     worth_of,
 )
@@ -35,9 +39,12 @@ from anb_onnx.spaces.space import SearchSpace
 #: Most solutions of `optimum`; `enumerate` gives more.
 MOST_SOLUTIONS = 100_000
 
+#: Most architectures of a front of three targets.
+MOST_POINTS = 1_000_000
+
 
 def optimum(
-    objective: TargetLike,
+    objective: TargetLike | Weighted,
     constraints: Iterable[Constraint] = (),
     *,
     k: int = 1,
@@ -50,8 +57,9 @@ def optimum(
 
     Parameters
     ----------
-    objective : str or Surrogate
-        The target: the float32 mean that a query returns.
+    objective : str, Surrogate, WeightedSum or WeightedProduct
+        The target: the float32 mean that a query returns. Of several targets that are weighed
+        against each other only the best (k = 1) is found, through their exact front.
     constraints : iterable of (target, operator, value)
         ``("latency_zcu102", "<=", 5.0)``: the mean of that target, too, is what a query returns.
     k : int
@@ -84,6 +92,17 @@ def optimum(
     if type(k) is not int or not 1 <= k <= MOST_SOLUTIONS:
         msg = f"k must be an integer from 1 to {MOST_SOLUTIONS}, not {show(k)}"
         raise ExactError(msg)
+    if isinstance(objective, Weighted):
+        if k != 1 or direction is not None:
+            msg = (
+                "of weighted objectives only the one best architecture is found, by their exact "
+                "front: the second best may be dominated by it; give neither k nor direction"
+            )
+            raise ExactError(msg)
+        named = ask(objective.targets, (), None, Source(benchmark, path))
+        objective.check([surrogate.target for surrogate in named.surrogates])
+        found = pareto(objective.targets, constraints, genes=genes, benchmark=benchmark, path=path)
+        return _best_of(found, objective, named.space)
     question = ask([objective], constraints, genes, Source(benchmark, path))
     target = question.surrogates[0].target
     wish = _wish(question, direction)
@@ -148,11 +167,9 @@ def enumerate(
     >>> len(exact.enumerate("accuracy", 68.2).values)
     562
     """
-    if isinstance(better_than, bool) or not isinstance(better_than, (int, float, np.number)):
-        msg = f"better_than must be a number, not {show(better_than)}"
-        raise ExactError(msg)
-    if not np.isfinite(better_than):
-        msg = f"better_than must be finite, not {show(better_than)}"
+    value = finite(better_than)
+    if value is None:
+        msg = f"better_than must be a finite number, not {show(better_than)}"
         raise ExactError(msg)
     if type(limit) is not int or limit < 1:
         msg = f"limit must be a positive integer, not {show(limit)}"
@@ -161,7 +178,7 @@ def enumerate(
     target = question.surrogates[0].target
     wish = _wish(question, direction)
     parts, effort = question.parts(), Effort()
-    least = worth_of(float(better_than), largest=wish.largest)
+    least = worth_of(value, largest=wish.largest)
     worth, symbols = all_as_good(parts, wish, question.limits, least, limit, effort)
     return Enumeration(
         target.name,
@@ -179,6 +196,7 @@ def pareto(
     constraints: Iterable[Constraint] = (),
     *,
     genes: Mapping[str, Any] | None = None,
+    progress: Callable[[float, int], object] | None = None,
     benchmark: str | None = None,
     path: Path | None = None,
 ) -> Front:
@@ -190,9 +208,12 @@ def pareto(
     Parameters
     ----------
     targets : sequence of str or Surrogate
-        Two targets.
+        Two targets, or three; see Notes.
     constraints, genes, benchmark, path
         As for `optimum`.
+    progress : callable, optional
+        For three targets: called now and then with the share of the work that is done, and how
+        many architectures are on the front up to now.
 
     Returns
     -------
@@ -201,7 +222,12 @@ def pareto(
     Raises
     ------
     InfeasibleError, TargetError, ArchitectureError, ExactError
-        As `optimum`.
+        As `optimum`. ExactError also if a front of three has more than 1,000,000 architectures.
+
+    Notes
+    -----
+    Fronts of two targets take about a second. Those of three have thousands of points and take
+    minutes; constraints, or genes that are fixed, make them quick.
 
     Examples
     --------
@@ -209,22 +235,28 @@ def pareto(
     >>> exact.pareto(["accuracy", "latency_zcu102"]).values.shape
     (618, 2)
     """
-    if isinstance(targets, (str, bytes)) or not isinstance(targets, Sequence) or len(targets) != 2:
+    named = isinstance(targets, Sequence) and not isinstance(targets, (str, bytes))
+    if not named or len(targets) not in (2, 3):
         msg = (
-            f"a front is of two targets, as in ['accuracy', 'latency_zcu102'], not {show(targets)}"
+            "a front is of two targets, or three, as in ['accuracy', 'latency_zcu102'], "
+            f"not {show(targets)}"
         )
         raise TargetError(msg)
     question = ask(targets, constraints, genes, Source(benchmark, path))
-    of_targets = [surrogate.target for surrogate in question.surrogates]
-    first, second = (
+    wishes = tuple(
         Wish(tables_of(surrogate), surrogate.target.direction == "max")
         for surrogate in question.surrogates
     )
     parts, effort = question.parts(), Effort()
-    archive = front(parts, (first, second), question.limits, effort)
+    if len(wishes) == 2:
+        archive = front(parts, (wishes[0], wishes[1]), question.limits, effort)
+    else:
+        three = (wishes[0], wishes[1], wishes[2])
+        archive = front3(parts, three, question.limits, MOST_POINTS, effort, progress)
     if not len(archive.worth):
         _refuse_infeasible(question, parts)
-    signs = np.array([-1 if wish.largest else 1 for wish in (first, second)], dtype=np.float32)
+    signs = np.array([-1 if wish.largest else 1 for wish in wishes], dtype=np.float32)
+    of_targets = [surrogate.target for surrogate in question.surrogates]
     return Front(
         tuple(target.name for target in of_targets),
         tuple(target.unit for target in of_targets),
@@ -232,7 +264,29 @@ def pareto(
         codes_of(archive.symbols, question.space),
         archive.worth * signs,
         effort.nodes,
-        _certificate(parts, [first, second], effort),
+        _certificate(parts, wishes, effort),
+    )
+
+
+def _best_of(found: Front, objective: Weighted, space: SearchSpace) -> Optimum:
+    """Return the best of a front by an objective that rises with its targets."""
+    values = objective.value(found.values)
+    top = np.flatnonzero(values == values.max())
+    indices = codes_to_indices(found.codes[top], space)
+    first = top[int(np.argmin(indices))]
+    solution = Solution(
+        Architecture.from_codes(found.codes[first], space=space), float(values[first])
+    )
+    return Optimum(
+        str(objective),
+        "",
+        "max",
+        (solution,),
+        solution.value,
+        len(top) - 1,
+        True,
+        found.nodes,
+        found.certificate,
     )
 
 

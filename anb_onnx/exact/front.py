@@ -112,7 +112,7 @@ def front(
     zones = []
     for part in parts:
         region = Region(part, wishes, limits)
-        effort.margin = max(effort.margin, *(cost.bounds.margin for cost in region.costs[:2]))
+        effort.margin = max(effort.margin, region.costs[0].bounds.margin)
         if not region.empty:
             zones += [(region, *zone) for zone in _zones(region, effort)]
     # All zones, whatever their part, by rising first worth: what was found in one serves others.
@@ -181,8 +181,10 @@ def _zones(
     hull = _Hull(region)
     points = hull.points()
     effort.nodes += hull.nodes
-    leaves = np.array([hull.leaf[point] for point in points]).reshape(len(points), -1)
-    worth = region.wishes[0].worth(region.part.symbols(leaves)) if points else np.zeros(0)
+    worth = np.zeros(0, dtype=np.float32)
+    if points:
+        leaves = np.array([hull.leaf[point] for point in points])
+        worth = region.wishes[0].worth(region.part.symbols(leaves))
     # Of costs that rise, but for margins; where worths do not, neighbours' weights serve as well.
     starts = [np.float32(-np.inf), *np.sort(worth), np.float32(np.inf)]
     weights = [(float(p[1] - q[1]), float(q[0] - p[0])) for p, q in pairwise(points)]
@@ -210,6 +212,10 @@ class _Hull:
         # Nearly all weight on one cost: of those that are best in it, one good in the other.
         ends = self._least((1.0, 2.0**-14)), self._least((2.0**-14, 1.0))
         found = sorted({end for end in ends if end is not None})
+        if len(found) == 2 and found[0][1] <= found[1][1]:
+            # Constraints or a search that was cut off: one is worse in both, and no weights of
+            # both costs that are positive, as a bound needs them, make the two equally good.
+            del found[1]
         todo = [*pairwise(found)]
         while todo and len(found) < _MOST_HULL:
             # The widest gap first, by the area between its points.

@@ -10,8 +10,8 @@ representation of the search region in multi-objective optimization", EJOR 245, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import count, pairwise
+from collections.abc import Callable, Sequence
+from itertools import count, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from anb_onnx.exact.solve import Effort, Limit, Wish
 from anb_onnx.exact.weights import Weighted, seek
 
 #: Zones along either axis.
-_ZONES = 24
+_ZONES = 8
 
 #: Steps for each weight of a zone.
 _STEPS = 6
@@ -47,8 +47,12 @@ def front3(
     limits: Sequence[Limit],
     most: int,
     effort: Effort,
+    progress: Callable[[float, int], object] | None = None,
 ) -> Archive:
     """Return the exact front of three targets.
+
+    `progress` is called after each zone with the share of them that is done, and the number of
+    points that are on the front up to now.
 
     Raises
     ------
@@ -64,17 +68,19 @@ def front3(
     columns = _cuts(pairs[0].worth[:, 0], pairs[1].worth[:, 0])
     rows = _cuts(pairs[1].worth[:, 1], pairs[2].worth[:, 0])
     regions = [Region(part, wishes, limits) for part in parts]
-    for below, above in rows:
-        for left, right in columns:
-            for region in regions:
-                if not region.empty:
-                    _Zone(region, (left, below), (right, above)).search(archive, effort)
-            if len(archive.worth) > most:
-                msg = (
-                    f"the front of these three targets has more than {most} architectures; add "
-                    "constraints, limit genes or ask for two targets"
-                )
-                raise ExactError(msg)
+    # From the best values to the worst, in both.
+    for number, ((below, above), (left, right)) in enumerate(product(rows, columns)):
+        for region in regions:
+            if not region.empty:
+                _Zone(region, (left, below), (right, above)).search(archive, effort)
+        if progress is not None:
+            progress((number + 1) / (len(rows) * len(columns)), len(archive.worth))
+        if len(archive.worth) > most:
+            msg = (
+                f"the front of these three targets has more than {most} architectures; add "
+                "constraints, limit genes or ask for two targets"
+            )
+            raise ExactError(msg)
     return archive
 
 

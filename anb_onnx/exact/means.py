@@ -16,8 +16,9 @@ linear H, the hinges. For the largest mean (the smallest is the mirror image):
 3. p concave with hinges: ``mean p(u) <= p(mean u)`` as in 1; the values p(u[m]) lie between those
    at the interval's ends; and ``mean H`` is at most the least concave function above H there.
 
-What rounding adds is bounded by `anb_onnx.exact.rounding`, and added twice: once for the mean and
-once for the bound. Both end with the same rounding to float32, which is monotone.
+What rounding adds is bounded by `anb_onnx.exact.rounding`, and added four times: once for the mean,
+and for the bound more than once, as its mean u comes from V by a division more. Both end with the
+same rounding to float32, which is monotone.
 
 The bound is computed for some 2^16 intervals of V, for each so that it holds in all of it.
 """
@@ -117,6 +118,7 @@ class MeanBounds:
     ) -> None:
         self._link, self._inside = link, inside
         self._largest = largest
+        self._hinges = np.array(bends_of(link, inside=inside)).reshape(-1, 2)
         self.sign = 1 if link.increasing != largest else -1
         # Outward, as these two were rounded.
         slip = 8 * UNIT * max(map(abs, (*members, u[1])))
@@ -128,7 +130,10 @@ class MeanBounds:
         # The integers are exact; their image in u is rounded a few times.
         means = np.clip(means, self._low, self._high)
         bound, plain = self._bound(means, *spread.at(means))
-        slack = 2 * error + 64 * UNIT * np.abs(bound).max()
+        # A chord is rounded by what its ends are, which members may be far beyond any mean.
+        ends = _hinged(self._power(np.array([self._low, self._high])), self._hinges)
+        size = max(np.abs(bound).max(), np.abs(ends).max())
+        slack = 4 * error + 64 * UNIT * size
         bound = bound + slack if largest else bound - slack
         self.margin = float(np.abs(bound - plain).max())
         worth = (-bound if largest else bound).astype(np.float32)
@@ -171,8 +176,7 @@ class MeanBounds:
         """Bounds of the mean for u[i] <= mean u <= u[i + 1], and what they are without margin."""
         below, above = (np.maximum(side[:-1], side[1:]) for side in (below, above))
         best = u[1:] if self._link.increasing == self._largest else u[:-1]
-        link = self._link
-        hinges = np.array(bends_of(link, inside=self._inside)).reshape(-1, 2)
+        link, hinges = self._link, self._hinges
         p = self._power(best)
         plain = _hinged(p, hinges)
         if not needs_spread(link, inside=self._inside, largest=self._largest):

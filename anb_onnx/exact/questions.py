@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from numbers import Real
 from typing import Any, NoReturn, TypeAlias
 
@@ -49,7 +50,7 @@ class Bounded:
     limit: Limit
 
     def __str__(self) -> str:
-        return f"{self.target.name} {self.operator} {self.value:g} {self.target.unit}"
+        return f"{self.target.name} {self.operator} {self.value!r} {self.target.unit}"
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,18 @@ def tables_of(surrogate: Surrogate) -> TableEnsemble:
 
 
 def _surrogate(target: object, source: Source, known: dict[str, Surrogate]) -> Surrogate:
-    """Return a target's surrogate, the same for the same name."""
+    """Return a target's surrogate, the same for the same name; one that is given is itself."""
     if isinstance(target, Surrogate):
-        return known.setdefault(target.target.name, target)
+        # Under a name of its own, too: two artifacts may be of one target, yours and the bundled.
+        known[f"object {id(target)}"] = target
+        known.setdefault(target.target.name, target)
+        return target
     if not isinstance(target, str):
         msg = f"a target is a name or a surrogate, not {show(target)}"
         raise TargetError(msg)
     if target not in known:
-        # The tables are all that is needed of it: no engine has to be made.
-        found = load(target, benchmark=source.benchmark, path=source.path, engine="numpy")
+        # The engine of any form, so that what has no tables is refused with the reason.
+        found = load(target, benchmark=source.benchmark, path=source.path)
         known.setdefault(found.target.name, found)
         known[target] = known[found.target.name]
     return known[target]
@@ -148,18 +152,27 @@ def _surrogate(target: object, source: Source, known: dict[str, Surrogate]) -> S
 def _bounded(constraint: object, source: Source, known: dict[str, Surrogate]) -> Bounded:
     if not isinstance(constraint, (tuple, list)) or len(constraint) != 3:
         _refuse(constraint)
-    name, operator, value = constraint
-    if operator not in _OPERATORS:
+    name, operator, stated = constraint
+    if not isinstance(operator, str) or operator not in _OPERATORS:
         _refuse(constraint)
-    if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
-        _refuse(constraint)
-    value = float(value)
-    if not np.isfinite(value):
+    value = finite(stated)
+    if value is None:
         _refuse(constraint)
     surrogate = _surrogate(name, source, known)
     largest = operator == ">="
     limit = Limit(Wish(tables_of(surrogate), largest), worth_of(value, largest=largest))
     return Bounded(surrogate.target, operator, value, limit)
+
+
+def finite(value: object) -> float | None:
+    """Return a finite real number as a float; None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if isfinite(found) else None
 
 
 def worth_of(value: float, *, largest: bool) -> np.float32:

@@ -17,8 +17,8 @@ from anb_onnx.exact.diffusion import Costs
 from anb_onnx.exact.means import NO_LIMIT
 from anb_onnx.exact.parts import Cost, Part, diffuse
 
-#: Weights are whole numbers of at most this size: finer ones change bounds by less than 0.01 %.
-_MOST_WEIGHT = 2**14
+#: The least weight, where there is room: finer ones change bounds by less than 0.01 %.
+_FINE = 2.0**14
 
 #: Weighted sums stay below this, with room for diffusion.
 _MOST_SUM = 2**58
@@ -35,8 +35,6 @@ class Weighted:
     ----------
     weights : tuple of int
         One for each cost.
-    unit : float
-        What the weights were multiplied with to become whole.
     diffused : Costs
         Scaled by 2 to the power of `bits`.
     bits : int
@@ -45,7 +43,6 @@ class Weighted:
     """
 
     weights: tuple[int, ...]
-    unit: float
     diffused: Costs
     bits: int
     least: int
@@ -53,13 +50,13 @@ class Weighted:
     @classmethod
     def of(cls, part: Part, costs: Sequence[Cost], shares: Sequence[float]) -> Weighted:
         """Return the sum with weights in about the ratio of shares, not all of which are 0."""
-        weights, unit = _whole(shares, [cost.size for cost in costs])
+        weights = _whole(shares, [cost.size for cost in costs])
         total: Costs = np.zeros_like(costs[0].raw)
         for weight, cost in zip(weights, costs, strict=True):
             if weight:
                 total += weight * cost.raw
         diffused, bits, least = diffuse(part.layout, total)
-        return cls(weights, unit, diffused, bits, least)
+        return cls(weights, diffused, bits, least)
 
     def total(self, ends: Sequence[int]) -> int:
         """Return the weighted sum of ends; `NO_LIMIT` where one that counts has none."""
@@ -101,10 +98,11 @@ def seek(
     ends : sequence of int
         What the free costs must not exceed.
     """
-    best = Weighted.of(part, costs, shares)
-    value = _worth(best, free, ends)
     fixed = [i for i in range(len(costs)) if i not in free and shares[i]]
-    reference = max(shares[i] * _reach(costs[i]) for i in fixed)
+    leading = max(fixed, key=lambda i: shares[i] * _reach(costs[i]))
+    reference = shares[leading] * _reach(costs[leading])
+    best = Weighted.of(part, costs, shares)
+    value = _worth(best, leading, free, ends)
     found = list(shares)
     for _ in range(1 if len(free) == 1 else 2):
         for i in free:
@@ -113,7 +111,7 @@ def seek(
                 tried = [*found]
                 tried[i] = reference / _reach(costs[i]) * 2.0**x
                 weighted = Weighted.of(part, costs, tried)
-                return _worth(weighted, free, ends), weighted
+                return _worth(weighted, leading, free, ends), weighted
 
             x, (new, weighted) = _maximum(at, -_REACH, _REACH, steps)
             if new > value:
@@ -122,10 +120,10 @@ def seek(
     return best
 
 
-def _worth(weighted: Weighted, free: Sequence[int], ends: Sequence[int]) -> float:
-    """Return the bound of the sum of the costs that are not free."""
+def _worth(weighted: Weighted, leading: int, free: Sequence[int], ends: Sequence[int]) -> float:
+    """Return the bound of the sum of the costs that are not free, for one of the leading cost."""
     gone = sum(weighted.weights[i] * ends[i] for i in free)
-    return (weighted.least - gone) / weighted.unit
+    return (weighted.least - gone) / weighted.weights[leading]
 
 
 def _reach(cost: Cost) -> float:
@@ -133,17 +131,18 @@ def _reach(cost: Cost) -> float:
     return float(max(np.abs(cost.raw).max(), 1))
 
 
-def _whole(shares: Sequence[float], sizes: Sequence[int]) -> tuple[tuple[int, ...], float]:
-    """Return shares as whole numbers, and the unit that they were multiplied with."""
-    unit = _MOST_WEIGHT / max(shares)
-    while True:
-        weights = tuple(round(share * unit) for share in shares)
-        if sum(w * size for w, size in zip(weights, sizes, strict=True)) < _MOST_SUM:
-            return weights, unit
-        if max(weights) <= 1:  # so large that there is no room for weights: the largest alone
-            largest = max(range(len(shares)), key=lambda i: shares[i])
-            return tuple(int(i == largest) for i in range(len(shares))), 1 / max(shares)
-        unit /= 2
+def _whole(shares: Sequence[float], sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return shares as whole numbers in about their ratio; none of what has one becomes 0.
+
+    Costs of one target may be millions of times those of another, and so may weights: what has to
+    stay small is their products.
+    """
+    sums = sum(share * size for share, size in zip(shares, sizes, strict=True))
+    unit = _FINE / min(share for share in shares if share)
+    if sums:
+        unit = min(unit, _MOST_SUM / 2 / sums)
+    # Weights of 1 for want of room add little: no size is beyond 2^43 (`TableEnsemble.bounds`).
+    return tuple(max(1, round(share * unit)) if share else 0 for share in shares)
 
 
 def _maximum(

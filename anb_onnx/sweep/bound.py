@@ -1,38 +1,53 @@
 """The fast pass in float32, and a proven bound of how far it is from the contract.
 
 The contract (see `anb_onnx.tables`) is float64 and slow. Which cell of a histogram an architecture
-falls into, float32 tells as well, but where its result is within a bound `e` of a border of cells.
-This module derives the arithmetic and the bound; `tests/test_sweep_bound.py` compares both with
-what is observed.
+falls into, float32 tells as well, but where its result is within a bound e of a border of cells;
+there the contract is evaluated. This module derives the arithmetic and the bound;
+`tests/test_sweep_bound.py` compares both with what is observed.
 
-**The arithmetic.** Let T be a member's integer sum, S an integer offset, V = T + S. With
-S = shift / scale, rounded, u = scale * V but for a rest; with a link of power 1, S is what makes V
-small. A member's value before the hinges is y = alpha * r + beta, with r the chain of squares,
-roots and a reciprocal of V * 2^-k, and the hinges are a piecewise linear function of y. So the
-position t = 1 + (mean - low) * cells / (high - low) on the histogram (cell c holds c <= t < c + 1,
-cell 0 is below the histogram) is::
+**The arithmetic.** Let T be a member's integer sum, S an integer offset, V = T + S. Where the
+link's power is not 1, S is shift / scale, rounded, so that u = scale * V but for a rest; with a
+power of 1 any S will do, and one is taken that makes V small. A member's value before the hinges
+is y = alpha * r + beta, where r is V after a factor of a power of two and the link's squares, roots
+and reciprocal. Hinges are a piecewise linear function of y, hence of r. So the position on the
+histogram, t = 1 + (mean - low) * cells / (high - low), with cell c holding c <= t < c + 1 and cell
+0 all that is below, is, without hinges ::
 
-    t = B + g[0] * sum_m r[m] + sum_j g[j] * (sum_m max(r[m], knot[j]) - M * knot[j])
+    t = start + slope * sum_m r[m]
 
-with constants from exact rational arithmetic, rounded once to float32.
+and with hinges, of integers n[m] = r[m] * unit, cut off ::
 
-**The bound.** Let d = 2^-24 be the unit roundoff of float32, and gamma(n) = n d / (1 - n d).
+    t = start + slope * (sum_m n[m] - M * base)
+        + sum_j change[j] * (sum_m max(n[m], knot[j]) - M * knot[j])
 
-1. r: V is exact; its float32 has a relative error of d, 2^-k is exact, and the rest of S is
-   relative to the least V. A square doubles a relative error q (to 2 q + q^2), a root at most
-   halves it (q / (2 - q)), a reciprocal makes it q / (1 - q); each adds a rounding d. The
-   conversion of constants to alpha and beta is exact but for alpha's power, relative 2^-48.
-2. An error of r moves t by no more than the steepest slope of the piecewise linear function, for
-   each member.
-3. A sum of M members, each passing n additions: gamma(n) times M times the largest. So also for
-   the sums of max(r, knot), where knot's rounding adds M |knot| d and M * knot's the same; the
-   subtraction and the product add a rounding each, the constants g one.
-4. Each partial sum of t is the piecewise linear function with its first bends only; its largest
-   magnitude times d.
-5. The contract's own float64: the same with 2^-53 along its own steps; the rounding of the mean to
-   float32, and the rounding of the histogram's edges, half a unit in the last place each.
+Sums of integers are exact, and maxima of integers are faster than those of floats. The constants
+come from exact rational arithmetic and are rounded once to float32, knots to integers. Where link
+and hinges do nothing, the mean is a function of the members' sum, for which there are tables: M is
+1 then, and r is off by half a unit a table, where these had to be divided to fit int32.
 
-Everything is computed in float64 and multiplied by 1 + 2^-10, far more than its own rounding.
+**The bound.** Let d = 2^-24 be the unit roundoff of float32, and gamma(k) = k d / (1 - k d), the
+relative error of a product of k factors 1 + d. Every number stays between 2^-100 and 2^100, so that
+nothing is lost by underflow.
+
+1. r: V is exact, as float32 it has a relative error of d, the factor is exact, and the rest of S
+   is relative to the least V. A square makes a relative error q to 2 q + q^2, a root at most to
+   q / (2 - q), a reciprocal to q / (1 - q); each adds a rounding d. The power of alpha is
+   computed in float64: 2^-48. n is off by one more, for what is cut off.
+2. An error of r moves t by no more than it times the steepest slope, for each member, and a knot
+   that was rounded by no more than half a unit times its change.
+3. Without hinges the sum adds gamma(number of additions that a member passes) times M times the
+   largest r; the constant and the product two roundings more.
+4. With hinges each sum's distance from its knots, at most M times the largest n's, has three
+   roundings: as float32, of its constant, of the product; and one for each group of members, where
+   there are too many for one expression.
+5. Each partial sum of t is, but for its error so far, the piecewise linear function with its first
+   bends only, times M: its largest magnitude is at an end or a knot. Each is rounded, as start is.
+6. The contract's own float64: the same with 2^-53 along its own steps (`contract_error`); the
+   rounding of the mean to float32 and that of the histogram's edges, half a unit in the last place
+   each. As rounding is monotone, only a mean near an edge can be rounded across it.
+
+All this is computed in float64 and multiplied by 1 + 2^-10, far more than its own rounding. That
+t minus the integer below it is exact in float32 makes the comparison with e exact.
 """
 
 from __future__ import annotations

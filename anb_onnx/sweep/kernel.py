@@ -37,6 +37,15 @@ class Counts:
     above: int
     exact: int
 
+    def __add__(self, other: Counts) -> Counts:
+        """Return the counts of both."""
+        return Counts(
+            self.bins + other.bins,
+            self.below + other.below,
+            self.above + other.above,
+            self.exact + other.exact,
+        )
+
 
 class Counter:
     """Counts architectures of an ensemble into the bins of a grid, a range of prefixes at a time.
@@ -85,7 +94,7 @@ class Counter:
         self._inside = inside.astype(np.uint8)
         bends = max((len(c.bends) for c in self.plan.curves), default=0) if self.plan else 0
         self._sums = (1 + bends) * self.layout.width
-        self._members = ensemble.n_members
+        self.n_members = ensemble.n_members
         # Cells with an edge inside, of a landmark: float32 does not say on which side.
         split = np.flatnonzero(np.diff(grid.starts) > 1)
         self._special = (split + 1).astype(np.uint32)
@@ -105,12 +114,14 @@ class Counter:
         hist = np.zeros(COPIES * (grid.bins + 3), dtype=np.uint32)
         exact = np.zeros(grid.n_bins + 3, dtype=np.int64)
         sizes = np.array([layout.space.block_sizes[b] for b in layout.prefix], dtype=np.int64)
-        # One entry more: the depth may be 0.
-        digits = np.zeros(len(sizes) + 1, dtype=np.int64)
+        # One entry more: the depth may be 0. Prefixes may be more than 64 bits count.
+        digits, rest = np.zeros(len(sizes) + 1, dtype=np.int64), start
+        for depth in reversed(range(len(sizes))):
+            rest, digits[depth] = divmod(rest, int(sizes[depth]))
         evaluated = self._kernel(
-            start, stop, sizes, self._inside, grid.edges, grid.starts, self._special, hist, exact,
+            stop - start, sizes, self._inside, grid.edges, grid.starts, self._special, hist, exact,
             np.zeros(layout.width, np.uint32), np.zeros(self._sums, np.float32), digits,
-            np.zeros(self._members, np.int64), np.zeros(self._members),
+            np.zeros(self.n_members, np.int64), np.zeros(self.n_members),
             *self._arguments(0), *self._arguments(1),
         )  # fmt: skip
         if exact[-1]:

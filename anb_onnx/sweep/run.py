@@ -31,6 +31,12 @@ MOST = 2**48
 #: Seconds from one checkpoint to the next.
 CHECKPOINT_SECONDS = 10.0
 
+#: Members' values of one call of the kernel, about: Ctrl-C waits for it.
+_CALL = 2**29
+
+#: Shards that are put together at once.
+_FOLD = 256
+
 #: Architectures a second and core, roughly, for estimates in messages.
 TYPICAL_RATE = 300e6
 
@@ -226,6 +232,8 @@ class _Job:
         self._state: tuple[Partial, list[Partial]] = (done, [])
         self._lock = threading.Lock()
         self._prefixes = counter.layout.n_prefixes // cut.count
+        self._step = max(1, _CALL // (counter.layout.inner * counter.n_members))
+        self._stopped = False
         self._total = len(wanted) * cut.size
         self._resumed = (len(wanted) - left) * cut.size
         counter.count(0, 0)  # compiles
@@ -233,14 +241,20 @@ class _Job:
         self._counted = 0
 
     def work(self, shard: int) -> None:
-        """Count a shard, on any thread."""
-        first = shard * self._prefixes
-        part = self._partial(shard, self._counter.count(first, first + self._prefixes))
+        """Count a shard, on any thread; nothing, once another thread was interrupted."""
+        try:
+            counts = self._count(shard)
+        except BaseException:
+            self._stopped = True
+            raise
+        if counts is None:
+            return
+        part = self._partial(shard, counts)
         with self._lock:
             self._state[1].append(part)
             self._counted += 1
             now = time.monotonic()
-            if len(self._state[1]) >= 64:
+            if len(self._state[1]) >= _FOLD:
                 self._fold()
             if now - self._saved >= CHECKPOINT_SECONDS:
                 self._saved = now
@@ -248,6 +262,17 @@ class _Job:
             if self.progress is not None:
                 done = self._counted * self._cut.size
                 self.progress(Progress(done, self._resumed, self._total, now - self._began))
+
+    def _count(self, shard: int) -> Counts | None:
+        first = shard * self._prefixes
+        found: Counts | None = None
+        for start in range(first, first + self._prefixes, self._step):
+            if self._stopped:
+                return None
+            stop = min(start + self._step, first + self._prefixes)
+            counts = self._counter.count(start, stop)
+            found = counts if found is None else found + counts
+        return found
 
     def save(self) -> None:
         """Write the checkpoint, if there is one."""

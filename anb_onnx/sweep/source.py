@@ -35,18 +35,14 @@ for d in range(changed, {depth}):
 
 _KERNEL = """
 def kernel(
-    first, last, sizes, inside, edges, start, special, hist, exact,
+    count, sizes, inside, edges, start, special, hist, exact,
     cell, sums, digits, totals, buffer,
     depths, source, target, length, base, parts, digit, weight, tables, state,
     qdepths, qsource, qtarget, qlength, qbase, qparts, qdigit, qweight, qtables, qstate,
 ):
     evaluated = i64(0)
-    rest = first
-    for d in range({depth} - 1, -1, -1):
-        digits[d] = rest % sizes[d]
-        rest //= sizes[d]
     changed = 0
-    for number in range(first, last):
+    for number in range(count):
 {advance}
         for x in range({rows}):
             {regime}
@@ -260,7 +256,7 @@ def _sums(
     kind = "i32" if curve.bends else "f32"
     sums = [_tree(names, kind)]
     for knot, _ in curve.bends:
-        bent = [f"({name} if {name} > i32({knot}) else i32({knot}))" for name in names]
+        bent = [f"max({name}, i32({knot}))" for name in names]
         sums.append(_tree(bent, kind))
     if curve.bends:
         knots = (curve.base, *(knot for knot, _ in curve.bends))

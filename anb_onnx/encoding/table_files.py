@@ -1,4 +1,4 @@
-"""Architectures in tables: CSV and Parquet, with a column per gene or one of indices."""
+"""Architectures in tables of text: a column per gene, or one of indices."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx._io.files import open_regular
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import MAX_DIGITS
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.space import Gene, SearchSpace
-from anb_onnx.spaces.values import table_codes
 
 Codes = npt.NDArray[np.uint8]
 
@@ -126,7 +124,11 @@ def from_csv(raw: bytes, space: SearchSpace, ignore_extra: bool, index: str | No
         rows = _csv_rows(reader, len(header))
         if columns.by_index:
             cells = ((f"line {line}: ", decimal(row[places[0]])) for line, row in rows)
-            return _from_indices(cells, columns, space)
+            codes, numbered = from_index_cells(cells, columns.wanted[0], space)
+            check_rows(len(codes))
+            if numbered and columns.doubtful and len(codes):
+                raise row_numbers_error(columns.wanted[0], 0, len(codes))
+            return codes
         return _from_cells(rows, places, space)
     except csv.Error as error:
         msg = f"line {reader.line_num}: not valid CSV ({error})"
@@ -200,14 +202,25 @@ def decimal(cell: object) -> object:
     return int(text) if _INTEGER.fullmatch(text) and len(text) <= MAX_DIGITS else cell
 
 
-def _from_indices(
-    cells: Iterable[tuple[str, object]], columns: Columns, space: SearchSpace
-) -> Codes:
-    """Return the codes of indices, each with its place for messages."""
-    name = columns.wanted[0]
+def from_index_cells(
+    cells: Iterable[tuple[str, object]], name: str, space: SearchSpace, *, first: int = 0
+) -> tuple[Codes, bool]:
+    """Return the codes of a column of indices, each given with its place for messages.
+
+    Returns
+    -------
+    codes : ndarray of uint8 [N, genes]
+    bool
+        Whether they just count from `first`, as the numbers of rows do.
+
+    Raises
+    ------
+    ArchitectureError
+        For the first that is no index of the space.
+    """
     codes = bytearray()
-    numbered = columns.doubtful
-    for row, (place, value) in enumerate(cells):
+    numbered = True
+    for row, (place, value) in enumerate(cells, start=first):
         if row % _BATCH == 0:
             check_rows(row)
         if not isinstance(value, int) or isinstance(value, bool):
@@ -220,79 +233,13 @@ def _from_indices(
         except ArchitectureError as error:
             msg = f"{place}{error}"
             raise ArchitectureError(msg) from error
-    found = np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes)
-    check_rows(len(found))
-    if numbered and len(found):
-        msg = (
-            f"column {name!r} holds 0 to {len(found) - 1} in this order, as row numbers do; "
-            f"--index-column {name} takes them for indices of architectures"
-        )
-        raise ArchitectureError(msg)
-    return found
+    return np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes), numbered
 
 
-def from_parquet(path: str, space: SearchSpace, ignore_extra: bool, index: str | None) -> Codes:
-    """Return the codes [N, genes] of a Parquet file, read in batches and the needed columns only.
-
-    A column of indices holds integers, or strings of decimals where 64 bits do not hold them.
-
-    Raises
-    ------
-    FileError
-        If it cannot be read, or is no regular file.
-    ArchitectureError
-        If it is not Parquet, has too many rows, or its columns are not those of architectures.
-    """
-    if path == "-":
-        msg = "Parquet is read from files only; save it and give its path"
-        raise ArchitectureError(msg)
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        msg = "reading Parquet needs pyarrow: pip install 'anb-onnx[parquet]'"
-        raise ArchitectureError(msg) from error
-    with open_regular(path) as source:
-        try:
-            return _from_parquet(pyarrow, source, space, ignore_extra, index)
-        except ArchitectureError:
-            raise
-        except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-            # pyarrow raises what its libraries do. Of damaged files it is usually ArrowInvalid.
-            msg = f"not readable as Parquet ({error})"
-            raise ArchitectureError(msg) from error
-
-
-def _from_parquet(
-    arrow: Any, source: Any, space: SearchSpace, ignore_extra: bool, index: str | None
-) -> Codes:
-    file = arrow.parquet.ParquetFile(source)
-    check_rows(file.metadata.num_rows)
-    schema = file.schema_arrow
-    columns = Columns(schema.names, space, ignore_extra, index)
-    texts = []
-    for name in columns.wanted:
-        kind = schema.field(name).type
-        text = arrow.types.is_string(kind) or arrow.types.is_large_string(kind)
-        if columns.by_index and not (text or arrow.types.is_integer(kind)):
-            msg = f"column {name!r} holds {kind}, not integers (nor their decimals as strings)"
-            raise ArchitectureError(msg)
-        if arrow.types.is_nested(kind):
-            msg = f"column {name!r} does not hold plain values ({kind})"
-            raise ArchitectureError(msg)
-        if text:
-            texts.append(name)
-    if texts:  # kept as dictionaries: a long text in every row is in memory once
-        file = arrow.parquet.ParquetFile(source, read_dictionary=texts)
-    batches = file.iter_batches(batch_size=_BATCH, columns=columns.wanted)
-    if columns.by_index:
-        cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
-        placed = ((f"row {row}: ", decimal(cell)) for row, cell in enumerate(cells))
-        return _from_indices(placed, columns, space)
-    codes = bytearray()
-    rows = 0
-    for batch in batches:
-        codes += table_codes(batch, space, first_row=rows).data
-        rows += len(batch)
-        check_rows(rows)  # the file may state fewer
-    return np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes)
+def row_numbers_error(name: str, first: int, stop: int) -> ArchitectureError:
+    """Return the error for a doubtful column whose cells just count its rows."""
+    msg = (
+        f"column {name!r} holds {first} to {stop - 1} in this order, as row numbers do; "
+        f"--index-column {name} takes them for indices of architectures"
+    )
+    return ArchitectureError(msg)
