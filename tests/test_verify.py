@@ -123,7 +123,9 @@ def test_what_is_wrong_is_told(
     change: Callable[[Truth], Truth],
     message: str,
 ) -> None:
-    changed = {**truths, "accuracy": change(truths["accuracy"])}
+    accuracy = change(truths["accuracy"])
+    other = replace(truths["latency_edgegpu"], fronts=accuracy.fronts)
+    changed = {"accuracy": accuracy, "latency_edgegpu": other}
     folder = with_truth(PAIRS, tmp_path / PAIRS.name, pack(changed))
     code, out, err = verify(folder, capsys, "--thorough")
     assert code == 1

@@ -169,7 +169,9 @@ class Page {
     const [proven, current] = [this.#proven, this.#current];
     const { x } = this.store.view;
     const [a, b] = [Y, x].map((name) => current?.[name].place);
-    if (!proven || !a || !b) return;
+    if (!proven) return;
+    find("proof").textContent = ""; // what it said may be of another target
+    if (!a || !b) return;
     const count = (n: number | bigint) => n.toLocaleString("en");
     const of = (target: string) => longName(this.targets.get(target)!);
     const best = (target: string) => `${formatPlain(proven.optima[target])} ${this.targets.get(target)!.unit}`;
