@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx.exact.front import Archive, front
+from anb_onnx.exact.front3 import front3
 from anb_onnx.exact.parts import Part, parts_of
 from anb_onnx.exact.solve import Effort, Kept, Limit, Wish, all_as_good, best
 from anb_onnx.links import Link
@@ -177,6 +178,24 @@ def brute_front(
     return values[order], rows[order]
 
 
+def brute_front3(
+    symbols: NDArray[np.int64], wishes: tuple[Wish, Wish, Wish], limits: Sequence[Limit]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """As `brute_front`, of three: every row against all that are distinct and not dominated yet."""
+    rows = feasible(symbols, limits)
+    values = np.stack([values_of(wish, rows) for wish in wishes], axis=1)
+    rest = np.unique(values, axis=0)  # a row is dominated by none after it
+    kept = []
+    while len(rest):
+        kept.append(rest[0])
+        rest = rest[(rest < rest[0]).any(axis=1)]
+    wanted = {tuple(row) for row in np.array(kept).tolist()}
+    keep = np.array([tuple(row) in wanted for row in values.tolist()], dtype=bool)
+    values, rows = values[keep], rows[keep]
+    order = np.lexsort((values[:, 2], values[:, 1], values[:, 0]))
+    return values[order], rows[order]
+
+
 def found_best(space: SearchSpace, wish: Wish, limits: Sequence[Limit] = (), k: int = 1) -> Kept:
     return best(_parts(space, [wish], limits), wish, limits, k, Effort())
 
@@ -191,6 +210,12 @@ def found_front(
     space: SearchSpace, wishes: tuple[Wish, Wish], limits: Sequence[Limit] = ()
 ) -> Archive:
     return front(_parts(space, wishes, limits), wishes, limits, Effort())
+
+
+def found_front3(
+    space: SearchSpace, wishes: tuple[Wish, Wish, Wish], limits: Sequence[Limit] = ()
+) -> Archive:
+    return front3(_parts(space, wishes, limits), wishes, limits, 10**6, Effort())
 
 
 def _parts(space: SearchSpace, wishes: Sequence[Wish], limits: Sequence[Limit]) -> list[Part]:

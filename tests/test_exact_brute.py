@@ -15,10 +15,12 @@ from exact_problems import (
     brute_as_good,
     brute_best,
     brute_front,
+    brute_front3,
     everything,
     found_as_good,
     found_best,
     found_front,
+    found_front3,
     random_ensemble,
     same,
     space_of,
@@ -185,3 +187,34 @@ def test_costs_of_very_different_size_under_a_constraint() -> None:
             pair = (wish, bound)
             archive = found_front(space, pair, limits)
             same((archive.worth, archive.symbols), brute_front(symbols, pair, limits))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4, 7, *range(8, 8 * ROUNDS)])
+def test_fronts_of_three(seed: int) -> None:
+    """Few members and few values: ties in one coordinate, in two and in all three."""
+    rng = np.random.default_rng(seed + 3000)
+    space = space_of(SHAPES[(1, 3, 4, 2)[seed % 4]])
+    symbols = everything(space)
+    grain = (2, 2**22)[seed // 4 % 2]
+
+    def wish() -> Wish:
+        ensemble = random_ensemble(
+            space,
+            rng,
+            str(rng.choice(POWERS)),
+            offset=bool(rng.integers(2)),
+            hinges=int(rng.integers(2)),
+            regime=seed % 8 == 1,
+            members=int(rng.integers(1, 4)),
+            grain=grain,
+        )
+        return Wish(ensemble, bool(rng.integers(2)))
+
+    wishes = (wish(), wish(), wish())
+    limits = []
+    if seed % 2:
+        bound = wish()
+        least = np.quantile(values_of(bound, symbols), 0.4, method="nearest")
+        limits = [Limit(bound, np.float32(least))]
+    found = found_front3(space, wishes, limits)
+    same((found.worth, found.symbols), brute_front3(symbols, wishes, limits))

@@ -6,7 +6,6 @@ target, all members added up; both are exact. The bundled targets are sums over 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from anb_onnx.exact.parts import parts_of
 from anb_onnx.exact.search import Search
 from anb_onnx.exact.solve import order_of
 from anb_onnx.tables import TableEnsemble
+from benchmarks.solvers import SOLVERS, sums, value
 
 TARGETS = [target.name for target in find_benchmark().targets]
 
@@ -30,96 +30,16 @@ LIMITED = {f"block{b}_{gene}": value for b in range(7) for gene, value in (("e",
 Domains = tuple[NDArray[np.int64], ...]
 
 
+def witness(name: str) -> Any:
+    """A solver, where it is installed: pip install 'anb-onnx[test]'."""
+    pytest.importorskip({"toulbar2": "pytoulbar2", "HiGHS": "scipy"}[name])
+    return SOLVERS[name]
+
+
 def ensemble_of(target: str) -> TableEnsemble:
     with anb_onnx.load(target, engine="numpy") as surrogate:
         assert surrogate._ensemble is not None
         return surrogate._ensemble
-
-
-def sums(ensemble: TableEnsemble, domains: Domains, sign: int) -> list[tuple[Any, Any]]:
-    """The terms and their tables, int64, of all members together."""
-    entries = sign * ensemble.entries.sum(axis=1, dtype=np.int64)
-    terms = ensemble.terms
-    return [
-        (term, entries[start:stop].reshape(shape)[np.ix_(*(domains[b] for b in term))])
-        for term, shape, start, stop in zip(
-            terms.blocks, terms.shapes, terms.offsets[:-1], terms.offsets[1:], strict=True
-        )
-    ]
-
-
-def value(tables: list[tuple[Any, Any]], row: NDArray[np.int64]) -> int:
-    return sum(int(table[tuple(row[b] for b in term)]) for term, table in tables)
-
-
-def toulbar2(
-    domains: Domains, tables: list[tuple[Any, Any]], bound: tuple[list[tuple[Any, Any]], int] | None
-) -> NDArray[np.int64]:
-    """The positions of the least sum, under a bound of another sum if there is one."""
-    pytoulbar2 = pytest.importorskip("pytoulbar2")
-
-    def network(parts: list[tuple[Any, Any]], **options: Any) -> Any:
-        problem = pytoulbar2.CFN(2**60, **options)
-        for b, domain in enumerate(domains):
-            problem.AddVariable(f"b{b}", range(len(domain)))
-        for term, table in parts:
-            # Costs from 0: of a table, its least taken away.
-            problem.AddFunction([f"b{b}" for b in term], (table - table.min()).ravel().tolist())
-        return problem
-
-    main = network(tables)
-    if bound is not None:
-        parts, end = bound
-        base = sum(int(table.min()) for _, table in parts)
-        side = network(parts, init=False)
-        main.AddWeightedCSPConstraint(side, 0, end - base + 1)
-    found = main.Solve()
-    assert found is not None
-    return np.array(found[0], dtype=np.int64)
-
-
-def highs(
-    domains: Domains, tables: list[tuple[Any, Any]], bound: tuple[list[tuple[Any, Any]], int] | None
-) -> NDArray[np.int64]:
-    """The same by integer programming: one variable for each symbol and for each table's entry."""
-    optimize, sparse = pytest.importorskip("scipy.optimize"), pytest.importorskip("scipy.sparse")
-    sizes = [len(domain) for domain in domains]
-    starts = np.cumsum([0, *sizes])
-    offsets = starts[-1] + np.cumsum([0, *(table.size for _, table in tables)])
-    n = int(offsets[-1])
-    rows: list[tuple[int, int, float]] = []
-    right: list[float] = []
-    for b, size in enumerate(sizes):  # one symbol for each block
-        rows += [(len(right), int(starts[b]) + x, 1.0) for x in range(size)]
-        right.append(1.0)
-    for (term, table), first in zip(tables, offsets.tolist(), strict=False):
-        numbers = first + np.arange(table.size).reshape(table.shape)
-        for axis, b in enumerate(term):  # the entries of a symbol are taken as it is
-            for x in range(sizes[b]):
-                those = numbers.take(x, axis=axis).ravel().tolist()
-                rows += [(len(right), number, 1.0) for number in those]
-                rows.append((len(right), int(starts[b]) + x, -1.0))
-                right.append(0.0)
-    at, column, entry = (np.array(side) for side in zip(*rows, strict=True))
-    matrix = sparse.csr_array((entry, (at, column)), shape=(len(right), n))
-    held = [optimize.LinearConstraint(matrix, right, right)]
-
-    def costs(parts: list[tuple[Any, Any]]) -> NDArray[np.float64]:
-        scale = max(float(np.abs(table).max()) for _, table in parts)
-        flat = np.concatenate([table.ravel() for _, table in parts]) / scale
-        return np.concatenate([np.zeros(starts[-1]), flat])
-
-    if bound is not None:
-        scale = max(float(np.abs(table).max()) for _, table in bound[0])
-        held.append(optimize.LinearConstraint(costs(bound[0])[None], -np.inf, bound[1] / scale))
-    whole = np.concatenate([np.ones(starts[-1]), np.zeros(n - starts[-1])])
-    found = optimize.milp(
-        costs(tables), constraints=held, integrality=whole, bounds=(0, 1),
-        options={"mip_rel_gap": 0.0},
-    )  # fmt: skip
-    assert found.success, found.message
-    taken = found.x[: starts[-1]]
-    return np.array([taken[a:b].argmax() for a, b in pairwise(starts)])
 
 
 def least(ensemble: TableEnsemble, sign: int) -> tuple[int, NDArray[np.int64]]:
@@ -155,9 +75,9 @@ def everywhere(ensemble: TableEnsemble) -> Domains:
 def test_toulbar2_finds_the_same_least_and_largest_sum(target: str, sign: int) -> None:
     ensemble = ensemble_of(target)
     domains = everywhere(ensemble)
-    tables = sums(ensemble, domains, sign)
+    tables = sums(ensemble, sign, domains)
     found, _ = least(ensemble, sign)
-    assert found == value(tables, toulbar2(domains, tables, None))
+    assert found == value(tables, witness("toulbar2")(tables))
 
 
 @pytest.mark.parametrize("target", ["accuracy", "latency_zcu102"])
@@ -165,9 +85,9 @@ def test_highs_finds_the_same_sum(target: str) -> None:
     ensemble = ensemble_of(target)
     domains = everywhere(ensemble)
     sign = -1 if target == "accuracy" else 1
-    tables = sums(ensemble, domains, sign)
+    tables = sums(ensemble, sign, domains)
     found, symbols = least(ensemble, sign)
-    assert symbols.tolist() == highs(domains, tables, None).tolist()
+    assert symbols.tolist() == witness("HiGHS")(tables).tolist()
     assert found == value(tables, symbols)
 
 
@@ -181,9 +101,9 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("objective", "direction", "bounded", "most"), PROBLEMS)
-@pytest.mark.parametrize("solver", [toulbar2, highs])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_both_solvers_agree_under_a_constraint(
-    solver: Any, objective: str, direction: Any, bounded: str, most: float
+    solver: str, objective: str, direction: Any, bounded: str, most: float
 ) -> None:
     """Where links are the identity, means are the sums but for rounding."""
     genes = LIMITED
@@ -192,9 +112,9 @@ def test_both_solvers_agree_under_a_constraint(
     assert other.link.is_identity
     domains = parts_of(ensemble.space, [ensemble, other], genes)[0].domains
     assert np.prod([len(domain) for domain in domains]) > 10**7
-    tables, parts = sums(ensemble, domains, -1), sums(other, domains, 1)
+    tables, parts = sums(ensemble, -1, domains), sums(other, 1, domains)
     end = int(np.floor((most - other.shift) * other.n_members / other.scale))
-    row = solver(domains, tables, (parts, end))
+    row = witness(solver)(tables, (parts, end))
     assert value(parts, row) <= end
     found = exact.optimum(objective, [(bounded, "<=", most)], genes=genes, direction=direction)
     ours = symbols_of(found, ensemble)[0]
@@ -211,9 +131,9 @@ def test_toulbar2_confirms_accuracy_under_a_bound_of_latency() -> None:
     """The whole space; accuracy bends its sum, which its best architecture feels but little."""
     accuracy, latency = ensemble_of("accuracy"), ensemble_of("latency_zcu102")
     domains = everywhere(accuracy)
-    tables, parts = sums(accuracy, domains, -1), sums(latency, domains, 1)
+    tables, parts = sums(accuracy, -1, domains), sums(latency, 1, domains)
     end = int(np.floor((8.0 - latency.shift) * latency.n_members / latency.scale))
-    row = toulbar2(domains, tables, (parts, end))
+    row = witness("toulbar2")(tables, (parts, end))
     found = exact.optimum("accuracy", [("latency_zcu102", "<=", 8.0)])
     best = symbols_of(found, accuracy)
     mean = accuracy.predict(np.concatenate([row[None], best]))[0]

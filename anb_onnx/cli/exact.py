@@ -170,10 +170,9 @@ def _asked(args: argparse.Namespace, targets: Sequence[str]) -> _Asked:
     return _Asked(surrogates, tuple(bounds), Conditions(space, stated, genes))
 
 
-def _exact() -> Any:
-    """Return `anb_onnx.exact`, whose kernels need numba: it must not be cut off in the middle."""
-    import_sheltered("anb_onnx.exact.answers")
-    return import_sheltered("anb_onnx.exact")
+def _exact(module: str = "answers") -> Any:
+    """Import a module of `anb_onnx.exact`: numba, which it needs, must not be cut in half."""
+    return import_sheltered(f"anb_onnx.exact.{module}")
 
 
 def _optimum(args: argparse.Namespace) -> int:
@@ -242,7 +241,7 @@ def _rank(args: argparse.Namespace) -> int:
     space = surrogate.space
     rows = [parse_architecture(text, space)[0] for text in args.architectures]
     architectures = [Architecture.from_codes(row, space=space) for row in rows]
-    exact = _exact()
+    exact = _exact("ranks")
     ranks = []
     for architecture in architectures:
         with Progress("architectures", show=args.progress) as bar:

@@ -14,6 +14,7 @@ from anb_onnx._io.show import printable, show
 from anb_onnx.cli.proven import Conditions
 from anb_onnx.cli.read import named
 from anb_onnx.errors import AnbError
+from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.surrogate import Surrogate
 
@@ -43,7 +44,7 @@ def check(path: str, targets: Sequence[str]) -> None:
         msg = f"--plot draws fronts of two targets, not of {len(targets)}"
         raise AnbError(msg)
     try:
-        import matplotlib.figure  # noqa: F401
+        import_sheltered("matplotlib.figure")
     except ImportError as error:
         msg = "--plot needs matplotlib: pip install 'anb-onnx[plot]'"
         raise AnbError(msg) from error

@@ -112,7 +112,7 @@ def front(
     zones = []
     for part in parts:
         region = Region(part, wishes, limits)
-        effort.margin = max(effort.margin, *(cost.bounds.margin for cost in region.costs[:2]))
+        effort.margin = max(effort.margin, region.costs[0].bounds.margin)
         if not region.empty:
             zones += [(region, *zone) for zone in _zones(region, effort)]
     # All zones, whatever their part, by rising first worth: what was found in one serves others.

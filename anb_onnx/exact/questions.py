@@ -142,8 +142,8 @@ def _surrogate(target: object, source: Source, known: dict[str, Surrogate]) -> S
         msg = f"a target is a name or a surrogate, not {show(target)}"
         raise TargetError(msg)
     if target not in known:
-        # The tables are all that is needed of it: no engine has to be made.
-        found = load(target, benchmark=source.benchmark, path=source.path, engine="numpy")
+        # The engine of any form, so that what has no tables is refused with the reason.
+        found = load(target, benchmark=source.benchmark, path=source.path)
         known.setdefault(found.target.name, found)
         known[target] = known[found.target.name]
     return known[target]
