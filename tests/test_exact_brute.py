@@ -1,6 +1,6 @@
 """`anb_onnx.exact` against every architecture of small spaces, evaluated one by one.
 
-ANB_STRESS_ROUNDS=20 draws twenty problems for each that is drawn here.
+ANB_EXACT_ROUNDS=20 draws twenty problems for each that is drawn here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
 
-ROUNDS = int(os.environ.get("ANB_STRESS_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("ANB_EXACT_ROUNDS", "1"))
 
 #: Every power with and without an offset, with and without hinges and regimes: each some problem.
 KINDS = [
