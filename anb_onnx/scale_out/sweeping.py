@@ -32,7 +32,7 @@ from anb_onnx.sweep import (
 )
 from anb_onnx.sweep import sweep as sweep_here
 from anb_onnx.sweep.partial import check_same, missing
-from anb_onnx.sweep.run import CHECKPOINT_SECONDS, _wanted
+from anb_onnx.sweep.run import CHECKPOINT_SECONDS, wanted_shards
 from anb_onnx.tables import TableEnsemble
 
 # A worker has some chunks to do, so that none waits long for the last one; and one lasts some
@@ -126,7 +126,7 @@ def sweep(
         threads = 1
     _tables(surrogate)
     cut = cut or Shards(surrogate.space)
-    wanted = _wanted(cut, shards)
+    wanted = wanted_shards(cut, shards)
     done = Partial.empty(_subject(surrogate, cut), grid)
     if checkpoint is not None and Path(checkpoint).exists():
         before = read_partial(checkpoint)

@@ -165,7 +165,7 @@ def sweep(
     (15625, [625, 1250, 1875, 2500, 3125, 2500, 1875, 1875])
     """
     cut = cut or Shards(ensemble.space)
-    wanted = _wanted(cut, shards)
+    wanted = wanted_shards(cut, shards)
     subject = Subject(
         sha256 or fingerprint(ensemble), target, unit, ensemble.space.name, ensemble.space.size,
         cut.size,
@@ -198,7 +198,7 @@ def sweep(
     return job.result()
 
 
-def _wanted(cut: Shards, shards: range | None) -> range:
+def wanted_shards(cut: Shards, shards: range | None) -> range:
     """Return the shards to do, once they are there and not too many."""
     wanted = range(cut.count) if shards is None else shards
     if wanted.step != 1 or not 0 <= wanted.start < wanted.stop <= cut.count:
