@@ -39,6 +39,9 @@ from anb_onnx.spaces.space import SearchSpace, is_integer
 #: Most solutions of `optimum`; `enumerate` gives more.
 MOST_SOLUTIONS = 100_000
 
+#: Nodes after which `optimum` gives up, and the search for what is nearest to a limit.
+MOST_NODES, _MOST_NEAREST = 1_000_000_000, 100_000_000
+
 #: Most architectures of a front of three targets.
 MOST_POINTS = 1_000_000
 
@@ -50,6 +53,7 @@ def optimum(
     k: int = 1,
     genes: Mapping[str, Any] | None = None,
     direction: Direction | None = None,
+    max_nodes: int = MOST_NODES,
     benchmark: str | None = None,
     path: Path | None = None,
 ) -> Optimum:
@@ -68,6 +72,9 @@ def optimum(
         For some genes the value, or a list of the values, that they may have.
     direction : {"max", "min"}, optional
         What is best; the target's own direction unless given. The other one gives the worst.
+    max_nodes : int
+        Nodes after which the search gives up: some minutes by default, where hundreds are the
+        rule. Limits on both sides of one target, close to each other, can take very many.
     benchmark, path : optional
         Where targets given by name are looked up, as for `anb_onnx.load`.
 
@@ -80,7 +87,7 @@ def optimum(
     InfeasibleError
         If no architecture fulfils the constraints; says what comes nearest.
     TargetError, ArchitectureError, ExactError
-        If a target, gene, value or constraint is none.
+        If a target, gene, value or constraint is none; ExactError also after `max_nodes`.
 
     Examples
     --------
@@ -91,6 +98,9 @@ def optimum(
     """
     if not is_integer(k) or not 1 <= k <= MOST_SOLUTIONS:
         msg = f"k must be an integer from 1 to {MOST_SOLUTIONS}, not {show(k)}"
+        raise ExactError(msg)
+    if not is_integer(max_nodes) or max_nodes < 1:
+        msg = f"max_nodes must be a positive integer, not {show(max_nodes)}"
         raise ExactError(msg)
     if isinstance(objective, Weighted):
         if k != 1 or direction is not None:
@@ -106,7 +116,7 @@ def optimum(
     question = ask([objective], constraints, genes, Source(benchmark, path))
     target = question.surrogates[0].target
     wish = _wish(question, direction)
-    parts, effort = question.parts(), Effort()
+    parts, effort = question.parts(), Effort(most=int(max_nodes))
     kept = best(parts, wish, question.limits, k, effort)
     if not len(kept.worth):
         _refuse_infeasible(question, parts)
@@ -271,6 +281,9 @@ def pareto(
 def _best_of(found: Front, objective: Weighted, space: SearchSpace) -> Optimum:
     """Return the best of a front by an objective that rises with its targets."""
     values = objective.value(found.values)
+    if not np.isfinite(values).all():
+        msg = f"{objective} is not finite for all of the front; choose smaller weights"
+        raise ExactError(msg)
     top = np.flatnonzero(values == values.max())
     indices = codes_to_indices(found.codes[top], space)
     first = top[int(np.argmin(indices))]
@@ -284,7 +297,7 @@ def _best_of(found: Front, objective: Weighted, space: SearchSpace) -> Optimum:
         (solution,),
         solution.value,
         len(top) - 1,
-        True,
+        False,  # what is dominated can be rounded to the same value, and is on no front
         found.nodes,
         found.certificate,
     )
@@ -332,7 +345,11 @@ def _refuse_infeasible(question: Question, parts: Sequence[Part]) -> None:
     for number in range(len(question.constraints)):
         constraint, before = question.constraints[number], question.constraints[:number]
         wish = constraint.limit.wish
-        worth = best(parts, wish, [c.limit for c in before], 1, Effort()).worth
+        try:
+            effort = Effort(most=_MOST_NEAREST)
+            worth = best(parts, wish, [c.limit for c in before], 1, effort).worth
+        except ExactError:  # limits on both sides of a target: what is nearest takes too long
+            continue
         if len(worth) and worth[0] > constraint.limit.worth:
             nearest = -worth[0] if wish.largest else worth[0]
             among = f" among those with {' and '.join(map(str, before))}" if before else ""
@@ -341,5 +358,5 @@ def _refuse_infeasible(question: Question, parts: Sequence[Part]) -> None:
                 f"{constraint.target.unit}"
             )
             raise InfeasibleError(msg)
-    msg = "no architecture fulfils all constraints at once"  # not reached: the last one failed
+    msg = f"no architecture fulfils {' and '.join(map(str, question.constraints))} at once"
     raise InfeasibleError(msg)

@@ -271,7 +271,7 @@ class _Zone:
             if done:
                 break
             corners = self._corners(archive)
-            leaves, done = search.run(corners, min(_FIRST_ROOM << number, _MOST_ROOM))
+            leaves, done = search.run(corners, min(_FIRST_ROOM << min(number, 20), _MOST_ROOM))
             effort.leaves += len(leaves)
             if len(leaves):
                 self._take(archive, self._region.part.symbols(leaves))

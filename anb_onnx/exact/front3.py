@@ -117,7 +117,7 @@ class _Zone:
             if done or (smaller and search.nodes > _MOST_NODES):
                 break
             rows = [region.corner(weighted, NO_LIMIT, self._ends(corner)) for corner in corners]
-            room = min(_FIRST_ROOM << number, _MOST_ROOM)
+            room = min(_FIRST_ROOM << min(number, 20), _MOST_ROOM)
             budget = _MOST_NODES if smaller else None
             leaves, done = search.run(np.array(rows, dtype=np.int64), room, budget)
             effort.leaves += len(leaves)

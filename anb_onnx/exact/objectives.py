@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.errors import ExactError
+from anb_onnx.exact.questions import finite
 
 
 class Weighted:
@@ -101,7 +101,8 @@ class WeightedSum(Weighted):
         """Return the values, float64 [n], of means, float32 [n, n_targets], added in order."""
         total = np.zeros(len(means))
         for column, weight in zip(means.T, self.weights.values(), strict=True):
-            total += column.astype(np.float64) * float(weight)
+            with np.errstate(all="ignore"):  # what is not finite is refused where it matters
+                total += column.astype(np.float64) * float(weight)
         return total
 
     def rises(self) -> tuple[bool, ...]:
@@ -174,7 +175,9 @@ class WeightedProduct(Weighted):
             msg = f"{self} needs positive values; a mean is {float(means.min())!r}"
             raise ExactError(msg)
         accuracy, performance = means.astype(np.float64).T
-        return np.asarray(accuracy * (performance / float(self.reference)) ** float(self.exponent))
+        with np.errstate(all="ignore"):  # what is not finite is refused where it matters
+            factor = (performance / float(self.reference)) ** float(self.exponent)
+            return np.asarray(accuracy * factor)
 
     def rises(self) -> tuple[bool, ...]:
         """Return for each target whether the objective rises with it, or falls."""
@@ -186,7 +189,6 @@ class WeightedProduct(Weighted):
 
 
 def _check_weight(name: str, value: Any) -> None:
-    number = isinstance(value, (Real, np.number)) and not isinstance(value, bool)
-    if not number or not np.isfinite(float(value)) or value == 0:
+    if not finite(value):
         msg = f"{name} must be a finite number other than 0, not {show(value)}"
         raise ExactError(msg)

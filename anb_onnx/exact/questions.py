@@ -13,7 +13,7 @@ import numpy as np
 
 from anb_onnx._io.show import show
 from anb_onnx.catalog.catalog import Target
-from anb_onnx.errors import ExactError, TargetError
+from anb_onnx.errors import ExactError, InfeasibleError, TargetError
 from anb_onnx.exact.parts import Part, parts_of
 from anb_onnx.exact.solve import Limit, Wish
 from anb_onnx.loading import load
@@ -88,6 +88,8 @@ def ask(
         If a target is unknown, given twice, or of another search space than the first.
     ExactError
         If a target has no tables, or a constraint is none.
+    InfeasibleError
+        If two constraints on one target contradict each other.
     ArchitectureError
         From `Question.parts`, if there is no such gene or value.
     """
@@ -102,6 +104,7 @@ def ask(
     if isinstance(constraints, (str, bytes)) or not isinstance(constraints, Iterable):
         _refuse(constraints)
     bounded = tuple(_bounded(constraint, source, known) for constraint in constraints)
+    _refuse_contradictions(bounded)
     for surrogate in known.values():
         if surrogate.space != space:
             msg = (
@@ -110,6 +113,18 @@ def ask(
             )
             raise TargetError(msg)
     return Question(space, surrogates, bounded, genes)
+
+
+def _refuse_contradictions(bounded: Sequence[Bounded]) -> None:
+    """Refuse two limits of one target that leave nothing between them."""
+    for low in bounded:
+        for high in bounded:
+            same = low.limit.wish.ensemble is high.limit.wish.ensemble
+            # Worths are means with the sign turned where they are to be large.
+            opposed = same and (low.operator, high.operator) == (">=", "<=")
+            if opposed and -low.limit.worth > high.limit.worth:
+                msg = f"no float32 value fulfils both {low} and {high}"
+                raise InfeasibleError(msg)
 
 
 def tables_of(surrogate: Surrogate) -> TableEnsemble:

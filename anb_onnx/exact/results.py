@@ -71,8 +71,9 @@ class Optimum:
         Further architectures whose value is exactly that of the last solution; at least so many,
         where they are not all counted.
     all_ties : bool
-        Whether all are counted. Beyond 10,000 they are not, and which of them are among the
-        solutions is not decided by the index.
+        Whether all are counted. Beyond 10,000, or where a limit on the objective itself leaves
+        nothing better, they are not, and which of them are among the solutions is not decided by
+        the index.
     nodes : int
         As in the certificate.
     certificate : Certificate

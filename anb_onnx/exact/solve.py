@@ -11,14 +11,14 @@ and the constraints' costs say more (`anb_onnx.exact.weights`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.errors import TooManyError
+from anb_onnx.errors import ExactError, TooManyError
 from anb_onnx.exact.diffusion import Costs
 from anb_onnx.exact.means import NO_LIMIT
 from anb_onnx.exact.parts import Cost, Part
@@ -91,12 +91,32 @@ class Effort:
         its unit; that of rounding alone where Jensen's inequality suffices.
     root : float
         Bound of the objective (as worth: less is better) before anything was branched on.
+    most : int
+        Most nodes.
     """
 
     nodes: int = 0
     leaves: int = 0
     margin: float = 0.0
     root: float = field(default=float("inf"))
+    most: int = 2**62
+
+    def spend(self, nodes: int) -> None:
+        """Count nodes of a search.
+
+        Raises
+        ------
+        ExactError
+            If they are more than `most`.
+        """
+        self.nodes += nodes
+        if self.nodes > self.most:
+            msg = (
+                f"nothing is proven after {self.nodes} nodes, and max_nodes is {self.most}: limits "
+                "on both sides of one target leave very many architectures between them; "
+                "ask for less, or raise max_nodes"
+            )
+            raise ExactError(msg)
 
 
 class Relaxation:
@@ -163,8 +183,9 @@ def best(
             continue
         for symbols in leaves_of(relaxed, kept.wanted, effort):
             kept.add(wish.worth(symbols), symbols, limits)
-            if kept.done:
-                break
+            if kept.done:  # of very many that are just within a limit, not all are sought
+                kept.complete = False
+                return kept
     return kept
 
 
@@ -208,20 +229,23 @@ def all_as_good(
     return means[order], rows[order]
 
 
-def leaves_of(relaxed: Relaxation, worth: object, effort: Effort) -> Iterator[NDArray[np.int64]]:
+def leaves_of(
+    relaxed: Relaxation, worth: Callable[[], np.float32 | None], effort: Effort
+) -> Iterator[NDArray[np.int64]]:
     """Search a part; yield symbols of what may be as good as `worth()` says it must be."""
     search = relaxed.search()
     done = False
     for number in count():
         if done:
             break
-        room = min(_FIRST_ROOM << (2 * number), _MOST_ROOM)
-        corners = np.array([relaxed.corner(worth())], dtype=np.int64)  # type: ignore[operator]
-        leaves, done = search.run(corners, room)
+        room = min(_FIRST_ROOM << min(2 * number, 20), _MOST_ROOM)
+        corners = np.array([relaxed.corner(worth())], dtype=np.int64)
+        before = search.nodes
+        leaves, done = search.run(corners, room, before + effort.most - effort.nodes)
         effort.leaves += len(leaves)
+        effort.spend(search.nodes - before)
         if len(leaves):
             yield relaxed.part.symbols(leaves)
-    effort.nodes += search.nodes
 
 
 def _floor(wish: Wish, limits: Sequence[Limit]) -> np.float32 | None:
@@ -248,7 +272,8 @@ class Kept:
         Of equal worths by index.
     complete : bool
         Whether all that tie are there. Where they are more than `MOST_TIES`, the search goes on for
-        what is better only, and which of them are there depends on its way.
+        what is better only; where nothing can be better, it ends. Which of them are there then
+        depends on its way.
     """
 
     def __init__(self, k: int, floor: np.float32 | None) -> None:
@@ -264,8 +289,8 @@ class Kept:
 
     @property
     def done(self) -> bool:
-        """Whether nothing better can come, and ties are not looked for any more."""
-        return not self.complete and self.last == self._floor
+        """Whether nothing better can come: all of the k best are as good as can be."""
+        return self.last is not None and self.last == self._floor
 
     def wanted(self) -> np.float32 | None:
         """Return the worth that another must have at least; None where any will do."""
