@@ -62,7 +62,7 @@ def test_the_runtime_takes_its_files_only(checkout: Path, tmp_path: Path) -> Non
     wheel, sdist = build(checkout, tmp_path)
     manifest = json.loads((ROOT / "artifacts/accel-nasbench/manifest.json").read_text())
     files = {entry["file"] for entry in manifest["targets"].values()}
-    files |= {"manifest.json", manifest["golden"]["file"]}
+    files |= {"manifest.json", manifest["golden"]["file"], manifest["truth"]["file"]}
     package = {*sources(ROOT / "anb_onnx"), "anb_onnx/py.typed"}
     assert in_wheel(wheel) == package | {
         f"anb_onnx/artifacts/accel-nasbench/{file}" for file in files
