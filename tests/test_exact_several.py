@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import anb_onnx
 from anb_onnx import MNASNET, Architecture, exact
 from anb_onnx.encoding.encoding import codes_to_indices
-from anb_onnx.errors import ArchitectureError, ExactError, TargetError
+from anb_onnx.errors import ArchitectureError, ExactError, InfeasibleError, TargetError
 from anb_onnx.exact.objectives import Weighted
 
 #: Four blocks fixed: 36 * 48 * 36 architectures are left.
@@ -156,3 +156,44 @@ def test_ranks_near_the_top_are_those_of_a_list() -> None:
 def test_a_rank_is_of_one_architecture(codes: NDArray[np.uint8]) -> None:
     with pytest.raises(ArchitectureError, match="one architecture is needed"):
         exact.rank("accuracy", codes[:2])
+
+
+@pytest.mark.parametrize(
+    ("target", "operator", "value", "direction"),
+    [
+        ("accuracy", "<=", 60.0, "max"),
+        ("latency_zcu102", "<=", 5.0, "max"),
+        ("macs", ">=", 300.0, "min"),
+    ],
+)
+def test_a_limit_on_the_objective_itself_ends_where_nothing_is_better(
+    target: str, operator: str, value: float, direction: str
+) -> None:
+    """Very many have the float32 at the limit: the first that is found will do."""
+    found = exact.optimum(target, [(target, operator, value)], direction=direction)  # type: ignore[arg-type]
+    assert found.bound == value
+    assert not found.all_ties
+    assert anb_onnx.load(target).query(found.solutions[0].architecture).mean == value
+
+
+def test_limits_that_contradict_each_other_are_told_at_once() -> None:
+    limits = [("latency_zcu102", "<=", 5.0), ("latency_zcu102", ">=", 5.01)]
+    with pytest.raises(InfeasibleError, match=r"both latency_zcu102 >= 5\.01 ms and .* <= 5\.0 ms"):
+        exact.optimum("accuracy", limits)
+
+
+def test_a_search_gives_up_in_words() -> None:
+    narrow = [("accuracy", ">=", 60.0), ("latency_zcu102", "<=", 5.0), ("macs", ">=", 200.0)]
+    with pytest.raises(ExactError, match=r"nothing is proven after .* and max_nodes is 1000"):
+        exact.optimum("macs", narrow, direction="min", k=100_000, max_nodes=1_000)
+    for wrong in (0, -1, 1.5, True, None):
+        with pytest.raises(ExactError, match="max_nodes must be a positive integer"):
+            exact.optimum("macs", max_nodes=wrong)  # type: ignore[arg-type]
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    huge = exact.WeightedSum({"accuracy": 1e308, "latency_zcu102": -1e308})
+    with pytest.raises(ExactError, match="is not finite for all of the front"):
+        exact.optimum(huge, genes=GENES)
+    with pytest.raises(ExactError, match="must be a finite number"):
+        exact.WeightedSum({"accuracy": 10**400, "params": -1})
