@@ -254,7 +254,7 @@ def test_regret_is_the_difference_to_the_optimum(truths: dict[str, Truth]) -> No
         *([[1.0], [1.0, 2.0]], np.array(["a"]), np.array([1.0, np.nan]), np.array([True])),
         *({"a": 1}, b"1", np.datetime64("2020-01-01")),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_number_is_refused(truths: dict[str, Truth], value: Any) -> None:
     truth = truths["accuracy"]
