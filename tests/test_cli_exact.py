@@ -432,7 +432,7 @@ def test_ctrl_c_in_the_middle_of_a_search() -> None:
         "from anb_onnx.cli.main import main\n"
         "from anb_onnx.exact.search import Search\n"
         "run = Search.run\n"
-        "def endless(self, corners, room):\n"
+        "def endless(self, corners, room, most=None):\n"
         "    print('ready', flush=True)\n"
         "    while True:\n"  # every architecture is good enough, and none is enough
         "        run(self, corners * 0 + 2**62, room)\n"

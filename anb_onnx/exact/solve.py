@@ -32,6 +32,9 @@ _FIRST_ROOM, _MOST_ROOM = 2, 2**14
 #: Most architectures that are kept for being as good as the last of the k best.
 MOST_TIES = 10_000
 
+#: Nodes after which a search ends whose k best are as good as can be, with ties left.
+_ENOUGH = 2**20
+
 #: Rows evaluated at a time: intermediates stay in the cache.
 _ROWS = 4096
 
@@ -183,7 +186,8 @@ def best(
             continue
         for symbols in leaves_of(relaxed, kept.wanted, effort):
             kept.add(wish.worth(symbols), symbols, limits)
-            if kept.done:  # of very many that are just within a limit, not all are sought
+            # Of very many that are just within a limit, not all are sought.
+            if kept.done and effort.nodes > _ENOUGH:
                 kept.complete = False
                 return kept
     return kept
@@ -272,8 +276,8 @@ class Kept:
         Of equal worths by index.
     complete : bool
         Whether all that tie are there. Where they are more than `MOST_TIES`, the search goes on for
-        what is better only; where nothing can be better, it ends. Which of them are there then
-        depends on its way.
+        what is better only; where nothing can be better, it ends after some nodes. Which of them
+        are there then depends on its way.
     """
 
     def __init__(self, k: int, floor: np.float32 | None) -> None:
