@@ -152,7 +152,10 @@ def remove_abandoned(target: Path) -> None:
                 continue
             with contextlib.suppress(OSError), os.fdopen(os.open(entry.path, flags), "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                Path(entry.path).unlink()
+                # Not where another process removed it meanwhile: its writer, which found that out,
+                # has made a new one under the same name.
+                if os.fstat(file.fileno()).st_nlink:
+                    Path(entry.path).unlink()
 
 
 def temporary_of(target: Path) -> Path:
