@@ -76,7 +76,9 @@ def highs(tables: Tables, bound: Bound | None = None) -> NDArray[np.int64]:
     rows, right = _links_of(tables, starts)
     at, column, entry = (np.array(side) for side in zip(*rows, strict=True))
     n = int(starts[-1]) + sum(table.size for _, table in tables)
-    matrix = sparse.csr_array((entry, (at, column)), shape=(len(right), n))
+    # Of 32 bits, as scipy before 1.12 hands them on.
+    places = (at.astype(np.int32), column.astype(np.int32))
+    matrix = sparse.csr_matrix((entry, places), shape=(len(right), n))
     held = [optimize.LinearConstraint(matrix, right, right)]
 
     def scaled(parts: Tables) -> tuple[NDArray[np.float64], float]:
