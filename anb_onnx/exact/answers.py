@@ -236,8 +236,8 @@ def pareto(
 
     Notes
     -----
-    Fronts of two targets take about a second. Those of three have thousands of points and take
-    minutes; constraints, or genes that are fixed, make them quick.
+    Fronts of two targets take about a second. Those of three have thousands of points and can take
+    a quarter of an hour and more; constraints, or genes that are fixed, make them quick.
 
     Examples
     --------
