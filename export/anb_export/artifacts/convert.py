@@ -13,6 +13,7 @@ from typing import Any
 
 from onnx import TensorProto, helper
 
+from anb_export.artifacts.describe import describe
 from anb_export.artifacts.forms import (
     FORMS,
     KERNEL_FAMILIES,
@@ -22,7 +23,6 @@ from anb_export.artifacts.forms import (
     check_difference,
     choose,
 )
-from anb_export.artifacts.manifest import describe
 from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.models.forest import Forest
 from anb_export.models.svm_form import Kernel

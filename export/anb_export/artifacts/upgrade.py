@@ -16,7 +16,6 @@ import onnx
 from onnx import helper, numpy_helper
 
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.manifest import set_listed, write_artifact
 from anb_export.artifacts.truth import write_truth
 from anb_export.graphs.graph import serialise
 from anb_onnx._io.show import show
@@ -40,6 +39,7 @@ from anb_onnx.onnx_files.building import SCHEMA
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing.manifest import set_listed, write_artifact
 from anb_onnx.writing.table_form import TABLES
 
 #: The schema that is converted.
