@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx.errors import ArtifactError
 from anb_onnx.onnx_files.steps import FLOAT, INPUT
 from anb_onnx.spaces.space import SearchSpace
 
@@ -147,11 +148,15 @@ def metadata(card: Mapping[str, Any], space: SearchSpace) -> dict[str, str]:
 
     Raises
     ------
-    ValueError
-        If a number of the card is not finite.
+    ArtifactError
+        If the card is nothing that JSON can hold: a number is not finite, for example.
     """
     document = {**card, "search_space": space.to_dict()}
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        msg = f"the card cannot be written as JSON: {error}"
+        raise ArtifactError(msg) from error
     return {"anb_onnx.schema": SCHEMA, "anb_onnx.card": text}
 
 

@@ -83,6 +83,7 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     symbols = _symbols(builder, space)
     entries = np.ascontiguousarray(ensemble.entries, dtype="<i4")
     builder.named_constant(TABLES, entries)
+    tensor = builder.constants[-1]
     total = _sum_of_terms(builder, ensemble.terms, symbols)
     scaled = builder.add(
         "Mul", builder.cast(total, DOUBLE), builder.constant(ensemble.scale, np.float64)
@@ -92,13 +93,13 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     y = invert_link(builder, ensemble.link, u, inside)
     add_ensemble_outputs(builder, y, ensemble.n_members)
     content = builder.model(space=space, n_members=ensemble.n_members, card=card)
-    raw = entries.tobytes()
-    offset = content.find(raw)
-    if offset < 0 or content.find(raw, offset + 1) >= 0:
+    # With its head, that is name and shape: tables of a few zeros could lie anywhere.
+    end = content.find(tensor) + len(tensor)
+    if end < len(tensor) or content.find(tensor, end) >= 0:
         msg = "the tables do not lie in one place of the file"
         raise AnbError(msg)
     tables = {
-        "offset": offset,
+        "offset": end - entries.nbytes,
         "entries": len(entries),
         "members": ensemble.n_members,
         "scale": ensemble.scale,
