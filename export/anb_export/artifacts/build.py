@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.golden import N_GOLDEN, golden_vectors
 from anb_export.artifacts.lookup import card_of, whole_table
 from anb_export.artifacts.manifest import (
     describe,
@@ -195,7 +195,7 @@ def check_name_of_folder(out: Path, benchmark: str) -> None:
             raise ArtifactError(msg)
 
 
-def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
+def write_golden(folder: Path, order: Sequence[str] = (), *, n: int = N_GOLDEN) -> None:
     """Write the golden vectors of all table-form artifacts in a folder, and list them.
 
     Parameters
@@ -203,6 +203,8 @@ def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
     folder : Path
     order : sequence of str
         Targets that come first, in this order; others follow by name.
+    n : int
+        Most architectures.
 
     Raises
     ------
@@ -210,10 +212,10 @@ def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
         If the manifest is missing or malformed, or an artifact is damaged.
     """
     # Of builds that write into one folder at once, the last one to get here covers all artifacts.
-    set_listed(folder, "golden", lambda: _golden_file(folder, order))
+    set_listed(folder, "golden", lambda: _golden_file(folder, order, n))
 
 
-def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
+def _golden_file(folder: Path, order: Sequence[str], n: int) -> dict[str, Any]:
     catalog = Catalog.read(folder)
     listed = {a.target.name: a for a in catalog.artifacts if "tables" in a.card}
     ensembles = {}
@@ -222,7 +224,7 @@ def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
         ensembles[name] = TableEnsemble.from_artifact(
             artifact.read(), artifact.card, catalog.space, name
         )
-    golden, entry = golden_vectors(ensembles, catalog.space)
+    golden, entry = golden_vectors(ensembles, catalog.space, n)
     facts = {"file": GOLDEN_FILE, "sha256": sha256(golden), "bytes": len(golden)}
     forget(folder, "golden", sha256(golden))
     write_atomically(folder / GOLDEN_FILE, golden)
