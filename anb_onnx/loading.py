@@ -331,7 +331,7 @@ def truth_of(artifact: Artifact) -> Truth:
     try:
         found = read_truth(artifact.path.parent)
     except ArtifactError as error:
-        if not artifact.bundled:
+        if artifact.distribution is None:
             raise
         msg = f"{error}; or {artifact.mend}"
         raise ArtifactError(msg) from error

@@ -93,7 +93,7 @@ def golden_vectors(
     return b"".join(parts), {"n": len(codes), "byte_order": "little", "arrays": arrays}
 
 
-def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
+def write_golden(folder: Path, order: Sequence[str] = (), *, n: int = N_GOLDEN) -> None:
     """Write the golden vectors of all table-form artifacts in a folder, and list them.
 
     Parameters
@@ -101,6 +101,8 @@ def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
     folder : Path
     order : sequence of str
         Targets that come first, in this order; others follow by name.
+    n : int
+        Most architectures.
 
     Raises
     ------
@@ -108,19 +110,19 @@ def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
         If the manifest is missing or malformed, or an artifact is damaged.
     """
     # Of builds that write into one folder at once, the last one to get here covers all artifacts.
-    set_listed(folder, "golden", lambda: _golden_file(folder, order))
+    set_listed(folder, "golden", lambda: _golden_file(folder, order, n))
 
 
-def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
+def _golden_file(folder: Path, order: Sequence[str], n: int) -> dict[str, Any]:
     catalog = Catalog.read(folder)
     listed = {a.target.name: a for a in catalog.artifacts if "tables" in a.card}
     ensembles = {}
-    for name in [n for n in order if n in listed] + sorted(listed.keys() - set(order)):
+    for name in [known for known in order if known in listed] + sorted(listed.keys() - set(order)):
         artifact = listed[name]
         ensembles[name] = TableEnsemble.from_artifact(
             artifact.read(), artifact.card, catalog.space, name
         )
-    golden, entry = golden_vectors(ensembles, catalog.space)
+    golden, entry = golden_vectors(ensembles, catalog.space, n)
     digest = hashlib.sha256(golden).hexdigest()
     facts = {"file": GOLDEN_FILE, "sha256": digest, "bytes": len(golden)}
     forget(folder, "golden", digest)
