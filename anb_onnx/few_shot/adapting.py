@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,10 @@ _CANDIDATES = 2000
 
 #: How many more measurements an outlook is for.
 _MORE = 10
+
+#: As many measurements that lie as far off as they should as the posterior itself is worth, when
+#: intervals are scaled by how far the measurements do.
+_BELIEF = 10.0
 
 SourceLike = str | Surrogate
 
@@ -259,7 +262,7 @@ def adapted(
     entries, lifted = raised(basis, entries, float(np.delete(times, wrong).min()))
     link = Link("-1") if data.rate else Link()
     ensemble = tabled(basis, entries, link)
-    card = _card(data, devices, posterior, wrong, lifted, seed, rng)
+    card = _card(data, devices, posterior, wrong, lifted, seed, members, rng)
     return from_tables(ensemble, card)
 
 
@@ -270,6 +273,7 @@ def _card(
     wrong: list[int],
     lifted: str | None,
     seed: int,
+    members: int,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Return the model card, with what is to be expected of the predictions."""
@@ -304,7 +308,7 @@ def _card(
         "recipe": "few-shot",
         "seeds": [seed],
         "quality": {"leave_one_out": figures(measured, predicted, spread, rate=data.rate)},
-        "calibration": calibration_of(posterior).to_dict(),
+        "calibration": calibration_of(posterior, members).to_dict(),
         "dataset": {
             "name": f"{len(data)} measurements of {target.device or target.metric}",
             "license": "unstated",
@@ -327,16 +331,36 @@ def _card(
     }
 
 
-def calibration_of(posterior: Posterior) -> Calibration:
-    """Return intervals around the members' mean: their std and the noise, of a normal distribution.
+def calibration_of(posterior: Posterior, members: int) -> Calibration:
+    """Return intervals around the members' mean, from their std and the noise.
 
-    Quantiles are those of Student's t with as many degrees of freedom as there are members less
-    one would suggest, were the members all there is to know; on validation devices the normal ones
-    fit, see docs/few-shot.md.
+    How far the measurements lie from what all others say of them scales both, as far as there are
+    more of them than `_BELIEF`. A std of few draws is itself uncertain, so quantiles are those of Student's t with one degree of
+    freedom less than there are members. Of a single member, which has no std, the noise takes the
+    part of the mean uncertainty of what was measured.
     """
-    normal = NormalDist()
-    quantiles = (0.0, *(normal.inv_cdf((1 + level) / 2) for level in LEVELS[1:]))
-    return Calibration(1.0, posterior.noise, 1, None, LEVELS, quantiles)
+    mean, std = posterior.left_out()
+    k = len(std)
+    squares = float((((posterior.data.times - mean) / std) ** 2).sum())
+    factor = float(np.sqrt((_BELIEF + squares) / (_BELIEF + k)))
+    if members == 1:
+        noise = float(np.sqrt(((std / posterior.data.sizes) ** 2).mean()))
+        return Calibration(0.0, factor * noise, 1, None, LEVELS, _quantiles(10**6))
+    noise = factor * posterior.noise
+    return Calibration(factor, noise, 1, None, LEVELS, _quantiles(members - 1))
+
+
+def _quantiles(freedom: int) -> tuple[float, ...]:
+    """Return half-widths of Student's t with so many degrees of freedom at `LEVELS`.
+
+    By bisection of the integral of its density in the angle atan(t / sqrt(freedom)), which is that
+    of cos(angle)^(freedom - 1): no library of special functions is needed.
+    """
+    angles = np.linspace(0.0, np.pi / 2, 200_001)
+    density = np.cos(angles) ** (freedom - 1) if freedom > 1 else np.ones_like(angles)
+    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    found = np.interp(LEVELS, mass / mass[-1], angles)
+    return tuple(float(f"{x:.6g}") for x in np.sqrt(freedom) * np.tan(found))
 
 
 def _versions() -> dict[str, str]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anb_onnx.few_shot.sources import decomposed
 from anb_onnx.spaces.fbnet import FBNET
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.nasbench201 import NASBENCH201
 from anb_onnx.spaces.space import SearchSpace
 
@@ -34,8 +35,10 @@ class Count:
     Attributes
     ----------
     name : str
-        ``"macs"`` (multiply-adds), ``"activations"`` (numbers written by convolutions),
-        ``"weights"`` (parameters of convolutions) or ``"kernels"`` (operations to launch).
+        ``"macs"`` (multiply-adds), ``"depthwise"`` (those of depthwise convolutions),
+        ``"activations"`` (numbers written by convolutions), ``"weights"`` (parameters),
+        ``"gates"`` (numbers that squeeze-and-excitation multiplies) or ``"kernels"`` (operations to
+        launch).
     blocks : tuple of float64 arrays, each [size of the block]
     rest : float
         Of stem and head.
@@ -167,8 +170,74 @@ def _fbnet_layer(before: int, after: int, size: int, stride: int) -> NDArray[np.
     return np.array(rows)
 
 
-_SPACES = {"nasbench201": NASBENCH201, "fbnet": FBNET}
+# The stages of Accel-NASBench's networks (torchvision's EfficientNet with other settings): channels
+# and first strides. Stem of 32 channels, head of 1280, 1000 classes, input 224x224.
+_MNASNET_STAGES = ((16, 1), (24, 2), (40, 2), (80, 2), (112, 1), (192, 2), (320, 1))
+_MNASNET_STEM, _MNASNET_HEAD = 32, 1280
+_MNASNET_COUNTS = ("macs", "depthwise", "activations", "weights", "gates", "kernels")
+
+
+def _mnasnet() -> tuple[Count, ...]:
+    """Source: Accel-NASBench (arXiv 2404.08005) and its networks; macs are those of its records."""
+    tables: list[NDArray[np.float64]] = []
+    before, size = _MNASNET_STEM, 112
+    for block, (channels, stride) in zip(MNASNET.blocks, _MNASNET_STAGES, strict=True):
+        rows = []
+        for codes in np.ndindex(*(len(gene) for gene in block.genes)):
+            choices = (gene.choices[c] for gene, c in zip(block.genes, codes, strict=True))
+            expansion, kernel, layers, gated = (int(choice) for choice in choices)
+            first = _mnasnet_layer(before, channels, size, stride, expansion, kernel, gated)
+            others = _mnasnet_layer(channels, channels, size // stride, 1, expansion, kernel, gated)
+            rows.append(first + (layers - 1) * others)
+        tables.append(np.array(rows))
+        before, size = channels, size // stride
+    pixels, head = size * size, _MNASNET_HEAD
+    stem = 3 * 9 * _MNASNET_STEM
+    rest = {
+        "macs": stem * 112 * 112 + before * head * pixels + head * 1000,
+        "activations": _MNASNET_STEM * 112 * 112 + head * pixels,
+        "weights": stem + 2 * _MNASNET_STEM + before * head + 2 * head + head * 1000 + 1000,
+        "kernels": 4,
+    }
+    return tuple(
+        Count(name, tuple(table[:, k] for table in tables), float(rest.get(name, 0)))
+        for k, name in enumerate(_MNASNET_COUNTS)
+    )
+
+
+def _mnasnet_layer(
+    before: int, after: int, size: int, stride: int, expansion: int, kernel: int, gated: int
+) -> NDArray[np.float64]:
+    """Return the counts of an inverted bottleneck, in the order of `_MNASNET_COUNTS`."""
+    inside, outside = size * size, (size // stride) ** 2
+    middle, squeezed = before * expansion, before // 4
+    expands = expansion != 1
+    depthwise = middle * kernel**2
+    gate = 2 * middle * squeezed * gated
+    expand, project = before * middle * expands, middle * after
+    adds = stride == 1 and before == after
+    return np.array(
+        [
+            expand * inside + (depthwise + project) * outside + gate,
+            depthwise * outside,
+            middle * (inside * expands + outside) + after * outside,
+            # With two numbers of each batch normalisation, and the biases of the gates.
+            expand
+            + depthwise
+            + project
+            + gate
+            + (squeezed + middle) * gated
+            + 2 * (middle * (1 + expands) + after),
+            middle * outside * gated,
+            2 + expands + 4 * gated + adds,
+        ],
+        dtype=np.float64,
+    )
+
+
+_SPACES = {"mnasnet": MNASNET, "nasbench201": NASBENCH201, "fbnet": FBNET}
 _MAKERS: dict[str, Callable[[], tuple[Count, ...]]] = {
+    "mnasnet": _mnasnet,
     "nasbench201": _nasbench201,
     "fbnet": _fbnet,
 }

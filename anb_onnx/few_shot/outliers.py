@@ -13,13 +13,17 @@ from anb_onnx.few_shot.sources import Values
 
 #: How often a measurement is taken to have gone wrong, and how far it then strays: its logarithm is
 #: uniform over so wide a range around what is expected.
-_WRONG = 0.02
+_WRONG = 0.002
 _RANGE = np.log(100.0)
+
+#: What is off by less than this factor is a device's own way, however sure all others are.
+_LEAST_FACTOR = 1.3
 
 #: Fewest measurements of which one can be told to be wrong, and the most that may be: one in ten.
 _FEWEST = 8
 _IN = 10
 
+_TINY = np.finfo(np.float64).tiny
 _LOG_ROOT = 0.5 * np.log(2 * np.pi)
 
 
@@ -42,8 +46,10 @@ def posterior_without_outliers(
         z = (data.times - mean) / std
         right = np.log1p(-_WRONG) - 0.5 * z**2 - np.log(std) - _LOG_ROOT
         wrong = np.log(_WRONG) - np.log(data.times * _RANGE)
-        worst = int((wrong - right).argmax())
-        if wrong[worst] <= right[worst]:
+        ratio = np.maximum(data.times / np.maximum(mean, _TINY), mean / data.times)
+        odds = np.where(ratio >= _LEAST_FACTOR, wrong - right, -np.inf)
+        worst = int(odds.argmax())
+        if odds[worst] <= 0:
             break
         found.append(int(kept[worst]))
         kept = np.delete(kept, worst)

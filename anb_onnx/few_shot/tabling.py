@@ -16,12 +16,15 @@ from anb_onnx.terms import Terms
 #: Entries of all terms together stay below this in size, whatever the architecture.
 _MOST = 2**30
 
-#: No time may fall below this share of the least that was measured: none can be 0 or less.
+#: No time of the mean may fall below this share of the least that was measured, and no member's
+#: below this share of the mean's: none can be 0 or less.
 _LEAST = 0.01
+_OF_MEAN = 0.2
 
-#: Random architectures from which the least time of a member is sought, and how many of the best of
-#: them a descent starts from.
+#: How many of the least of the random architectures a descent starts from, and how often a member
+#: is looked at again.
 _STARTS = 8
+_LOOKS = 4
 
 
 def tabled(basis: Basis, entries: Values, link: Link) -> TableEnsemble:
@@ -37,8 +40,9 @@ def raised(basis: Basis, entries: Values, least: float) -> tuple[Values, str | N
     """Keep all times above 0: return the entries, and a note of what was changed, if anything.
 
     Far from anything measured a Gaussian function may fall to 0. Where every architecture has an
-    entry of its own, those below the floor are raised to it; in sums of tables, the members that
-    fall below it somewhere are drawn towards their mean over random architectures.
+    entry of its own, those below the floor are raised to it. In sums of tables, a mean that falls
+    below it somewhere is drawn towards its own mean over random architectures, and a member that
+    falls far below the mean somewhere is drawn towards the mean.
 
     Parameters
     ----------
@@ -52,35 +56,56 @@ def raised(basis: Basis, entries: Values, least: float) -> tuple[Values, str | N
         low = (entries < floor).any(axis=1)
         if not low.any():
             return entries, None
-        note = (
-            f"{int(low.sum())} architectures were predicted to take no time; given is {floor:.3g}"
-        )
-        return np.maximum(entries, floor), note
-    found = entries.copy()
+        note = f"{int(low.sum())} architectures were predicted to take no time"
+        return np.maximum(entries, floor), f"{note}; they are given {floor:.3g}"
+    mean, notes = _raised_mean(basis, entries.mean(axis=1), floor)
+    deviation = entries - entries.mean(axis=1, keepdims=True)
     changed = 0
     for member in range(entries.shape[1]):
-        column = entries[:, member : member + 1]
-        middle = float(basis.sums(column, basis.reference)[:, 0].mean())
-        lowest = lowest_sum(basis, column)
-        if lowest < floor and middle > floor:
-            kept = (middle - floor) / (middle - lowest)
-            found[:, member] *= kept
-            found[: basis.terms.offsets[1], member] += (1 - kept) * middle
-            changed += 1
-    if not changed:
+        kept = _kept(basis, mean, deviation[:, member])
+        changed += kept < 1.0
+        deviation[:, member] *= kept
+    if changed:
+        notes.append(f"{changed} members predicted no time somewhere, and vary less for that")
+    if not notes:
         return entries, None
-    return found, f"{changed} members predicted no time somewhere, and vary less for that"
+    return mean[:, None] + deviation, "; ".join(notes)
 
 
-def lowest_sum(basis: Basis, column: Values) -> float:
-    """Return about the least sum of tables [n_entries, 1] over all architectures.
+def _raised_mean(basis: Basis, mean: Values, floor: float) -> tuple[Values, list[str]]:
+    column = mean[:, None]
+    middle = float(basis.sums(column, basis.reference)[:, 0].mean())
+    lowest = float(basis.sums(column, lowest_of(basis, mean)[None])[0, 0])
+    if lowest >= floor or middle <= floor:
+        return mean, []
+    kept = (middle - floor) / (middle - lowest)
+    found = mean * kept
+    found[: basis.terms.offsets[1]] += (1 - kept) * middle
+    return found, [f"some were predicted to take no time; all vary {1 - kept:.0%} less for that"]
 
-    By descent block by block from the least of the random ones.
+
+def _kept(basis: Basis, mean: Values, deviation: Values) -> float:
+    """Return the largest share of a deviation, found by descent, that keeps times well above 0."""
+    kept = 1.0
+    for _ in range(_LOOKS):
+        worst = lowest_of(basis, mean + kept * deviation)[None]
+        at_mean, off = (float(basis.sums(x[:, None], worst)[0, 0]) for x in (mean, deviation))
+        if at_mean + kept * off >= _OF_MEAN * at_mean or off >= 0:
+            return kept
+        kept = max(0.0, (1 - _OF_MEAN) * at_mean / -off)
+    return kept
+
+
+def lowest_of(basis: Basis, entries: Values) -> NDArray[np.int64]:
+    """Return the symbols of about the least sum of tables [n_entries]: int64 [n_blocks].
+
+    By descent block by block from the least of the random architectures.
     """
+    column = entries[:, None]
     start = basis.sums(column, basis.reference)[:, 0].argsort(kind="stable")[:_STARTS]
     symbols = basis.reference[start].copy()
-    best = basis.sums(column, symbols)[:, 0]
-    tables = _tables(basis.terms, column[:, 0])
+    before = basis.sums(column, symbols)[:, 0]
+    tables = _tables(basis.terms, entries)
     while True:
         for block, size in enumerate(basis.space.block_sizes):
             part = np.zeros((len(symbols), size))
@@ -89,9 +114,9 @@ def lowest_sum(basis: Basis, column: Values) -> float:
                     part += _along(table, term, block, symbols)
             symbols[:, block] = part.argmin(axis=1)
         now = basis.sums(column, symbols)[:, 0]
-        if not (now < best).any():
-            return float(best.min())
-        best = np.minimum(best, now)
+        if not (now < before - 1e-12 * np.abs(before)).any():
+            return np.asarray(symbols[int(now.argmin())])
+        before = now
 
 
 def _tables(terms: Terms, entries: Values) -> list[tuple[tuple[int, ...], Values]]:
