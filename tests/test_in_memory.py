@@ -98,6 +98,35 @@ def test_it_is_searched_beside_the_bundled_ones(tmp_path: Path) -> None:
     assert again.solutions == found.solutions
 
 
+def test_it_is_weighed_against_the_bundled_ones() -> None:
+    with phone() as surrogate:
+        score = exact.WeightedSum({"accuracy": 1.0, surrogate: -0.25})
+        product = exact.WeightedProduct("accuracy", surrogate, reference=20.0, exponent=-0.07)
+        found, other = exact.optimum(score), exact.optimum(product)
+        front = exact.pareto(["accuracy", surrogate]).values.astype(np.float64)
+    assert str(score) == "1 * accuracy + -0.25 * latency_my-phone"
+    assert found.solutions[0].value == (front[:, 0] - 0.25 * front[:, 1]).max()
+    assert found.target == str(score)
+    values = front[:, 0] * (front[:, 1] / 20.0) ** -0.07
+    assert other.solutions[0].value == pytest.approx(values.max(), rel=1e-12)
+
+
+def test_it_is_part_of_a_benchmark() -> None:
+    codes = anb_onnx.sample(30, seed=7, space=MNASNET)
+    surrogate = phone()
+    with anb_onnx.Benchmark(["accuracy", surrogate]) as both:
+        assert list(both) == ["accuracy", "latency_my-phone"]
+        found = both.query(codes)
+        assert found["latency_my-phone"].mean.tolist() == surrogate.query(codes).mean.tolist()
+        again = pickle.loads(pickle.dumps(both))
+        assert bits(again["latency_my-phone"], codes) == bits(surrogate, codes)
+    with pytest.raises(EngineError, match="closed"):
+        surrogate.query(codes)
+    other = from_tables(tables_of(NASBENCH201), CARD)
+    with pytest.raises(TargetError, match=r"'accuracy' \(mnasnet\).*\(nasbench201\) have diff"):
+        anb_onnx.Benchmark(["accuracy", other])
+
+
 def test_other_spaces_are_refused() -> None:
     other = from_tables(tables_of(NASBENCH201), CARD)
     with pytest.raises(TargetError, match=r"'accuracy' \(mnasnet\) and 'latency_my-phone' \(nas"):
