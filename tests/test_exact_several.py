@@ -131,7 +131,7 @@ def test_a_sum_has_two_or_three_targets(weights: object) -> None:
 @pytest.mark.parametrize("weight", [0, float("nan"), float("inf"), True, "1", None])
 def test_a_weight_is_a_finite_number(weight: object) -> None:
     with pytest.raises(ExactError, match="the weight of 'params' must be a finite number"):
-        exact.WeightedSum({"accuracy": 1.0, "params": weight})  # type: ignore[arg-type]
+        exact.WeightedSum({"accuracy": 1.0, "params": weight})  # type: ignore[dict-item]
     with pytest.raises(ExactError, match="exponent must be a finite number"):
         exact.WeightedProduct("accuracy", "params", 1.0, weight)  # type: ignore[arg-type]
 

@@ -29,9 +29,7 @@ from anb_onnx.spaces.space import SearchSpace
 MAX_TARGETS = 4096
 
 _REINSTALL = "mend it with: pip install --force-reinstall anb-onnx"
-_REBUILD = (
-    f"anb-export build writes the files and their {MANIFEST}, Surrogate.save those of your own"
-)
+_REBUILD = f"anb-export build writes the files and their {MANIFEST}"
 
 
 @dataclass(frozen=True)

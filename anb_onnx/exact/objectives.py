@@ -81,7 +81,7 @@ class WeightedSum(Weighted):
     '63.7740'
     """
 
-    weights: Mapping[str, float] | Mapping[TargetLike, float]
+    weights: Mapping[Any, float]  # of TargetLike; Mapping does not vary in its keys
 
     def __post_init__(self) -> None:
         if not isinstance(self.weights, Mapping) or len(self.weights) not in (2, 3):
