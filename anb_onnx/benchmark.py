@@ -28,8 +28,9 @@ class Benchmark(Mapping[str, Surrogate]):
 
     Parameters
     ----------
-    targets : iterable of str, optional
-        Names as `load` takes them; all targets of the benchmark if not given.
+    targets : iterable of str or Surrogate, optional
+        Names as `load` takes them; all targets of the benchmark if not given. Surrogates, such as
+        one of your own device, become part of it: `close` closes them, too.
     benchmark : str, optional
         Its name, as for `load`.
     path : path, optional
@@ -42,7 +43,7 @@ class Benchmark(Mapping[str, Surrogate]):
     Raises
     ------
     TargetError
-        If a target is unknown or given twice, or there is none.
+        If a target is unknown, given twice or of another search space, or there is none.
     ArtifactError, EngineError
         As from `load`.
 
@@ -56,7 +57,7 @@ class Benchmark(Mapping[str, Surrogate]):
 
     def __init__(
         self,
-        targets: Iterable[str] | None = None,
+        targets: Iterable[str | Surrogate] | None = None,
         *,
         benchmark: str | None = None,
         path: str | os.PathLike[str] | None = None,
@@ -66,11 +67,13 @@ class Benchmark(Mapping[str, Surrogate]):
         if isinstance(targets, str) or not (targets is None or isinstance(targets, Iterable)):
             msg = f"targets must be a list of names, as in ['accuracy'], not {show(targets)}"
             raise TargetError(msg)
-        catalog = find_benchmark(benchmark, path)
-        names = [t.name for t in catalog.targets] if targets is None else list(targets)
+        if targets is None:
+            targets = [t.name for t in find_benchmark(benchmark, path).targets]
         self._set(
-            load(name, benchmark=benchmark, path=path, engine=engine, threads=threads)
-            for name in names
+            target
+            if isinstance(target, Surrogate)
+            else load(target, benchmark=benchmark, path=path, engine=engine, threads=threads)
+            for target in targets
         )
 
     def _set(self, loaded: Iterable[Surrogate]) -> None:
@@ -83,8 +86,16 @@ class Benchmark(Mapping[str, Surrogate]):
         if not surrogates:
             msg = "a benchmark needs at least one target; anb_onnx.targets() lists them"
             raise TargetError(msg)
-        # One catalog lists surrogates of one search space only.
-        self.space = next(iter(surrogates.values())).space
+        first = next(iter(surrogates.values()))
+        # One catalog lists surrogates of one search space only; those that are given may differ.
+        for name, surrogate in surrogates.items():
+            if surrogate.space != first.space:
+                msg = (
+                    f"targets {first.target.name!r} ({first.space.name}) and {name!r} "
+                    f"({surrogate.space.name}) have different search spaces"
+                )
+                raise TargetError(msg)
+        self.space = first.space
         self._surrogates = MappingProxyType(surrogates)
 
     def query(

@@ -38,6 +38,7 @@ def test_there_is_a_fixture_of_every_kind() -> None:
     assert orders == {
         "fbnet-sparse": {2},
         "large-block": {1, 2},
+        "measured": {1},
         "mixed": {1, 2, 3},
         "nasbench201-pairs": {2},
         "nasbench201-table": {6},
@@ -45,6 +46,8 @@ def test_there_is_a_fixture_of_every_kind() -> None:
     }
     assert found["fbnet-sparse"].space.size == 9**22 > 2**63
     assert max(found["large-block"].space.block_sizes) == 300
+    (own,) = found["measured"].artifacts  # of few measurements: no row is left for a test
+    assert list(own.card["quality"]) == ["leave_one_out"]
     assert found["one-block"].space.n_blocks == 1
     members = {a.card["members"] for c in found.values() for a in c.artifacts}
     assert {1, 20} <= members

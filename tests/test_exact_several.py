@@ -99,7 +99,7 @@ def test_the_best_of_a_weighted_objective_is_that_of_all(
     objective: Weighted, codes: NDArray[np.uint8]
 ) -> None:
     found = exact.optimum(objective, genes=GENES)
-    values = objective.value(means(objective.targets, codes))
+    values = objective.value(means(tuple(map(str, objective.targets)), codes))
     assert found.solutions[0].value == found.bound == values.max()
     best = codes[values == values.max()]
     assert found.solutions[0].architecture.index == codes_to_indices(best, MNASNET).min()

@@ -16,8 +16,10 @@ from small_artifact import write_catalog
 
 import anb_onnx
 from anb_onnx import MNASNET, NASBENCH201, Link, Terms, exact
+from anb_onnx._io.output import write_output
 from anb_onnx.calibration import Calibration
-from anb_onnx.catalog.golden import read_golden
+from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.cli.main import main
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import ArtifactError, EngineError, TargetError
@@ -26,6 +28,7 @@ from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing import golden, manifest
 
 CARD: dict[str, Any] = {
     "metric": "latency",
@@ -98,6 +101,35 @@ def test_it_is_searched_beside_the_bundled_ones(tmp_path: Path) -> None:
     assert again.solutions == found.solutions
 
 
+def test_it_is_weighed_against_the_bundled_ones() -> None:
+    with phone() as surrogate:
+        score = exact.WeightedSum({"accuracy": 1.0, surrogate: -0.25})
+        product = exact.WeightedProduct("accuracy", surrogate, reference=20.0, exponent=-0.07)
+        found, other = exact.optimum(score), exact.optimum(product)
+        front = exact.pareto(["accuracy", surrogate]).values.astype(np.float64)
+    assert str(score) == "1 * accuracy + -0.25 * latency_my-phone"
+    assert found.solutions[0].value == (front[:, 0] - 0.25 * front[:, 1]).max()
+    assert found.target == str(score)
+    values = front[:, 0] * (front[:, 1] / 20.0) ** -0.07
+    assert other.solutions[0].value == pytest.approx(values.max(), rel=1e-12)
+
+
+def test_it_is_part_of_a_benchmark() -> None:
+    codes = anb_onnx.sample(30, seed=7, space=MNASNET)
+    surrogate = phone()
+    with anb_onnx.Benchmark(["accuracy", surrogate]) as both:
+        assert list(both) == ["accuracy", "latency_my-phone"]
+        found = both.query(codes)
+        assert found["latency_my-phone"].mean.tolist() == surrogate.query(codes).mean.tolist()
+        again = pickle.loads(pickle.dumps(both))
+        assert bits(again["latency_my-phone"], codes) == bits(surrogate, codes)
+    with pytest.raises(EngineError, match="closed"):
+        surrogate.query(codes)
+    other = from_tables(tables_of(NASBENCH201), CARD)
+    with pytest.raises(TargetError, match=r"'accuracy' \(mnasnet\).*\(nasbench201\) have diff"):
+        anb_onnx.Benchmark(["accuracy", other])
+
+
 def test_other_spaces_are_refused() -> None:
     other = from_tables(tables_of(NASBENCH201), CARD)
     with pytest.raises(TargetError, match=r"'accuracy' \(mnasnet\) and 'latency_my-phone' \(nas"):
@@ -149,9 +181,9 @@ def test_a_saved_one_is_a_benchmark_of_its_own(tmp_path: Path, capsys: Any) -> N
     for engine in ENGINES:
         with anb_onnx.load("latency", device="my-phone", path=folder, engine=engine) as loaded:
             assert bits(loaded, codes) == wanted
-    golden = read_golden(folder)
-    assert golden is not None
-    assert list(golden.outputs) == ["latency_my-phone"]
+    found = read_golden(folder)
+    assert found is not None
+    assert list(found.outputs) == ["latency_my-phone"]
     assert main(["verify", "--artifacts", str(folder)]) == 0
     assert "golden architectures" in capsys.readouterr().out
 
@@ -160,16 +192,16 @@ def test_saving_again_writes_the_same_bytes(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     with phone() as surrogate:
         surrogate.save(folder)
-        before = {file.name: file.read_bytes() for file in folder.iterdir()}
+        before = files_of(folder)
         surrogate.save(folder)
-        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+        assert files_of(folder) == before
     # From the file, and from its own folder, too.
     with anb_onnx.load("latency_my-phone", path=folder) as loaded:
         loaded.save(folder)
-        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+        assert files_of(folder) == before
         loaded.save(tmp_path / "copy")
     (tmp_path / "mine").rename(tmp_path / "gone")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "copy").iterdir()} == before
+    assert files_of(tmp_path / "copy") == before
 
 
 def test_two_devices_share_a_folder(tmp_path: Path) -> None:
@@ -203,10 +235,10 @@ def test_the_name_of_the_benchmark(tmp_path: Path) -> None:
 def test_a_folder_of_another_space_is_left_alone(tmp_path: Path) -> None:
     with phone() as surrogate, from_tables(tables_of(NASBENCH201), CARD) as other:
         surrogate.save(tmp_path / "mine")
-        before = {file.name: file.read_bytes() for file in (tmp_path / "mine").iterdir()}
+        before = files_of(tmp_path / "mine")
         with pytest.raises(ArtifactError, match="space 'mnasnet', not of 'nasbench201'"):
             other.save(tmp_path / "mine")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "mine").iterdir()} == before
+    assert files_of(tmp_path / "mine") == before
 
 
 @pytest.mark.parametrize("device", ["a/b", "a:b", "a\\b", "tpu*", 'say "hi"', "x" * 246])
@@ -229,7 +261,7 @@ def test_devices_that_do(device: str | None, tmp_path: Path) -> None:
 def test_a_bundled_one_is_copied_byte_for_byte(tmp_path: Path) -> None:
     with anb_onnx.load("macs") as surrogate, phone() as other:
         path = surrogate.save(tmp_path / "mine")
-        (catalog,) = anb_onnx.benchmarks()
+        catalog = find_benchmark("accel-nasbench")
         assert path.read_bytes() == catalog.find("macs").read()
         assert anb_onnx.benchmarks(tmp_path / "mine")[0].benchmark == catalog.benchmark
         other.save(tmp_path / "mine")
@@ -266,6 +298,48 @@ def test_a_file_that_changed_since_is_not_copied(tmp_path: Path) -> None:
             loaded.save(tmp_path / "copy")
 
 
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+# The stand-in and a manifest that lists it, the file and its manifest, golden vectors and manifest.
+@pytest.mark.parametrize("writes", range(6))
+def test_a_save_that_ends_early_leaves_whole_files(
+    writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = anb_onnx.sample(20, seed=8, space=MNASNET)
+    first, second = phone(), from_tables(tables_of(seed=5), CARD)
+    first.save(tmp_path / "mine")
+    first.save(tmp_path / "whole", benchmark="mine")
+    second.save(tmp_path / "whole")
+    left = writes
+
+    def write(path: Path, content: bytes) -> None:
+        nonlocal left
+        if left == 0:
+            raise Killed
+        left -= 1
+        write_output(path, content)
+
+    with monkeypatch.context() as patch:
+        for module in (manifest, golden):
+            patch.setattr(module, "write_output", write)
+        with pytest.raises(Killed):
+            second.save(tmp_path / "mine")
+    with anb_onnx.load("latency_my-phone", path=tmp_path / "mine") as loaded:
+        assert bits(loaded, codes) in (bits(first, codes), bits(second, codes))
+        found = read_golden(tmp_path / "mine")
+        if found is not None:
+            outputs = loaded.query_codes(found.codes, members=True)
+            assert same_bits(outputs, found.outputs["latency_my-phone"])
+    second.save(tmp_path / "mine")
+    assert files_of(tmp_path / "mine") == files_of(tmp_path / "whole")
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("a file")
     with phone() as surrogate, pytest.raises(ArtifactError, match="cannot write to"):
@@ -282,6 +356,7 @@ from anb_onnx import NASBENCH201, Link
 from anb_onnx.loading import from_tables
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing import golden, manifest
 import json
 entries = np.ones((all_pairs(NASBENCH201).n_entries, 1), np.int32)
 tables = TableEnsemble(NASBENCH201, entries, 1.0, 0.0, Link())

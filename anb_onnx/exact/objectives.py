@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.errors import ExactError
-from anb_onnx.exact.questions import finite
+from anb_onnx.exact.questions import TargetLike, finite
+from anb_onnx.surrogate import Surrogate
 
 
 class Weighted:
@@ -28,8 +29,8 @@ class Weighted:
 
     @property
     @abstractmethod
-    def targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
+    def targets(self) -> tuple[TargetLike, ...]:
+        """The targets, by name or as surrogates."""
 
     @abstractmethod
     def value(self, means: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -64,7 +65,7 @@ class WeightedSum(Weighted):
 
     Parameters
     ----------
-    weights : mapping of str to float
+    weights : mapping of str or Surrogate to float
         By target, two or three; positive where higher is better, else negative.
 
     Raises
@@ -80,7 +81,7 @@ class WeightedSum(Weighted):
     '63.7740'
     """
 
-    weights: Mapping[str, float]
+    weights: Mapping[Any, float]  # of TargetLike; Mapping does not vary in its keys
 
     def __post_init__(self) -> None:
         if not isinstance(self.weights, Mapping) or len(self.weights) not in (2, 3):
@@ -90,11 +91,11 @@ class WeightedSum(Weighted):
             )
             raise ExactError(msg)
         for name, weight in self.weights.items():
-            _check_weight(f"the weight of {show(name)}", weight)
+            _check_weight(f"the weight of {show(_named(name))}", weight)
 
     @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
+    def targets(self) -> tuple[TargetLike, ...]:
+        """The targets, by name or as surrogates."""
         return tuple(self.weights)
 
     def value(self, means: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -110,7 +111,7 @@ class WeightedSum(Weighted):
         return tuple(weight > 0 for weight in self.weights.values())
 
     def __str__(self) -> str:
-        return " + ".join(f"{weight:g} * {name}" for name, weight in self.weights.items())
+        return " + ".join(f"{weight:g} * {_named(name)}" for name, weight in self.weights.items())
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ class WeightedProduct(Weighted):
 
     Parameters
     ----------
-    accuracy : str
+    accuracy : str or Surrogate
         A target that is positive, higher is better.
-    performance : str
+    performance : str or Surrogate
         A target of a device, positive.
     reference : float
         What the performance is compared with, in its unit; positive.
@@ -144,8 +145,8 @@ class WeightedProduct(Weighted):
     '66.0680'
     """
 
-    accuracy: str
-    performance: str
+    accuracy: TargetLike
+    performance: TargetLike
     reference: float
     exponent: float
 
@@ -157,8 +158,8 @@ class WeightedProduct(Weighted):
             raise ExactError(msg)
 
     @property
-    def targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
+    def targets(self) -> tuple[TargetLike, ...]:
+        """The targets, by name or as surrogates."""
         return self.accuracy, self.performance
 
     def value(self, means: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -184,8 +185,12 @@ class WeightedProduct(Weighted):
         return True, self.exponent > 0
 
     def __str__(self) -> str:
-        ratio = f"({self.performance} / {self.reference:g})"
-        return f"{self.accuracy} * {ratio}^{self.exponent:g}"
+        ratio = f"({_named(self.performance)} / {self.reference:g})"
+        return f"{_named(self.accuracy)} * {ratio}^{self.exponent:g}"
+
+
+def _named(target: TargetLike) -> str:
+    return target.target.name if isinstance(target, Surrogate) else target
 
 
 def _check_weight(name: str, value: Any) -> None:

@@ -202,7 +202,9 @@ def _read(folder: Path, space: SearchSpace | None, benchmark: str | None = None)
             "search_space": space.to_dict(),
             "targets": {},
         }
-    manifest = read_manifest(path, mend="anb-export convert writes a new one if you remove it")
+    manifest = read_manifest(
+        path, mend="remove it, and anb-export or Surrogate.save writes a new one"
+    )
     found = read_space(manifest.get("search_space"), str(path))
     if space is not None and found != space:
         msg = f"{path} lists surrogates of the space {found.name!r}, not of {space.name!r}"
