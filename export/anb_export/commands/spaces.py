@@ -9,7 +9,7 @@ from anb_export.commands._show import note, say
 
 HELP = "build the catalogs of NAS-Bench-201 and other spaces from published measurements"
 
-_SPACES = ("nasbench201",)
+_SPACES = ("nasbench201", "fbnet", "ofa")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +38,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target."""
+    from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
     from anb_export.artifacts.space_catalogs import Made, build_nasbench201
 
     def report(made: Made) -> None:
         card = made.card
         part = "test" if "test" in card["quality"] else "all"
         m = card["quality"][part]
-        known = "exact" if card["exact"] else f"R2 {m['r2']:.4f}  MAE {m['mae']:.4g} {card['unit']}"
+        known = (
+            "exact"
+            if card["exact"]
+            else f"Spearman {m['spearman']:.4f}  MAE {m['mae']:.3g} {card['unit']}"
+        )
         say(f"{made.target:40} members {card['members']}  {part:4} {known}")
 
-    builders = {"nasbench201": build_nasbench201}
+    builders = {"nasbench201": build_nasbench201, "fbnet": build_fbnet, "ofa": build_ofa}
     for name in arguments.space or _SPACES:
         out = arguments.out / name
         count = builders[name](arguments.data, out, report)
