@@ -170,6 +170,24 @@ def test_the_command_writes_nasbench201_again(
     assert "wrote 69 artifacts" in capsys.readouterr().err
 
 
+def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
+    docs = FOLDER.parents[2] / "docs" / "spaces.md"
+    page = tmp_path / "page.md"
+    page.write_text("<!-- cards:begin -->\nold\n<!-- cards:end -->\n")
+    assert main(["spaces", "--table", str(page), "--out", str(FOLDER)]) == 0
+    section = page.read_text()
+    assert "| latency_gold_6226 " in section
+    assert section.count("\n| ") > 110
+    assert section.strip() in docs.read_text()
+
+
+def test_a_page_that_is_missing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["spaces", "--table", str(tmp_path / "none.md"), "--out", str(FOLDER)]) == 2
+    assert "none.md cannot be read" in capsys.readouterr().err
+
+
 def test_measurements_that_are_missing_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,7 @@ def build_fbnet(data: Path, out: Path, report: Report = lambda made: None) -> in
     """Write the catalog of FBNet; parameters and errors as `space_catalogs.build_nasbench201`."""
     measured, exact = read_fbnet(data)
     space = measured.space
-    # Interactions of neighbours, or of all pairs, were worse on held-out folds for every device.
+    # Interactions of neighbours, of all pairs and of counts did not help where they were tried.
     forms = [Form("single blocks", space, _one_hot(space))]
     order = []
     with one_thread():
