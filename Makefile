@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts truth bench clean
+.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,12 +32,14 @@ wheel: $(VENV)/.ready
 	rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/python -c "import hatchling.build; hatchling.build.build_sdist('dist')"
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist ./spaces
 
 # The runtime as a user gets it: the wheel, and what pip builds of the sdist, each alone in a fresh
-# environment outside the checkout.
+# environment outside the checkout; then the wheel with that of further catalogs.
 check-wheel: wheel
 	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.whl
 	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.tar.gz
+	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.whl dist/anb_onnx_spaces-*.whl
 
 # The tests of the runtime on the oldest versions it states (Python 3.11), without the exporter.
 check-oldest:
@@ -66,6 +68,11 @@ mutants: $(VENV)/.ready
 
 artifacts: $(VENV)/.ready
 	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts/accel-nasbench
+
+# Catalogs of other search spaces, from the published measurements in this folder.
+SPACES_DATA ?= ../shared/data/seeds
+spaces: $(VENV)/.ready
+	$(BIN)/anb-export spaces --data $(SPACES_DATA) --out spaces/anb_onnx_spaces/artifacts
 
 # What is proven of the bundled artifacts: an hour on 2 cores, resumable.
 truth: $(VENV)/.ready

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from anb_onnx.spaces.fbnet import FBNET
     from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
     from anb_onnx.spaces.nasbench201 import NASBENCH201
+    from anb_onnx.spaces.ofa import OFA
     from anb_onnx.spaces.space import Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
     from anb_onnx.terms import Terms
@@ -51,6 +52,7 @@ __all__ = [
     "FBNET",
     "MNASNET",
     "NASBENCH201",
+    "OFA",
     "AnbError",
     "Architecture",
     "ArchitectureError",
@@ -96,6 +98,7 @@ _MODULE_OF = {
         "spaces.fbnet": ("FBNET",),
         "spaces.mnasnet": ("MNASNET", "efficientnet_b0"),
         "spaces.nasbench201": ("NASBENCH201",),
+        "spaces.ofa": ("OFA",),
         "catalog.benchmarks": ("benchmarks", "targets"),
         "catalog.catalog": ("Catalog", "Target"),
         "catalog.truth": ("Truth",),

@@ -27,3 +27,13 @@ def shared_data() -> Path:
     if not archive.is_file():
         pytest.skip(f"needs the Accel-NASBench data set: no {archive}; ANB_SHARED names its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spaces_data() -> Path:
+    """Folder of published measurements of other spaces, which are not part of the repository."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("ANB_SHARED", default)) / "seeds"
+    if not (folder / "help_nb201.npz").is_file():
+        pytest.skip(f"needs measurements of other spaces: no {folder}; ANB_SHARED names its parent")
+    return folder

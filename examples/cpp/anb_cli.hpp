@@ -29,6 +29,7 @@
 #include "anb_json.hpp"
 #include "anb_manifest.hpp"
 #include "anb_mnasnet.hpp"
+#include "anb_nasbench201.hpp"
 
 namespace anb::cli {
 
@@ -171,6 +172,7 @@ inline std::optional<std::vector<std::string_view>> split(std::string_view text)
 inline std::string spellings(const SearchSpace& space) {
   const bool mnasnet = space.name() == "mnasnet";
   return std::string(mnasnet ? "efficientnet-b0, " : "") +
+         (has_arch_strings(space) ? "a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', " : "") +
          (space.has_indices() ? "an index from 0 to " + std::to_string(space.size() - 1) + ", "
                               : "") +
          std::to_string(space.genes().size()) + " codes, values as {\"gene\": value, ...} or "
@@ -178,7 +180,8 @@ inline std::string spellings(const SearchSpace& space) {
          (mnasnet ? ", or four lists [[expansion...],[kernel...],[layers...],[se...]]" : "");
 }
 
-// An architecture as a person or a program writes it: a name, JSON, an index, or all codes.
+// An architecture as a person or a program writes it: a name, a string of NAS-Bench-201, JSON, an index,
+// or all codes.
 inline Codes parse_architecture(const std::string& text, const SearchSpace& space) {
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start != std::string::npos && (text[start] == '[' || text[start] == '{')) {
@@ -187,6 +190,7 @@ inline Codes parse_architecture(const std::string& text, const SearchSpace& spac
   const auto words = split(text);
   if (words && words->size() == 1) {
     const std::string_view word = words->front();
+    if (has_arch_strings(space) && word[0] == '|') return codes_of_arch_string(space, word);
     if (word == "efficientnet-b0") return codes_of_lists(space, efficientnet_b0());
     const bool number = word.find_first_not_of("0123456789") == std::string_view::npos;
     if (number) space.size();  // throws where there are no indices

@@ -12,7 +12,8 @@ constexpr const char* usage =
 Predicts architectures, or those on the lines of standard input if none is given. An architecture
 is an index, all codes in the order of the genes, or JSON: values by the names of the genes
 {"gene": value, ...} or in their order [value, ...]. Of mnasnet, it may also be efficientnet-b0 or
-four lists [[expansion...],[kernel...],[layers...],[se...]]. Prints tab-separated text with a header.
+four lists [[expansion...],[kernel...],[layers...],[se...]]; of nasbench201 a string '|op~0|+|op~0|...'.
+Prints tab-separated text with a header.
 
   --artifacts DIR   folder of a benchmark (with manifest.json), or of several such folders
                     (default: ANB_ONNX_ARTIFACTS, else ./artifacts)

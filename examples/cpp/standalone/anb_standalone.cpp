@@ -14,8 +14,9 @@ constexpr const char* usage =
 query   predicts architectures, or those on the lines of standard input if none is given. An
         architecture is an index, all codes in the order of the genes, or JSON: values by the names of
         the genes {"gene": value, ...} or in their order [value, ...]. Of mnasnet, it may also be
-        efficientnet-b0 or four lists [[expansion...],[kernel...],[layers...],[se...]]. Prints
-        tab-separated text.
+        efficientnet-b0 or four lists [[expansion...],[kernel...],[layers...],[se...]]; of
+        nasbench201 a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'.
+        Prints tab-separated text.
 verify  compares with the golden vectors, bit for bit.
 bench   measures predictions per second of mean and std from codes in memory: the best and the
         median of the repeats, by the clock and by the processor time of all threads.

@@ -3,6 +3,7 @@
 import { indexToCodes, ownRow } from "./codes.js";
 import { ArchitectureError, show } from "./errors.js";
 import { hasLists, isLists, type Lists, listsToValues } from "./mnasnet.js";
+import { archStringToValues, hasArchStrings } from "./nasbench201.js";
 import { type Choice, type Gene, needSpace, type SearchSpace } from "./space.js";
 import { isBytes } from "./views.js";
 
@@ -11,9 +12,10 @@ export type Values = Record<string, Choice>;
 
 /**
  * One architecture: the values of all genes by name or in their order, an index, or (as bytes) a
- * row of codes; in the space named "mnasnet" also four lists.
+ * row of codes; in the space named "mnasnet" also four lists, in that named "nasbench201" also a
+ * string as the benchmark writes it.
  */
-export type Architecture = Values | readonly Choice[] | Lists | number | bigint | Uint8Array;
+export type Architecture = Values | readonly Choice[] | Lists | string | number | bigint | Uint8Array;
 
 /**
  * Return the codes, one byte per gene, of one architecture, in an array of their own.
@@ -27,6 +29,9 @@ export function toCodes(architecture: Architecture, space: SearchSpace, where = 
   }
   if (isBytes(architecture)) return ownRow(architecture, space, where);
   if (Array.isArray(architecture)) return orderedToCodes(architecture, space, where);
+  if (typeof architecture === "string" && hasArchStrings(space)) {
+    return orderedToCodes(archStringToValues(architecture, where), space, where);
+  }
   if (!isRecord(architecture)) {
     const facts = `${show(architecture)} is not an architecture`;
     throw new ArchitectureError(`${where}${facts}; ${accepted(space)}`);
@@ -42,7 +47,9 @@ function isRecord(value: unknown): value is object {
 
 /** What an architecture may be, in words. */
 export function accepted(space: SearchSpace): string {
-  const lists = hasLists(space) ? ", the lists expansion, kernel, layers and se" : "";
+  const lists = hasLists(space)
+    ? ", the lists expansion, kernel, layers and se"
+    : hasArchStrings(space) ? ", an architecture string" : "";
   return `give the values of all genes by name or in their order${lists}, an index, or codes as a Uint8Array`;
 }
 

@@ -17,6 +17,7 @@ export type { FolderOptions, Limits } from "./files.js";
 export { Golden, type GoldenName } from "./golden.js";
 export { type Hinge, Link, type Regime, type Step } from "./link.js";
 export { codesToLists, EFFICIENTNET_B0, type Lists, MNASNET } from "./mnasnet.js";
+export { codesToArchString } from "./nasbench201.js";
 export { type Block, type Choice, type Gene, SearchSpace, type SpaceDocument } from "./space.js";
 export { SCHEMA } from "./schema.js";
 export * from "./surrogate.js";

@@ -9,17 +9,24 @@ from anb_export.commands._show import note, say
 
 HELP = "build the catalogs of NAS-Bench-201 and other spaces from published measurements"
 
-_SPACES = ("nasbench201",)
+_SPACES = ("nasbench201", "fbnet", "ofa")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
         "--data",
         type=Path,
-        required=True,
         metavar="FOLDER",
         help="folder with help_nb201.npz, hwnas_nb201.npz and so on (docs/spaces.md)",
+    )
+    what.add_argument(
+        "--table",
+        type=Path,
+        metavar="PAGE.md",
+        help="build nothing; write how good the catalogs in --out are into a page, between "
+        "<!-- cards:begin --> and <!-- cards:end -->",
     )
     parser.add_argument(
         "--out",
@@ -37,20 +44,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build, and print one line per target."""
+    """Build, and print one line per target; or write the table of a page."""
+    names = arguments.space or list(_SPACES)
+    if arguments.table is not None:
+        return _table(arguments.table, [arguments.out / name for name in names])
+    from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
     from anb_export.artifacts.space_catalogs import Made, build_nasbench201
 
     def report(made: Made) -> None:
         card = made.card
         part = "test" if "test" in card["quality"] else "all"
         m = card["quality"][part]
-        known = "exact" if card["exact"] else f"R2 {m['r2']:.4f}  MAE {m['mae']:.4g} {card['unit']}"
+        known = (
+            "exact"
+            if card["exact"]
+            else f"Spearman {m['spearman']:.4f}  MAE {m['mae']:.3g} {card['unit']}"
+        )
         say(f"{made.target:40} members {card['members']}  {part:4} {known}")
 
-    builders = {"nasbench201": build_nasbench201}
-    for name in arguments.space or _SPACES:
+    builders = {"nasbench201": build_nasbench201, "fbnet": build_fbnet, "ofa": build_ofa}
+    for name in names:
         out = arguments.out / name
         count = builders[name](arguments.data, out, report)
         total = sum(file.stat().st_size for file in out.iterdir() if file.is_file())
         note(f"wrote {count} artifacts to {out} ({total / 1e6:.1f} MB in all)")
+    return 0
+
+
+def _table(page: Path, folders: list[Path]) -> int:
+    from anb_export._io.files import write_atomically
+    from anb_export.reports.markdown import replace_section
+    from anb_export.reports.space_tables import space_tables
+    from anb_onnx.errors import AnbError
+
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{page} cannot be read: {error}"
+        raise AnbError(msg) from error
+    write_atomically(page, replace_section(text, space_tables(folders), str(page)).encode())
+    note(f"wrote {page}")
     return 0

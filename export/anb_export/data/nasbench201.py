@@ -129,9 +129,12 @@ def _hardware(arrays: dict[str, NDArray[Any]]) -> Dataset:
         for column, name in enumerate(arrays["metrics"].tolist()):
             if name in _LEFT_OUT:
                 continue
-            device, kind = name.split("_", 1)
+            measured_on, kind = name.split("_", 1)
             unit, direction = _HARDWARE[kind]
-            metric, target = f"{short}_{kind}", f"{short}_{kind}_{device}"
+            # The arithmetic intensity is stated of one dataflow, and is no cost of a device.
+            device = None if kind == "arithmetic_intensity" else measured_on
+            metric = f"{short}_{kind}"
+            target = metric if device is None else f"{metric}_{device}"
             targets[target] = TargetSpec(target, metric, device, unit, direction)
             values[target] = arrays[images][:, column]
     origin = Origin(BENCHMARK, "HW-NAS-Bench", "MIT", NASBENCH201, targets)

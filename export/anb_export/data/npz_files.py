@@ -49,8 +49,8 @@ def read_arrays(
     except FileNotFoundError as error:
         msg = f"{path} is missing; --data names the folder that holds {path.name}"
         raise DatasetError(msg) from error
-    # A pickled array is a ValueError; a single array in place of the archive has no `files`.
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    # A pickled array is a ValueError; a single array in place of the archive a TypeError.
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         msg = f"{path} is not a readable .npz file: {error}"
         raise DatasetError(msg) from error
     for name, (kind, shape) in wanted.items():
