@@ -28,6 +28,7 @@ QUICK = ("--side", "32", "--runs", "2", "--warm-up", "0", "--rounds", "2")
 
 
 def start(script: str, *args: object) -> subprocess.Popen[str]:
+    example("mnasnet_onnx")  # or skip
     command = [sys.executable, str(FOLDER / script), *map(str, args)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
