@@ -194,8 +194,8 @@ def test_genes_and_indices_are_read_alike(tmp_path: Path) -> None:
         tables.read_architectures(by_gene)
 
 
-def test_neighbours_on_the_machine_do_not_move_the_quartile() -> None:
-    """Half of the visits take half as long again: the median moves, the quartile does not."""
+def test_neighbours_on_the_machine_do_not_move_the_decile() -> None:
+    """Half of the visits take half as long again: the median moves, the decile does not."""
     summary = example("latency").summary
     rng = np.random.default_rng(0)
     true = np.linspace(2, 30, 10)
@@ -207,7 +207,7 @@ def test_neighbours_on_the_machine_do_not_move_the_quartile() -> None:
     median, spread, _ = summary(times, "median")
     assert (median / true - 1).min() > 0.1
     assert (spread > 1.5 * std).all()
-    with pytest.raises(anb_onnx.AnbError, match="'mean'; it must be one of quartile, median"):
+    with pytest.raises(anb_onnx.AnbError, match="'mean'; it must be one of decile, median"):
         summary(times, "mean")
 
 
@@ -216,7 +216,7 @@ def test_the_standard_error_is_that_of_the_value() -> None:
     summary = example("latency").summary
     rng = np.random.default_rng(0)
     times = 10 + rng.normal(size=(400, 25, 1))
-    for statistic in ("quartile", "median"):
+    for statistic in ("decile", "median"):
         value, std, repeats = summary(times, statistic)
         assert np.mean(std) / np.sqrt(repeats) == pytest.approx(np.std(value), rel=0.33)
 

@@ -95,7 +95,7 @@ def plot(path: Path, fresh: Fresh, used: tuple[Values, Values], title: str) -> N
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 5.4), layout="constrained")
+    figure = Figure(figsize=(5.6, 5.6), layout="constrained")
     axes = figure.subplots()
     reach = np.concatenate([fresh.lower, fresh.upper, fresh.measured, *used])
     reach = reach[reach > 0]

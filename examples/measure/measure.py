@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--statistic",
         choices=list(STATISTICS),
-        default="quartile",
-        help="how long it takes undisturbed, or there and then (default: quartile)",
+        default="decile",
+        help="how long it takes undisturbed, or there and then (default: decile)",
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="default: 0")
     parser.add_argument("--progress", action="store_true", help="show it also where no terminal is")
