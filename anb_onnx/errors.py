@@ -59,3 +59,7 @@ class TooManyError(ExactError):
 
 class InfeasibleError(ExactError):
     """No architecture fulfils the constraints; says what comes nearest."""
+
+
+class MeasurementError(AnbError):
+    """Measurements of a device are not such that a surrogate can be made of them."""
