@@ -64,7 +64,7 @@ def test_the_extremes_differ(tmp_path: Path) -> None:
     codes = np.array([LARGEST.codes, SMALLEST.codes], dtype=np.uint8)
     example("tables").write_architectures(listed, codes)
     run("--architectures", listed, "--out", out, "--runs", 3, "--rounds", 2)
-    large, small = (float(row["latency"]) for row in table(out))
+    large, small = (float(row["value"]) for row in table(out))
     assert large > small > 0
 
 
@@ -72,8 +72,8 @@ def test_what_is_written(listed: Path, tmp_path: Path) -> None:
     out = tmp_path / "measured.csv"
     assert run("--architectures", listed, "--out", out, *QUICK, "--progress").count("\n") > 1
     rows = table(out)
-    assert list(rows[0]) == [*MNASNET.gene_names, "latency", "std", "repeats"]
-    assert all(float(r["latency"]) > 0 <= float(r["std"]) and r["repeats"] == "2" for r in rows)
+    assert list(rows[0]) == [*MNASNET.gene_names, "value", "std", "repeats"]
+    assert all(float(r["value"]) > 0 <= float(r["std"]) and r["repeats"] == "2" for r in rows)
     codes, value, std, repeats = example("tables").read_measured(out)
     np.testing.assert_array_equal(codes, CODES)
     assert value.shape == std.shape == (3,)

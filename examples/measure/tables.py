@@ -12,8 +12,8 @@ from latency import Codes, MeasureError, Times
 
 from anb_onnx import MNASNET, AnbError, Architecture
 
-#: Columns behind those of the genes: value and std of one repeat in ms, number of repeats.
-MEASURED = ("latency", "std", "repeats")
+#: Columns behind those of the genes, as `anb-onnx adapt` reads them: ms, ms of one repeat, number.
+MEASURED = ("value", "std", "repeats")
 
 
 def read_architectures(path: Path) -> Codes:
