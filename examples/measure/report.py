@@ -14,7 +14,8 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         f"{how['processor']}, onnxruntime {how['onnxruntime']}, threads: {how['threads']}, "
         f"batch 1, {how['side']} x {how['side']} pixels. {how['rounds']} visits of {how['runs']} "
-        f"runs each; value: {how['statistic']}. Making the surrogate took "
+        f"runs each, the fresh ones {'afterwards' if how['apart'] else 'in the same rounds'}; "
+        f"value: {how['statistic']}. Making the surrogate took "
         f"{report['adapt_seconds']:.2f} s.",
         "",
         f"| on {how['fresh']} fresh random architectures | |",
@@ -33,7 +34,6 @@ def markdown(report: dict[str, Any]) -> str:
     lines += [
         f"| Spearman of odd with even rounds | {noise['spearman']:.3f} |",
         f"| mean difference of odd and even rounds | {noise['mape_percent']:.1f} % |",
-        f"| drift of the machine between the two parts | {report['drift_percent']:+.1f} % |",
         "",
     ]
     return "\n".join(lines)

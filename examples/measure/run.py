@@ -2,9 +2,13 @@
 
     python examples/measure/run.py --out my-cpu
 
-suggests what to measure, measures it, makes a surrogate of it, saves that, loads it again, measures
-fresh architectures that nothing was fitted to, and writes `report.json`, `report.md` and
+suggests what to measure, measures it, makes a surrogate of it, saves that, loads it again, tries it
+on fresh architectures that nothing was fitted to, and writes `report.json`, `report.md` and
 `measured.png`. Whatever was measured stays in the folder: the same command goes on after Ctrl-C.
+
+The fresh ones are measured in the same rounds as those suggested, so that a machine that becomes
+slower in between is not taken for an error of the surrogate, which sees the suggested ones only.
+With `--apart` they are measured afterwards, as they would be in the life of a user.
 """
 
 from __future__ import annotations
@@ -25,14 +29,10 @@ from figures import Fresh, line_through, mape, plot, spearman
 from latency import Codes, MeasureError, Times, processor, summary
 from measure import add_arguments, end, measure_to, settings_of
 from report import markdown
-from tables import read_architectures, write_architectures, write_text
+from tables import read_architectures, write_architectures, write_measured, write_text
 
 import anb_onnx
 from anb_onnx import MNASNET, Surrogate
-
-#: So many of the suggested architectures are measured once more among the fresh ones: the machine
-#: may have become faster or slower between the two.
-ANCHORS = 5
 
 _LEVEL = 0.9
 
@@ -46,14 +46,14 @@ def suggested(folder: Path, n: int, seed: int) -> Codes:
 
 
 def fresh_ones(folder: Path, n: int, used: Codes, seed: int) -> Codes:
-    """Return anchors of those used, then `n` random architectures that are not among them."""
-    path, anchors = folder / "fresh.csv", used[:ANCHORS]
+    """Return random architectures that are not among those used."""
+    path = folder / "fresh.csv"
     if not path.exists():
         drawn = anb_onnx.sample(n + len(used), seed=seed + 1, space=MNASNET)
         known = {row.tobytes() for row in used}
-        chosen = [row for row in drawn if row.tobytes() not in known][:n]
-        write_architectures(path, np.concatenate([anchors, chosen]))
-    return _of_size(path, len(anchors) + n)
+        distinct = {row.tobytes(): row for row in drawn if row.tobytes() not in known}
+        write_architectures(path, np.array([*distinct.values()][:n]))
+    return _of_size(path, n)
 
 
 def _of_size(path: Path, n: int) -> Codes:
@@ -62,6 +62,20 @@ def _of_size(path: Path, n: int) -> Codes:
         msg = f"{path} has {len(codes)} architectures, not {n}; remove it or give another --out"
         raise MeasureError(msg)
     return codes
+
+
+def measured(
+    folder: Path, used: Codes, fresh: Codes, args: argparse.Namespace
+) -> tuple[Times, Times]:
+    """Measure both lists, and return their times [n, rounds, runs] in ms."""
+    files = folder / "measured.csv", folder / "fresh_measured.csv"
+    if args.apart:
+        return measure_to(files[0], used, args), measure_to(files[1], fresh, args)
+    times = measure_to(folder / "all_measured.csv", np.concatenate([used, fresh]), args)
+    parts = times[: len(used)], times[len(used) :]
+    for path, codes, part in zip(files, (used, fresh), parts, strict=True):
+        write_measured(path, codes, *summary(part, args.statistic))
+    return parts
 
 
 def adapted(
@@ -125,28 +139,28 @@ def repeatability(times: Times, statistic: str) -> dict[str, float]:
 
 
 def verified(
-    folder: Path, surrogate: Surrogate, used: Codes, times: Times, args: argparse.Namespace
+    folder: Path,
+    surrogate: Surrogate,
+    used: tuple[Codes, Times],
+    fresh: tuple[Codes, Times],
+    args: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Measure fresh architectures, draw the picture, and return the figures."""
-    codes = fresh_ones(folder, args.fresh, used, args.seed)
-    fresh_times = measure_to(folder / "fresh_measured.csv", codes, args)
-    value, _, _ = summary(times, args.statistic)
-    measured, _, _ = summary(fresh_times, args.statistic)
-    anchors = len(codes) - args.fresh
-    found = surrogate.query(codes[anchors:])
+    """Draw the picture, and return the figures of the fresh architectures."""
+    value, _, _ = summary(used[1], args.statistic)
+    truth, _, _ = summary(fresh[1], args.statistic)
+    found = surrogate.query(fresh[0])
     lower, upper = found.interval(_LEVEL)
     mean, low, high = (np.asarray(a, dtype=np.float64) for a in (found.mean, lower, upper))
-    fresh = Fresh(mean, low, high, measured[anchors:])
-    mean_used = surrogate.query(used).mean.astype(np.float64)
-    title = f"{args.device}: made from {len(used)} measurements"
-    plot(folder / "measured.png", fresh, (mean_used, value), title)
+    figures = Fresh(mean, low, high, truth)
+    mean_used = surrogate.query(used[0]).mean.astype(np.float64)
+    title = f"{args.device}: made from {len(value)} measurements"
+    plot(folder / "measured.png", figures, (mean_used, value), title)
     return {
-        "surrogate": fresh.figures(),
-        "rivals": rivals(used, value, codes[anchors:], measured[anchors:]),
-        "repeatability": repeatability(fresh_times[anchors:], args.statistic),
-        "drift_percent": float(100 * (np.median(measured[:anchors] / value[:anchors]) - 1)),
-        "fastest_ms": float(measured.min()),
-        "slowest_ms": float(measured.max()),
+        "surrogate": figures.figures(),
+        "rivals": rivals(used[0], value, fresh[0], truth),
+        "repeatability": repeatability(fresh[1], args.statistic),
+        "fastest_ms": float(truth.min()),
+        "slowest_ms": float(truth.max()),
     }
 
 
@@ -161,6 +175,7 @@ def conditions(args: argparse.Namespace) -> dict[str, Any]:
         "fresh": args.fresh,
         "rounds": args.rounds,
         "statistic": args.statistic,
+        "apart": args.apart,
         **asdict(settings_of(args)),
     }
 
@@ -173,12 +188,13 @@ def work(args: argparse.Namespace) -> None:
     folder: Path = args.out
     folder.mkdir(parents=True, exist_ok=True)
     used = suggested(folder, args.n, args.seed)
-    times = measure_to(folder / "measured.csv", used, args)
+    fresh = fresh_ones(folder, args.fresh, used, args.seed)
+    times, fresh_times = measured(folder, used, fresh, args)
     surrogate, seconds = adapted(folder, used, times, args)
     report = {
         "conditions": conditions(args),
         "adapt_seconds": seconds,
-        **verified(folder, surrogate, used, times, args),
+        **verified(folder, surrogate, (used, times), (fresh, fresh_times), args),
     }
     write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     text = markdown(report)
@@ -193,6 +209,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=20, help="to suggest and learn from (default: 20)")
     parser.add_argument("--fresh", type=int, default=30, help="to try it on (default: 30)")
     parser.add_argument("--device", default="my-cpu", help="its name (default: my-cpu)")
+    parser.add_argument(
+        "--apart",
+        action="store_true",
+        help="measure the fresh ones after the others, not among them",
+    )
     add_arguments(parser)
     args = parser.parse_args(argv)
     return end("run.py", lambda: work(args))
