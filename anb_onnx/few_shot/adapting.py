@@ -335,9 +335,9 @@ def calibration_of(posterior: Posterior, members: int) -> Calibration:
     """Return intervals around the members' mean, from their std and the noise.
 
     How far the measurements lie from what all others say of them scales both, as far as there are
-    more of them than `_BELIEF`. A std of few draws is itself uncertain, so quantiles are those of Student's t with one degree of
-    freedom less than there are members. Of a single member, which has no std, the noise takes the
-    part of the mean uncertainty of what was measured.
+    more of them than `_BELIEF`. A std of few draws is itself uncertain, so quantiles are those of
+    Student's t with one degree of freedom less than there are members. Of a single member, which
+    has no std, the noise takes the part of the mean uncertainty of what was measured.
     """
     mean, std = posterior.left_out()
     k = len(std)
