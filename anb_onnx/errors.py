@@ -63,3 +63,7 @@ class InfeasibleError(ExactError):
 
 class MeasurementError(AnbError):
     """Measurements of a device are not such that a surrogate can be made of them."""
+
+
+class SourceError(AnbError):
+    """A source device cannot be used to adapt to another."""

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anb_onnx._io.show import show
-from anb_onnx.adapt.measurements import Measurements, measurements
+from anb_onnx.few_shot.measurements import Measurements, measurements
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import AnbError, ArchitectureError, MeasurementError
 from anb_onnx.spaces.architecture import Architecture, sample

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
-from anb_onnx.adapt.columns import Place, repeats_column, row_place, std_column, values_column
-from anb_onnx.adapt.units import is_rate, measured_target
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.encoding.encoding import encode, from_table
 from anb_onnx.errors import ArchitectureError, MeasurementError
+from anb_onnx.few_shot.columns import Place, repeats_column, row_place, std_column, values_column
+from anb_onnx.few_shot.units import is_rate, measured_target
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.nasbench201 import NASBENCH201, from_arch_string
