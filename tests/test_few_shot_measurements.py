@@ -200,7 +200,9 @@ def test_rows_of_one_architecture_are_combined() -> None:
 
 
 def test_rows_that_contradict_each_other() -> None:
-    with pytest.raises(MeasurementError, match=r"rows 1 and 3 .* 12 and 25 differ by more .* 2;"):
+    with pytest.raises(
+        MeasurementError, match=r"row 1 and row 3 are .* 12 and 25 differ by more .* 2;"
+    ):
         measured(CODES[[0, 1, 2, 1]], [10.0, 12.0, 30.0, 25.0])
     assert len(measured(CODES[[0, 1, 2, 1]], [10.0, 12.0, 30.0, 24.0])) == 3
 

@@ -53,6 +53,7 @@ if find_spec("anb_export"):
 
 #: Artifacts that are tables, as answers about the whole space need them.
 TABLES = ["--artifacts", str(ROOT / "tests" / "conformance" / "nasbench201-pairs")]
+MEASURED = ["--metric", "latency", "--unit", "ms", "--device", "phone"]
 
 #: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
 WORK = {
@@ -65,6 +66,8 @@ WORK = {
     "optimum": ["optimum", "accuracy", *TABLES],
     "pareto": ["pareto", "accuracy", "latency_edgegpu", *TABLES],
     "rank": ["rank", "accuracy", "5", *TABLES],
+    "suggest": ["suggest", "-n", "3", *TABLES],
+    "adapt": ["adapt", "{room}/ms.csv", *MEASURED, *TABLES, "--out", "{room}/device"],
     "sweep": ["sweep", "accuracy", *TABLES, "--bins", "16", "--out", "{room}/counts"],
     "merge": ["merge", "{room}/counts"],
     "score": ["score", "{room}/some.parquet", "--target", "accuracy", "--out", "{room}/scored"],
@@ -80,6 +83,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_catalog(room / "artifacts")
         table = pyarrow.table({"index": pyarrow.array([5, 7], pyarrow.int64())})
         pyarrow.parquet.write_table(table, room / "some.parquet")
+        (room / "ms.csv").write_text("index,value\n5,2.5\n7,4.5\n15000,9.25\n")
         assert cli.main(placed(WORK["sweep"], room)) == 0
         yield room
 

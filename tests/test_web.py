@@ -6,7 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 from node_room import ROOT, copy_sources, missing, need, run
+
+import anb_onnx
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -20,11 +23,22 @@ def browser() -> str:
     return path
 
 
+def adapted(folder: Path) -> Path:
+    """Make a surrogate of a device that nobody has: a bundled one, three times as slow."""
+    codes = anb_onnx.suggest(12)
+    with anb_onnx.load("latency_zcu102") as known:
+        times = 3 * known.query(codes).mean * np.random.default_rng(0).normal(1, 0.02, len(codes))
+    with anb_onnx.adapt(codes, times, metric="latency", unit="ms", device="my-board") as own:
+        own.save(folder)
+    return folder
+
+
 def test_page(tmp_path: Path) -> None:
     need("node")
     need("npm")
     environment = {
         "CHROMIUM": browser(),
+        "ANB_ADAPTED": str(adapted(tmp_path / "my-board")),
         # Beside the sources, not the copy, so that pictures of a failure outlive it.
         "ANB_WEB_RESULTS": str(ROOT / "examples" / "web" / "test-results"),
     }

@@ -17,6 +17,7 @@ from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.cli import score
+from anb_onnx.cli.adapt import add_commands as add_adapt_commands
 from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape, command, shape_of
 from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(commands)
     _add_sample(commands)
     add_exact_commands(commands)
+    add_adapt_commands(commands)
 
     scoring = command(commands, "score", score.run, score.HELP)
     score.add_arguments(scoring)

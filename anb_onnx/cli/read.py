@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import errno
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,6 @@ def read_architectures(
     The format follows from the suffix, on standard input from the text. Errors name the file and
     the line or item.
     """
-    source = "standard input" if path == "-" else path
     if file_format is None and path != "-":
         suffix = Path(path).suffix.lower()
         if suffix not in _SUFFIXES:
@@ -95,7 +95,7 @@ def read_architectures(
             )
             raise ArchitectureError(msg)
         file_format = _SUFFIXES[suffix]
-    try:
+    with reading(path):
         if file_format == "parquet":
             return from_parquet(path, space, ignore_extra, index_column)
         raw = read_text(path)
@@ -106,6 +106,20 @@ def read_architectures(
             return _from_json_text(text, space)
         del text  # CSV is decoded line by line
         return from_csv(raw, space, ignore_extra, index_column)
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Make what goes wrong with a file, "-" for standard input, an error that names it.
+
+    Raises
+    ------
+    AnbError
+        Of the kind that it was, if it was one of ours; else an ArchitectureError.
+    """
+    source = "standard input" if path == "-" else path
+    try:
+        yield
     except OSError as error:
         reason = "it is closed" if error.errno == errno.EBADF else error.strerror or error
         msg = f"{source} cannot be read ({reason})"
@@ -117,7 +131,7 @@ def read_architectures(
         raise  # names the file itself
     except AnbError as error:
         msg = f"{source}: {error}"
-        raise ArchitectureError(msg) from error
+        raise type(error)(msg) from error
     except ValueError as error:  # NUL in the path, which Python refuses so
         msg = f"{show(path)} cannot be read ({error})"
         raise ArchitectureError(msg) from error

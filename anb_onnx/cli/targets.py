@@ -12,6 +12,7 @@ from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
+from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 
 
@@ -61,6 +62,19 @@ class Targets:
     @cached_property
     def _own(self) -> Catalog:
         return find_benchmark(self._args.benchmark, self._args.artifacts)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of all of them."""
+        return self._own.space
+
+    def names_of_devices(self) -> list[str]:
+        """Return the names of the targets that are learnt from unless some are named."""
+        from anb_onnx.few_shot.adapting import SOURCE_METRICS
+
+        catalogs = [self._own, *self._beside]
+        targets = [target for catalog in catalogs for target in catalog.targets]
+        return [target.name for target in targets if target.metric in SOURCE_METRICS]
 
     def names(self) -> list[str]:
         """Return the names of all targets, those of the benchmark first."""

@@ -114,14 +114,14 @@ def _meant(name: str, space: SearchSpace) -> str:
 
 def from_csv(raw: bytes, space: SearchSpace, ignore_extra: bool, index: str | None) -> Codes:
     """Return the codes [N, genes] of CSV in UTF-8; a header alone is a table of no rows."""
-    _check_separator(raw, space)
+    check_separator(raw, space)
     lines = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
     reader = csv.reader(lines, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         columns = Columns(header, space, ignore_extra, index)
         places = [header.index(name) for name in columns.wanted]
-        rows = _csv_rows(reader, len(header))
+        rows = csv_rows(reader, len(header))
         if columns.by_index:
             cells = ((f"line {line}: ", decimal(row[places[0]])) for line, row in rows)
             codes, numbered = from_index_cells(cells, columns.wanted[0], space)
@@ -135,7 +135,14 @@ def from_csv(raw: bytes, space: SearchSpace, ignore_extra: bool, index: str | No
         raise ArchitectureError(msg) from error
 
 
-def _check_separator(raw: bytes, space: SearchSpace) -> None:
+def check_separator(raw: bytes, space: SearchSpace) -> None:
+    """Refuse a table whose columns look separated by something else than commas.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the separator, and what replaces it.
+    """
     header = _LINE_END.split(raw[:_BATCH], maxsplit=1)[0].decode("utf-8-sig", "replace")
     if "," in header:
         return
@@ -146,7 +153,14 @@ def _check_separator(raw: bytes, space: SearchSpace) -> None:
             raise ArchitectureError(msg)
 
 
-def _csv_rows(reader: Any, width: int) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(reader: Any, width: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of each row that is not blank.
+
+    Raises
+    ------
+    ArchitectureError
+        For the first that has not `width` cells.
+    """
     for row in reader:
         if not row:  # a blank line
             continue
@@ -168,15 +182,21 @@ def _from_cells(
         for gene, place, cells in zip(space.genes, places, known, strict=True):
             code = cells.get(row[place])
             if code is None:
-                code = _code(gene, row[place], line)
+                code = cell_code(gene, row[place], line)
                 cells[row[place]] = code
             codes.append(code)
     check_rows(len(codes) // space.n_genes)
     return np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes)
 
 
-def _code(gene: Gene, cell: str, line: int) -> int:
-    """Code of a cell's text: 6 and 6.0 (pandas writes either), True and true."""
+def cell_code(gene: Gene, cell: str, line: int) -> int:
+    """Return the code of a cell's text: 6 and 6.0 (pandas writes either), True and true.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is not one of the gene's choices; names the line.
+    """
     text = cell.strip()
     value: object = text
     if gene.kind == "bool":

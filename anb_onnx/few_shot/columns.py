@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,18 @@ SMALLEST, LARGEST = 1e-30, 1e30
 #: Most repeats of a measurement.
 MAX_REPEATS = 2**31
 
+#: Names a row of the input in messages.
+Place: TypeAlias = Callable[[int], str]
+
 _COLUMN = "a list, an array [N] or a Series of numbers"
 
 
-def values_column(values: object, n_rows: int) -> NDArray[np.float64]:
+def row_place(row: int) -> str:
+    """Return the name of a row that stands in no file."""
+    return f"row {row}"
+
+
+def values_column(values: object, n_rows: int, place: Place = row_place) -> NDArray[np.float64]:
     """Return measured values [n_rows], all of them positive and finite.
 
     Raises
@@ -34,10 +42,10 @@ def values_column(values: object, n_rows: int) -> NDArray[np.float64]:
         return SMALLEST <= value <= LARGEST
 
     mend = f"a value is a number > 0 (from {SMALLEST:g} to {LARGEST:g}); leave out rows without one"
-    return _column("values", _cells("values", values, n_rows), holds, mend)
+    return _column("values", _cells("values", values, n_rows), holds, mend, place)
 
 
-def std_column(std: object, n_rows: int) -> NDArray[np.float64]:
+def std_column(std: object, n_rows: int, place: Place = row_place) -> NDArray[np.float64]:
     """Return standard deviations [n_rows] of one measurement each; 0 where none is given.
 
     One number stands for all rows.
@@ -51,10 +59,10 @@ def std_column(std: object, n_rows: int) -> NDArray[np.float64]:
         return np.zeros(n_rows)
     cells = [std] * n_rows if _is_number(std) else _cells("std", std, n_rows)
     mend = "a standard deviation is a number >= 0 in the unit of the values, 0 where none is known"
-    return _column("std", cells, lambda value: 0 <= value <= LARGEST, mend)
+    return _column("std", cells, lambda value: 0 <= value <= LARGEST, mend, place)
 
 
-def repeats_column(repeats: object, n_rows: int) -> NDArray[np.float64]:
+def repeats_column(repeats: object, n_rows: int, place: Place = row_place) -> NDArray[np.float64]:
     """Return how many measurements each value is the mean of, as floats [n_rows]; 1 if not given.
 
     One number stands for all rows.
@@ -72,7 +80,7 @@ def repeats_column(repeats: object, n_rows: int) -> NDArray[np.float64]:
 
     cells = [repeats] * n_rows if _is_number(repeats) else _cells("repeats", repeats, n_rows)
     mend = f"repeats are whole numbers from 1 to {MAX_REPEATS}"
-    return _column("repeats", cells, holds, mend)
+    return _column("repeats", cells, holds, mend, place)
 
 
 def _is_number(value: object) -> bool:
@@ -102,7 +110,7 @@ def _cells(name: str, column: Any, n_rows: int) -> list[Any]:
 
 
 def _column(
-    name: str, cells: list[Any], holds: Callable[[float], bool], mend: str
+    name: str, cells: list[Any], holds: Callable[[float], bool], mend: str, place: Place
 ) -> NDArray[np.float64]:
     numbers = np.empty(len(cells))
     for row, cell in enumerate(cells):
@@ -111,7 +119,7 @@ def _column(
         except OverflowError:  # an integer beyond all floats
             number = math.inf
         if not holds(number):
-            msg = f"row {row}, {name}: {show(cell)} is not allowed; {mend}"
+            msg = f"{place(row)}, {name}: {show(cell)} is not allowed; {mend}"
             raise MeasurementError(msg)
         numbers[row] = number
     return numbers

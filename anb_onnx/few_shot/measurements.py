@@ -14,7 +14,7 @@ from anb_onnx._io.show import show
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.encoding.encoding import encode, from_table
 from anb_onnx.errors import ArchitectureError, MeasurementError
-from anb_onnx.few_shot.columns import repeats_column, std_column, values_column
+from anb_onnx.few_shot.columns import Place, repeats_column, row_place, std_column, values_column
 from anb_onnx.few_shot.units import is_rate, measured_target
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import MNASNET
@@ -79,6 +79,7 @@ def measurements(
     device: str | None = None,
     direction: str | None = None,
     space: SearchSpace | None = None,
+    place: Place = row_place,
 ) -> Measurements:
     """Check measurements and combine those of one architecture.
 
@@ -97,6 +98,8 @@ def measurements(
         As for `measured_target`.
     space : SearchSpace, optional
         That of the architectures where they carry one, else `MNASNET`.
+    place : callable
+        Names a row in messages, as the lines of a file are no rows.
 
     Returns
     -------
@@ -121,9 +124,9 @@ def measurements(
     """
     target = measured_target(metric, unit, device, direction)
     codes, space = _codes(architectures, space)
-    read = values_column(values, len(codes))
-    weights = repeats_column(repeats, len(codes))
-    known = std_column(std, len(codes)) / np.sqrt(weights)
+    read = values_column(values, len(codes), place)
+    weights = repeats_column(repeats, len(codes), place)
+    known = std_column(std, len(codes), place) / np.sqrt(weights)
     groups = _groups(codes)
     if len(groups) < FEWEST:
         are = "architecture was" if len(groups) == 1 else "architectures were"
@@ -132,7 +135,7 @@ def measurements(
             "anb_onnx.suggest (in a shell anb-onnx suggest) says which to measure next"
         )
         raise MeasurementError(msg)
-    combined = [_combined(rows, read, known, weights) for rows in groups]
+    combined = [_combined(rows, read, known, weights, place) for rows in groups]
     resolution = _resolution(read, groups)
     errors = np.array([c.error for c in combined])
     if resolution:
@@ -215,6 +218,7 @@ def _combined(
     values: NDArray[np.float64],
     errors: NDArray[np.float64],
     weights: NDArray[np.float64],
+    place: Place,
 ) -> _Combined:
     """Return the mean of some rows, weighted by their repeats, and its standard error."""
     if len(rows) == 1:
@@ -223,7 +227,7 @@ def _combined(
     if values[high] > _FACTOR * values[low]:
         first, second = sorted((low, high))
         msg = (
-            f"rows {first} and {second} are of the same architecture, but their values "
+            f"{place(first)} and {place(second)} are of the same architecture, but their values "
             f"{values[first]:g} and {values[second]:g} differ by more than a factor of "
             f"{_FACTOR:g}; measure it again, or leave out the wrong one"
         )

@@ -41,14 +41,7 @@ export interface Stated {
 /** Refuse a manifest's entry that says something else than the file. */
 export function checkAgreement(stated: Stated): void {
   const { card, file, name } = stated;
-  const metadata = readMetadata(file, name);
-  const [text, schema] = ["card", "schema"].map((key) => metadata.get(`anb_onnx.${key}`));
-  if (text === undefined || schema === undefined) {
-    const facts = 'its metadata lacks "anb_onnx.card" or "anb_onnx.schema"';
-    throw new ArtifactError(`${name} is not an anb_onnx artifact: ${facts}`);
-  }
-  checkSchema(/^[1-9]\d{0,8}$/.test(schema) ? Number(schema) : schema, name);
-  const inside = parseObject(text, `${name}: metadata "anb_onnx.card"`);
+  const inside = cardInside(file, name);
   const where = `in the card inside ${name}`;
   compare(stated.benchmark, inside.benchmark, "benchmark", stated, where);
   compareSpaces(stated, inside.search_space, where);
@@ -63,6 +56,18 @@ export function checkAgreement(stated: Stated): void {
     throw new ArtifactError(`${stated.source}: key "${lacking}" is absent, but "${given}" is there`);
   }
   if (hasTables) compareTables(stated);
+}
+
+/** The card inside an ONNX file, once its schema is one that can be read. */
+export function cardInside(file: Uint8Array, name: string): Record<string, unknown> {
+  const metadata = readMetadata(file, name);
+  const [text, schema] = ["card", "schema"].map((key) => metadata.get(`anb_onnx.${key}`));
+  if (text === undefined || schema === undefined) {
+    const facts = 'its metadata lacks "anb_onnx.card" or "anb_onnx.schema"';
+    throw new ArtifactError(`${name} is not an anb_onnx artifact: ${facts}`);
+  }
+  checkSchema(/^[1-9]\d{0,8}$/.test(schema) ? Number(schema) : schema, name);
+  return parseObject(text, `${name}: metadata "anb_onnx.card"`);
 }
 
 function compareSpaces(stated: Stated, found: unknown, where: string): void {

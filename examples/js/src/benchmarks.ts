@@ -5,7 +5,7 @@ import { type Folder, type FolderOptions, openFolder } from "./files.js";
 import { parseObject } from "./json.js";
 import { checkSchema } from "./schema.js";
 
-const MANIFEST = "manifest.json";
+export const MANIFEST = "manifest.json";
 
 /** One benchmark: its folder, and the manifest as far as schema and name. */
 export interface Found {
@@ -90,9 +90,14 @@ async function readBelow(root: Folder, folder: string): Promise<Found> {
   return found;
 }
 
-async function readBenchmark(files: Folder): Promise<Found> {
+/** Read the manifest of a folder, as far as schema and name. */
+export async function readBenchmark(files: Folder): Promise<Found> {
+  return benchmarkOf(files, parseObject(await files.read(MANIFEST, "maxManifestBytes"), files.label + MANIFEST));
+}
+
+/** The benchmark that a manifest describes. */
+export function benchmarkOf(files: Folder, manifest: Record<string, unknown>): Found {
   const source = files.label + MANIFEST;
-  const manifest = parseObject(await files.read(MANIFEST, "maxManifestBytes"), source);
   checkSchema(manifest.schema, source);
   const name = manifest.benchmark;
   if (!isBenchmarkName(name)) {

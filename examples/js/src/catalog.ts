@@ -1,8 +1,10 @@
 import { checkAgreement } from "./agreement.js";
-import { findBenchmark } from "./benchmarks.js";
-import { ArtifactError, EngineError, show, TargetError } from "./errors.js";
+import { type Found, findBenchmark } from "./benchmarks.js";
+import { ArtifactError, show, TargetError } from "./errors.js";
 import { type Folder, type FolderOptions, type Limit, openFolder } from "./files.js";
+import { benchmarkOfFiles } from "./given.js";
 import { Golden } from "./golden.js";
+import { sha256 } from "./hash.js";
 import { isName, isObject, MAX_MEMBERS, NAME } from "./json.js";
 import { SearchSpace } from "./space.js";
 import type { Truth } from "./truth.js";
@@ -67,7 +69,21 @@ export class Catalog {
    * @param options The benchmark, bounds on the sizes of files, and a signal that ends requests.
    */
   static async open(folder?: string | URL, options: OpenOptions = {}): Promise<Catalog> {
-    const { name, files, manifest } = await findBenchmark(openFolder(folder, options), options.benchmark);
+    return Catalog.#of(await findBenchmark(openFolder(folder, options), options.benchmark));
+  }
+
+  /**
+   * Read a benchmark from files in memory, such as a person has chosen in a browser, with the same
+   * checks.
+   *
+   * @param files Contents by name: `manifest.json` and what it lists, or ONNX files alone, which say
+   *   by themselves what a manifest would say of them.
+   */
+  static async fromFiles(files: ReadonlyMap<string, Uint8Array>, options: FolderOptions = {}): Promise<Catalog> {
+    return Catalog.#of(await benchmarkOfFiles(files, options));
+  }
+
+  static #of({ name, files, manifest }: Found): Catalog {
     const source = `${files.label}manifest.json`;
     const entries = manifest.targets;
     if (!isObject(entries)) {
@@ -168,18 +184,6 @@ export class Catalog {
     }
     return bytes;
   }
-}
-
-/** Return the hexadecimal SHA-256 of some bytes, by WebCrypto. */
-export async function sha256(bytes: Uint8Array): Promise<string> {
-  if (!globalThis.crypto?.subtle) {
-    throw new EngineError(
-      "WebCrypto is missing, so files cannot be checked: browsers offer it on https and " +
-        "localhost only; serve the page there, or pass { checkSha256: false }",
-    );
-  }
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as BufferSource));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 interface FileFacts {

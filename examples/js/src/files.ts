@@ -62,14 +62,35 @@ export function openFolder(given: unknown, options: FolderOptions = {}): Folder 
   return folderAt(base, label, onDisk ? node("node:fs/promises") : null, options);
 }
 
+/** A folder of files that are in memory, by their names; messages call them just so. */
+export function folderOfFiles(files: ReadonlyMap<string, Uint8Array>, options: FolderOptions = {}): Folder {
+  const known = () => [...files.keys()].map(show).join(", ") || "(none)";
+  return {
+    label: "",
+    read: async (name, setting) => {
+      const limit = limitOf(options, setting);
+      const bytes = files.get(name);
+      if (!bytes) throw new ArtifactError(`${show(name)} is not among the files: ${known()}`);
+      if (bytes.length > limit) throw tooLarge(show(name), bytes.length, limit, setting);
+      return bytes;
+    },
+    list: async () => [...files.keys()],
+    below: () => folderOfFiles(new Map(), options),
+  };
+}
+
+function limitOf(options: FolderOptions, setting: Limit): number {
+  const limit = options[setting] ?? DEFAULTS[setting];
+  if (!(limit >= 0)) throw new AnbError(`${setting} must be a number of bytes, not ${show(limit)}`);
+  return limit;
+}
+
 function folderAt(base: string | URL, label: string, fs: Promises | null, options: FolderOptions): Folder {
   const read = fs ? fromDisk(fs, base, label) : byFetch(base as URL, options.signal);
   return {
     label,
     read(name, setting) {
-      const limit = options[setting] ?? DEFAULTS[setting];
-      if (!(limit >= 0)) throw new AnbError(`${setting} must be a number of bytes, not ${show(limit)}`);
-      return read(name, limit, setting);
+      return read(name, limitOf(options, setting), setting);
     },
     async list() {
       return fs && (await fs.readdir(base).catch(() => null));

@@ -15,6 +15,7 @@ export * from "./encoding.js";
 export * from "./errors.js";
 export type { FolderOptions, Limits } from "./files.js";
 export { Golden, type GoldenName } from "./golden.js";
+export { sha256 } from "./hash.js";
 export { type Hinge, Link, type Regime, type Step } from "./link.js";
 export { codesToLists, EFFICIENTNET_B0, type Lists, MNASNET } from "./mnasnet.js";
 export { codesToArchString } from "./nasbench201.js";

@@ -21,6 +21,7 @@ const METRICS = new Map([
 /** Order and groups in which targets are listed. */
 const GROUPS: [string, (t: TargetInfo) => boolean][] = [
   ["Accuracy", (t) => t.metric === "accuracy"],
+  ["Your device", (t) => t.own],
   ["GPU and TPU throughput", (t) => t.metric === "throughput" && /^(a100|3090|tpu)/.test(t.device ?? "")],
   ["FPGA throughput", (t) => t.metric === "throughput"],
   ["FPGA latency", (t) => t.metric === "latency"],

@@ -6,6 +6,7 @@ import { Designer } from "./designer";
 import { make } from "./dom";
 import { FilterFields } from "./filters";
 import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
+import { listenForFiles, readFiles } from "./given";
 import { miniGlyph } from "./glyph";
 import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
@@ -67,7 +68,7 @@ class Page {
 
   constructor(
     private readonly space: SearchSpace,
-    private readonly targets: ReadonlyMap<string, TargetInfo>,
+    private readonly targets: Map<string, TargetInfo>,
     private readonly store: Store,
   ) {
     this.#data = new Data(targets);
@@ -86,14 +87,14 @@ class Page {
       hover: (row, px, py) => this.#hover(row, px, py),
       load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
     });
-    this.#fillSelects();
+    this.#fillTargets();
+    this.#fillSizes();
     this.#listenToButtons();
     onEvent = (event) => this.#onEvent(event);
     store.subscribe((_, changed) => this.#onChange(changed));
     addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
     this.#onChange(new Set(["codes", "x", "filters", "n"]));
     find("figure-size").textContent = space.size.toLocaleString("en");
-    find("figure-targets").textContent = String(targets.size);
     find("app").setAttribute("aria-busy", "false");
     void this.#prove();
   }
@@ -104,8 +105,8 @@ class Page {
       x: this.targets.get(x)!,
       y: this.targets.get(Y)!,
       filters,
-      current: this.#current,
-      preview: this.#preview,
+      current: about(this.#current, x),
+      preview: about(this.#preview, x),
       searching: this.#searching,
       proven: this.#proven?.fronts[x] ?? null,
     };
@@ -168,7 +169,7 @@ class Page {
   #showProof(): void {
     const [proven, current] = [this.#proven, this.#current];
     const { x } = this.store.view;
-    const [a, b] = [Y, x].map((name) => current?.[name].place);
+    const [a, b] = [Y, x].map((name) => current?.[name]?.place);
     if (!proven) return;
     find("proof").textContent = ""; // what it said may be of another target
     if (!a || !b) return;
@@ -293,15 +294,44 @@ class Page {
     if (byKey) find("announce").textContent = what;
   }
 
-  #fillSelects(): void {
+  /** Take a device of one's own, and show it on the horizontal axis. */
+  async #add(given: Promise<File[]>): Promise<void> {
+    const refused = find("refused");
+    refused.hidden = true;
+    let added: TargetInfo[];
+    try {
+      const files = await readFiles(await given);
+      added = await client.call("add", { files });
+    } catch (error) {
+      refused.textContent = `This cannot be added: ${(error as Error).message}`;
+      refused.hidden = false;
+      return;
+    }
+    for (const target of added) this.targets.set(target.name, target);
+    const ordered = grouped([...this.targets.values()]).flatMap((group) => group.targets);
+    this.#readout.setTargets(ordered);
+    this.#fillTargets();
+    await this.#predict(this.store.view.codes);
+    const { x, n } = this.store.view;
+    if (x === added[0].name) this.#readout.choose(x);
+    else this.store.set({ x: added[0].name });
+    await this.#sample(n);
+  }
+
+  #fillTargets(): void {
     const select = find<HTMLSelectElement>("x-target");
+    select.replaceChildren();
     for (const group of grouped([...this.targets.values()].filter((t) => t.name !== Y))) {
       const options = document.createElement("optgroup");
       options.label = group.title;
       for (const target of group.targets) options.append(new Option(longName(target), target.name));
       select.append(options);
     }
-    select.addEventListener("change", () => this.store.set({ x: select.value }));
+    select.value = this.store.view.x;
+    find("figure-targets").textContent = String(this.targets.size);
+  }
+
+  #fillSizes(): void {
     const size = find<HTMLSelectElement>("sample-size");
     for (const n of SAMPLE_SIZES) size.append(new Option(n.toLocaleString("en"), String(n)));
     size.addEventListener("change", () => this.store.set({ n: Number(size.value) }));
@@ -325,6 +355,9 @@ class Page {
     click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
     click("verify-pure", (button) => whileDisabled(button, verify("pure")));
     click("verify-ort", (button) => whileDisabled(button, verify("ort-web")));
+    listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
+    const select = find<HTMLSelectElement>("x-target");
+    select.addEventListener("change", () => store.set({ x: select.value }));
     const field = find<HTMLInputElement>("architecture");
     find("paste").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -343,6 +376,11 @@ class Page {
     const table = { indices: this.#data.indices, columns: this.#data.columns };
     download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
   }
+}
+
+/** Estimates, unless they were asked for before a target came. */
+function about(estimates: Record<string, Estimate> | null, x: string): Record<string, Estimate> | null {
+  return estimates && x in estimates ? estimates : null;
 }
 
 /** Keep a button from being pressed again before what it has begun ends, well or badly. */

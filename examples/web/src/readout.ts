@@ -29,12 +29,24 @@ export class Readout {
   #estimates: Record<string, Estimate> | null = null;
   #preview: Record<string, Estimate> | null = null;
 
-  constructor(root: HTMLElement, targets: readonly TargetInfo[], onChoose: (target: string) => void) {
+  constructor(
+    private readonly root: HTMLElement,
+    targets: readonly TargetInfo[],
+    private readonly onChoose: (target: string) => void,
+  ) {
+    this.setTargets(targets);
+  }
+
+  /** List these targets, instead of those that were there. */
+  setTargets(targets: readonly TargetInfo[]): void {
+    this.root.replaceChildren();
+    this.#rows.clear();
+    this.#preview = null;
     for (const group of grouped(targets)) {
       const title = document.createElement("h3");
       title.textContent = group.title;
-      if (group.title !== "Accuracy") root.append(title);
-      for (const target of group.targets) root.append(this.#makeRow(target, onChoose));
+      if (group.title !== "Accuracy") this.root.append(title);
+      for (const target of group.targets) this.root.append(this.#makeRow(target));
     }
   }
 
@@ -68,7 +80,7 @@ export class Readout {
     for (const [name, row] of this.#rows) row.element.setAttribute("aria-pressed", String(name === x));
   }
 
-  #makeRow(target: TargetInfo, onChoose: (target: string) => void): HTMLElement {
+  #makeRow(target: TargetInfo): HTMLElement {
     const cell = (name: string) => make("span", { class: name });
     const [value, half, strip, better] = ["value", "half", "strip", "better"].map(cell);
     strip.innerHTML = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true"><path class="hills"/><g class="marks"/></svg>`;
@@ -77,7 +89,7 @@ export class Readout {
     const attributes = { type: "button", class: "row", title, "data-target": target.name };
     const element = make("button", attributes, name, value, half, strip, better);
     if (target.metric === "accuracy") element.disabled = true;
-    else element.addEventListener("click", () => onChoose(target.name));
+    else element.addEventListener("click", () => this.onChoose(target.name));
     this.#rows.set(target.name, {
       target,
       element,
@@ -95,6 +107,7 @@ export class Readout {
     if (!this.#estimates) return;
     for (const [name, row] of this.#rows) {
       const estimate = this.#estimates[name];
+      if (!estimate) continue; // of a target that has just come
       const mean = estimate.mean[0];
       const half = (estimate.upper[0] - estimate.lower[0]) / 2;
       row.value.textContent = half > 0 ? formatValue(mean, half) : formatPlain(mean);

@@ -32,7 +32,7 @@ export async function serveCards(
 }
 
 /** An ONNX file with another card; nothing before the metadata moves. */
-function withCard(file: Uint8Array, card: object): Uint8Array {
+export function withCard(file: Uint8Array, card: object): Uint8Array {
   const kept: Uint8Array[] = [];
   for (let at = 0; at < file.length; ) {
     const start = at;

@@ -12,6 +12,8 @@ export interface TargetInfo {
   direction: "max" | "min";
   exact: boolean;
   members: number;
+  /** Whether it came in a file of who looks at the page. */
+  own: boolean;
 }
 
 /** Predictions of some architectures, per target: float32 [N] each. */
@@ -46,6 +48,8 @@ export interface Requests {
   open: { args: { artifacts: string; benchmark: string }; result: { space: object; targets: TargetInfo[] } };
   /** Null where the artifacts come without; from then on, predictions have a place. */
   prove: { args: object; result: Proven | null };
+  /** Targets of files by their names; all of them are added, or none. */
+  add: { args: { files: [string, Uint8Array][] }; result: TargetInfo[] };
   predict: { args: { codes: Uint8Array }; result: Record<string, Estimate> };
   /** Answered when all is predicted; columns arrive as events before. */
   sample: { args: { n: number; seed: number; first: string[] }; result: SampleFacts };

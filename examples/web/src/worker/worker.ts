@@ -2,6 +2,7 @@ import { Catalog, codesToIndices, loadPure, MNASNET, type PureSurrogate, toCodes
 import { Y } from "../state";
 import { paretoFront } from "../pareto";
 import type { Call, Estimate, Event, Found, Place, Proven, Requests, SampleFacts, TargetInfo } from "./protocol";
+import { infoOf, loadGiven } from "./own";
 import { neighbours, sampleCodes } from "./sample";
 
 // Predictive intervals hold this share of new measurements.
@@ -46,11 +47,18 @@ async function open({ artifacts, benchmark }: Requests["open"]["args"]): Promise
       const surrogate = await loadPure(target.name, { artifacts: catalog });
       surrogates.set(target.name, surrogate);
       tell({ event: "loading", done: ++done, total });
-      const { nMembers: members, metadata } = surrogate;
-      return { ...target, exact: metadata.exact === true, members };
+      return infoOf(surrogate, false);
     }),
   );
   return { space: catalog.manifest.search_space as object, targets };
+}
+
+/** Add targets of files; one of the same name that was added before is replaced. */
+async function add({ files }: Requests["add"]["args"]): Promise<TargetInfo[]> {
+  const bundled = new Set(catalog.targets.map(({ name }) => name));
+  const added = await loadGiven(new Map(files), catalog.space, (name) => bundled.has(name));
+  for (const surrogate of added) surrogates.set(surrogate.target.name, surrogate);
+  return added.map((surrogate) => infoOf(surrogate, true));
 }
 
 function predict({ codes }: { codes: Uint8Array }): Record<string, Estimate> {
@@ -202,6 +210,7 @@ async function improve({ search, x, y, filters, start }: Requests["improve"]["ar
 
 const calls: { [K in keyof Requests]: (args: Requests[K]["args"]) => unknown } = {
   open,
+  add,
   prove,
   predict,
   sample,

@@ -1,0 +1,269 @@
+"""Files of measurements: what `anb-onnx suggest` writes, with a column of values beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from anb_onnx._io.input import check_rows, read_text
+from anb_onnx._io.show import show
+from anb_onnx.cli.read import parse_architecture, reading
+from anb_onnx.cli.where import number
+from anb_onnx.encoding.encoding import codes_to_indices
+from anb_onnx.encoding.table_files import (
+    cell_code,
+    check_separator,
+    csv_rows,
+    decimal,
+    from_index_cells,
+    row_numbers_error,
+)
+from anb_onnx.errors import AnbError, ArchitectureError, MeasurementError
+from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.nasbench201 import NASBENCH201, to_arch_string
+from anb_onnx.spaces.space import SearchSpace
+
+Codes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.float64]
+
+_INDEX, _ARCHITECTURE = "index", "architecture"
+_STD, _REPEATS = "std", "repeats"
+#: What an empty cell means: no standard deviation is known, and it was measured once.
+_EMPTY = {_STD: 0.0, _REPEATS: 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFile:
+    """The rows of a file that have a value.
+
+    Attributes
+    ----------
+    codes : ndarray of uint8 [N, n_genes]
+    values : ndarray of float64 [N]
+    std, repeats : ndarray of float64 [N], or None
+        Where the file has such a column.
+    lines : tuple of int
+        The line of each in the file.
+    skipped : int
+        How many rows have no value.
+    """
+
+    codes: Codes
+    values: Numbers
+    std: Numbers | None
+    repeats: Numbers | None
+    lines: tuple[int, ...]
+    skipped: int
+
+    def place(self, row: int) -> str:
+        """Return the name of a row for messages."""
+        return f"line {self.lines[row]}"
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which column of a header is what."""
+
+    header: Sequence[str]
+    by: str  # genes, architecture, or the name of a column of indices
+    doubtful: bool  # whether indices may be row numbers
+    value: str
+    space: SearchSpace
+
+    def cell(self, row: Sequence[str], name: str) -> str:
+        return row[self.header.index(name)].strip()
+
+
+def write_to_measure(stream: TextIO, codes: Codes, space: SearchSpace) -> None:
+    """Write architectures in the order to measure them: index and genes.
+
+    Those of NAS-Bench-201 have the string by which its users know them, too.
+    """
+    writer = csv.writer(stream, lineterminator="\n")
+    spelled = [_ARCHITECTURE] if space == NASBENCH201 else []
+    writer.writerow([_INDEX, *spelled, *space.gene_names])
+    for index, row in zip(codes_to_indices(codes, space).tolist(), codes, strict=True):
+        architecture = Architecture.from_codes(row, space=space)
+        strings = [to_arch_string(architecture)] if spelled else []
+        writer.writerow([index, *strings, *architecture.to_values().values()])
+
+
+def read_measured(
+    path: str,
+    space: SearchSpace,
+    *,
+    value: str = "value",
+    index_column: str | None = None,
+    ignore_extra: bool = False,
+) -> MeasuredFile:
+    """Read a CSV file of architectures and their values, "-" for standard input.
+
+    Parameters
+    ----------
+    path : str
+    space : SearchSpace
+    value : str
+        Name of the column of values. Rows in which it is empty are passed over.
+    index_column : str, optional
+        A column that holds indices, whatever it is called and whatever else is there.
+    ignore_extra : bool
+        Whether other columns may be there.
+
+    Raises
+    ------
+    ArchitectureError
+        If the file cannot be read, or an architecture is none; names the line.
+    MeasurementError
+        If a column is missing or unknown, or a cell no number.
+    """
+    with reading(path):
+        raw = read_text(path)
+        check_separator(raw, space)
+        lines = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
+        reader = csv.reader(lines, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            columns = _columns(header, space, value, index_column, ignore_extra)
+            rows = list(csv_rows(reader, len(header)))
+        except csv.Error as error:
+            msg = f"line {reader.line_num}: not valid CSV ({error})"
+            raise ArchitectureError(msg) from error
+        check_rows(len(rows))
+        filled = [(line, row) for line, row in rows if columns.cell(row, value)]
+        return MeasuredFile(
+            codes=_codes(columns, filled),
+            values=_numbers(columns, filled, value),
+            std=_numbers(columns, filled, _STD) if _STD in header else None,
+            repeats=_numbers(columns, filled, _REPEATS) if _REPEATS in header else None,
+            lines=tuple(line for line, _ in filled),
+            skipped=len(rows) - len(filled),
+        )
+
+
+def _columns(
+    header: Sequence[str],
+    space: SearchSpace,
+    value: str,
+    index_column: str | None,
+    ignore_extra: bool,
+) -> _Columns:
+    genes = space.gene_names
+    if index_column is not None:
+        by, needed = index_column, [index_column]
+    elif set(genes) & set(header):
+        by, needed = "genes", list(genes)
+    else:
+        by = next((name for name in (_ARCHITECTURE, _INDEX) if name in header), _INDEX)
+        needed = [by]
+    for name in [*needed, value]:
+        if name not in header:
+            raise MeasurementError(_missing(name, header, space, value))
+    known = {*needed, value, _STD, _REPEATS, _INDEX, _ARCHITECTURE}
+    for name in header:
+        if name in known and header.count(name) > 1:
+            msg = f"column {name!r} occurs twice"
+            raise MeasurementError(msg)
+        if name not in known and not ignore_extra:
+            msg = (
+                f"unknown column {show(name)}; --ignore-extra passes over such columns (known are "
+                f"{value!r}, {_STD!r}, {_REPEATS!r}, and the architecture as genes, "
+                f"{_ARCHITECTURE!r} or {_INDEX!r})"
+            )
+            raise MeasurementError(msg)
+    if value in {*needed, _STD, _REPEATS}:
+        msg = f"column {value!r} cannot hold the values: it has another meaning"
+        raise MeasurementError(msg)
+    return _Columns(header, by, by == _INDEX and index_column is None, value, space)
+
+
+def _missing(name: str, header: Sequence[str], space: SearchSpace, value: str) -> str:
+    there = ", ".join(map(show, header[:9])) + (" ..." if len(header) > 9 else "")
+    if name == value:
+        return (
+            f"column {name!r}, of the measured values, is missing; --value-column NAME says which "
+            f"it is (there are {there or 'none'})"
+        )
+    return (
+        f"column {name!r} is missing (there are {there or 'none'}); an architecture is given by "
+        f"its {space.n_genes} genes ({space.gene_names[0]} ... {space.gene_names[-1]}), by "
+        f"{_ARCHITECTURE!r} or by {_INDEX!r}, as 'anb-onnx suggest' writes them"
+    )
+
+
+def _codes(columns: _Columns, rows: list[tuple[int, list[str]]]) -> Codes:
+    """Return the codes [N, n_genes], once all columns that name an architecture say the same."""
+    space = columns.space
+    if columns.by == "genes":
+        cells = [
+            [cell_code(g, columns.cell(row, g.name), line) for g in space.genes]
+            for line, row in rows
+        ]
+        codes = np.array(cells, dtype=np.uint8).reshape(-1, space.n_genes)
+    elif columns.by == _ARCHITECTURE:
+        found = [_parsed(columns, line, row) for line, row in rows]
+        codes = np.concatenate([np.empty((0, space.n_genes), np.uint8), *found])
+    else:
+        placed = ((f"line {line}: ", decimal(columns.cell(row, columns.by))) for line, row in rows)
+        codes, numbered = from_index_cells(placed, columns.by, space)
+        if numbered and columns.doubtful and len(codes):
+            raise row_numbers_error(columns.by, 0, len(codes))
+    _check_same(columns, rows, codes)
+    return codes
+
+
+def _parsed(columns: _Columns, line: int, row: Sequence[str]) -> Codes:
+    try:
+        return parse_architecture(columns.cell(row, _ARCHITECTURE), columns.space)
+    except ArchitectureError as error:
+        msg = f"line {line}: {error}"
+        raise ArchitectureError(msg) from error
+
+
+def _check_same(columns: _Columns, rows: list[tuple[int, list[str]]], codes: Codes) -> None:
+    indices = codes_to_indices(codes, columns.space).tolist()
+    for name, stated in _also(columns, rows):
+        # Where they just count, they are the row numbers that pandas writes, too.
+        if name == _INDEX and stated == list(range(len(stated))):
+            continue
+        for (line, _), index, other in zip(rows, indices, stated, strict=True):
+            if other is not None and other != index:
+                msg = (
+                    f"line {line}: column {name!r} is of the architecture with index {other}, but "
+                    f"{'the genes are' if columns.by == 'genes' else columns.by + ' is'} of that "
+                    f"with index {index}; leave one of them out"
+                )
+                raise MeasurementError(msg)
+
+
+def _also(
+    columns: _Columns, rows: list[tuple[int, list[str]]]
+) -> Iterator[tuple[str, list[int | None]]]:
+    """Yield the other columns that name architectures, with the indices that they state."""
+    if columns.by != _INDEX and _INDEX in columns.header:
+        # What a spreadsheet made of a long number (9.8E+10) is no index any more, and not needed.
+        cells = [decimal(columns.cell(row, _INDEX)) for _, row in rows]
+        yield _INDEX, [cell if isinstance(cell, int) else None for cell in cells]
+    if columns.by == "genes" and _ARCHITECTURE in columns.header:
+        found = [_parsed(columns, line, row) for line, row in rows]
+        joined = np.concatenate([np.empty((0, columns.space.n_genes), np.uint8), *found])
+        yield _ARCHITECTURE, codes_to_indices(joined, columns.space).tolist()
+
+
+def _numbers(columns: _Columns, rows: list[tuple[int, list[str]]], name: str) -> Numbers:
+    found = np.empty(len(rows))
+    for place, (line, row) in enumerate(rows):
+        cell = columns.cell(row, name)
+        if not cell:
+            found[place] = _EMPTY[name]
+            continue
+        try:
+            found[place] = number(cell, f"line {line}, column {name!r}")
+        except AnbError as error:
+            raise MeasurementError(str(error)) from error
+    return found
