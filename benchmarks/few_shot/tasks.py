@@ -76,6 +76,20 @@ HELP = {
     },
 }
 
+#: Spearman of HELP on its test devices, trimmed rows, ten samples beside its ten references: tables
+#: 3 (NAS-Bench-201) and 2 (FBNet) of the README of HayeonLee/HELP.
+HELP_SPEARMAN = {
+    "nasbench201": {
+        "titan_rtx_256": 0.987,
+        "gold_6226": 0.989,
+        "pixel2": 0.802,
+        "raspi4": 0.890,
+        "eyeriss": 0.940,
+        "fpga": 0.985,
+    },
+    "fbnet": {"raspi4": 0.887, "eyeriss": 0.943, "fpga": 0.892},
+}
+
 #: The device targets of Accel-NASBench.
 MNASNET = (
     *(f"throughput_{device}" for device in ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")),
