@@ -89,15 +89,15 @@ def test_macs_of_nasbench201() -> None:
 def test_macs_of_fbnet() -> None:
     skips = np.full((1, 22), 8, np.uint8)
     # What is left are the convolutions of 1x1 where a stage begins.
-    steps = [(16, 24, 56), (24, 32, 28), (32, 64, 14), (64, 112, 14), (112, 184, 7), (184, 352, 7)]
+    steps = [(16, 24, 32), (24, 32, 16), (32, 64, 8), (64, 112, 8), (112, 184, 4), (184, 352, 4)]
     rest = sum(a * b * size**2 for a, b, size in steps)
     assert counts.fbnet_macs(skips).tolist() == [rest]
     one = skips.copy()
-    one[0, 0] = 3  # k3_e6 of 16 channels at 112 x 112
-    assert counts.fbnet_macs(one)[0] - rest == 112**2 * (16 * 96 + 9 * 96 + 96 * 16)
+    one[0, 0] = 3  # k3_e6 of 16 channels at 32 x 32
+    assert counts.fbnet_macs(one)[0] - rest == 32**2 * (16 * 96 + 9 * 96 + 96 * 16)
     grouped = skips.copy()
     grouped[0, 0] = 1  # k3_e1_g2
-    assert counts.fbnet_macs(grouped)[0] - rest == 112**2 * (16 * 8 + 9 * 16 + 16 * 8)
+    assert counts.fbnet_macs(grouped)[0] - rest == 32**2 * (16 * 8 + 9 * 16 + 16 * 8)
 
 
 def test_layers_beyond_the_depth_do_not_count() -> None:

@@ -13,8 +13,9 @@ import anb_onnx
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-#: FBNet (Wu et al., CVPR 2019, table 1): channels, layers and first stride of each stage.
-_FBNET = ((16, 1, 1), (24, 4, 2), (32, 4, 2), (64, 4, 2), (112, 4, 1), (184, 4, 2), (352, 1, 1))
+#: FBNet (Wu et al., CVPR 2019, table 1): channels, layers and first stride of each stage; strides
+#: are those for images of 32 x 32 (HW-NAS-Bench, which HELP's measurements follow).
+_FBNET = ((16, 1, 1), (24, 4, 1), (32, 4, 2), (64, 4, 2), (112, 4, 1), (184, 4, 2), (352, 1, 1))
 #: Kernel, expansion and groups of its candidates, in the order of the codes; the last is "skip".
 _FBNET_BLOCKS = (
     *((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1)),
@@ -41,7 +42,7 @@ def fbnet_counts(codes: Codes) -> Floats:
 
 
 def fbnet_macs(codes: Codes) -> Floats:
-    """Return float64 [n]: MACs of the searched layers at 224 x 224 pixels.
+    """Return float64 [n]: MACs of the searched layers at 32 x 32 pixels.
 
     A skip that changes channels or resolution is a convolution of 1x1, as in HW-NAS-Bench.
     """
@@ -50,7 +51,7 @@ def fbnet_macs(codes: Codes) -> Floats:
 
 
 def _fbnet_layers() -> list[list[float]]:
-    size, before, layers = 112, 16, []
+    size, before, layers = 32, 16, []
     for channels, repeats, first in _FBNET:
         for position in range(repeats):
             stride = first if position == 0 else 1
