@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -20,8 +21,9 @@ from anb_onnx.errors import ArtifactError, EngineError, TargetError, TruthError
 from anb_onnx.onnx_files.messages import read_metadata
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.space import SearchSpace
-from anb_onnx.surrogate import Origin, Surrogate, open_native
+from anb_onnx.surrogate import Content, Origin, Surrogate, open_native
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.writing.table_form import build_table_model
 
 if TYPE_CHECKING:
     from anb_onnx.catalog.truth import Truth
@@ -86,9 +88,7 @@ def load(
     ...     surrogate.target.unit
     'images/s'
     """
-    if not isinstance(engine, str) or engine not in ENGINES:
-        msg = f"unknown engine {show(engine)}; valid engines: {', '.join(ENGINES)}"
-        raise EngineError(msg)
+    _check_engine(engine)
     folder = None if path is None else _path(path)
     if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - raises nothing
         for name, value in (("target", target), ("device", device), ("benchmark", benchmark)):
@@ -111,6 +111,12 @@ def load(
     return _open_listed(artifact, artifact.read(), origin)
 
 
+def _check_engine(engine: object) -> None:
+    if not isinstance(engine, str) or engine not in ENGINES:
+        msg = f"unknown engine {show(engine)}; valid engines: {', '.join(ENGINES)}"
+        raise EngineError(msg)
+
+
 def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrogate:
     artifact = listed_beside(path)
     model = artifact.read() if artifact else read_bytes(path, mend="anb-export writes such files")
@@ -129,13 +135,13 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
     metadata = read_metadata(model, source)
     if not metadata:
         # What is no ONNX file at all is for the runtime to refuse; it knows more about it.
-        _open_onnxruntime(model, path, threads, None)
+        _open_onnxruntime(model, source, threads, None)
     document = card_from_metadata(metadata, source)
     space = read_space(document.get("search_space"), source)
     target = target_of_card(document, source)
     card = Card.from_dict(document, source, listed=False)
-    opened = _open_onnxruntime(model, path, threads, space)
-    return Surrogate(target, card, space, opened, origin, reopen=reopen)
+    opened = _open_onnxruntime(model, source, threads, space)
+    return Surrogate(target, card, space, opened, origin, reopen=reopen, read_model=lambda: model)
 
 
 def _path(path: object) -> Path:
@@ -163,17 +169,10 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
             f"{card.form!r}; use engine='onnxruntime'"
         )
         raise EngineError(msg)
-    opened: Engine
-    if ensemble is None or engine == "onnxruntime":
-        opened = _open_onnxruntime(model, artifact.path, threads, space)
-    elif engine == "numpy":
-        opened = ReferenceEngine(ensemble)
-    elif engine == "native":
-        opened = open_native(ensemble, target.name, threads)
+    if ensemble is None:
+        opened = _open_onnxruntime(model, source, threads, space)
     else:
-        opened = AutoEngine(
-            ensemble, lambda: _open_onnxruntime(model, artifact.path, threads, space), threads
-        )
+        opened = _open(ensemble, model, source, (engine, threads), space)
     return Surrogate(
         target,
         card,
@@ -182,8 +181,117 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
         origin,
         ensemble,
         reopen=reopen,
+        read_model=lambda: _same_bytes(artifact, origin),
         read_truth=lambda: truth_of(artifact),
     )
+
+
+def _same_bytes(artifact: Artifact, origin: Origin) -> bytes:
+    """Read a file again that was loaded before."""
+    model = read_bytes(artifact.path, mend=artifact.mend)
+    if hashlib.sha256(model).hexdigest() != origin.sha256:
+        msg = f"{artifact.path} was replaced since it was loaded; load it again"
+        raise ArtifactError(msg)
+    return model
+
+
+def from_tables(
+    ensemble: TableEnsemble,
+    card: Mapping[str, Any],
+    *,
+    engine: str = "auto",
+    threads: SupportsIndex | None = None,
+) -> Surrogate:
+    """Return the surrogate of tables that are in no file.
+
+    It is as one that `load` returns: all engines, intervals, exact search, pickling. Its `save`
+    makes a file of it.
+
+    Parameters
+    ----------
+    ensemble : TableEnsemble
+    card : mapping
+        The target's entry of a manifest without what concerns the file: metric, device, unit,
+        direction, quality and so on, as `anb_onnx.catalog.card.Card` has them; with a
+        ``calibration``, ``dataset`` and ``license`` for intervals. What the tables say themselves
+        (form "tables", members, link, terms) may be left out.
+    engine, threads
+        As for `load`.
+
+    Returns
+    -------
+    Surrogate
+
+    Raises
+    ------
+    ArtifactError
+        If the card lacks a key, has a value that is not allowed or says something else than the
+        tables; if a sum of entries could leave int32, or a prediction or interval float32.
+    EngineError
+        If engine or threads are not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anb_onnx import NASBENCH201, Link, Terms
+    >>> from anb_onnx.loading import from_tables
+    >>> from anb_onnx.tables import TableEnsemble
+    >>> terms = Terms(NASBENCH201, tuple((edge,) for edge in range(6)))
+    >>> entries = np.arange(30, dtype=np.int32)[:, None]
+    >>> tables = TableEnsemble(NASBENCH201, entries, 0.5, 1.0, Link(), terms)
+    >>> facts = {"metric": "latency", "device": "my-phone", "unit": "ms", "direction": "min"}
+    >>> facts |= {"exact": False, "quality": {}, "versions": {}}
+    >>> with from_tables(tables, facts) as surrogate:
+    ...     surrogate.target.name, surrogate.query(np.array([0])).mean.tolist()
+    ('latency_my-phone', [38.5])
+    """
+    _check_engine(engine)
+    of_tables = {"form": "tables", "members": ensemble.n_members, "link": ensemble.link.to_dict()}
+    written = build_table_model(ensemble, {**of_tables, **card})
+    content = Content(written.content, written.card["tables"])
+    return _open_content(content, engine, threads)
+
+
+def _open_content(content: Content, engine: str, threads: SupportsIndex | None) -> Surrogate:
+    """Open what lies in no file, with all the checks of a file."""
+    model, source = content.model, "the surrogate in memory"
+    document = card_from_metadata(read_metadata(model, source), source)
+    space = read_space(document.pop("search_space", None), source)
+    card = Card.from_dict(document, source, listed=False)
+    target = target_of_card(card, source)
+    stated = {**document, "tables": content.tables}
+    ensemble = TableEnsemble.from_artifact(model, stated, space, source)
+    _check_range(ensemble, stated)
+    opened = _open(ensemble, model, target.name, (engine, threads), space)
+    sha256 = hashlib.sha256(model).hexdigest()
+    origin = Origin(target.name, None, None, engine, threads, sha256, content)
+    return Surrogate(
+        target, card, space, opened, origin, ensemble, reopen=reopen, read_model=lambda: model
+    )
+
+
+def _check_range(ensemble: TableEnsemble, card: Mapping[str, Any]) -> None:
+    """Check that intervals around the predictions are finite."""
+    if ensemble.bounds is not None and card.get("calibration") is not None:
+        Calibration.from_dict(card["calibration"]).check_range(*ensemble.bounds)
+
+
+def _open(
+    ensemble: TableEnsemble,
+    model: bytes,
+    source: str,
+    how: tuple[str, SupportsIndex | None],
+    space: SearchSpace,
+) -> Engine:
+    """Open the engine of a file in table form; `how` is its name and the number of threads."""
+    engine, threads = how
+    if engine == "onnxruntime":
+        return _open_onnxruntime(model, source, threads, space)
+    if engine == "numpy":
+        return ReferenceEngine(ensemble)
+    if engine == "native":
+        return open_native(ensemble, source, threads)
+    return AutoEngine(ensemble, lambda: _open_onnxruntime(model, source, threads, space), threads)
 
 
 def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
@@ -191,8 +299,7 @@ def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
     card = artifact.entry
     try:
         ensemble = TableEnsemble.from_artifact(model, card, artifact.space, str(artifact.path))
-        if ensemble.bounds is not None and card.get("calibration") is not None:
-            Calibration.from_dict(card["calibration"]).check_range(*ensemble.bounds)
+        _check_range(ensemble, card)
     except ArtifactError as error:
         msg = f"{error}; {artifact.mend}"
         raise ArtifactError(msg) from error
@@ -200,11 +307,12 @@ def _open_tables(artifact: Artifact, model: bytes) -> TableEnsemble:
 
 
 def _open_onnxruntime(
-    model: bytes, path: Path, threads: SupportsIndex | None, space: SearchSpace | None
-) -> Any:
+    model: bytes, source: str, threads: SupportsIndex | None, space: SearchSpace | None
+) -> Engine:
     # Imported here: `import anb_onnx` and listing targets must not wait for it.
     engines = import_sheltered("anb_onnx.engines.onnxruntime_engine")
-    return engines.OnnxRuntimeEngine(model, source=str(path), threads=threads, space=space)
+    engine: Engine = engines.OnnxRuntimeEngine(model, source=source, threads=threads, space=space)
+    return engine
 
 
 def truth_of(artifact: Artifact) -> Truth:
@@ -223,7 +331,7 @@ def truth_of(artifact: Artifact) -> Truth:
     try:
         found = read_truth(artifact.path.parent)
     except ArtifactError as error:
-        if not artifact.bundled:
+        if artifact.distribution is None:
             raise
         msg = f"{error}; or {artifact.mend}"
         raise ArtifactError(msg) from error
@@ -238,6 +346,8 @@ def truth_of(artifact: Artifact) -> Truth:
 
 def reopen(origin: Origin) -> Surrogate:
     """Load a pickled surrogate again; refuse where the file here is another one."""
+    if origin.content is not None:
+        return _open_content(origin.content, origin.engine, origin.threads)
     surrogate = load(
         origin.target,
         benchmark=origin.benchmark,

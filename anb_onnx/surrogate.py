@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
@@ -36,8 +38,19 @@ _BLOCK_ROWS = 2**16
 
 
 @dataclass(frozen=True)
+class Content:
+    """An artifact that lies in no file: what the file would hold, and where in it tables lie."""
+
+    model: bytes
+    tables: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Origin:
-    """What a surrogate was loaded from and with, enough to load it again elsewhere."""
+    """What a surrogate was loaded from and with, enough to load it again elsewhere.
+
+    One that was made in memory takes its content along.
+    """
 
     target: str | None
     benchmark: str | None
@@ -45,13 +58,14 @@ class Origin:
     engine: str
     threads: SupportsIndex | None
     sha256: str
+    content: Content | None = None
 
 
 class Surrogate:
     """Predicts one target for architectures; made by `load`.
 
     A surrogate may be shared between threads, used after a fork, pickled (it re-opens its file
-    where it is unpickled) and used as a context manager.
+    where it is unpickled, or takes along what is in no file) and used as a context manager.
 
     Attributes
     ----------
@@ -84,6 +98,7 @@ class Surrogate:
         ensemble: TableEnsemble | None = None,
         *,
         reopen: Callable[[Origin], Surrogate],
+        read_model: Callable[[], bytes],
         read_truth: Callable[[], Truth] | None = None,
     ) -> None:
         members = card.get("members")
@@ -104,6 +119,7 @@ class Surrogate:
         self._checks_bounds = engine.checks_bounds
         self._origin = origin
         self._reopen = reopen
+        self._read_model = read_model
         self._read_truth = read_truth
         self._truth: Truth | None = None
         self._ensemble = ensemble
@@ -413,6 +429,60 @@ class Surrogate:
                 raise
             self._engine.predict(codes, members=members, out=out.rows(start, stop))
         return out
+
+    def save(self, folder: str | os.PathLike[str], *, benchmark: str | None = None) -> pathlib.Path:
+        """Write the surrogate as an artifact: its ONNX file, and its entry in the manifest.
+
+        The file is called as the target. Beside other artifacts of the folder it becomes one more
+        target of theirs; one of the same name is replaced. At every moment, a killed process
+        included, the folder holds whole files and a manifest of them. The golden vectors of the
+        folder, which ``anb-onnx verify`` compares, are written anew.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is missing. `load` and the command line take it as ``path`` and
+            ``--artifacts``.
+        benchmark : str, optional
+            Name of the benchmark that the folder holds. If not given: that of the manifest there,
+            or else the one the surrogate is of, or else the name of the folder.
+
+        Returns
+        -------
+        Path
+            The ONNX file.
+
+        Raises
+        ------
+        ArtifactError
+            If the folder holds surrogates of another search space or benchmark, its manifest is
+            malformed, or the target or benchmark has no name that a file or folder can have.
+        OutputError
+            If a file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import anb_onnx
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = anb_onnx.load("params").save(folder)
+        ...     path.name, anb_onnx.load("params", path=folder).target.unit
+        ('params.onnx', 'M')
+        """
+        # Imported here: most who load a surrogate do not write it.
+        from anb_onnx.writing.saving import save
+
+        content = self._origin.content
+        return save(
+            self._read_model(),
+            None if content is None else content.tables,
+            self._ensemble,
+            self.metadata,
+            self.space,
+            self.target.name,
+            pathlib.Path(folder),
+            benchmark,
+        )
 
     def close(self) -> None:
         """Release the engine's memory and threads; a later query is an `EngineError`.

@@ -16,21 +16,16 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
-from anb_export.graphs.table_form import (
-    TABLES,
-    _symbols,
-    build_table_model,
-    invert_link,
-    rows_inside,
-)
+from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from onnx import TensorProto, numpy_helper
 
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
+from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs, invert_link, rows_inside
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing.table_form import TABLES, _symbols, build_table_model
 from benchmarks import measure
 from benchmarks.settings import QUICK, Settings
 from benchmarks.subject import Codes, draw

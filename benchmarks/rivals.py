@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 from anb_export.artifacts.convert import _tree_attributes
-from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
-from anb_export.graphs.table_form import invert_link, rows_inside
+from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.training.recipe import Standardised
 from numpy.typing import NDArray
 
+from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs, invert_link, rows_inside
 from anb_onnx.spaces.mnasnet import MNASNET
 from benchmarks.subject import Answer, Codes, Subject
 

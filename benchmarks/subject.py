@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anb_export.artifacts.manifest import describe, write_artifact
+from anb_export.artifacts.describe import describe
 from anb_export.graphs.table_form import build_table_model
 from anb_export.models.forest import Forest
 from anb_export.tables.of_training import compile_training
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 import anb_onnx
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.writing.manifest import write_artifact
 
 Codes = NDArray[np.uint8]
 #: Mean and std [N], in the target's unit.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 import anb_onnx
 from anb_onnx import ArtifactError, Benchmark, TargetError
+from anb_onnx.catalog import benchmarks as module
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE, find_benchmark
 from anb_onnx.cli.main import main
 
@@ -32,7 +34,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_installed_benchmark_is_listed_and_loaded_by_default() -> None:
-    (found,) = anb_onnx.benchmarks()
+    found, *others = anb_onnx.benchmarks()
+    assert {other.benchmark for other in others} <= {"fbnet", "nasbench201", "ofa"}
     assert found.benchmark == "accel-nasbench"
     assert found.space == anb_onnx.MNASNET
     assert found.targets == anb_onnx.targets() == anb_onnx.targets("accel-nasbench")
@@ -186,3 +189,55 @@ def test_what_is_sampled_can_be_asked(capsys: pytest.CaptureFixture[str], tmp_pa
     (answer,) = answers
     indices = [int(line.split(",")[0]) for line in answer.splitlines()[1:]]
     assert max(indices) > 2**63
+
+
+@pytest.fixture
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of installed packages; this package as if it were in no checkout."""
+    package = tmp_path / "place" / "anb_onnx"
+    shutil.copytree(ROOT / "artifacts/accel-nasbench", package / "artifacts" / "accel-nasbench")
+    monkeypatch.setattr(module, "__file__", str(package / "catalog" / "benchmarks.py"))
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    site = tmp_path / "site"
+    site.mkdir()
+    # What is really installed shall not be found.
+    monkeypatch.setattr(module, "find_spec", lambda name: PathFinder.find_spec(name, [str(site)]))
+    return site
+
+
+def test_without_the_other_distribution_its_benchmarks_are_not_there(apart: Path) -> None:
+    assert [c.benchmark for c in anb_onnx.benchmarks()] == ["accel-nasbench"]
+    for name in ("nasbench201", "fbnet", "ofa"):
+        with pytest.raises(TargetError, match="pip install anb-onnx-spaces"):
+            find_benchmark(name)
+    with pytest.raises(TargetError, match="did you mean 'accel-nasbench'") as caught:
+        find_benchmark("accel-nasbnch")
+    assert "pip install" not in str(caught.value)
+
+
+def test_the_other_distribution_is_found_where_it_is_installed(apart: Path) -> None:
+    root = apart / "anb_onnx_spaces"
+    root.mkdir()
+    (root / "__init__.py").write_text("raise AssertionError('it is only looked for')")
+    assert [c.benchmark for c in anb_onnx.benchmarks()] == ["accel-nasbench"]  # no data yet
+    for name in ("mixed", "nasbench201-pairs"):
+        shutil.copytree(SEVERAL / name, root / "artifacts" / name)
+    shutil.copytree(SEVERAL / "mixed", root / "artifacts" / "accel-nasbench")  # not ours
+    found = anb_onnx.benchmarks()
+    assert [c.benchmark for c in found] == ["accel-nasbench", "mixed", "nasbench201-pairs"]
+    assert find_benchmark().space == anb_onnx.MNASNET
+    catalog = find_benchmark("mixed")
+    assert catalog.folder == root / "artifacts" / "mixed"
+    assert catalog.artifacts[0].mend.endswith("--force-reinstall anb-onnx-spaces")
+    with anb_onnx.load("throughput_tpu", benchmark="mixed") as surrogate:
+        assert surrogate.target.device == "tpu"
+    with pytest.raises(TargetError, match="'ofa' is not installed"):
+        find_benchmark("ofa")
+
+
+def test_a_folder_of_ones_own_hides_what_is_installed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(root))
+    with pytest.raises(TargetError, match="unknown benchmark 'nasbench201'"):
+        find_benchmark("nasbench201")  # which no installation would put there

@@ -100,8 +100,13 @@ def test_a_calibration_needs_what_it_was_fitted_to() -> None:
     for key in ("dataset", "license"):
         with pytest.raises(ArtifactError, match=r"a calibration needs the keys 'dataset', 'lic"):
             read({k: v for k, v in CARD.items() if k != key})
-    with pytest.raises(ArtifactError, match=r"'quality\.test'"):
-        read(CARD | {"quality": {}})
+    with pytest.raises(ArtifactError, match=r"'quality\.test' or 'quality\.leave_one_out'"):
+        read(CARD | {"quality": {"train": {"n": 9}}})
+
+
+def test_few_measurements_are_judged_by_leaving_each_one_out() -> None:
+    few = {"leave_one_out": {"n": 10, "mape": 0.04}}
+    assert read(CARD | {"quality": few}).quality == few
 
 
 #: Values of JSON of every kind, small, wrong and nearly right.

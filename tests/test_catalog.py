@@ -82,19 +82,19 @@ def test_read_returns_the_very_file(folder: Path) -> None:
         assert artifact.read() == artifact.path.read_bytes()
 
 
-@pytest.mark.parametrize("bundled", [True, False])
-def test_one_flipped_bit_is_found(folder: Path, bundled: bool) -> None:
+@pytest.mark.parametrize("distribution", ["anb-onnx", "anb-onnx-spaces", None])
+def test_one_flipped_bit_is_found(folder: Path, distribution: str | None) -> None:
     path = folder / "accuracy.onnx"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    artifact = Catalog.read(folder, bundled=bundled).find("accuracy")
+    artifact = Catalog.read(folder, distribution=distribution).find("accuracy")
     with pytest.raises(ArtifactError) as caught:
         artifact.read()
     message = str(caught.value)
     assert str(path) in message
     assert artifact.sha256 in message
-    remedy = "pip install --force-reinstall anb-onnx" if bundled else "anb-export"
+    remedy = f"pip install --force-reinstall {distribution}" if distribution else "anb-export"
     assert remedy in message
     Catalog.read(folder).find("throughput_a100").read()  # the others are not touched by it
 
@@ -102,12 +102,12 @@ def test_one_flipped_bit_is_found(folder: Path, bundled: bool) -> None:
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "accuracy.onnx").unlink()
     with pytest.raises(ArtifactError, match=r"accuracy\.onnx cannot be read .*--force-reinstall"):
-        Catalog.read(folder, bundled=True).find("accuracy").read()
+        Catalog.read(folder, distribution="anb-onnx").find("accuracy").read()
 
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"manifest\.json cannot be read .*--force-reinstall"):
-        Catalog.read(tmp_path, bundled=True)
+        Catalog.read(tmp_path, distribution="anb-onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b"null", b"[" * 100_000])

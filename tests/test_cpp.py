@@ -105,9 +105,10 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
     """Write artifacts as the exporter does."""
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
     from anb_export._io.files import sha256
-    from anb_export.artifacts.golden import golden_vectors
-    from anb_export.artifacts.manifest import set_listed, write_artifact
     from anb_export.graphs.table_form import build_table_model
+
+    from anb_onnx.writing.golden import golden_vectors
+    from anb_onnx.writing.manifest import set_listed, write_artifact
 
     space = next(iter(ensembles.values())).space
     for name, ensemble in ensembles.items():

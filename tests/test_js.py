@@ -98,8 +98,9 @@ def assert_same_truth(package: Path, folder: Path) -> None:
 def write_regime(folder: Path) -> Path:
     """Write accuracy with a regime that it does not have, as the exporter does."""
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
-    from anb_export.artifacts.manifest import write_artifact
     from anb_export.graphs.table_form import build_table_model
+
+    from anb_onnx.writing.manifest import write_artifact
 
     card, plain = read(ACCEL, "accuracy")
     regime = Regime("block5_l", (1, 3), ((60.0, 0.75), (66.0, -0.5)))

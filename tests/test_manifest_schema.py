@@ -194,6 +194,12 @@ def test_damage_is_found(manifest: dict[str, Any], damage: str) -> None:
     assert errors(document)
 
 
+def test_leaving_one_out_is_a_test_of_few_measurements(manifest: dict[str, Any]) -> None:
+    document = copy.deepcopy(manifest)
+    _first(document).update(quality={"leave_one_out": {"n": 10, "mape": 0.04}})
+    assert errors(document) == []
+
+
 def test_unknown_keys_are_allowed_where_new_ones_may_come(manifest: dict[str, Any]) -> None:
     document = copy.deepcopy(manifest)
     document["new"] = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import pickle
+import random
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,15 @@ from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.fbnet import FBNET
 from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.spaces.nasbench201 import NASBENCH201, from_arch_string, to_arch_string
+from anb_onnx.spaces.nasbench201 import (
+    NASBENCH201,
+    benchmark_indices_to_codes,
+    codes_to_benchmark_indices,
+    from_arch_string,
+    from_benchmark_index,
+    to_arch_string,
+    to_benchmark_index,
+)
 from anb_onnx.spaces.ready import READY, interned, is_ready_made, ready_made
 from anb_onnx.spaces.space import SearchSpace
 
@@ -116,6 +125,54 @@ def test_other_strings_are_refused(text: Any, message: str) -> None:
 def test_an_architecture_string_is_of_nasbench201_only() -> None:
     with pytest.raises(ArchitectureError, match="unknown gene"):
         to_arch_string(anb_onnx.efficientnet_b0())
+
+
+#: Published with the benchmark: the first line of its list of architectures, and of others' tests.
+NUMBERED = {
+    0: "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+"
+    "|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
+    1: "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+"
+    "|skip_connect~0|nor_conv_3x3~1|skip_connect~2|",
+}
+
+
+@pytest.mark.parametrize(("number", "text"), NUMBERED.items())
+def test_the_benchmark_counts_architectures_in_its_own_order(number: int, text: str) -> None:
+    arch = from_benchmark_index(number)
+    assert to_arch_string(arch) == text
+    assert arch.index != number
+    assert to_benchmark_index(from_arch_string(text)) == number
+
+
+def test_the_order_of_the_benchmark_is_that_of_pythons_shuffle() -> None:
+    """The very statements of the benchmark's authors, on the same list."""
+    order = list(range(NASBENCH201.size))
+    random.seed(88)
+    random.shuffle(order)
+    codes = benchmark_indices_to_codes(np.arange(NASBENCH201.size))
+    assert anb_onnx.codes_to_indices(codes, space=NASBENCH201).tolist() == order
+    assert np.array_equal(codes_to_benchmark_indices(codes), np.arange(NASBENCH201.size))
+
+
+@pytest.mark.parametrize("index", [-1, 15_625, 2**70])
+def test_numbers_that_the_benchmark_has_not_are_refused(index: int) -> None:
+    with pytest.raises(ArchitectureError, match="out of range; allowed are 0 to 15624"):
+        from_benchmark_index(index)
+    with pytest.raises(ArchitectureError, match="row 1: index"):
+        benchmark_indices_to_codes(np.array([0, index]))
+
+
+@pytest.mark.parametrize("wrong", [np.array([0.0]), np.array([[0]]), [0], "0", None])
+def test_what_are_no_numbers_of_the_benchmark_is_refused(wrong: Any) -> None:
+    with pytest.raises(ArchitectureError):
+        benchmark_indices_to_codes(wrong)
+    with pytest.raises(ArchitectureError, match="is an integer"):
+        from_benchmark_index(wrong)
+
+
+def test_numbers_of_codes_out_of_range_are_refused() -> None:
+    with pytest.raises(ArchitectureError, match="row 0, gene 'edge_3_2': code 5"):
+        codes_to_benchmark_indices(np.array([[0, 0, 0, 0, 0, 5]], np.uint8))
 
 
 def test_codes_are_in_the_order_of_the_data_sets() -> None:

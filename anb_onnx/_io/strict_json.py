@@ -64,6 +64,12 @@ def loads(content: str | bytes) -> Any:
     return value
 
 
+def to_json(value: Any) -> bytes:
+    """Return JSON with sorted keys and a newline at the end; NaN and infinity are refused."""
+    text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
 def _decode(content: str | bytes) -> str:
     if isinstance(content, str):
         if not content.isascii():

@@ -3,13 +3,17 @@
 A *benchmark folder* holds one `manifest.json` and the files it lists. A *root* holds one benchmark
 folder for each benchmark, called as the benchmark is, so that artifacts of different search spaces
 live side by side. Wherever a folder is given, it may be either.
+
+Two roots are installed: that of this package, and that of `anb-onnx-spaces` where somebody has
+installed it, too. That distribution holds data only, and is found without being imported.
 """
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from anb_onnx._io.show import show
 from anb_onnx.catalog.card import BENCHMARK
@@ -19,6 +23,11 @@ from anb_onnx.errors import ArtifactError, TargetError
 
 #: Environment variable that names a root or a benchmark folder to use instead of what is installed.
 FOLDER_VARIABLE = "ANB_ONNX_ARTIFACTS"
+
+#: The distribution of further catalogs, its package, and the benchmarks it has.
+SPACES = "anb-onnx-spaces"
+_SPACES_PACKAGE = "anb_onnx_spaces"
+_IN_SPACES = ("fbnet", "nasbench201", "ofa")
 
 #: The benchmark that is meant where several are there and none is named.
 DEFAULT_BENCHMARK = "accel-nasbench"
@@ -47,10 +56,11 @@ def find_benchmark(
     if benchmark is not None and not isinstance(benchmark, str):
         msg = f"benchmark must be a string, not {show(benchmark)}"
         raise TargetError(msg)
-    place, bundled = _place(folder)
-    folders = _folders(place)
-    if folders is None:
-        catalog = _read_single(place, bundled=bundled)
+    roots = _roots(folder)
+    first = roots[0]
+    folders = {name: root for root in reversed(roots) for name in _folders(root.place) or ()}
+    if _folders(first.place) is None:
+        catalog = _read_single(first)
         if benchmark not in (None, catalog.benchmark):
             _refuse(benchmark, [catalog.benchmark])
         return catalog
@@ -59,8 +69,8 @@ def find_benchmark(
     if benchmark is None and len(folders) == 1:
         (benchmark,) = folders
     if benchmark not in folders:
-        _refuse(benchmark, folders)
-    return _read(place / benchmark, bundled=bundled)
+        _refuse(benchmark, sorted(folders), bundled=first.distribution is not None)
+    return _read(folders[benchmark], benchmark)
 
 
 def benchmarks(folder: str | os.PathLike[str] | None = None) -> tuple[Catalog, ...]:
@@ -74,7 +84,8 @@ def benchmarks(folder: str | os.PathLike[str] | None = None) -> tuple[Catalog, .
     Returns
     -------
     tuple of Catalog
-        Ordered by name; each with its ``benchmark``, ``space`` and ``targets``.
+        Ordered by name; each with its ``benchmark``, ``space`` and ``targets``. Those of the
+        distribution `anb-onnx-spaces` are among them where it is installed.
 
     Raises
     ------
@@ -84,14 +95,14 @@ def benchmarks(folder: str | os.PathLike[str] | None = None) -> tuple[Catalog, .
     Examples
     --------
     >>> import anb_onnx
-    >>> [found.benchmark for found in anb_onnx.benchmarks()]
-    ['accel-nasbench']
+    >>> "accel-nasbench" in [found.benchmark for found in anb_onnx.benchmarks()]
+    True
     """
-    place, bundled = _place(folder)
-    folders = _folders(place)
-    if folders is None:
-        return (_read_single(place, bundled=bundled),)
-    return tuple(_read(place / name, bundled=bundled) for name in folders)
+    roots = _roots(folder)
+    if _folders(roots[0].place) is None:
+        return (_read_single(roots[0]),)
+    folders = {name: root for root in reversed(roots) for name in _folders(root.place) or ()}
+    return tuple(_read(folders[name], name) for name in sorted(folders))
 
 
 def targets(
@@ -126,15 +137,36 @@ def targets(
     return find_benchmark(benchmark, path).targets
 
 
-def _place(folder: str | os.PathLike[str] | None) -> tuple[Path, bool]:
-    """Return the folder to look in, and whether it is the installed one."""
+class _Root(NamedTuple):
+    """A folder to look in, and the distribution that installed it, if one did."""
+
+    place: Path
+    distribution: str | None
+
+
+def _roots(folder: str | os.PathLike[str] | None) -> tuple[_Root, ...]:
+    """Return where to look; of two benchmarks of one name, the earlier root's counts."""
     found = folder if folder is not None else os.environ.get(FOLDER_VARIABLE) or None
     if found is not None:
-        return Path(found), False
+        return (_Root(Path(found), None),)
     package = Path(__file__).resolve().parents[1]
     # In a checkout the artifacts lie beside the package, where the exporter builds them.
     places = (package / "artifacts", package.parent / "artifacts")
-    return next((place for place in places if place.is_dir()), places[0]), True
+    place = next((place for place in places if place.is_dir()), places[0])
+    further = _further(package.parent)
+    return (_Root(place, "anb-onnx"), *((_Root(further, SPACES),) if further else ()))
+
+
+def _further(checkout: Path) -> Path | None:
+    """Return the root of the distribution of further catalogs, if it is here."""
+    places = [checkout / "spaces" / _SPACES_PACKAGE]
+    try:
+        spec = find_spec(_SPACES_PACKAGE)  # looks for it, and imports nothing
+    except ValueError:  # somebody put a module without a spec in its place
+        spec = None
+    if spec is not None:
+        places += map(Path, spec.submodule_search_locations or ())
+    return next((p / "artifacts" for p in places if (p / "artifacts").is_dir()), None)
 
 
 def _folders(place: Path) -> list[str] | None:
@@ -150,18 +182,21 @@ def _folders(place: Path) -> list[str] | None:
     return found or None
 
 
-def _read_single(place: Path, *, bundled: bool) -> Catalog:
+def _read_single(root: _Root) -> Catalog:
+    place = root.place
+    bundled = root.distribution is not None
     if place.is_dir() and not os.path.lexists(place / MANIFEST) and not bundled:
         msg = (
             f"{place} is a folder without {MANIFEST}, and so are all folders in it; anb-export "
             "build writes the files and their manifest"
         )
         raise ArtifactError(msg)
-    return Catalog.read(place, bundled=bundled)
+    return Catalog.read(place, distribution=root.distribution)
 
 
-def _read(folder: Path, *, bundled: bool) -> Catalog:
-    catalog = Catalog.read(folder, bundled=bundled)
+def _read(root: _Root, name: str) -> Catalog:
+    folder = root.place / name
+    catalog = Catalog.read(folder, distribution=root.distribution)
     if catalog.benchmark != folder.name:
         msg = (
             f"{folder / MANIFEST}: key 'benchmark' is {catalog.benchmark!r}, but the folder is "
@@ -171,13 +206,15 @@ def _read(folder: Path, *, bundled: bool) -> Catalog:
     return catalog
 
 
-def _refuse(benchmark: str | None, known: list[str]) -> NoReturn:
+def _refuse(benchmark: str | None, known: list[str], *, bundled: bool = False) -> NoReturn:
     valid = f"valid benchmarks: {', '.join(known)}"
     if benchmark is None:
         msg = (
             "several benchmarks are there, and none is named; give benchmark=NAME (in a shell "
             f"--benchmark NAME); {valid}"
         )
+    elif bundled and benchmark in _IN_SPACES:
+        msg = f"benchmark {benchmark!r} is not installed; install it with: pip install {SPACES}"
     else:
         msg = f"unknown benchmark {show(benchmark)}{suggest(benchmark, known)}; {valid}"
     raise TargetError(msg)

@@ -24,6 +24,10 @@ from anb_onnx.terms import MAX_ENTRIES, MAX_TERMS
 FORMS = ("tables", "projected", "trees", "tree64", "kernel")
 _TABLE_FORMS = FORMS[:2]
 
+#: Parts of a data set whose figures say how good an artifact with a calibration is: rows that were
+#: never trained on, or of few measurements each one, predicted from all others.
+HELD_OUT = ("test", "leave_one_out")
+
 #: Keys that are about the file: they stand in the manifest's entry only.
 FILE_KEYS = ("file", "sha256", "bytes")
 
@@ -129,9 +133,14 @@ class Card(Mapping[str, Any]):
         )
         card._check_form(source, listed)
         if card.calibration is not None and not (
-            card.dataset is not None and card.license is not None and "test" in card.quality
+            card.dataset is not None
+            and card.license is not None
+            and any(part in card.quality for part in HELD_OUT)
         ):
-            msg = f"{source}: a calibration needs the keys 'dataset', 'license' and 'quality.test'"
+            msg = (
+                f"{source}: a calibration needs the keys 'dataset', 'license' and "
+                f"{' or '.join(repr(f'quality.{part}') for part in HELD_OUT)}"
+            )
             raise ArtifactError(msg)
         return card
 

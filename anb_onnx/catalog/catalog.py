@@ -28,7 +28,7 @@ from anb_onnx.spaces.space import SearchSpace
 #: Most targets of a manifest.
 MAX_TARGETS = 4096
 
-_REINSTALL = "mend it with: pip install --force-reinstall anb-onnx"
+_REINSTALL = "mend it with: pip install --force-reinstall"
 _REBUILD = f"anb-export build writes the files and their {MANIFEST}"
 
 
@@ -100,8 +100,8 @@ class Artifact:
         Search space of its input.
     benchmark : str
         Name of the benchmark it belongs to.
-    bundled : bool
-        Whether the file was installed with the package, which decides how it is mended.
+    distribution : str or None
+        The distribution that installed the file, if one did: it decides how the file is mended.
     """
 
     target: Target
@@ -110,7 +110,7 @@ class Artifact:
     entry: Mapping[str, Any]
     space: SearchSpace
     benchmark: str
-    bundled: bool = False
+    distribution: str | None = None
 
     @cached_property
     def card(self) -> Card:
@@ -135,7 +135,7 @@ class Artifact:
     @property
     def mend(self) -> str:
         """What mends the file or its manifest, for messages."""
-        return _REINSTALL if self.bundled else _REBUILD
+        return _mend(self.distribution)
 
     def read(self) -> bytes:
         """Return the file's bytes, once they are those that the manifest lists.
@@ -195,7 +195,7 @@ class Catalog:
     Examples
     --------
     >>> import anb_onnx
-    >>> (catalog,) = anb_onnx.benchmarks()
+    >>> catalog = anb_onnx.benchmarks()[0]
     >>> catalog.benchmark, catalog.space.name, len(catalog.artifacts)
     ('accel-nasbench', 'mnasnet', 12)
     """
@@ -206,7 +206,7 @@ class Catalog:
     artifacts: tuple[Artifact, ...]
 
     @classmethod
-    def read(cls, folder: str | os.PathLike[str], *, bundled: bool = False) -> Catalog:
+    def read(cls, folder: str | os.PathLike[str], *, distribution: str | None = None) -> Catalog:
         """Read a folder's manifest; the ONNX files are not opened.
 
         Raises
@@ -215,12 +215,13 @@ class Catalog:
             Where the manifest is missing, is no JSON, lacks a key or has another schema.
         """
         folder = Path(folder)
-        mend = _REINSTALL if bundled else _REBUILD
-        manifest = read_document(folder / MANIFEST, mend=mend)
-        return cls.of(folder, manifest, bundled=bundled)
+        manifest = read_document(folder / MANIFEST, mend=_mend(distribution))
+        return cls.of(folder, manifest, distribution=distribution)
 
     @classmethod
-    def of(cls, folder: Path, manifest: Mapping[str, Any], *, bundled: bool = False) -> Catalog:
+    def of(
+        cls, folder: Path, manifest: Mapping[str, Any], *, distribution: str | None = None
+    ) -> Catalog:
         """Return the catalog that a folder's manifest, already parsed, describes."""
         source = str(folder / MANIFEST)
         check_schema(manifest.get("schema"), source)
@@ -234,7 +235,7 @@ class Catalog:
         benchmark = benchmark_name(manifest, source)
         space = read_space(manifest.get("search_space"), source)
         artifacts = tuple(
-            Artifact(*_read_entry(folder, name, entry, source), space, benchmark, bundled)
+            Artifact(*_read_entry(folder, name, entry, source), space, benchmark, distribution)
             for name, entry in entries.items()
         )
         first: dict[str, str] = {}
@@ -339,6 +340,11 @@ def _read_entry(
     check_values(entry, (*FILE_KEYS[:2], "members"), source)
     target = Target.from_card(name, entry, source)
     return target, folder / entry["file"], entry["sha256"], entry
+
+
+def _mend(distribution: str | None) -> str:
+    """Return what mends a file of a distribution, or one that somebody built."""
+    return _REBUILD if distribution is None else f"{_REINSTALL} {distribution}"
 
 
 def suggest(value: str, known: Iterable[str]) -> str:

@@ -30,10 +30,10 @@ from anb_onnx.cli.proven import (
     write_ranks,
 )
 from anb_onnx.cli.read import parse_architecture
+from anb_onnx.cli.targets import Targets, add_with
 from anb_onnx.cli.where import number, parse_genes, parse_where
 from anb_onnx.cli.write import open_text
 from anb_onnx.errors import AnbError, TargetError
-from anb_onnx.loading import load
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.surrogate import Surrogate
@@ -128,6 +128,7 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     add_benchmark(parser)
+    add_with(parser)
     add_shape(parser)
     add_out(parser)
 
@@ -149,10 +150,11 @@ class _Asked:
 def _asked(args: argparse.Namespace, targets: Sequence[str]) -> _Asked:
     """Load what is asked about, whatever form it has: `anb_onnx.exact` says what it takes."""
     known: dict[str, Surrogate] = {}
+    place = Targets(args)
 
     def surrogate(name: str) -> Surrogate:
         if name not in known:
-            known[name] = load(name, benchmark=args.benchmark, path=args.artifacts)
+            known[name] = place.load(name)
         return known[name]
 
     surrogates = tuple(surrogate(name) for name in targets)
@@ -237,7 +239,7 @@ def _write(
 
 
 def _rank(args: argparse.Namespace) -> int:
-    surrogate = load(args.target, benchmark=args.benchmark, path=args.artifacts)
+    surrogate = Targets(args).load(args.target)
     space = surrogate.space
     rows = [parse_architecture(text, space)[0] for text in args.architectures]
     architectures = [Architecture.from_codes(row, space=space) for row in rows]

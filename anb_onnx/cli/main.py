@@ -21,6 +21,7 @@ from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape
 from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
 from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
+from anb_onnx.cli.targets import Targets, add_with
 from anb_onnx.cli.verify import verify
 from anb_onnx.cli.write import (
     Codes,
@@ -171,6 +172,7 @@ def _add_query(commands: Any) -> None:
         help="an ONNX file written by anb-export; may be repeated",
     )
     add_benchmark(query)
+    add_with(query)
     query.add_argument("--members", action="store_true", help="print each member's prediction")
     query.add_argument("--threads", type=int, metavar="N", help="default: all CPUs")
     query.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
@@ -321,12 +323,11 @@ def _common_space(of_targets: Sequence[tuple[str, SearchSpace]]) -> SearchSpace:
 
 
 def _surrogates(args: argparse.Namespace) -> list[Surrogate]:
-    names = list(args.target)
+    names, place = list(args.target), Targets(args)
     if not names and not args.model:
-        names = [t.name for t in _catalog(args).targets]
+        names = place.names()
     options = {"engine": args.engine, "threads": args.threads}
-    place = {"benchmark": args.benchmark, "path": args.artifacts}
-    surrogates = [load(name, **place, **options) for name in names]
+    surrogates = [place.load(name, **options) for name in names]
     surrogates += [load(path=path, **options) for path in args.model]
     found: dict[str, Surrogate] = {}
     for surrogate in surrogates:

@@ -1,1 +1,1 @@
-"""What an ONNX file holds, read without the onnx package."""
+"""What an ONNX file holds, read and written without the onnx package."""

@@ -336,7 +336,7 @@ class _Graph:
         return total
 
     def _symbols(self, space: SearchSpace) -> list[int]:
-        """Return the numbers of the blocks' symbols; see `anb_export.graphs.table_form`."""
+        """Return the numbers of the blocks' symbols; see `anb_onnx.writing.table_form`."""
         codes = self.number("Transpose", ("perm", (1, 0)), self.names[_INPUT])
         integers = self.number("Cast", ("to", _INT32), codes)
         weights = np.zeros((space.n_blocks, space.n_genes), dtype="<f4")

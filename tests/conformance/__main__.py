@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.golden import golden_vectors
-from anb_export.artifacts.manifest import set_listed, write_artifact
 from anb_export.graphs.table_form import build_table_model
 
 from anb_onnx import FBNET, NASBENCH201, Block, Gene, Link, SearchSpace, Terms
@@ -23,6 +21,8 @@ from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import target_of_card
 from anb_onnx.regimes import Regime
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.writing.golden import golden_vectors
+from anb_onnx.writing.manifest import set_listed, write_artifact
 
 HERE = Path(__file__).resolve().parent
 

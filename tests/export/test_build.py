@@ -20,7 +20,6 @@ from anb_export.artifacts.build import (
     check,
     held_out,
     train_compact,
-    write_golden,
 )
 from anb_export.cli import main
 from anb_export.data.dataset import Dataset
@@ -47,6 +46,7 @@ from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing.golden import write_golden
 
 from .pair_models import predict, symbols_of
 from .synthetic import write_study

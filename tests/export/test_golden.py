@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from anb_export.artifacts.golden import golden_codes, golden_vectors
 
 from anb_onnx.links import Link
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing.golden import golden_codes, golden_vectors
 
 from .pair_models import space_of, symbols_of
 

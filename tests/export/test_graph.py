@@ -9,15 +9,14 @@ import onnx
 import onnxruntime as ort
 import pytest
 from anb_export.graphs.graph import (
-    INPUT,
     GraphBuilder,
     GraphError,
-    add_ensemble_outputs,
     make_model,
     serialise,
 )
 from onnx import TensorProto
 
+from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts import build, manifest
-from anb_export.artifacts.build import write_golden
-from anb_export.artifacts.golden import golden_vectors
-from anb_export.artifacts.manifest import describe, find_entry, update_entry, write_artifact
+from anb_export.artifacts.describe import describe
 from anb_export.graphs.table_form import build_table_model
 from anb_export.training.members_folder import Training
 from small_artifact import metadata_of, onnx_bytes
@@ -24,6 +21,10 @@ from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing import golden as golden_module
+from anb_onnx.writing import manifest
+from anb_onnx.writing.golden import golden_vectors, write_golden
+from anb_onnx.writing.manifest import find_entry, update_entry, write_artifact
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_at_every_moment_the_folder_is_the_old_one_or_the_new(
         assert second.read() == model_of(other)
         seen.append(first.read())
 
-    monkeypatch.setattr(manifest, "write_atomically", write)
+    monkeypatch.setattr(manifest, "write_output", write)
     new = model_of(card, 1)
     write_artifact(path, new, "accuracy", card, space=MNASNET)
     assert seen == [model_of(card), new, new, new]
@@ -131,7 +132,7 @@ def test_running_again_brings_the_same_bytes(
     for folder in (tmp_path / "killed", tmp_path / "whole"):
         write_artifact(folder / "a.onnx", model_of(card), "accuracy", card, space=MNASNET)
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(manifest, "write_atomically", write)
+        patch.setattr(manifest, "write_output", write)
         patch.setattr(Path, "unlink", lambda *_, **__: None)  # nor is this done
         write_artifact(
             tmp_path / "killed/a.onnx", model_of(card, 1), "accuracy", card, space=MNASNET
@@ -231,7 +232,7 @@ def test_a_build_that_comes_in_between_is_not_lost(
 
     if not locked:  # this is how it would go
         monkeypatch.setattr(manifest, "_locked", lambda folder: contextlib.nullcontext())
-    monkeypatch.setattr(build, "golden_vectors", slow)
+    monkeypatch.setattr(golden_module, "golden_vectors", slow)
     files = {}
     for target in ("macs", "params"):
         model, facts = tables(card, target)

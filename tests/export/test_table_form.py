@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from anb_export.graphs.table_form import TableModel, build_table_model
+from anb_export.graphs.table_form import build_table_model
 
 from anb_onnx.links import POWERS, Link
 from anb_onnx.regimes import Regime
@@ -19,6 +19,7 @@ from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import MAX_TERMS, Terms, all_pairs
+from anb_onnx.writing.table_form import TableModel
 
 from .pair_models import all_codes, space_of, symbols_of
 

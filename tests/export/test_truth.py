@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import small_truth
 from anb_export.artifacts import prove as proving
-from anb_export.artifacts.manifest import write_artifact
 from anb_export.artifacts.prove import Work, prove, prove_fronts
 from anb_export.artifacts.truth import known_truth, write_truth
 from anb_export.cli import main
@@ -21,6 +20,7 @@ import anb_onnx
 from anb_onnx import AnbError, ArtifactError, Truth, exact
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.truth_reader import read_truth
+from anb_onnx.writing.manifest import write_artifact
 
 NAMES = ("large-block", "mixed", "nasbench201-pairs", "nasbench201-table", "one-block")
 PAIRS = small_truth.PAIRS

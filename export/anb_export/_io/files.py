@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 from anb_onnx._io.output import write_output
+from anb_onnx._io.strict_json import to_json as to_json
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -19,12 +18,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         If the file cannot be written, or a pipe, a device or a folder has its name.
     """
     write_output(path, content)
-
-
-def to_json(value: Any) -> bytes:
-    """Return JSON with sorted keys and a newline at the end; NaN and infinity are refused."""
-    text = json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False)
-    return f"{text}\n".encode()
 
 
 def sha256(content: bytes) -> str:

@@ -7,7 +7,7 @@ interrupted build goes on where it stopped, and a repeated one only writes the s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -17,15 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.golden import golden_vectors
+from anb_export.artifacts.describe import describe
 from anb_export.artifacts.lookup import card_of, whole_table
-from anb_export.artifacts.manifest import (
-    describe,
-    forget,
-    set_listed,
-    write_artifact,
-)
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
@@ -55,10 +48,11 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.writing.golden import write_golden
+from anb_onnx.writing.manifest import write_artifact
 
 #: Members of a compact ensemble, with seeds 1 to N_MEMBERS.
 N_MEMBERS = 8
-GOLDEN_FILE = "golden.bin"
 
 #: Random architectures on which tables are compared with the leaves they were compiled from: each
 #: walks some ten thousand trees. `anb-export verify` compares more.
@@ -193,40 +187,6 @@ def check_name_of_folder(out: Path, benchmark: str) -> None:
                 f"benchmark {other.name!r}; give --out {out.parent / benchmark}"
             )
             raise ArtifactError(msg)
-
-
-def write_golden(folder: Path, order: Sequence[str] = ()) -> None:
-    """Write the golden vectors of all table-form artifacts in a folder, and list them.
-
-    Parameters
-    ----------
-    folder : Path
-    order : sequence of str
-        Targets that come first, in this order; others follow by name.
-
-    Raises
-    ------
-    ArtifactError
-        If the manifest is missing or malformed, or an artifact is damaged.
-    """
-    # Of builds that write into one folder at once, the last one to get here covers all artifacts.
-    set_listed(folder, "golden", lambda: _golden_file(folder, order))
-
-
-def _golden_file(folder: Path, order: Sequence[str]) -> dict[str, Any]:
-    catalog = Catalog.read(folder)
-    listed = {a.target.name: a for a in catalog.artifacts if "tables" in a.card}
-    ensembles = {}
-    for name in [n for n in order if n in listed] + sorted(listed.keys() - set(order)):
-        artifact = listed[name]
-        ensembles[name] = TableEnsemble.from_artifact(
-            artifact.read(), artifact.card, catalog.space, name
-        )
-    golden, entry = golden_vectors(ensembles, catalog.space)
-    facts = {"file": GOLDEN_FILE, "sha256": sha256(golden), "bytes": len(golden)}
-    forget(folder, "golden", sha256(golden))
-    write_atomically(folder / GOLDEN_FILE, golden)
-    return {**facts, **entry}
 
 
 def build_compact(

@@ -13,6 +13,7 @@ from typing import Any
 
 from onnx import TensorProto, helper
 
+from anb_export.artifacts.describe import describe
 from anb_export.artifacts.forms import (
     FORMS,
     KERNEL_FAMILIES,
@@ -22,20 +23,14 @@ from anb_export.artifacts.forms import (
     check_difference,
     choose,
 )
-from anb_export.artifacts.manifest import describe
-from anb_export.graphs.graph import (
-    INPUT,
-    OPSET,
-    GraphBuilder,
-    add_ensemble_outputs,
-    make_model,
-    serialise,
-)
+from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.models.forest import Forest
 from anb_export.models.svm_form import Kernel
 from anb_export.training.members_folder import Training
 from anb_onnx.catalog.card import Card
 from anb_onnx.links import Link
+from anb_onnx.onnx_files.building import OPSET
+from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
 from anb_onnx.spaces.space import SearchSpace
 
 _ML_DOMAIN = "ai.onnx.ml"

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from anb_export.artifacts.manifest import describe
+from anb_export.artifacts.describe import describe
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.manifest import forget, set_listed
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.truth import Extreme, Landmark, Truth
 from anb_onnx.catalog.truth_file import DTYPES, KIND, VERSION, Arrays, unpack
 from anb_onnx.catalog.truth_reader import of_catalog, read_truth
 from anb_onnx.errors import ArtifactError
+from anb_onnx.writing.manifest import forget, set_listed
 
 #: Name of the file in a folder of artifacts.
 TRUTH = "truth.bin"

@@ -16,10 +16,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from anb_export._io.files import sha256, write_atomically
-from anb_export.artifacts.manifest import set_listed, write_artifact
 from anb_export.artifacts.truth import write_truth
-from anb_export.graphs.graph import SCHEMA, serialise
-from anb_export.graphs.table_form import TABLES
+from anb_export.graphs.graph import serialise
 from anb_onnx._io.show import show
 from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Catalog
@@ -37,9 +35,12 @@ from anb_onnx.catalog.truth_reader import of_catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import ArtifactError
+from anb_onnx.onnx_files.building import SCHEMA
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
+from anb_onnx.writing.manifest import set_listed, write_artifact
+from anb_onnx.writing.table_form import TABLES
 
 #: The schema that is converted.
 OLD_SCHEMA = 1

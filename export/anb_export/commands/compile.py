@@ -37,10 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     from importlib.metadata import version
 
     from anb_export.artifacts.build import check
-    from anb_export.artifacts.manifest import describe, write_artifact
+    from anb_export.artifacts.describe import describe
     from anb_export.graphs.table_form import build_table_model
     from anb_export.tables.of_training import compile_training
     from anb_export.training.members_folder import read_training
+    from anb_onnx.writing.manifest import write_artifact
 
     _arguments.check_onnx_out(arguments.out)
     training = read_training(arguments.members)

@@ -38,9 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.form == "projected":
         return project.run(arguments)
     from anb_export.artifacts.convert import convert
-    from anb_export.artifacts.manifest import write_artifact
     from anb_export.training.members_folder import read_training
     from anb_onnx.errors import AnbError
+    from anb_onnx.writing.manifest import write_artifact
 
     _arguments.check_onnx_out(arguments.out)
     for option in ("dataset", "split", "n"):

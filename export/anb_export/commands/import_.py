@@ -78,8 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Import every ensemble found, and print a line for each."""
     from anb_export._io.scratch import scratch_folder
-    from anb_export.artifacts.manifest import write_artifact
     from anb_onnx.errors import AnbError
+    from anb_onnx.writing.manifest import write_artifact
 
     if arguments.split is not None and arguments.dataset is None:
         msg = f"--split {arguments.split} needs --dataset: it splits the measurements"

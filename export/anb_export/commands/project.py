@@ -49,11 +49,11 @@ def add_fidelity(parser: argparse._ActionsContainer) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Project, measure the fidelity, write the file and list it in the manifest."""
-    from anb_export.artifacts.manifest import write_artifact
     from anb_export.artifacts.projected_form import build_projected
     from anb_export.tables.fidelity import N_FIDELITY
     from anb_export.training.members_folder import read_training
     from anb_onnx.errors import AnbError
+    from anb_onnx.writing.manifest import write_artifact
 
     _arguments.check_onnx_out(arguments.out)
     n = N_FIDELITY if arguments.n is None else arguments.n

@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print and store the differences; 1 if one is too large."""
-    from anb_export.artifacts.manifest import find_entry, update_entry
     from anb_export.graphs.verify_graph import XGBOOST_TOLERANCE, verify
     from anb_export.training.members_folder import read_training
     from anb_onnx.errors import AnbError
+    from anb_onnx.writing.manifest import find_entry, update_entry
 
     training = read_training(arguments.members)
     try:

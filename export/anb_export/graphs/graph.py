@@ -1,13 +1,11 @@
-"""What every exported ONNX graph shares: its inputs and outputs, its last steps, its metadata.
+"""Graphs of trees and kernels, by the onnx package: nodes, inputs and outputs, metadata, checks.
 
-The last steps run in float64, in an order that is written into the graph (chains of Add, no
-reductions), with operators that IEEE-754 rounds correctly. So they give the same bits in every
-runtime, batch size and thread count.
+What their last steps are, and the metadata, stands in `anb_onnx.onnx_files`, which writes the table
+form by itself.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,17 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from anb_export._io.files import sha256
 from anb_onnx.errors import AnbError
+from anb_onnx.onnx_files.building import IR_VERSION, OPSET, PRODUCER, SCHEMA, metadata
+from anb_onnx.onnx_files.steps import INPUT
 from anb_onnx.spaces.space import SearchSpace
-
-#: Lowest ai.onnx opset that has all operators used, Slice with its bounds as inputs being the
-#: youngest; and the IR version of that time (ONNX 1.5). By onnxruntime's table of versions this
-#: opens in onnxruntime 0.4 (2019) and everything since, onnxruntime-web included; the tests run it
-#: in those of `docs/embedding.md`.
-OPSET = 10
-IR_VERSION = 5
-
-SCHEMA = "2"
-INPUT = "architectures"
 
 
 class GraphError(AnbError):
@@ -88,38 +78,6 @@ class GraphBuilder:
         self.nodes.append(node)
 
 
-def add_ensemble_outputs(builder: GraphBuilder, members: str, n_members: int) -> None:
-    """Append the outputs of the contract, from the members' predictions in the target's unit.
-
-    Parameters
-    ----------
-    builder : GraphBuilder
-    members : str
-        Name of a float64 tensor of shape [N, M]: one column for each member, in their order.
-    n_members : int
-        M.
-
-    Notes
-    -----
-    ``mean`` float32 [N]; ``std`` float32 [N], the population standard deviation (ddof=0);
-    ``members`` float32 [N, M]. All are computed in float64 from the unrounded members and rounded
-    once.
-    """
-    columns = [
-        builder.add("Gather", members, builder.constant(m, np.int64), axis=1)
-        for m in range(n_members)
-    ]
-    count = builder.constant(float(n_members), np.float64)
-    mean = builder.add("Div", builder.add_all(columns), count)
-    squares = []
-    for column in columns:
-        deviation = builder.add("Sub", column, mean)
-        squares.append(builder.add("Mul", deviation, deviation))
-    std = builder.add("Sqrt", builder.add("Div", builder.add_all(squares), count))
-    for name, value in (("mean", mean), ("std", std), ("members", members)):
-        builder.output(name, "Cast", value, to=TensorProto.FLOAT)
-
-
 def make_model(
     builder: GraphBuilder,
     *,
@@ -164,18 +122,27 @@ def make_model(
         graph,
         opset_imports=[helper.make_opsetid(domain, v) for domain, v in sorted(opsets.items())],
         ir_version=IR_VERSION,
-        producer_name="anb_export",
+        producer_name=PRODUCER,
         producer_version=f"schema {SCHEMA}",
     )
-    document = {**card, "search_space": space.to_dict()}
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    helper.set_model_props(model, {"anb_onnx.schema": SCHEMA, "anb_onnx.card": text})
+    helper.set_model_props(model, metadata(card, space))
+    check_model(model)
+    return model
+
+
+def check_model(model: onnx.ModelProto | bytes) -> None:
+    """Run the ONNX checker, shapes included.
+
+    Raises
+    ------
+    GraphError
+        If it refuses the model.
+    """
     try:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # the checker raises several unrelated types
         msg = f"the graph is not valid ONNX: {error}"
         raise GraphError(msg) from error
-    return model
 
 
 def serialise(model: onnx.ModelProto) -> bytes:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.models.svm_form import Kernel, svm_attributes
+from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
 from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted difference to the members in float64, in standard deviations of the predictions

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from anb_export.graphs.graph import INPUT, GraphBuilder, add_ensemble_outputs, make_model, serialise
+from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
 from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest
+from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
 from anb_onnx.spaces.space import SearchSpace
 
 #: Operator domain of the trees.

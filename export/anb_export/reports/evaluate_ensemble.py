@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from anb_export._io.files import to_json, write_atomically
-from anb_export.artifacts.manifest import find_entry
 from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.data.splits import Split
@@ -21,6 +20,7 @@ from anb_export.graphs.verify_graph import run_model
 from anb_export.training.members_folder import read_training
 from anb_export.training.train_families import predict_members
 from anb_onnx.errors import AnbError
+from anb_onnx.writing.manifest import find_entry
 
 #: The metrics in the order in which they are shown.
 METRICS = (

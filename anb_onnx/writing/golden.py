@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._io.output import write_output
+from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.spaces.architecture import neighbours, sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.writing.manifest import forget, set_listed
+
+#: Name of the file.
+GOLDEN_FILE = "golden.bin"
 
 #: How many architectures, and the seed of those that are drawn at random.
 N_GOLDEN = 4096
@@ -83,3 +91,40 @@ def golden_vectors(
         for name, array in zip(("mean", "std", "members"), outputs, strict=True):
             append(target, name, array, "<f4")
     return b"".join(parts), {"n": len(codes), "byte_order": "little", "arrays": arrays}
+
+
+def write_golden(folder: Path, order: Sequence[str] = (), *, n: int = N_GOLDEN) -> None:
+    """Write the golden vectors of all table-form artifacts in a folder, and list them.
+
+    Parameters
+    ----------
+    folder : Path
+    order : sequence of str
+        Targets that come first, in this order; others follow by name.
+    n : int
+        Most architectures.
+
+    Raises
+    ------
+    ArtifactError
+        If the manifest is missing or malformed, or an artifact is damaged.
+    """
+    # Of builds that write into one folder at once, the last one to get here covers all artifacts.
+    set_listed(folder, "golden", lambda: _golden_file(folder, order, n))
+
+
+def _golden_file(folder: Path, order: Sequence[str], n: int) -> dict[str, Any]:
+    catalog = Catalog.read(folder)
+    listed = {a.target.name: a for a in catalog.artifacts if "tables" in a.card}
+    ensembles = {}
+    for name in [known for known in order if known in listed] + sorted(listed.keys() - set(order)):
+        artifact = listed[name]
+        ensembles[name] = TableEnsemble.from_artifact(
+            artifact.read(), artifact.card, catalog.space, name
+        )
+    golden, entry = golden_vectors(ensembles, catalog.space, n)
+    digest = hashlib.sha256(golden).hexdigest()
+    facts = {"file": GOLDEN_FILE, "sha256": digest, "bytes": len(golden)}
+    forget(folder, "golden", digest)
+    write_output(folder / GOLDEN_FILE, golden)
+    return {**facts, **entry}

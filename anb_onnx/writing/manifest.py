@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from anb_export._io.files import sha256, to_json, write_atomically
-from anb_export.training.members_folder import Training
-from anb_onnx._io.strict_json import loads
+from anb_onnx._io.output import write_output
+from anb_onnx._io.strict_json import loads, to_json
 from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import (
@@ -29,45 +29,6 @@ from anb_onnx.tables import TableEnsemble
 #: Entries of a manifest about files that follow from all its artifacts: golden vectors, and what
 #: is proven.
 OF_ARTIFACTS = ("golden", "truth")
-
-
-def describe(training: Training, *, form: str, versions: Mapping[str, str]) -> Card:
-    """Return the model card of a trained ensemble: its manifest entry without the file's facts.
-
-    It also names the benchmark, which stands in the manifest once.
-
-    Parameters
-    ----------
-    training : Training
-    form : str
-        How the ensemble is written, such as ``"trees"`` or ``"tables"``.
-    versions : mapping
-        Packages that made the ONNX file, besides those of the training.
-    """
-    spec, origin, document = training.spec, training.origin, training.document
-    return Card(
-        benchmark=origin.benchmark,
-        form=form,
-        metric=spec.metric,
-        device=spec.device,
-        unit=spec.unit,
-        direction=spec.direction,
-        members=len(document["members"]),
-        seeds=[member["seed"] for member in document["members"]],
-        exact=False,
-        link=document["recipe"]["transform"],
-        recipe=document["recipe"]["name"],
-        quality=document["metrics"],
-        target_std=training.target_std,
-        dataset={"name": origin.name, "license": origin.license, **document["dataset"]},
-        versions={**document["versions"], **versions},
-        license=origin.license,
-        others={
-            "split": {key: document["split"][key] for key in ("name", "sha256")},
-            # Boosters of xgboost are what members are unless the card says otherwise.
-            **({} if training.family == "xgb" else {"family": training.family}),
-        },
-    )
 
 
 def write_artifact(
@@ -89,7 +50,7 @@ def write_artifact(
     name : str
         The target; an entry of this name is replaced.
     card : mapping
-        As `describe` returns it: what the model's metadata holds, with ``tables`` if it has some.
+        What the model's metadata holds, with ``tables`` if it has some.
         It names the ``benchmark``, which must be that of the manifest.
     space : SearchSpace
         Space of the model's input.
@@ -100,7 +61,7 @@ def write_artifact(
         If a file cannot be written, the manifest there is malformed or of another space, or `card`
         says anything else than the model itself, so that `anb_onnx.load` would refuse it.
     """
-    facts = {"file": path.name, "sha256": sha256(model), "bytes": len(model)}
+    facts = {"file": path.name, "sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}
     benchmark = benchmark_name(card, str(path))
     card = {key: value for key, value in card.items() if key != "benchmark"}
     stand_in = path.with_name(f"{path.stem}.anb-export-new{path.suffix}")
@@ -122,10 +83,10 @@ def write_artifact(
                 manifest.pop(key, None)
         listed = {entry["sha256"] for entry in before.values() if entry["file"] == path.name}
         if listed - {facts["sha256"]}:
-            write_atomically(stand_in, model)
+            write_output(stand_in, model)
             entry = {**manifest["targets"][name], "file": stand_in.name}
             _write(path.parent, {**manifest, "targets": {**manifest["targets"], name: entry}})
-        write_atomically(path, model)
+        write_output(path, model)
         _write(path.parent, manifest)
         with contextlib.suppress(OSError):
             stand_in.unlink()
@@ -224,7 +185,7 @@ def _name_of(path: Path, manifest: Mapping[str, Any]) -> str:
     for name, entry in manifest["targets"].items():
         if entry.get("file") == path.name:
             model = read_bytes(path, mend="run `anb-export convert`")
-            if entry.get("sha256") != sha256(model):
+            if entry.get("sha256") != hashlib.sha256(model).hexdigest():
                 msg = f"{path} is not the file that {MANIFEST} lists; run `anb-export convert`"
                 raise ArtifactError(msg)
             return str(name)
@@ -254,7 +215,7 @@ def _read(folder: Path, space: SearchSpace | None, benchmark: str | None = None)
 
 
 def _write(folder: Path, manifest: Mapping[str, Any]) -> None:
-    write_atomically(folder / MANIFEST, to_json(manifest))
+    write_output(folder / MANIFEST, to_json(manifest))
 
 
 @contextlib.contextmanager
