@@ -14,6 +14,8 @@ from anb_onnx.errors import (
     ArchitectureError,
     ArtifactError,
     EngineError,
+    MeasurementError,
+    SourceError,
     TargetError,
     TruthError,
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         indices_to_codes,
     )
     from anb_onnx.engines.base import Outputs
+    from anb_onnx.few_shot.adapting import adapt, suggest
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction
@@ -58,9 +61,11 @@ __all__ = [
     "EngineError",
     "Gene",
     "Link",
+    "MeasurementError",
     "Outputs",
     "Prediction",
     "SearchSpace",
+    "SourceError",
     "Surrogate",
     "Target",
     "TargetError",
@@ -68,6 +73,7 @@ __all__ = [
     "Truth",
     "TruthError",
     "__version__",
+    "adapt",
     "benchmarks",
     "codes_to_indices",
     "codes_to_symbols",
@@ -79,6 +85,7 @@ __all__ = [
     "mutate",
     "neighbours",
     "sample",
+    "suggest",
     "targets",
 ]
 
@@ -103,6 +110,7 @@ _MODULE_OF = {
         "prediction": ("Prediction",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),
+        "few_shot.adapting": ("adapt", "suggest"),
         "links": ("Link",),
         "loading": ("load",),
         "surrogate": ("Surrogate",),

@@ -59,3 +59,11 @@ class TooManyError(ExactError):
 
 class InfeasibleError(ExactError):
     """No architecture fulfils the constraints; says what comes nearest."""
+
+
+class MeasurementError(AnbError):
+    """Measurements of a device are not such that a surrogate can be made of them."""
+
+
+class SourceError(AnbError):
+    """A source device cannot be used to adapt to another."""

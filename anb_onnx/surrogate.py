@@ -142,6 +142,16 @@ class Surrogate:
         return self._engine.threads
 
     @property
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of its ONNX file."""
+        return self._origin.sha256
+
+    @property
+    def ensemble(self) -> TableEnsemble | None:
+        """The integer tables it is made of; None where it is in another form."""
+        return self._ensemble
+
+    @property
     def truth(self) -> Truth:
         """What is proven of the target over the whole search space; read when first asked for.
 

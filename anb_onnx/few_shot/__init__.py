@@ -1,0 +1,1 @@
+"""A device's own surrogate from a few measurements."""

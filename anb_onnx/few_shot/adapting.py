@@ -1,0 +1,414 @@
+"""`adapt`: a surrogate of a device of one's own, from a few measurements; `suggest`: of what."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx._io.show import show
+from anb_onnx.calibration import Calibration
+from anb_onnx.catalog.benchmarks import benchmarks
+from anb_onnx.encoding.encoding import Architectures, codes_to_symbols, encode
+from anb_onnx.errors import MeasurementError, SourceError
+from anb_onnx.few_shot.basis import Basis, bases_of
+from anb_onnx.few_shot.counts import Count, count_of, counts_of
+from anb_onnx.few_shot.design import design
+from anb_onnx.few_shot.figures import figures
+from anb_onnx.few_shot.forecast import forecasts
+from anb_onnx.few_shot.measurements import Measurements, measurements
+from anb_onnx.few_shot.members import member_entries
+from anb_onnx.few_shot.outliers import posterior_without_outliers
+from anb_onnx.few_shot.posterior import Posterior, setting_prior
+from anb_onnx.few_shot.sources import SourceTable, Values, source_of
+from anb_onnx.few_shot.tabling import raised, tabled
+from anb_onnx.links import Link
+from anb_onnx.loading import from_tables, load
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.surrogate import Surrogate
+from anb_onnx.tables import MAX_MEMBERS
+
+#: Metrics whose targets are taken for source devices where none are named.
+SOURCE_METRICS = ("latency", "throughput", "energy", "train_time")
+
+#: Levels of intervals, as those of the bundled surrogates.
+LEVELS = (0.0, *(k / 20 for k in range(1, 20)), 0.975, 0.99, 0.995)
+
+#: Random architectures that `suggest` chooses from, where none are given.
+_CANDIDATES = 2000
+
+#: How many more measurements an outlook is for.
+_MORE = 10
+
+SourceLike = str | Surrogate
+
+
+@dataclass(frozen=True, eq=False)
+class _Devices:
+    """Source devices of a space, with what they say of settings; found once for the same ones."""
+
+    sources: tuple[SourceTable, ...]
+    names: tuple[str, ...]
+    licenses: tuple[str, ...]
+    bases: tuple[Basis, ...]
+    prior: Values
+
+
+#: Source devices met before, by the SHA-256 of their files: what they say takes a second to find.
+_known: dict[tuple[str, ...], _Devices] = {}
+
+
+def suggest(
+    n: int,
+    *,
+    space: SearchSpace | None = None,
+    sources: Sequence[SourceLike] | None = None,
+    measured: Architectures | None = None,
+    seed: int = 0,
+    candidates: Architectures | None = None,
+) -> NDArray[np.uint8]:
+    """Say which architectures to measure on a device, so that `adapt` learns most of it.
+
+    They are chosen one by one, each such that least remains unknown of the times of random
+    architectures: the first few alone are a good choice, too, so one may stop early.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    space : SearchSpace, optional
+        `MNASNET` if not given.
+    sources : sequence of str or Surrogate, optional
+        Source devices: names of targets of the benchmark of that space, or surrogates. All its
+        device targets if not given; an empty one for none.
+    measured : optional
+        Architectures that were measured already, as `anb_onnx.encode` takes them: they are not
+        suggested again, and what they tell is taken for known.
+    seed : int
+        Of the random architectures that are chosen from, and looked at.
+    candidates : optional
+        Architectures to choose from, as `anb_onnx.encode` takes them; 2,000 random ones if not
+        given.
+
+    Returns
+    -------
+    ndarray of uint8 [n, n_genes]
+        Codes, in the order in which to measure.
+
+    Raises
+    ------
+    MeasurementError
+        If there are not that many architectures to choose from.
+    SourceError
+        If a source has no tables, or is of another space.
+    TargetError
+        If there is no target of a name.
+    ArchitectureError
+        If an architecture is no member of the space.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> codes = anb_onnx.suggest(5, seed=1)
+    >>> codes.shape, codes.dtype
+    ((5, 28), dtype('uint8'))
+    """
+    space = MNASNET if space is None else space
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+        msg = f"n must be a number of architectures, 0 or more, not {show(n)}"
+        raise MeasurementError(msg)
+    devices = _devices(space, sources)
+    rng = np.random.default_rng(seed)
+    known = np.zeros((0, space.n_genes), np.uint8) if measured is None else encode(measured, space)
+    if candidates is None:
+        count = min(_CANDIDATES + int(n) + len(known), 2 * space.size)
+        drawn = sample(count, seed=int(rng.integers(2**31)), space=space)
+    else:
+        drawn = encode(candidates, space)
+    taken = {row.tobytes() for row in known}
+    distinct = [row for row in dict.fromkeys(row.tobytes() for row in drawn) if row not in taken]
+    choice = np.frombuffer(b"".join(distinct), np.uint8).reshape(-1, space.n_genes)
+    if len(choice) < n:
+        msg = (
+            f"{n} architectures were asked for, but there are {len(choice)} to choose from that "
+            "are not measured; give more candidates, or a smaller n"
+        )
+        raise MeasurementError(msg)
+    symbols = codes_to_symbols(choice, space).astype(np.int64)
+    before = codes_to_symbols(known, space).astype(np.int64)
+    order = design(devices.bases, devices.prior, symbols, int(n), before, rng)
+    return choice[order].copy()
+
+
+def adapt(
+    architectures: Any,
+    values: Any,
+    *,
+    std: Any = None,
+    repeats: Any = None,
+    metric: str,
+    unit: str,
+    device: str | None = None,
+    direction: str | None = None,
+    space: SearchSpace | None = None,
+    sources: Sequence[SourceLike] | None = None,
+    seed: int = 0,
+    members: int = 8,
+) -> Surrogate:
+    """Make a surrogate of a device from a few measurements.
+
+    The device's time is taken to be a sum of tables that resembles those of the source devices;
+    how much, the measurements tell (see docs/few-shot.md). The surrogate answers at once, for every
+    architecture of the space, with an interval; its members are draws from what is possible given
+    the measurements. `Surrogate.save` makes an artifact of it.
+
+    Parameters
+    ----------
+    architectures
+        What was measured, as `anb_onnx.encode` takes it, a table as for `anb_onnx.from_table`, or a
+        list of NAS-Bench-201's strings. At least three different ones; ten to fifty are usual.
+    values : sequence, ndarray or Series [N]
+        Their measurements, in `unit`, above 0.
+    std : number or sequence [N], optional
+        Standard deviation of one measurement, in `unit`.
+    repeats : int or sequence [N], optional
+        How many measurements each value is the mean of.
+    metric : str
+        ``"latency"``, ``"throughput"``, ``"energy"``, or any other together with `direction`.
+    unit : str
+        For example ``"ms"``, ``"images/s"`` or ``"mJ"``.
+    device : str, optional
+        Name of the device: the target is then called ``metric_device``.
+    direction : {"max", "min"}, optional
+        Whether larger or smaller is better, for metrics of other names.
+    space : SearchSpace, optional
+        That of the architectures where they carry one, else `MNASNET`.
+    sources : sequence of str or Surrogate, optional
+        Source devices: names of targets of the benchmark of that space, or surrogates. All its
+        device targets if not given; an empty one for none.
+    seed : int
+        Of the draws.
+    members : int
+        Number of draws, 1 to 1,024. The std of one says nothing.
+
+    Returns
+    -------
+    Surrogate
+        Its ``metadata["quality"]["leave_one_out"]`` tells how well each measurement is predicted
+        from all others, its ``metadata["adapted"]`` sources, outliers, notes and what to expect.
+
+    Raises
+    ------
+    MeasurementError
+        If a measurement is not allowed, or they are too few; names row and value.
+    SourceError, TargetError, ArchitectureError
+        As from `suggest`.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> codes = anb_onnx.suggest(10)
+    >>> times = 2.0 * anb_onnx.load("latency_zcu102").query(codes).mean  # in place of a stopwatch
+    >>> phone = anb_onnx.adapt(codes, times, metric="latency", unit="ms", device="my-phone")
+    >>> found = phone.query(anb_onnx.efficientnet_b0())
+    >>> phone.target.name, f"{found.mean:.0f} {found.unit}"
+    ('latency_my-phone', '17 ms')
+    """
+    data = measurements(
+        architectures,
+        values,
+        std=std,
+        repeats=repeats,
+        metric=metric,
+        unit=unit,
+        device=device,
+        direction=direction,
+        space=space,
+    )
+    return adapted(data, sources=sources, seed=seed, members=members)
+
+
+def adapted(
+    data: Measurements,
+    *,
+    sources: Sequence[SourceLike] | None = None,
+    seed: int = 0,
+    members: int = 8,
+) -> Surrogate:
+    """Make a surrogate from measurements that are checked already: see `adapt`."""
+    if type(members) is not int or not 1 <= members <= MAX_MEMBERS:
+        msg = f"members must be an integer from 1 to {MAX_MEMBERS}, not {show(members)}"
+        raise MeasurementError(msg)
+    devices = _devices(data.space, sources)
+    symbols = codes_to_symbols(data.codes, data.space).astype(np.int64)
+    times = 1.0 / data.values if data.rate else data.values.copy()
+    errors = data.errors * times**2 if data.rate else data.errors.copy()
+    posterior, wrong = posterior_without_outliers(
+        devices.bases, devices.prior, symbols, times, errors
+    )
+    rng = np.random.default_rng((seed, len(times)))
+    entries = member_entries(posterior, members, rng) * posterior.data.scale
+    basis = devices.bases[0]
+    entries, lifted = raised(basis, entries, float(np.delete(times, wrong).min()))
+    link = Link("-1") if data.rate else Link()
+    ensemble = tabled(basis, entries, link)
+    card = _card(data, devices, posterior, wrong, lifted, seed, rng)
+    return from_tables(ensemble, card)
+
+
+def _card(
+    data: Measurements,
+    devices: _Devices,
+    posterior: Posterior,
+    wrong: list[int],
+    lifted: str | None,
+    seed: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Return the model card, with what is to be expected of the predictions."""
+    kept = np.delete(np.arange(len(data)), wrong)
+    mean, std = posterior.left_out()
+    measured = data.values[kept]
+    predicted = mean * posterior.data.scale
+    spread = std * posterior.data.scale
+    notes = [*data.notes, *([lifted] if lifted else [])]
+    if not devices.sources:
+        notes.append(
+            "no source devices: predictions rest on the measurements and on operation counts, and "
+            "are worse than with some"
+        )
+    symbols = posterior.data.symbols
+
+    def further() -> NDArray[np.int64]:
+        basis = devices.bases[0]
+        candidates = basis.reference[rng.permutation(len(basis.reference))[:512]]
+        return candidates[design(devices.bases, devices.prior, candidates, _MORE, symbols, rng)]
+
+    now, then = forecasts(posterior, further, rng)
+    digest = hashlib.sha256(data.codes.tobytes() + data.values.astype("<f8").tobytes())
+    licenses = sorted(set(devices.licenses))
+    target = data.target
+    return {
+        "metric": target.metric,
+        "device": target.device,
+        "unit": target.unit,
+        "direction": target.direction,
+        "exact": False,
+        "recipe": "few-shot",
+        "seeds": [seed],
+        "quality": {"leave_one_out": figures(measured, predicted, spread, rate=data.rate)},
+        "calibration": calibration_of(posterior).to_dict(),
+        "dataset": {
+            "name": f"{len(data)} measurements of {target.device or target.metric}",
+            "license": "unstated",
+            "sha256": digest.hexdigest(),
+            "n_records": sum(map(len, data.rows)),
+            "n_used": len(kept),
+            "n_dropped": sum(len(data.rows[k]) for k in wrong),
+        },
+        "license": " AND ".join(licenses) if licenses else "unstated",
+        "versions": _versions(),
+        "adapted": {
+            "sources": list(devices.names),
+            "measurements": len(data),
+            "outliers": sorted(row for k in wrong for row in data.rows[k]),
+            "noise": float(f"{posterior.noise:.4g}"),
+            "expected": dict(now.to_dict()),
+            "more": {"n": _MORE, **then.to_dict()},
+            "notes": notes,
+        },
+    }
+
+
+def calibration_of(posterior: Posterior) -> Calibration:
+    """Return intervals around the members' mean: their std and the noise, of a normal distribution.
+
+    Quantiles are those of Student's t with as many degrees of freedom as there are members less
+    one would suggest, were the members all there is to know; on validation devices the normal ones
+    fit, see docs/few-shot.md.
+    """
+    normal = NormalDist()
+    quantiles = (0.0, *(normal.inv_cdf((1 + level) / 2) for level in LEVELS[1:]))
+    return Calibration(1.0, posterior.noise, 1, None, LEVELS, quantiles)
+
+
+def _versions() -> dict[str, str]:
+    from anb_onnx import __version__
+
+    return {"anb-onnx": __version__, "numpy": np.__version__}
+
+
+def _devices(space: SearchSpace, sources: Sequence[SourceLike] | None) -> _Devices:
+    """Return the source devices, and what follows from them alone."""
+    found = _named_sources(space) if sources is None else _given_sources(space, sources)
+    key = (str(space), *(surrogate.sha256 for surrogate in found))
+    if key not in _known:
+        tables = tuple(source_of(surrogate) for surrogate in found)
+        counts = _counts(space)
+        _known[key] = _Devices(
+            tables,
+            tuple(surrogate.target.name for surrogate in found),
+            tuple(str(surrogate.metadata.get("license") or "unstated") for surrogate in found),
+            bases_of(space, tables, counts),
+            setting_prior(space, tables, counts),
+        )
+    return _known[key]
+
+
+def _counts(space: SearchSpace) -> tuple[Count, ...]:
+    """Return operation counts: published ones, else what the space's benchmark counts exactly."""
+    known = counts_of(space)
+    if known:
+        return known
+    for catalog in benchmarks():
+        if catalog.space == space:
+            names = [a.target.name for a in catalog.artifacts if a.card.exact]
+            exact = [load(name, benchmark=catalog.benchmark, engine="numpy") for name in names]
+            return tuple(count for s in exact if (count := count_of(s)) is not None)
+    return ()
+
+
+def _named_sources(space: SearchSpace) -> list[Surrogate]:
+    """Load the device targets of the installed benchmark of a space; none where there is none."""
+    for catalog in benchmarks():
+        if catalog.space == space:
+            return [
+                load(target.name, benchmark=catalog.benchmark, engine="numpy")
+                for target in catalog.targets
+                if target.metric in SOURCE_METRICS
+            ]
+    return []
+
+
+def _given_sources(space: SearchSpace, sources: Sequence[SourceLike]) -> list[Surrogate]:
+    if isinstance(sources, (str, Surrogate)):
+        sources = [sources]
+    benchmark = next((c.benchmark for c in benchmarks() if c.space == space), None)
+    found = []
+    for source in sources:
+        if isinstance(source, str):
+            if benchmark is None:
+                msg = (
+                    f"no benchmark of search space {space.name!r} is installed to look up source "
+                    f"{show(source)} in; give surrogates (anb_onnx.load(..., path=FOLDER))"
+                )
+                raise SourceError(msg)
+            source = load(source, benchmark=benchmark, engine="numpy")
+        if not isinstance(source, Surrogate):
+            msg = f"a source is the name of a target or a surrogate, not {show(source)}"
+            raise SourceError(msg)
+        if source.space != space:
+            msg = (
+                f"source {source.target.name!r} is of search space {source.space.name!r}, the "
+                f"measurements of {space.name!r}"
+            )
+            raise SourceError(msg)
+        found.append(source)
+    return found
