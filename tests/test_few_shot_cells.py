@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from few_shot_devices import small_devices
 
+import anb_onnx
+import anb_onnx.exact
 from benchmarks import few_shot_search
 from benchmarks.few_shot import __main__ as program
-from benchmarks.few_shot import cells, methods, report, run, tasks
+from benchmarks.few_shot import cells, methods, report, run, scores, tasks
 from benchmarks.few_shot.cells import Cell
-from benchmarks.few_shot.measured import Measured, read
+from benchmarks.few_shot.measured import Device, Measured, read
 from benchmarks.few_shot.scores import Guess
 from benchmarks.few_shot.summary import lines, over_devices
 from benchmarks.few_shot.tasks import Question
@@ -182,7 +185,8 @@ def test_what_came_of_a_constraint(measured: Measured) -> None:
     best, next_best = of.accuracy[fits].max(), of.accuracy[times[of.rows] <= 2 * limit.ms].max()
     assert found.best == best
     assert found.accuracy == pytest.approx((best + next_best) / 2)
-    assert "33 % (33 % none)" in few_shot_search.section([found])
+    careful = few_shot_search.outcome(limit, guesses, times, of, "random", margin=True)
+    assert "33 % (33 % none)" in few_shot_search.section([found, careful])
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +202,73 @@ def test_a_small_run_on_real_measurements(seeds: Path, tmp_path: Path) -> None:
     wanted = cell(question=question, methods=BASELINES)
     for line in lines([(wanted, cells.compute(wanted, found, tmp_path))]):
         assert line.mean["all"]["spearman"] > 0.5
+
+
+def test_the_method_itself_on_small_devices(measured: Measured, tmp_path: Path) -> None:
+    wanted = cell(methods=(methods.ALONE,), draws=2, n=20)
+    (line,) = lines([(wanted, cells.compute(wanted, measured, tmp_path))])
+    assert line.mean["all"]["spearman"] > 0.95
+    assert line.mean["all"]["mape"] < 0.2
+    assert 0.5 < line.mean["all"]["coverage"] <= 1
+
+
+def test_what_is_left_out_changes_no_prediction(measured: Measured) -> None:
+    device, samples = measured.devices["odd"], measured.pool[:10]
+    guess = methods.adapted(measured, device, samples, (), 3)
+    full = anb_onnx.adapt(
+        measured.codes[samples], device.values[samples], metric="latency", unit="ms", device="odd",
+        space=measured.space, sources=(), seed=3,
+    )  # fmt: skip
+    found = full.query(measured.codes)
+    np.testing.assert_array_equal(guess.times, found.mean.astype(np.float64))
+    np.testing.assert_array_equal(guess.upper, found.interval(0.9)[1].astype(np.float64))
+
+
+def test_throughputs_are_predicted_as_times(measured: Measured) -> None:
+    slow = measured.devices["slow"]
+    rate = Device(1000 / slow.values, "throughput", "slow", "images/s", "max")
+    guess = methods.adapted(measured, rate, measured.pool[:30], (), 0)
+    assert guess.lower is not None
+    assert guess.upper is not None
+    assert (guess.lower < guess.upper).all()
+    found = scores.score(guess, rate.times, measured.test)
+    assert found["spearman"] > 0.9
+    assert found["mape"] < 0.2
+
+
+def test_designs_are_of_the_pool_and_begin_alike(measured: Measured) -> None:
+    more = methods.designed(measured, measured.pool, 8, (), 5)
+    assert len(set(more.tolist())) == 8
+    assert set(more.tolist()) <= set(measured.pool.tolist())
+    assert methods.designed(measured, measured.pool, 5, (), 5).tolist() == more[:5].tolist()
+    methods._DESIGNS.clear()
+    assert methods.designed(measured, measured.pool, 5, (), 5).tolist() == more[:5].tolist()
+
+
+def test_what_is_chosen_is_the_exact_optimum(measured: Measured) -> None:
+    """The search over the table is that of `anb_onnx.exact` over the surrogates."""
+    everything = np.array(list(product(range(5), repeat=6)), np.uint8)
+    device, samples = measured.devices["odd"], measured.pool[:20]
+    guess = methods.adapted(
+        replace(measured, codes=np.concatenate([measured.codes, everything])),
+        device,
+        samples,
+        (),
+        0,
+    )
+    phone = anb_onnx.adapt(
+        measured.codes[samples], device.values[samples], metric="latency", unit="ms", device="odd",
+        space=measured.space, sources=(), seed=0,
+    )  # fmt: skip
+    rates = 1000 / measured.devices["fast"].values[:50]  # in place of an accuracy
+    other = anb_onnx.adapt(
+        measured.codes[:50], rates, metric="throughput", unit="images/s",
+        space=measured.space, sources=(), seed=0,
+    )  # fmt: skip
+    rows = np.arange(len(measured.codes), len(guess.times))
+    of = few_shot_search.Candidates("all", rows, other.query(everything).mean.astype(np.float64))
+    limit = float(np.quantile(guess.times[rows], 0.3))
+    place = few_shot_search.choose(guess, limit, of, margin=False)
+    assert place is not None
+    best = anb_onnx.exact.optimum(other, [(phone, "<=", limit)])
+    assert best.bound == of.accuracy[place]
