@@ -13,6 +13,7 @@ slope      a multiple of m - 1: a device that is more, or less, sensitive than t
 src        a multiple of each source's deviation from m: the span of the source devices
 cnt        a multiple of the deviation of each operation count (MACs, weights, ...) from m
 shared     for each choice of a gene, the number of blocks that have it: one effect for all blocks
+work       for each choice of a gene, the operation counts of the blocks that have it
 pb         a multiple of each count of each block
 blk        a number of its own for every symbol of every block
 pair       a number of its own for every pair of symbols of every pair of blocks
@@ -51,7 +52,8 @@ from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.terms import Terms
 
 #: The groups, in the order of every array of weights.
-GROUPS = ("const", "slope", "src", "cnt", "shared", "pb", "blk", "pair")
+GROUPS = ("const", "slope", "src", "cnt", "shared", "work", "pb", "blk", "pair")
+_BLK, _PAIR = GROUPS.index("blk"), GROUPS.index("pair")
 
 #: Random architectures over which groups are scaled.
 _REFERENCE = 2048
@@ -160,7 +162,11 @@ class Basis:
             )
             self._add("cnt", less, stacked)
             self._add("pb", None, _of_each_block(space, stacked))
-        self._add("shared", None, _shared(space))
+        choices = _choices(space)
+        self._add("shared", None, choices)
+        if stacked is not None:
+            of_each = [choices * stacked[:, [count]] for count in range(stacked.shape[1])]
+            self._add("work", None, np.concatenate(of_each, axis=1))
 
     def _add(self, name: str, terms: Values | None, blocks: Values | None) -> None:
         """Add a group, scaled to the spread."""
@@ -235,7 +241,7 @@ class Basis:
         return square / (single or 1.0), (square / pair if pair and has_pairs else 0.0)
 
     def grams(self, a: Points, b: Points) -> NDArray[np.float64]:
-        """Return the kernel of each group between architectures: float64 [8, len(a), len(b)]."""
+        """Return the kernel of each group between architectures: float64 [9, len(a), len(b)]."""
         grams = np.zeros((len(GROUPS), len(a.mean), len(b.mean)))
         grams[0] = 1.0
         for name in self.linear:
@@ -244,8 +250,8 @@ class Basis:
         for block in range(self.space.n_blocks):
             same += a.effective[:, block][:, None] == b.effective[:, block][None, :]
         single, pair = self._one_hot
-        grams[6] = same * single
-        grams[7] = same * (same - 1) / 2 * pair
+        grams[_BLK] = same * single
+        grams[_PAIR] = same * (same - 1) / 2 * pair
         return grams
 
     def function(self, points: Points, weights: Values) -> Function:
@@ -255,14 +261,14 @@ class Basis:
         ----------
         points : Points
             k architectures.
-        weights : float64 array [8, k]
+        weights : float64 array [9, k]
         """
         found = Function(self)
         found.add_points(points, weights)
         return found
 
     def draw(self, rng: np.random.Generator, variances: Values) -> Function:
-        """Return a random function of the prior whose groups have these weights [8]."""
+        """Return a random function of the prior whose groups have these weights [9]."""
         found = Function(self)
         roots = np.sqrt(variances)
         found.const = float(rng.standard_normal() * roots[0])
@@ -270,10 +276,10 @@ class Basis:
             found.linear[name] = rng.standard_normal(group.size) * roots[GROUPS.index(name)]
         single, pair = np.sqrt(self._one_hot)
         sizes = self.space.block_sizes
-        found.blocks = rng.standard_normal(sum(sizes)) * (roots[6] * single)
-        if pair * roots[7] > 0:
+        found.blocks = rng.standard_normal(sum(sizes)) * (roots[_BLK] * single)
+        if pair * roots[_PAIR] > 0:
             found.pairs = {
-                (a, b): rng.standard_normal((sizes[a], sizes[b])) * (roots[7] * pair)
+                (a, b): rng.standard_normal((sizes[a], sizes[b])) * (roots[_PAIR] * pair)
                 for a, b in combinations(range(len(sizes)), 2)
             }
         return found
@@ -311,13 +317,13 @@ class Function:
             self.linear[name] += weights[GROUPS.index(name)] @ features
         single, pair = basis._one_hot
         rows = points.effective + basis._block_starts[None, :]
-        np.add.at(self.blocks, rows, (weights[6] * single)[:, None])
-        if pair > 0 and weights[7].any():
+        np.add.at(self.blocks, rows, (weights[_BLK] * single)[:, None])
+        if pair > 0 and weights[_PAIR].any():
             sizes = basis.space.block_sizes
             for a, b in combinations(range(len(sizes)), 2):
                 table = self.pairs.setdefault((a, b), np.zeros((sizes[a], sizes[b])))
                 cells = (points.effective[:, a], points.effective[:, b])
-                np.add.at(table, cells, weights[7] * pair)
+                np.add.at(table, cells, weights[_PAIR] * pair)
 
     def at(self, points: Points) -> Values:
         """Return the function's values, float64 [N]."""
@@ -409,7 +415,7 @@ def _of_each_block(space: SearchSpace, stacked: Values) -> Values:
     return found
 
 
-def _shared(space: SearchSpace) -> Values:
+def _choices(space: SearchSpace) -> Values:
     """Return one column for each choice of each kind of gene: float64 [symbols, p].
 
     Genes of different blocks are of one kind if their names differ in numbers only and their

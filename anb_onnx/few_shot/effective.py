@@ -57,7 +57,7 @@ def compiled_nasbench201(symbols: Symbols) -> Symbols:
     >>> import numpy as np
     >>> cell = np.array([[3, 2, 2, 1, 0, 0]])  # only the skip connection reaches the output
     >>> compiled_nasbench201(cell).tolist()
-    [[3, 0, 0, 1, 0, 0]]
+    [[0, 0, 0, 1, 0, 0]]
     """
     on = symbols != _NONE
     runs = np.zeros(on.shape, dtype=bool)

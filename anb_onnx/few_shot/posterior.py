@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +31,19 @@ _MIDDLE = {
     "src": 0.3,
     "cnt": 0.3,
     "shared": 0.15,
+    "work": 0.05,
     "pb": 0.03,
     "blk": 0.05,
     "pair": 0.03,
 }
 #: Standard deviation of the logarithm of all of them, and how often a group is left out.
 _WIDTH = 1.3
-_ABSENT = {"slope": 0.2, "src": 0.2, "cnt": 0.2, "shared": 0.2, "pb": 0.3, "blk": 0.2, "pair": 0.3}
+_ABSENT = {
+    **dict.fromkeys(("slope", "src", "cnt", "shared", "blk"), 0.2),
+    **dict.fromkeys(("work", "pb", "pair"), 0.3),
+}
 #: Settings drawn.
-_SETTINGS = 600
+_SETTINGS = 1000
 
 #: Noise of a measurement, relative to a time between its own and the mean's, and its prior.
 NOISES = np.array([0.003, 0.01, 0.03, 0.08, 0.2])
@@ -55,11 +61,15 @@ _LEFT_OUT = 1e-3
 _MOST_KEPT = 200
 
 
+@cache
 def settings() -> Values:
-    """Return the variances of the groups in every setting, always the same: [n_settings, 8]."""
+    """Return the variances of the groups in every setting, always the same: [n_settings, 9]."""
     rng = np.random.default_rng(3)
     logs = np.log([_MIDDLE[group] for group in GROUPS])
-    found = np.exp(2 * (logs + _WIDTH * rng.standard_normal((_SETTINGS, len(GROUPS)))))
+    # A Latin hypercube: every group's weight is spread evenly over its prior.
+    normal = np.array([NormalDist().inv_cdf((k + 0.5) / _SETTINGS) for k in range(_SETTINGS)])
+    columns = [normal[rng.permutation(_SETTINGS)] for _ in GROUPS]
+    found = np.exp(2 * (logs + _WIDTH * np.stack(columns, axis=1)))
     absent = np.array([_ABSENT.get(group, 0.0) for group in GROUPS])
     found[rng.random(found.shape) < absent] = 0.0
     return np.asarray(found)
@@ -106,7 +116,7 @@ class Fit:
     basis : Basis
     points : Points
         Of the k measured architectures.
-    variances : float64 array [n, 8]
+    variances : float64 array [n, 9]
     noises : float64 array [n]
         Of each setting kept.
     share : float64 array [n]
@@ -235,14 +245,16 @@ def _covariance(
     return np.asarray(found)
 
 
-def evidence(basis: Basis, points: Points, data: Data, variances: Values) -> Values:
+def evidence(
+    basis: Basis, points: Points, data: Data, variances: Values, noises: Values = NOISES
+) -> Values:
     """Return the logarithm of the evidence: float64 [noises, settings]."""
     zero = np.zeros(len(variances))
     kernel = _covariance(basis, points, data, variances, zero)
     residual = data.times - points.mean
     diagonal = np.arange(len(residual))
-    found = np.empty((len(NOISES), len(variances)))
-    for number, noise in enumerate(NOISES):
+    found = np.empty((len(noises), len(variances)))
+    for number, noise in enumerate(noises):
         covariance = kernel.copy()
         covariance[:, diagonal, diagonal] += noise**2 * data.sizes**2
         lower = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
@@ -302,7 +314,11 @@ def _said(
     bases = bases_of(space, others, counts)
     data = data_of(bases[0], symbols, times, np.zeros(_ASKED))
     variances = settings()
-    logs = np.stack([evidence(basis, basis.at(symbols), data, variances) for basis in bases])
-    logs += np.log(_NOISE_PRIOR)[None, :, None]
+    # A source is a smooth function or repeats of measurements: neither of the extremes is needed.
+    some = slice(1, 4)
+    logs = np.stack(
+        [evidence(basis, basis.at(symbols), data, variances, NOISES[some]) for basis in bases]
+    )
+    logs += np.log(_NOISE_PRIOR[some])[None, :, None]
     share = np.exp(logs - logs.max()).sum(axis=1)
     return np.asarray(share / share.sum())
