@@ -100,7 +100,7 @@ def test_the_commands_of_the_page_read_each_other(done: tuple[Path, str], tmp_pa
         anb_onnx.load("latency", device="my-cpu", path=path).query(some).mean
         for path in (out, done[0] / "artifact")
     ]
-    np.testing.assert_allclose(*found, rtol=1e-3)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3)
 
 
 def test_a_second_run_measures_nothing_again(done: tuple[Path, str]) -> None:
