@@ -19,6 +19,7 @@ from measure_room import FOLDER, LARGEST, SMALLEST, example
 
 import anb_onnx
 from anb_onnx import MNASNET
+from anb_onnx.cli.main import main
 
 N, FRESH = 6, 4
 OPTIONS = ("--n", N, "--fresh", FRESH, "--rounds", 2, "--runs", 2, "--warm-up", 1, "--side", 96)
@@ -82,6 +83,24 @@ def test_what_was_saved_is_a_target_like_any_other(done: tuple[Path, str]) -> No
     assert 0 < small < large
     lower, upper = surrogate.query(LARGEST).interval(0.9)
     assert lower < large < upper
+
+
+def test_the_commands_of_the_page_read_each_other(done: tuple[Path, str], tmp_path: Path) -> None:
+    """`anb-onnx suggest` for measure.py, and what that wrote for `anb-onnx adapt`."""
+    listed, out = tmp_path / "to_measure.csv", tmp_path / "my-cpu"
+    assert main(["suggest", "-n", str(N), "--out", str(listed)]) == 0
+    codes = example("tables").read_architectures(listed)
+    np.testing.assert_array_equal(
+        codes, example("tables").read_architectures(done[0] / "measured.csv")
+    )
+    target = ["--device", "my-cpu", "--metric", "latency", "--unit", "ms"]
+    assert main(["adapt", str(done[0] / "measured.csv"), *target, "--out", str(out)]) == 0
+    some = anb_onnx.sample(100, seed=0, space=MNASNET)
+    found = [
+        anb_onnx.load("latency", device="my-cpu", path=path).query(some).mean
+        for path in (out, done[0] / "artifact")
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3)
 
 
 def test_a_second_run_measures_nothing_again(done: tuple[Path, str]) -> None:

@@ -6,6 +6,8 @@ No test looks at how long anything took, but for the order of the extremes.
 from __future__ import annotations
 
 import csv
+import functools
+import itertools
 import json
 import os
 import signal
@@ -225,3 +227,21 @@ def test_orders_visit_all_and_differ() -> None:
     orders = [example("latency")._order(20, number, 0) for number in range(5)]
     assert all(sorted(order) == list(range(20)) for order in orders)
     assert len({tuple(order) for order in orders}) == 5
+
+
+def test_the_clock_is_the_one_asked_for(
+    listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latency = example("latency")
+    assert latency.CLOCKS["thread"] is time.thread_time_ns
+    for number, clock in enumerate(latency.CLOCKS, start=3):
+        ticks = itertools.count(step=number * 10**6)
+        monkeypatch.setitem(latency.CLOCKS, clock, functools.partial(next, ticks))
+    for clock, taken in (("wall", 3.0), ("thread", 4.0)):
+        settings = latency.Settings(side=32, runs=2, clock=clock)
+        assert latency.visit(SMALLEST, settings) == [taken, taken]
+    args = ("--architectures", listed, "--out", tmp_path / "m.csv", *QUICK, "--clock", "thread")
+    said = run(*args, "--threads", 2, code=2)
+    assert "clock is 'thread', which sees one thread, and threads is 2" in said
+    run(*args)
+    assert all(float(row["value"]) > 0 for row in table(tmp_path / "m.csv"))

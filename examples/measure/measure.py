@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from latency import STATISTICS, Codes, Journal, Settings, Times, measure, summary
+from latency import CLOCKS, STATISTICS, Codes, Journal, Settings, Times, measure, summary
 from tables import read_architectures, write_measured
 
 from anb_onnx import AnbError
@@ -49,13 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="decile",
         help="how long it takes undisturbed, or there and then (default: decile)",
     )
+    parser.add_argument(
+        "--clock",
+        choices=list(CLOCKS),
+        default="wall",
+        help="thread: processor time, for crowded machines; with --threads 1 (default: wall)",
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="default: 0")
     parser.add_argument("--progress", action="store_true", help="show it also where no terminal is")
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Return the settings that the arguments state."""
-    return Settings(args.threads, args.runs, args.warm_up, args.side, args.seed)
+    return Settings(args.threads, args.runs, args.warm_up, args.side, args.seed, args.clock)
 
 
 def measure_to(out: Path, codes: Codes, args: argparse.Namespace) -> Times:

@@ -15,7 +15,7 @@ def markdown(report: dict[str, Any]) -> str:
         f"{how['processor']}, onnxruntime {how['onnxruntime']}, threads: {how['threads']}, "
         f"batch 1, {how['side']} x {how['side']} pixels. {how['rounds']} visits of {how['runs']} "
         f"runs each, the fresh ones {'afterwards' if how['apart'] else 'in the same rounds'}; "
-        f"value: {how['statistic']}. Making the surrogate took "
+        f"value: {how['statistic']}, clock: {how['clock']}. Making the surrogate took "
         f"{report['adapt_seconds']:.2f} s.",
         "",
         f"| on {how['fresh']} fresh random architectures | |",
