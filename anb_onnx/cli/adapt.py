@@ -118,9 +118,6 @@ def _place(args: argparse.Namespace) -> tuple[SearchSpace, Sequence[str | Surrog
         "--with": args.beside,
     }
     given = [option for option, value in chosen.items() if value]
-    if args.seed < 0:
-        msg = f"--seed is an integer >= 0, not {args.seed}"
-        raise AnbError(msg)
     if args.space is not None:
         if given:
             msg = f"--space and {given[0]} cannot both say which search space is meant"
