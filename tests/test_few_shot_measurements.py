@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anb_onnx._io.show import show
-from anb_onnx.few_shot.measurements import Measurements, measurements
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import AnbError, ArchitectureError, MeasurementError
+from anb_onnx.few_shot.measurements import Measurements, measurements
 from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.nasbench201 import NASBENCH201, to_arch_string

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.artifacts.build import write_golden
 from anb_export.artifacts.space_catalogs import N_GOLDEN, Made, Report, card, counted, write
 from anb_export.data.dataset import Dataset
 from anb_export.data.help_spaces import read_fbnet, read_ofa
@@ -36,6 +35,7 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.spaces.ofa import LAYERS, OFA, RESOLUTIONS, UNITS
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.terms import Terms
+from anb_onnx.writing.golden import write_golden
 
 #: Members of an ensemble, and of those out of fold.
 N_MEMBERS = 4
