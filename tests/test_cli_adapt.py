@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx import MNASNET, NASBENCH201
+from anb_onnx import MNASNET, NASBENCH201, AnbError
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.cli.main import main
 from anb_onnx.encoding.encoding import codes_to_indices
@@ -220,7 +220,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "folder": (["--out", "{room}/My Phone"], "a letter or digit first, as in --out my-phone/"),
     "device": (["--device", "a/b"], "makes no name of a file"),
     "column": (["--value-column", "ms"], "column 'ms', of the measured values, is missing"),
-    "seed": (["--seed", "-1"], "seed"),
+    "seed": (["--seed", "-1"], "seed must be an integer >= 0, not -1"),
 }
 
 
@@ -238,12 +238,40 @@ def test_options_that_are_refused(shell: Shell, tmp_path: Path, good: Path, name
     [
         (["-n", "-1"], "n must be a number of architectures"),
         (["-n", "15626"], "15626 architectures were asked for"),
-        (["--seed", "-1"], "seed"),
+        (["--seed", "-1"], "seed must be an integer >= 0, not -1"),
         (["--measured", "none.csv"], "none.csv cannot be read"),
     ],
 )
 def test_suggestions_that_are_refused(shell: Shell, argv: list[str], words: str) -> None:
     assert words in shell.refused("suggest", *argv, *SMALL)
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": -1}, {"seed": 1.5}, {"seed": None}, {"space": "mnasnet"}], ids=str
+)
+def test_odd_arguments_are_errors_of_ours(options: dict[str, Any], edge: Surrogate) -> None:
+    with pytest.raises(AnbError, match=next(iter(options))):
+        anb_onnx.suggest(3, **{"space": NASBENCH201, "sources": [edge], **options})
+    if "seed" in options:
+        with pytest.raises(AnbError, match="seed must be an integer"):
+            anb_onnx.adapt(
+                np.array([5, 7, 90]),
+                [1.0, 2.0, 3.0],
+                metric="latency",
+                unit="ms",
+                space=NASBENCH201,
+                sources=[edge],
+                **options,
+            )
+
+
+def test_measurements_from_standard_input(
+    shell: Shell, tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = io.TextIOWrapper(io.BytesIO(good.read_bytes()))
+    monkeypatch.setattr("sys.stdin", piped)
+    facts = json.loads(shell.ok("adapt", "-", *LATENCY, *SMALL, "--out", tmp_path / "a", "--json"))
+    assert facts["architectures"] == 3
 
 
 def test_the_installed_devices_are_the_sources(shell: Shell, tmp_path: Path) -> None:

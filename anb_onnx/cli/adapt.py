@@ -118,9 +118,6 @@ def _place(args: argparse.Namespace) -> tuple[SearchSpace, Sequence[str | Surrog
         "--with": args.beside,
     }
     given = [option for option, value in chosen.items() if value]
-    if args.seed < 0:
-        msg = f"--seed is an integer >= 0, not {args.seed}"
-        raise AnbError(msg)
     if args.space is not None:
         if given:
             msg = f"--space and {given[0]} cannot both say which search space is meant"
@@ -209,10 +206,12 @@ def _check_folder(out: str) -> None:
 
 
 def _beside(args: argparse.Namespace, space: SearchSpace) -> str | None:
-    """Return how a command names the benchmark of a search space that has accuracies, if any."""
+    """Return an accuracy of a search space as a command names it, benchmark and all, if any."""
     place = "" if args.artifacts is None else f" --artifacts {shlex.quote(args.artifacts)}"
     for catalog in benchmarks(args.artifacts):
-        if catalog.space == space and "accuracy" in {target.name for target in catalog.targets}:
+        names = [t.name for t in catalog.targets if t.metric.startswith("accuracy")]
+        if catalog.space == space and names:
             is_default = catalog.benchmark == DEFAULT_BENCHMARK
-            return place + ("" if is_default else f" --benchmark {catalog.benchmark}")
+            which = "" if is_default else f" --benchmark {catalog.benchmark}"
+            return f"{shlex.quote(names[0])}{place}{which}"
     return None

@@ -29,8 +29,8 @@ class Report:
     n : int
         How many distinct architectures that has.
     beside : str or None
-        How a command names the benchmark of the search space that has accuracies, with a space
-        before it; None where there is none.
+        How a command names an accuracy of the search space, its benchmark and all; None where
+        there is none.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Report:
         sign = "<=" if target.direction == "min" else ">="
         bound = float(f"{np.median(self._file.values):.3g}")
         where = shlex.quote(f"{target.name}{sign}{bound:g}")
-        yield f"anb-onnx optimum accuracy{self._beside} --with {folder} --where {where}"
+        yield f"anb-onnx optimum {self._beside} --with {folder} --where {where}"
 
 
 def _figure(figures: Mapping[str, float], name: str) -> str:

@@ -30,7 +30,7 @@ from anb_onnx.links import Link
 from anb_onnx.loading import from_tables, load
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import MAX_MEMBERS
 
@@ -124,10 +124,11 @@ def suggest(
     ((5, 28), dtype('uint8'))
     """
     space = MNASNET if space is None else space
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+    if not is_integer(n) or n < 0:
         msg = f"n must be a number of architectures, 0 or more, not {show(n)}"
         raise MeasurementError(msg)
-    devices = _devices(space, sources)
+    _check_seed(seed)
+    devices = _devices(needed_space(space, "suggest"), sources)
     rng = np.random.default_rng(seed)
     known = np.zeros((0, space.n_genes), np.uint8) if measured is None else encode(measured, space)
     if candidates is None:
@@ -249,6 +250,7 @@ def adapted(
     if type(members) is not int or not 1 <= members <= MAX_MEMBERS:
         msg = f"members must be an integer from 1 to {MAX_MEMBERS}, not {show(members)}"
         raise MeasurementError(msg)
+    _check_seed(seed)
     devices = _devices(data.space, sources)
     symbols = codes_to_symbols(data.codes, data.space).astype(np.int64)
     times = 1.0 / data.values if data.rate else data.values.copy()
@@ -264,6 +266,12 @@ def adapted(
     ensemble = tabled(basis, entries, link)
     card = _card(data, devices, posterior, wrong, lifted, seed, members, rng)
     return from_tables(ensemble, card)
+
+
+def _check_seed(seed: object) -> None:
+    if not is_integer(seed) or seed < 0:
+        msg = f"seed must be an integer >= 0, not {show(seed)}"
+        raise MeasurementError(msg)
 
 
 def _card(
@@ -306,7 +314,7 @@ def _card(
         "direction": target.direction,
         "exact": False,
         "recipe": "few-shot",
-        "seeds": [seed],
+        "seeds": [int(seed)],
         "quality": {"leave_one_out": figures(measured, predicted, spread, rate=data.rate)},
         "calibration": calibration_of(posterior, members).to_dict(),
         "dataset": {

@@ -101,7 +101,7 @@ describe("a device of one's own", () => {
     expect(await text(page, "#figure-targets")).toBe("13");
     expect(await page.locator("#rows h3").first().innerText()).toMatch(/your device/i);
     expect(await text(page, `[data-target="${NAME}"] .name`)).toMatch(/^my-phone ?ms$/);
-    expect(await page.locator(`[data-target="${NAME}"]`).getAttribute("title")).toContain("my-phone latency");
+    expect(await page.locator(`.row[data-target="${NAME}"]`).getAttribute("title")).toContain("my-phone latency");
     // The same tables give the same prediction, interval and place as where they came from.
     for (const part of [".value", ".half"]) {
       expect(await text(page, `[data-target="${NAME}"] ${part}`)).toBe(await text(page, `[data-target=latency_zcu102] ${part}`));
