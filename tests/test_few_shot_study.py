@@ -168,12 +168,25 @@ def test_throughput_is_inverted() -> None:
     assert device.times.tolist() == [0.1, 0.05]
 
 
-@pytest.mark.parametrize("space", ["nasbench201", "fbnet"])
+def test_architectures_of_once_for_all_are_what_the_data_says(seeds: Path) -> None:
+    found = read("ofa", seeds)
+    with np.load(seeds / "seeds" / "help_ofa.npz") as data:
+        for row in (0, 7, 4999):
+            arch = anb_onnx.Architecture.from_codes(found.codes[row], space=found.space)
+            assert arch["resolution"] == data["r"][row]
+            assert [arch[f"depth_{unit}"] for unit in range(5)] == data["d"][row].tolist()
+            for name, of in (("kernel", "ks"), ("expansion", "e")):
+                values = [arch[f"{name}_{k // 4}_{k % 4}"] for k in range(20)]
+                assert values == data[of][row].tolist()
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "fbnet", "ofa"])
 def test_the_measurements_of_help(space: str, seeds: Path) -> None:
     found = read(space, seeds)
     assert len(found.test) == 1000
-    assert found.pool[-1] + 1 == found.test[0] == {"nasbench201": 900, "fbnet": 4000}[space]
-    assert len(trimmed(found.test, found.devices["pixel2"].times)) == 800
+    assert found.pool[-1] + 1 == found.test[0] == 900 if space == "nasbench201" else 4000
+    some = next(iter(found.devices.values()))
+    assert len(trimmed(found.test, some.times)) == 800
     for role in tasks.ROLES:
         for question in tasks.questions(space, role):
             assert {question.device, *question.sources} <= set(found.devices)

@@ -124,20 +124,19 @@ def read(space: str, folder: Path) -> Measured:
 
 
 def ofa_codes(choices: NDArray[np.int64], space: SearchSpace) -> NDArray[np.uint8]:
-    """Return the codes of architectures given as values of the genes, in whatever order.
+    """Return the codes of architectures given as values of the genes, in the data's order.
 
-    `choices` are resolution, depths, and kernel and expansion of each layer, as the data's columns.
+    `choices` are resolution, depth of each unit, and kernel and expansion of each layer.
     """
-    named = {"r": choices[:, 0]}
-    named |= {f"d{unit}": choices[:, 1 + unit] for unit in range(5)}
-    for layer in range(20):
-        named[f"ks{layer}"] = choices[:, 6 + 2 * layer]
-        named[f"e{layer}"] = choices[:, 7 + 2 * layer]
-    columns = []
-    for gene in space.genes:
-        found = np.searchsorted(np.array(gene.choices), named[gene.name])
-        columns.append(found.astype(np.uint8))
-    return np.stack(columns, axis=1)
+    named = {"resolution": choices[:, 0]}
+    for unit in range(5):
+        named[f"depth_{unit}"] = choices[:, 1 + unit]
+        for layer in range(4):
+            column = 6 + 2 * (4 * unit + layer)
+            named[f"kernel_{unit}_{layer}"] = choices[:, column]
+            named[f"expansion_{unit}_{layer}"] = choices[:, column + 1]
+    columns = [np.searchsorted(gene.choices, named[gene.name]) for gene in space.genes]
+    return np.stack(columns, axis=1).astype(np.uint8)
 
 
 def _accel_nasbench(folder: Path) -> Measured:
