@@ -46,6 +46,9 @@ _CANDIDATES = 2000
 #: How many more measurements an outlook is for.
 _MORE = 10
 
+#: Random architectures that those are chosen from.
+_NEXT = 256
+
 #: As many measurements that lie as far off as they should as the posterior itself is worth, when
 #: intervals are scaled by how far the measurements do.
 _BELIEF = 10.0
@@ -300,7 +303,7 @@ def _card(
 
     def further() -> NDArray[np.int64]:
         basis = devices.bases[0]
-        candidates = basis.reference[rng.permutation(len(basis.reference))[:512]]
+        candidates = basis.reference[rng.permutation(len(basis.reference))[:_NEXT]]
         return candidates[design(devices.bases, devices.prior, candidates, _MORE, symbols, rng)]
 
     now, then = forecasts(posterior, further, rng)

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.few_shot.basis import GROUPS, Points
 from anb_onnx.few_shot.figures import ranks
 from anb_onnx.few_shot.members import Draw, draws, mean_at
-from anb_onnx.few_shot.posterior import Posterior
+from anb_onnx.few_shot.posterior import Data, Fit, Posterior
 from anb_onnx.few_shot.sources import Values
 
 #: Devices drawn, and random architectures they are scored on.
@@ -65,15 +64,15 @@ def forecasts(
     reference = basis.reference[rng.permutation(len(basis.reference))[:_ARCHITECTURES]]
     extra = more()
     now = mean_at(posterior, reference)
-    views = {id(fit): (fit.basis.at(reference), fit.basis.at(extra)) for fit in posterior.fits}
+    views = {id(fit): _View(fit, posterior.data, reference, extra) for fit in posterior.fits}
     before, after = [], []
     for draw in draws(posterior, _DEVICES, rng):
-        points, further = views[id(draw.fit)]
+        view = views[id(draw.fit)]
         noise = draw.fit.noises[draw.setting]
-        times = draw.at(points)
+        times = draw.at(view.points)
         measured = times * (1 + noise * rng.standard_normal(len(times)))
         before.append(_scores(now, measured))
-        after.append(_scores(_learnt(posterior, draw, points, further, rng), measured))
+        after.append(_scores(view.learnt(draw, rng), measured))
     first, second = _forecast(before), _forecast(after)
     # Knowing its setting, a draw's own predictions are a little better than the average over all
     # settings: the difference that more measurements make counts, and is never a loss.
@@ -83,31 +82,34 @@ def forecasts(
     )
 
 
-def _learnt(
-    posterior: Posterior, draw: Draw, points: Points, further: Points, rng: np.random.Generator
-) -> Values:
-    """Return predictions for points by one who measured the draw at further architectures, too."""
-    fit, data = draw.fit, posterior.data
-    variances = fit.variances[draw.setting]
-    noise = fit.noises[draw.setting]
+class _View:
+    """One view's kernels between what was measured, will be, and is scored: found once."""
 
-    def kernel(a: Points, b: Points) -> Values:
-        grams = fit.basis.grams(a, b)
-        flat = np.tensordot(variances, grams.reshape(len(GROUPS), -1), 1)
-        return np.asarray(flat).reshape(grams.shape[1:])
+    def __init__(
+        self, fit: Fit, data: Data, reference: NDArray[np.int64], extra: NDArray[np.int64]
+    ) -> None:
+        basis = fit.basis
+        self.fit, self.data = fit, data
+        self.points, self.extra = basis.at(reference), basis.at(extra)
+        known = basis.at(np.concatenate([data.symbols, extra]))
+        self.among = basis.grams(known, known)
+        self.across = basis.grams(self.points, known)
 
-    times = draw.at(further)
-    size = np.sqrt((times**2 + 1) / 2)
-    told = times + noise * size * rng.standard_normal(len(times))
-    cross = kernel(further, fit.points)
-    between = kernel(further, further) + np.diag((noise * size) ** 2)
-    known = kernel(fit.points, fit.points)
-    known[np.diag_indices(len(known))] += noise**2 * data.sizes**2 + data.errors**2
-    whole = np.block([[known, cross.T], [cross, between]])
-    residual = np.concatenate([fit.residual, told - further.mean])
-    solved = np.linalg.solve(whole, residual)
-    across = np.concatenate([kernel(points, fit.points), kernel(points, further)], axis=1)
-    return np.asarray(points.mean + across @ solved)
+    def learnt(self, draw: Draw, rng: np.random.Generator) -> Values:
+        """Return the times expected by one who measured the draw at further architectures, too."""
+        fit, data = self.fit, self.data
+        variances, noise = fit.variances[draw.setting], fit.noises[draw.setting]
+        times = draw.at(self.extra)
+        sizes = np.sqrt((times**2 + 1) / 2)
+        told = times + noise * sizes * rng.standard_normal(len(times))
+        covariance = np.tensordot(variances, self.among, 1)
+        known = noise**2 * data.sizes**2 + data.errors**2
+        covariance += np.diag(np.concatenate([known, (noise * sizes) ** 2]))
+        residual = np.concatenate([fit.residual, told - self.extra.mean])
+        solved = np.linalg.solve(covariance, residual)
+        # Groups one by one: an array of all kernels times weights is not made for every draw.
+        weights = variances[:, None] * solved[None, :]
+        return np.asarray(self.points.mean + np.einsum("crk,ck->r", self.across, weights))
 
 
 def _scores(predicted: Values, measured: Values) -> tuple[float, float]:

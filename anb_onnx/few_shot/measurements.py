@@ -23,6 +23,8 @@ from anb_onnx.spaces.space import SearchSpace
 
 #: Fewest distinct architectures.
 FEWEST = 3
+#: Most distinct architectures: time grows with the cube of their number.
+MOST = 500
 #: Measurements of one architecture that differ by more than this factor are no noise.
 _FACTOR = 2.0
 #: Steps in which rounded values come: whole numbers, and decimals.
@@ -133,6 +135,12 @@ def measurements(
         msg = (
             f"{len(groups)} distinct {are} measured, at least {FEWEST} are needed; "
             "anb_onnx.suggest (in a shell anb-onnx suggest) says which to measure next"
+        )
+        raise MeasurementError(msg)
+    if len(groups) > MOST:
+        msg = (
+            f"{len(groups)} distinct architectures were measured, at most {MOST} are taken; of so "
+            "many, anb-export build trains a surrogate of its own (docs/your-benchmark.md)"
         )
         raise MeasurementError(msg)
     combined = [_combined(rows, read, known, weights, place) for rows in groups]

@@ -53,6 +53,13 @@ _NOISE_PRIOR = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
 _ASKED = 20
 _MOST_ASKED = 9
 
+#: Measurements up to which all settings are asked, and how many are at least.
+_MANY = 60
+_FEWEST_SETTINGS = 50
+
+#: Numbers of a stack of covariances that are worked on at a time: 32 MB.
+_CHUNK = 2**22
+
 #: Share of the settings' prior that no source decides.
 _FLAT = 0.03
 
@@ -181,6 +188,16 @@ class Posterior:
         return middle, np.sqrt(total)
 
 
+def _affordable(prior: Values, k: int) -> NDArray[np.int64]:
+    """Return the settings to ask: all of them for a few measurements, the likeliest ones for many.
+
+    Time grows with the cube of the measurements, which by then say more than any prior.
+    """
+    count = int(np.clip(_SETTINGS * (_MANY / k) ** 3, _FEWEST_SETTINGS, _SETTINGS))
+    likeliest = np.argsort(-prior.sum(axis=0), kind="stable")[:count]
+    return np.sort(likeliest)
+
+
 def posterior_of(
     bases: Sequence[Basis], prior: Values, symbols: NDArray[np.int64], times: Values, errors: Values
 ) -> Posterior:
@@ -196,7 +213,8 @@ def posterior_of(
     times, errors : float64 arrays [k]
         On the additive scale, in any one unit.
     """
-    variances = settings()
+    asked = _affordable(prior, len(times))
+    variances, prior = settings()[asked], prior[:, asked]
     data = data_of(bases[0], symbols, times, errors)
     points = [basis.at(symbols) for basis in bases]
     logs = np.stack(
@@ -218,7 +236,7 @@ def posterior_of(
         noise_number, setting = np.nonzero(kept[number])
         if not len(setting):
             continue
-        covariance = _covariance(basis, p, data, variances[setting], NOISES[noise_number])
+        covariance = _covariance(basis.grams(p, p), data, variances[setting], NOISES[noise_number])
         fits.append(
             Fit(
                 basis,
@@ -234,10 +252,9 @@ def posterior_of(
 
 
 def _covariance(
-    basis: Basis, points: Points, data: Data, variances: Values, noises: Values
+    grams: NDArray[np.float64], data: Data, variances: Values, noises: Values
 ) -> NDArray[np.float64]:
     """Return the covariance of measurements in each setting: float64 [n, k, k]."""
-    grams = basis.grams(points, points)
     k = len(data.times)
     found = (variances @ grams.reshape(len(GROUPS), -1)).reshape(-1, k, k)
     diagonal = np.arange(k)
@@ -249,18 +266,22 @@ def evidence(
     basis: Basis, points: Points, data: Data, variances: Values, noises: Values = NOISES
 ) -> Values:
     """Return the logarithm of the evidence: float64 [noises, settings]."""
-    zero = np.zeros(len(variances))
-    kernel = _covariance(basis, points, data, variances, zero)
     residual = data.times - points.mean
-    diagonal = np.arange(len(residual))
+    k = len(residual)
+    diagonal = np.arange(k)
     found = np.empty((len(noises), len(variances)))
-    for number, noise in enumerate(noises):
-        covariance = kernel.copy()
-        covariance[:, diagonal, diagonal] += noise**2 * data.sizes**2
-        lower = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-        solved = _forward(lower, residual)
-        roots = np.diagonal(lower, axis1=1, axis2=2)
-        found[number] = -0.5 * (solved**2).sum(axis=1) - np.log(roots).sum(axis=1)
+    grams = basis.grams(points, points)
+    count = max(1, _CHUNK // k**2)
+    for start in range(0, len(variances), count):
+        part = slice(start, start + count)
+        kernel = _covariance(grams, data, variances[part], np.zeros(len(variances[part])))
+        for number, noise in enumerate(noises):
+            covariance = kernel.copy()
+            covariance[:, diagonal, diagonal] += noise**2 * data.sizes**2
+            lower = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+            solved = _forward(lower, residual)
+            roots = np.diagonal(lower, axis1=1, axis2=2)
+            found[number, part] = -0.5 * (solved**2).sum(axis=1) - np.log(roots).sum(axis=1)
     return found
 
 
