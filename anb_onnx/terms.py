@@ -136,9 +136,17 @@ class Terms:
         """Number of entries of all tables."""
         return self.offsets[-1]
 
+    @cached_property
+    def _numbers(self) -> dict[Term, int]:
+        """Number of each term."""
+        return {term: number for number, term in enumerate(self.blocks)}
+
     def covering(self, blocks: Iterable[int]) -> int | None:
         """Return the number of the first of the smallest terms that hold all these blocks."""
         wanted = set(blocks)
+        itself = self._numbers.get(tuple(sorted(wanted)))
+        if itself is not None:
+            return itself
         found = [k for k, term in enumerate(self.blocks) if wanted <= set(term)]
         return min(found, key=lambda k: len(self.blocks[k]), default=None)
 

@@ -106,12 +106,20 @@ def lowest_of(basis: Basis, entries: Values) -> NDArray[np.int64]:
     symbols = basis.reference[start].copy()
     before = basis.sums(column, symbols)[:, 0]
     tables = _tables(basis.terms, entries)
+    # Of each block: the terms it is in, with its own axis last, and their other blocks.
+    views = [
+        [
+            (np.moveaxis(table, term.index(block), -1), [b for b in term if b != block])
+            for term, table in tables
+            if block in term
+        ]
+        for block in range(basis.space.n_blocks)
+    ]
     while True:
         for block, size in enumerate(basis.space.block_sizes):
             part = np.zeros((len(symbols), size))
-            for term, table in tables:
-                if block in term:
-                    part += _along(table, term, block, symbols)
+            for table, others in views[block]:
+                part += table[tuple(symbols[:, other] for other in others)]
             symbols[:, block] = part.argmin(axis=1)
         now = basis.sums(column, symbols)[:, 0]
         if not (now < before - 1e-12 * np.abs(before)).any():
@@ -125,13 +133,3 @@ def _tables(terms: Terms, entries: Values) -> list[tuple[tuple[int, ...], Values
         (term, entries[offsets[k] : offsets[k + 1]].reshape(shape))
         for k, (term, shape) in enumerate(zip(terms.blocks, terms.shapes, strict=True))
     ]
-
-
-def _along(table: Values, term: tuple[int, ...], block: int, symbols: NDArray[np.int64]) -> Values:
-    """Return a term's entries for every symbol of one block, the others as they are: [N, size]."""
-    axis = term.index(block)
-    moved = np.moveaxis(table, axis, -1)
-    others = tuple(symbols[:, other] for other in term if other != block)
-    return np.asarray(
-        np.broadcast_to(moved[others] if others else moved, (len(symbols), moved.shape[-1]))
-    )
