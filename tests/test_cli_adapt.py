@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,30 @@ def test_suggest_writes_what_the_library_says(shell: Shell, tmp_path: Path) -> N
     path = tmp_path / "to_measure.csv"
     out = shell.ok("suggest", "-n", 6, "--seed", 4, *SMALL, "--out", path)
     assert rows(path.read_text()) == [header, *lines]
-    assert f"anb-onnx adapt {path} --device" in out
+    # The command that it names reads the file, in the same search space.
+    measure(anb_onnx.load("latency_edgegpu", path=PAIRS), path)
+    (line,) = [line for line in out.splitlines() if line.startswith("  anb-onnx adapt")]
+    command = shlex.split(line)[1:]
+    assert command[:4] == ["adapt", str(path), "--artifacts", str(PAIRS)]
+    command[command.index("--out") + 1] = str(tmp_path / "my-device")
+    assert "and 1 device that is known" in shell.ok(*command)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--space", "nasbench201"),
+        ("--benchmark", "accel-nasbench", "--source", "latency_zcu102"),
+        ("--artifacts", "a folder", "--source", "latency_edgegpu"),
+    ],
+)
+def test_suggest_names_the_options_that_it_had(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    shutil.copytree(PAIRS, tmp_path / "a folder")
+    monkeypatch.chdir(tmp_path)
+    out = shell.ok("suggest", "-n", 1, *options, "--out", "a.csv")
+    assert f"anb-onnx adapt a.csv {shlex.join(options)} --device" in out
 
 
 def test_suggest_names_none_that_is_measured(shell: Shell, tmp_path: Path, edge: Surrogate) -> None:

@@ -159,10 +159,24 @@ def _suggest(args: argparse.Namespace) -> int:
         sys.stdout.write(
             f"{len(codes)} architectures of {space.name} to measure, the most telling first. Add a "
             f"column 'value' to {file}, then\n"
-            f"  anb-onnx adapt {file} --device my-device --metric latency --unit ms "
-            "--out my-device/\n"
+            f"  anb-onnx adapt {file}{printable(_again(args))} --device my-device "
+            "--metric latency --unit ms --out my-device/\n"
         )
     return OK
+
+
+def _again(args: argparse.Namespace) -> str:
+    """Return the options, a space before each, by which `adapt` learns from the same devices."""
+    given = [
+        ("--space", [args.space]),
+        ("--benchmark", [args.benchmark]),
+        ("--artifacts", [args.artifacts]),
+        ("--with", args.beside),
+        ("--source", args.source),
+    ]
+    return "".join(
+        f" {option} {shlex.quote(value)}" for option, values in given for value in values if value
+    )
 
 
 def _adapt(args: argparse.Namespace) -> int:
