@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,10 @@ LEVELS = (0.0, *(k / 20 for k in range(1, 20)), 0.975, 0.99, 0.995)
 
 #: Random architectures that `suggest` chooses from, where none are given.
 _CANDIDATES = 2000
+
+#: Most of them that may be given, and most that are chosen: time and memory grow with both.
+_MOST_CANDIDATES = 2**16
+_MOST_CHOSEN = 500
 
 #: How many more measurements an outlook is for.
 _MORE = 10
@@ -85,7 +89,7 @@ def suggest(
     Parameters
     ----------
     n : int
-        How many.
+        How many, at most 500.
     space : SearchSpace, optional
         `MNASNET` if not given.
     sources : sequence of str or Surrogate, optional
@@ -97,8 +101,8 @@ def suggest(
     seed : int
         Of the random architectures that are chosen from, and looked at.
     candidates : optional
-        Architectures to choose from, as `anb_onnx.encode` takes them; 2,000 random ones if not
-        given.
+        Architectures to choose from, as `anb_onnx.encode` takes them, at most 65,536; about 2,000
+        random ones if not given.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def suggest(
     Raises
     ------
     MeasurementError
-        If there are not that many architectures to choose from.
+        If there are not that many architectures to choose from, or too many.
     SourceError
         If a source has no tables, or is of another space.
     TargetError
@@ -124,8 +128,8 @@ def suggest(
     ((5, 28), dtype('uint8'))
     """
     space = MNASNET if space is None else space
-    if not is_integer(n) or n < 0:
-        msg = f"n must be a number of architectures, 0 or more, not {show(n)}"
+    if not is_integer(n) or not 0 <= n <= _MOST_CHOSEN:
+        msg = f"n must be a number of architectures from 0 to {_MOST_CHOSEN}, not {show(n)}"
         raise MeasurementError(msg)
     _check_seed(seed)
     devices = _devices(needed_space(space, "suggest"), sources)
@@ -143,6 +147,12 @@ def suggest(
         msg = (
             f"{n} architectures were asked for, but there are {len(choice)} to choose from that "
             "are not measured; give more candidates, or a smaller n"
+        )
+        raise MeasurementError(msg)
+    if len(choice) + len(known) > _MOST_CANDIDATES:
+        msg = (
+            f"{len(choice) + len(known)} architectures to choose from or measured, at most "
+            f"{_MOST_CANDIDATES} are allowed; give fewer candidates, such as a random part of them"
         )
         raise MeasurementError(msg)
     symbols = codes_to_symbols(choice, space).astype(np.int64)
@@ -247,7 +257,7 @@ def adapted(
     members: int = 8,
 ) -> Surrogate:
     """Make a surrogate from measurements that are checked already: see `adapt`."""
-    if type(members) is not int or not 1 <= members <= MAX_MEMBERS:
+    if not is_integer(members) or not 1 <= members <= MAX_MEMBERS:
         msg = f"members must be an integer from 1 to {MAX_MEMBERS}, not {show(members)}"
         raise MeasurementError(msg)
     _check_seed(seed)
@@ -259,7 +269,7 @@ def adapted(
         devices.bases, devices.prior, symbols, times, errors
     )
     rng = np.random.default_rng((seed, len(times)))
-    entries = member_entries(posterior, members, rng) * posterior.data.scale
+    entries = member_entries(posterior, int(members), rng) * posterior.data.scale
     basis = devices.bases[0]
     entries, lifted = raised(basis, entries, float(np.delete(times, wrong).min()))
     link = Link("-1") if data.rate else Link()
@@ -422,6 +432,9 @@ def _named_sources(space: SearchSpace) -> list[Surrogate]:
 def _given_sources(space: SearchSpace, sources: Sequence[SourceLike]) -> list[Surrogate]:
     if isinstance(sources, (str, Surrogate)):
         sources = [sources]
+    if not isinstance(sources, Iterable):
+        msg = f"sources must be a list of names of targets or surrogates, not {show(sources)}"
+        raise SourceError(msg)
     benchmark = next((c.benchmark for c in benchmarks() if c.space == space), None)
     found = []
     for source in sources:

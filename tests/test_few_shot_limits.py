@@ -1,0 +1,73 @@
+"""`suggest` and `adapt` at the ends of what they take: too much, too odd, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import anb_onnx
+from anb_onnx import MNASNET, NASBENCH201, MeasurementError, SourceError
+from anb_onnx.few_shot import design
+
+Codes = npt.NDArray[np.uint8]
+LATENCY: dict[str, Any] = {"metric": "latency", "unit": "ms", "device": "mine"}
+
+
+@pytest.fixture(scope="module")
+def codes() -> Codes:
+    return anb_onnx.sample(12, seed=1, space=MNASNET)
+
+
+@pytest.fixture(scope="module")
+def times(codes: Codes) -> npt.NDArray[np.float64]:
+    return anb_onnx.load("latency_vck190").query(codes).mean.astype(np.float64)
+
+
+@pytest.mark.parametrize("n", [-1, 501, 10**18, True, 2.0, "3", None])
+def test_suggest_refuses_a_number_that_it_cannot_choose(n: Any) -> None:
+    with pytest.raises(MeasurementError, match=r"n must be .* from 0 to 500"):
+        anb_onnx.suggest(n)
+
+
+def test_suggest_takes_a_bounded_number_of_candidates() -> None:
+    many = anb_onnx.sample(70_000, seed=0, space=MNASNET)
+    with pytest.raises(MeasurementError, match=r"70000 architectures .* at most 65536"):
+        anb_onnx.suggest(3, candidates=many, sources=[])
+
+
+def test_candidates_in_parts_are_chosen_from_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates = anb_onnx.sample(700, seed=2, space=NASBENCH201)
+
+    def chosen() -> bytes:
+        measured = candidates[:3]
+        found = anb_onnx.suggest(
+            6, space=NASBENCH201, sources=[], candidates=candidates, measured=measured
+        )
+        return found.tobytes()
+
+    whole = chosen()
+    monkeypatch.setattr(design, "_PART", 300)
+    assert chosen() == whole
+
+
+@pytest.mark.parametrize("sources", [3, None.__class__, object()])
+def test_sources_that_are_no_list_are_refused(codes: Codes, times: Any, sources: Any) -> None:
+    with pytest.raises(SourceError, match="sources must be a list of names"):
+        anb_onnx.adapt(codes, times, sources=sources, **LATENCY)
+
+
+def test_members_may_be_an_integer_of_numpy(codes: Codes, times: Any) -> None:
+    made = anb_onnx.adapt(codes, times, sources=[], members=np.int16(3), **LATENCY)  # type: ignore[arg-type]
+    assert made.n_members == 3
+    with pytest.raises(MeasurementError, match="members must be an integer from 1 to 1024"):
+        anb_onnx.adapt(codes, times, members=True, **LATENCY)
+
+
+def test_messages_name_what_was_given(codes: Codes, times: Any) -> None:
+    for seed in (-1, 1.5, True, None):
+        with pytest.raises(MeasurementError, match=re.escape(f"not {seed!r}")):
+            anb_onnx.adapt(codes, times, seed=seed, **LATENCY)  # type: ignore[arg-type]
