@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 import anb_onnx
 from anb_onnx import MNASNET, NASBENCH201, MeasurementError, SourceError
 from anb_onnx.few_shot import design
+from anb_onnx.few_shot.figures import figures
 
 Codes = npt.NDArray[np.uint8]
 LATENCY: dict[str, Any] = {"metric": "latency", "unit": "ms", "device": "mine"}
@@ -65,6 +69,36 @@ def test_members_may_be_an_integer_of_numpy(codes: Codes, times: Any) -> None:
     assert made.n_members == 3
     with pytest.raises(MeasurementError, match="members must be an integer from 1 to 1024"):
         anb_onnx.adapt(codes, times, members=True, **LATENCY)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-29, 1e28])
+def test_times_given_as_rates_make_a_surrogate_all_the_same(
+    codes: Codes, times: Any, factor: float, tmp_path: Path
+) -> None:
+    """The wrong way round, measurements left out are predicted to take less than no time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = anb_onnx.adapt(
+            codes, times * factor, metric="throughput", unit="images/s", device="mine"
+        )
+        lower, upper = made.query(codes).interval(0.9)
+        path = made.save(tmp_path / "mine")
+    assert (lower > 0).all()
+    assert np.isfinite(upper).all()
+    listed = json.loads(path.with_name("manifest.json").read_text())["targets"]
+    assert listed["throughput_mine"]["quality"]["leave_one_out"]["n"] == 12
+
+
+def test_figures_of_a_rate_say_nothing_of_what_takes_no_time() -> None:
+    measured = np.array([10.0, 20.0, 40.0])
+    std = np.full(3, 0.01)
+    found = figures(measured, np.array([0.1, 0.05, -0.01]), std, rate=True)
+    assert "mae" not in found
+    assert "rmse" not in found
+    assert found["mape"] == pytest.approx(1.4 / 3, rel=1e-5)
+    assert found["spearman"] == 1.0
+    same = figures(measured, np.array([0.1, 0.05, 0.02]), std, rate=True)
+    assert same["mae"] == pytest.approx(10 / 3, rel=1e-5)
 
 
 def test_messages_name_what_was_given(codes: Codes, times: Any) -> None:
