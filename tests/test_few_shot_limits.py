@@ -14,7 +14,7 @@ import pytest
 
 import anb_onnx
 from anb_onnx import MNASNET, NASBENCH201, MeasurementError, SourceError
-from anb_onnx.few_shot import design
+from anb_onnx.few_shot import adapting, design
 from anb_onnx.few_shot.figures import figures
 
 Codes = npt.NDArray[np.uint8]
@@ -99,6 +99,22 @@ def test_figures_of_a_rate_say_nothing_of_what_takes_no_time() -> None:
     assert found["spearman"] == 1.0
     same = figures(measured, np.array([0.1, 0.05, 0.02]), std, rate=True)
     assert same["mae"] == pytest.approx(10 / 3, rel=1e-5)
+
+
+def test_no_more_than_a_few_sets_of_sources_are_kept(
+    monkeypatch: pytest.MonkeyPatch, codes: Codes, times: Any
+) -> None:
+    monkeypatch.setattr(adapting, "_known", {})
+    monkeypatch.setattr(adapting, "_MOST_KNOWN", 2)
+    names = ["latency_vck190", "latency_zcu102", "throughput_a100"]
+    made = []
+    for sources in (names[:1], names[:2], names[:1], names[1:], names[:1]):
+        made.append(anb_onnx.adapt(codes, times, sources=sources, **LATENCY).sha256)
+        assert len(adapting._known) <= 2
+    # The one that was asked for again and again is there still, and all answers are the same.
+    assert [len(devices.sources) for devices in adapting._known.values()] == [2, 1]
+    assert made[0] == made[2] == made[4]
+    assert len(set(made)) == 3
 
 
 def test_messages_name_what_was_given(codes: Codes, times: Any) -> None:

@@ -68,8 +68,10 @@ class _Devices:
     prior: Values
 
 
-#: Source devices met before, by the SHA-256 of their files: what they say takes a second to find.
+#: Source devices met last, by the SHA-256 of their files: what they say takes a second to find, and
+#: up to some ten MB to keep.
 _known: dict[tuple[str, ...], _Devices] = {}
+_MOST_KNOWN = 8
 
 
 def suggest(
@@ -391,17 +393,22 @@ def _devices(space: SearchSpace, sources: Sequence[SourceLike] | None) -> _Devic
     """Return the source devices, and what follows from them alone."""
     found = _named_sources(space) if sources is None else _given_sources(space, sources)
     key = (str(space), *(surrogate.sha256 for surrogate in found))
-    if key not in _known:
+    # No lock, which a fork might find taken: two threads may find the same twice, no more.
+    known = _known.pop(key, None)
+    if known is None:
         tables = tuple(source_of(surrogate) for surrogate in found)
         counts = _counts(space)
-        _known[key] = _Devices(
+        known = _Devices(
             tables,
             tuple(surrogate.target.name for surrogate in found),
             tuple(str(surrogate.metadata.get("license") or "unstated") for surrogate in found),
             bases_of(space, tables, counts),
             setting_prior(space, tables, counts),
         )
-    return _known[key]
+    _known[key] = known  # now the last of them
+    for old in list(_known)[:-_MOST_KNOWN]:
+        _known.pop(old, None)
+    return known
 
 
 def _counts(space: SearchSpace) -> tuple[Count, ...]:
