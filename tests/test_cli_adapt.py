@@ -261,7 +261,7 @@ def test_options_that_are_refused(shell: Shell, tmp_path: Path, good: Path, name
     ("argv", "words"),
     [
         (["-n", "-1"], "n must be a number of architectures"),
-        (["-n", "15626"], "15626 architectures were asked for"),
+        (["-n", "501"], "n must be a number of architectures from 0 to 500, not 501"),
         (["--seed", "-1"], "seed must be an integer >= 0, not -1"),
         (["--measured", "none.csv"], "none.csv cannot be read"),
     ],
@@ -287,6 +287,20 @@ def test_odd_arguments_are_errors_of_ours(options: dict[str, Any], edge: Surroga
                 sources=[edge],
                 **options,
             )
+
+
+@pytest.mark.parametrize("out", ["", "a file", "Capital"])
+def test_what_is_no_folder_for_a_benchmark_is_refused(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: Path, out: str
+) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    Path("a file").write_text("mine")
+    words = "it is no folder" if out == "a file" else "the folder is called as the benchmark"
+    err = shell.refused("adapt", good, *LATENCY, *SMALL, "--out", out)
+    assert f"--out {out!r}: {words}" in err
+    assert [path.name for path in place.iterdir()] == ["a file"]
 
 
 def test_measurements_from_standard_input(

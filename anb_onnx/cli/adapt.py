@@ -210,8 +210,12 @@ def _adapt(args: argparse.Namespace) -> int:
 def _check_folder(out: str) -> None:
     """Refuse a folder that a benchmark cannot have, before anything is read."""
     folder = Path(out)
-    name = folder.absolute().name
-    if not os.path.lexists(folder / MANIFEST) and not BENCHMARK.fullmatch(name):
+    if os.path.lexists(folder) and not folder.is_dir():
+        msg = f"--out {show(out)}: it is no folder; name another one"
+        raise AnbError(msg)
+    # An empty text is the current folder for a Path, but not for who typed it.
+    fits = BENCHMARK.fullmatch(folder.absolute().name) or os.path.lexists(folder / MANIFEST)
+    if not out or not fits:
         msg = (
             f"--out {show(out)}: the folder is called as the benchmark in it, by 1 to 64 of the "
             "characters a-z, 0-9, '.', '_' and '-', a letter or digit first, as in --out my-phone/"
