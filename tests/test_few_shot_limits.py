@@ -43,6 +43,15 @@ def test_suggest_takes_a_bounded_number_of_candidates() -> None:
         anb_onnx.suggest(3, candidates=many, sources=[])
 
 
+def test_suggest_wants_as_many_candidates_as_it_chooses(codes: Codes) -> None:
+    with pytest.raises(MeasurementError, match="11 to choose from"):
+        anb_onnx.suggest(12, candidates=codes, measured=codes[:1], sources=[])
+    twice = np.concatenate([codes, codes])
+    assert len(anb_onnx.suggest(12, candidates=twice, sources=[])) == 12
+    with pytest.raises(MeasurementError, match="12 to choose from"):
+        anb_onnx.suggest(13, candidates=twice, sources=[])
+
+
 def test_candidates_in_parts_are_chosen_from_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = anb_onnx.sample(700, seed=2, space=NASBENCH201)
 
