@@ -15,7 +15,9 @@ import pytest
 import anb_onnx
 from anb_onnx import MNASNET, NASBENCH201, MeasurementError, SourceError
 from anb_onnx.few_shot import adapting, design
+from anb_onnx.few_shot.basis import bases_of
 from anb_onnx.few_shot.figures import figures
+from anb_onnx.few_shot.tabling import raised
 
 Codes = npt.NDArray[np.uint8]
 LATENCY: dict[str, Any] = {"metric": "latency", "unit": "ms", "device": "mine"}
@@ -124,6 +126,19 @@ def test_no_more_than_a_few_sets_of_sources_are_kept(
     assert [len(devices.sources) for devices in adapting._known.values()] == [2, 1]
     assert made[0] == made[2] == made[4]
     assert len(set(made)) == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "1 architecture was"), (3, "3 architectures were")]
+)
+def test_a_note_tells_of_what_was_predicted_to_take_no_time(count: int, words: str) -> None:
+    (basis, *_) = bases_of(NASBENCH201, ())
+    entries = np.full((NASBENCH201.size, 2), 5.0)
+    entries[:count, 1] = -1.0
+    found, note = raised(basis, entries, 4.0)
+    assert note == f"{words} predicted to take no time, and given 1% of the least measured time"
+    assert found[:count].tolist() == [[5.0, 0.04]] * count
+    assert (found[count:] == 5.0).all()
 
 
 def test_messages_name_what_was_given(codes: Codes, times: Any) -> None:
