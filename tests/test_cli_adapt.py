@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,30 @@ def test_suggest_writes_what_the_library_says(shell: Shell, tmp_path: Path) -> N
     path = tmp_path / "to_measure.csv"
     out = shell.ok("suggest", "-n", 6, "--seed", 4, *SMALL, "--out", path)
     assert rows(path.read_text()) == [header, *lines]
-    assert f"anb-onnx adapt {path} --device" in out
+    # The command that it names reads the file, in the same search space.
+    measure(anb_onnx.load("latency_edgegpu", path=PAIRS), path)
+    (line,) = [line for line in out.splitlines() if line.startswith("  anb-onnx adapt")]
+    command = shlex.split(line)[1:]
+    assert command[:4] == ["adapt", str(path), "--artifacts", str(PAIRS)]
+    command[command.index("--out") + 1] = str(tmp_path / "my-device")
+    assert "and 1 device that is known" in shell.ok(*command)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--space", "nasbench201"),
+        ("--benchmark", "accel-nasbench", "--source", "latency_zcu102"),
+        ("--artifacts", "a folder", "--source", "latency_edgegpu"),
+    ],
+)
+def test_suggest_names_the_options_that_it_had(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    shutil.copytree(PAIRS, tmp_path / "a folder")
+    monkeypatch.chdir(tmp_path)
+    out = shell.ok("suggest", "-n", 1, *options, "--out", "a.csv")
+    assert f"anb-onnx adapt a.csv {shlex.join(options)} --device" in out
 
 
 def test_suggest_names_none_that_is_measured(shell: Shell, tmp_path: Path, edge: Surrogate) -> None:
@@ -237,7 +261,7 @@ def test_options_that_are_refused(shell: Shell, tmp_path: Path, good: Path, name
     ("argv", "words"),
     [
         (["-n", "-1"], "n must be a number of architectures"),
-        (["-n", "15626"], "15626 architectures were asked for"),
+        (["-n", "501"], "n must be a number of architectures from 0 to 500, not 501"),
         (["--seed", "-1"], "seed must be an integer >= 0, not -1"),
         (["--measured", "none.csv"], "none.csv cannot be read"),
     ],
@@ -263,6 +287,20 @@ def test_odd_arguments_are_errors_of_ours(options: dict[str, Any], edge: Surroga
                 sources=[edge],
                 **options,
             )
+
+
+@pytest.mark.parametrize("out", ["", "a file", "Capital"])
+def test_what_is_no_folder_for_a_benchmark_is_refused(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: Path, out: str
+) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    Path("a file").write_text("mine")
+    words = "it is no folder" if out == "a file" else "the folder is called as the benchmark"
+    err = shell.refused("adapt", good, *LATENCY, *SMALL, "--out", out)
+    assert f"--out {out!r}: {words}" in err
+    assert [path.name for path in place.iterdir()] == ["a file"]
 
 
 def test_measurements_from_standard_input(

@@ -178,3 +178,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_bytes("k,se,value\n".encode("utf-16"))
     with pytest.raises(AnbError, match="UTF-16"):
         read_measured(str(tmp_path / "wide.csv"), SMALL)
+
+
+@pytest.mark.parametrize("meant", ["mnasnet", "fbnet"])
+def test_genes_of_another_space_are_told_from_unknown_columns(tmp_path: Path, meant: str) -> None:
+    """As where --benchmark was forgotten: the indices alone would name other architectures."""
+    header, *rows = written(NASBENCH201, sample(3, seed=0, space=NASBENCH201))
+    text = "".join(
+        ",".join(line) + "\n" for line in [[*header, "value"], *([*r, "1"] for r in rows)]
+    )
+    with pytest.raises(AnbError, match=rf"'edge_1_0' is a gene of .*'nasbench201', but '{meant}'"):
+        read(tmp_path, text, SPACES[meant])

@@ -159,10 +159,24 @@ def _suggest(args: argparse.Namespace) -> int:
         sys.stdout.write(
             f"{len(codes)} architectures of {space.name} to measure, the most telling first. Add a "
             f"column 'value' to {file}, then\n"
-            f"  anb-onnx adapt {file} --device my-device --metric latency --unit ms "
-            "--out my-device/\n"
+            f"  anb-onnx adapt {file}{printable(_again(args))} --device my-device "
+            "--metric latency --unit ms --out my-device/\n"
         )
     return OK
+
+
+def _again(args: argparse.Namespace) -> str:
+    """Return the options, a space before each, by which `adapt` learns from the same devices."""
+    given = [
+        ("--space", [args.space]),
+        ("--benchmark", [args.benchmark]),
+        ("--artifacts", [args.artifacts]),
+        ("--with", args.beside),
+        ("--source", args.source),
+    ]
+    return "".join(
+        f" {option} {shlex.quote(value)}" for option, values in given for value in values if value
+    )
 
 
 def _adapt(args: argparse.Namespace) -> int:
@@ -196,8 +210,12 @@ def _adapt(args: argparse.Namespace) -> int:
 def _check_folder(out: str) -> None:
     """Refuse a folder that a benchmark cannot have, before anything is read."""
     folder = Path(out)
-    name = folder.absolute().name
-    if not os.path.lexists(folder / MANIFEST) and not BENCHMARK.fullmatch(name):
+    if os.path.lexists(folder) and not folder.is_dir():
+        msg = f"--out {show(out)}: it is no folder; name another one"
+        raise AnbError(msg)
+    # An empty text is the current folder for a Path, but not for who typed it.
+    fits = BENCHMARK.fullmatch(folder.absolute().name) or os.path.lexists(folder / MANIFEST)
+    if not out or not fits:
         msg = (
             f"--out {show(out)}: the folder is called as the benchmark in it, by 1 to 64 of the "
             "characters a-z, 0-9, '.', '_' and '-', a letter or digit first, as in --out my-phone/"

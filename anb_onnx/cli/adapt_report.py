@@ -92,7 +92,7 @@ class Report:
         if adapted.get("noise") is not None:
             yield f"  one measurement scatters by about {_percent(adapted['noise'])}"
         for line, index in self._outliers():
-            yield f"  line {line} (index {index}) looks like an outlier, and counts little"
+            yield f"  line {line} (index {index}) looks like an outlier, and is left out"
         for note in adapted.get("notes", ()):
             yield f"  note: {note}"
         yield f"  written: {self._path}"

@@ -27,6 +27,7 @@ from anb_onnx.encoding.table_files import (
 from anb_onnx.errors import AnbError, ArchitectureError, MeasurementError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.nasbench201 import NASBENCH201, to_arch_string
+from anb_onnx.spaces.ready import READY, ready_made
 from anb_onnx.spaces.space import SearchSpace
 
 Codes = npt.NDArray[np.uint8]
@@ -170,16 +171,26 @@ def _columns(
             msg = f"column {name!r} occurs twice"
             raise MeasurementError(msg)
         if name not in known and not ignore_extra:
-            msg = (
-                f"unknown column {show(name)}; --ignore-extra passes over such columns (known are "
-                f"{value!r}, {_STD!r}, {_REPEATS!r}, and the architecture as genes, "
-                f"{_ARCHITECTURE!r} or {_INDEX!r})"
-            )
-            raise MeasurementError(msg)
+            raise MeasurementError(_unknown(name, space, value))
     if value in {*needed, _STD, _REPEATS}:
         msg = f"column {value!r} cannot hold the values: it has another meaning"
         raise MeasurementError(msg)
     return _Columns(header, by, by == _INDEX and index_column is None, value, space)
+
+
+def _unknown(name: str, space: SearchSpace, value: str) -> str:
+    for other in READY:
+        there = ready_made(other)
+        if there is not None and name in there.gene_names:
+            return (
+                f"column {show(name)} is a gene of search space {other!r}, but {space.name!r} is "
+                "meant; --benchmark NAME (of 'anb-onnx benchmarks') or --space NAME says which"
+            )
+    return (
+        f"unknown column {show(name)}; --ignore-extra passes over such columns (known are "
+        f"{value!r}, {_STD!r}, {_REPEATS!r}, and the architecture as genes, {_ARCHITECTURE!r} or "
+        f"{_INDEX!r})"
+    )
 
 
 def _missing(name: str, header: Sequence[str], space: SearchSpace, value: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,10 @@ LEVELS = (0.0, *(k / 20 for k in range(1, 20)), 0.975, 0.99, 0.995)
 #: Random architectures that `suggest` chooses from, where none are given.
 _CANDIDATES = 2000
 
+#: Most of them that may be given, and most that are chosen: time and memory grow with both.
+_MOST_CANDIDATES = 2**16
+_MOST_CHOSEN = 500
+
 #: How many more measurements an outlook is for.
 _MORE = 10
 
@@ -67,8 +71,10 @@ class _Devices:
     prior: Values
 
 
-#: Source devices met before, by the SHA-256 of their files: what they say takes a second to find.
+#: Source devices met last, by the SHA-256 of their files: what they say takes a second to find, and
+#: up to some ten MB to keep.
 _known: dict[tuple[str, ...], _Devices] = {}
+_MOST_KNOWN = 8
 
 
 def suggest(
@@ -88,7 +94,7 @@ def suggest(
     Parameters
     ----------
     n : int
-        How many.
+        How many, at most 500.
     space : SearchSpace, optional
         `MNASNET` if not given.
     sources : sequence of str or Surrogate, optional
@@ -100,8 +106,8 @@ def suggest(
     seed : int
         Of the random architectures that are chosen from, and looked at.
     candidates : optional
-        Architectures to choose from, as `anb_onnx.encode` takes them; 2,000 random ones if not
-        given.
+        Architectures to choose from, as `anb_onnx.encode` takes them, at most 65,536; about 2,000
+        random ones if not given.
 
     Returns
     -------
@@ -111,7 +117,7 @@ def suggest(
     Raises
     ------
     MeasurementError
-        If there are not that many architectures to choose from.
+        If there are not that many architectures to choose from, or too many.
     SourceError
         If a source has no tables, or is of another space.
     TargetError
@@ -127,8 +133,8 @@ def suggest(
     ((5, 28), dtype('uint8'))
     """
     space = MNASNET if space is None else space
-    if not is_integer(n) or n < 0:
-        msg = f"n must be a number of architectures, 0 or more, not {show(n)}"
+    if not is_integer(n) or not 0 <= n <= _MOST_CHOSEN:
+        msg = f"n must be a number of architectures from 0 to {_MOST_CHOSEN}, not {show(n)}"
         raise MeasurementError(msg)
     _check_seed(seed)
     devices = _devices(needed_space(space, "suggest"), sources)
@@ -146,6 +152,12 @@ def suggest(
         msg = (
             f"{n} architectures were asked for, but there are {len(choice)} to choose from that "
             "are not measured; give more candidates, or a smaller n"
+        )
+        raise MeasurementError(msg)
+    if len(choice) + len(known) > _MOST_CANDIDATES:
+        msg = (
+            f"{len(choice) + len(known)} architectures to choose from or measured, at most "
+            f"{_MOST_CANDIDATES} are allowed; give fewer candidates, such as a random part of them"
         )
         raise MeasurementError(msg)
     symbols = codes_to_symbols(choice, space).astype(np.int64)
@@ -250,7 +262,7 @@ def adapted(
     members: int = 8,
 ) -> Surrogate:
     """Make a surrogate from measurements that are checked already: see `adapt`."""
-    if type(members) is not int or not 1 <= members <= MAX_MEMBERS:
+    if not is_integer(members) or not 1 <= members <= MAX_MEMBERS:
         msg = f"members must be an integer from 1 to {MAX_MEMBERS}, not {show(members)}"
         raise MeasurementError(msg)
     _check_seed(seed)
@@ -262,7 +274,7 @@ def adapted(
         devices.bases, devices.prior, symbols, times, errors
     )
     rng = np.random.default_rng((seed, len(times)))
-    entries = member_entries(posterior, members, rng) * posterior.data.scale
+    entries = member_entries(posterior, int(members), rng) * posterior.data.scale
     basis = devices.bases[0]
     entries, lifted = raised(basis, entries, float(np.delete(times, wrong).min()))
     link = Link("-1") if data.rate else Link()
@@ -384,17 +396,22 @@ def _devices(space: SearchSpace, sources: Sequence[SourceLike] | None) -> _Devic
     """Return the source devices, and what follows from them alone."""
     found = _named_sources(space) if sources is None else _given_sources(space, sources)
     key = (str(space), *(surrogate.sha256 for surrogate in found))
-    if key not in _known:
+    # No lock, which a fork might find taken: two threads may find the same twice, no more.
+    known = _known.pop(key, None)
+    if known is None:
         tables = tuple(source_of(surrogate) for surrogate in found)
         counts = _counts(space)
-        _known[key] = _Devices(
+        known = _Devices(
             tables,
             tuple(surrogate.target.name for surrogate in found),
             tuple(str(surrogate.metadata.get("license") or "unstated") for surrogate in found),
             bases_of(space, tables, counts),
             setting_prior(space, tables, counts),
         )
-    return _known[key]
+    _known[key] = known  # now the last of them
+    for old in list(_known)[:-_MOST_KNOWN]:
+        _known.pop(old, None)
+    return known
 
 
 def _counts(space: SearchSpace) -> tuple[Count, ...]:
@@ -425,6 +442,9 @@ def _named_sources(space: SearchSpace) -> list[Surrogate]:
 def _given_sources(space: SearchSpace, sources: Sequence[SourceLike]) -> list[Surrogate]:
     if isinstance(sources, (str, Surrogate)):
         sources = [sources]
+    if not isinstance(sources, Iterable):
+        msg = f"sources must be a list of names of targets or surrogates, not {show(sources)}"
+        raise SourceError(msg)
     benchmark = next((c.benchmark for c in benchmarks() if c.space == space), None)
     found = []
     for source in sources:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.few_shot.basis import GROUPS, Basis
+from anb_onnx.few_shot.basis import GROUPS, Basis, Points
 from anb_onnx.few_shot.posterior import settings
 from anb_onnx.few_shot.sources import Values
 
@@ -20,6 +20,9 @@ _MOST_SETTINGS = 40
 
 #: Architectures on which the remaining variance is looked at.
 _LOOKED_AT = 768
+
+#: Candidates whose kernels are in memory at a time.
+_PART = 4096
 
 
 def design(
@@ -88,6 +91,13 @@ def _likeliest(bases: Sequence[Basis], prior: Values) -> list[tuple[Basis, Value
     return found
 
 
+def _covariance(basis: Basis, variances: Values, a: Points, b: Points) -> Values:
+    """Return the prior covariance of architectures' times: float64 [len(a), len(b)]."""
+    grams = basis.grams(a, b)
+    flat = np.tensordot(variances, grams.reshape(len(GROUPS), -1), 1)
+    return np.asarray(flat).reshape(grams.shape[1:])
+
+
 class _Remaining:
     """The variance that is left of one view, as architectures are measured one after the other."""
 
@@ -103,28 +113,23 @@ class _Remaining:
         reference = basis.reference
         looked_at = rng.permutation(len(reference))[:_LOOKED_AT]
         a, b = basis.at(reference[looked_at]), basis.at(np.concatenate([candidates, measured]))
-        size = len(GROUPS)
-        self.across = np.asarray(np.tensordot(variances, basis.grams(a, b).reshape(size, -1), 1))
-        self.across = self.across.reshape(len(looked_at), -1) / a.mean[:, None]
         self.rows = basis, b, variances
         self.noise = _NOISE**2 * (b.mean**2 + 1) / 2
+        self.across = np.zeros((len(looked_at), len(b.mean)))
         self.variance = np.zeros(len(b.mean))
-        for start in range(0, len(b.mean), 512):
-            part = slice(start, start + 512)
-            self.variance[part] = self._row(part).diagonal(start)
+        for first in range(0, len(b.mean), _PART):
+            some = b.some(slice(first, first + _PART))
+            self.across[:, first : first + _PART] = _covariance(basis, variances, a, some)
+            for start in range(0, len(some.mean), 512):
+                few = some.some(slice(start, start + 512))
+                found = _covariance(basis, variances, few, some).diagonal(start)
+                self.variance[first + start : first + start + len(found)] = found
+        self.across /= a.mean[:, None]
         self.factors: list[Values] = []
         self.n = len(candidates)
         self.share = share
         for number in range(self.n, len(b.mean)):
             self.measure(number)
-
-    def _row(self, part: slice) -> Values:
-        """Return the prior covariance of some candidates with all: float64 [m, C]."""
-        basis, points, variances = self.rows
-        some = points.some(part)
-        grams = basis.grams(some, points)
-        flat = np.tensordot(variances, grams.reshape(len(GROUPS), -1), 1)
-        return np.asarray(flat).reshape(grams.shape[1:])
 
     def gains(self) -> Values:
         """Return by how much each candidate's measurement lessens the mean variance: [C]."""
@@ -134,11 +139,13 @@ class _Remaining:
 
     def measure(self, number: int) -> None:
         """Take a candidate's time for known, but for its noise."""
-        row = self._row(slice(number, number + 1))[0]
+        basis, points, variances = self.rows
+        one = points.some(slice(number, number + 1))
+        row = _covariance(basis, variances, one, points)[0]
         for factor in self.factors:
             row = row - factor[number] * factor
         factor = row / np.sqrt(max(float(row[number]), 0.0) + self.noise[number])
         scale = 1.0 / np.sqrt(max(float(row[number]), 0.0) + self.noise[number])
-        self.across = self.across - np.outer(self.across[:, number] * scale, factor)
+        self.across -= np.outer(self.across[:, number] * scale, factor)
         self.variance = self.variance - factor**2
         self.factors.append(factor)

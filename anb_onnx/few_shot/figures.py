@@ -26,19 +26,20 @@ def figures(measured: Values, times: Values, std: Values, *, rate: bool) -> dict
     dict
         ``n``, ``spearman``, ``kendall_tau`` (tau-b), ``mae`` and ``rmse`` in the target's unit,
         ``mape`` relative, ``coverage_90``: the share in 90 % intervals. Correlations are left out
-        where they are not defined.
+        where they are not defined, ``mae`` and ``rmse`` of rates where a predicted time is not
+        above 0, of which there is no rate.
     """
-    with np.errstate(divide="ignore"):
-        predicted = 1.0 / np.maximum(times, np.finfo(float).tiny) if rate else times
+    predicted = 1.0 / np.maximum(times, np.finfo(float).tiny) if rate else times
     spent = 1.0 / measured if rate else measured
-    difference = predicted - measured
     found = {
         "n": len(measured),
-        "mae": float(np.abs(difference).mean()),
-        "rmse": float(np.sqrt((difference**2).mean())),
         "mape": float((np.abs(times - spent) / spent).mean()),
         "coverage_90": float((np.abs(spent - times) <= _Z90 * std).mean()),
     }
+    if not rate or times.min() > 0:
+        difference = predicted - measured
+        found["mae"] = float(np.abs(difference).mean())
+        found["rmse"] = float(np.sqrt((difference**2).mean()))
     if np.ptp(measured) > 0 and np.ptp(predicted) > 0:
         found["spearman"] = float(np.corrcoef(ranks(measured), ranks(predicted))[0, 1])
         found["kendall_tau"] = kendall_tau(measured, predicted)

@@ -1,10 +1,10 @@
 """What a few measurements teach: weights of the groups by their evidence, then Gaussian algebra.
 
 The weights of the groups (how far a device may stray from the sources, and in what) and the noise
-of its measurements are not known. They are drawn once from a broad prior, a few hundred settings;
+of its measurements are not known. They are drawn once from a broad prior, a thousand settings;
 each source device, looked at from the others, then says which settings suit a device of this space,
-and the measurements say it once more. Predictions are averages over all settings by that evidence:
-nothing is tuned by hand, for any space.
+and the measurements say it once more. Predictions are averages over all settings by that evidence;
+only the middle and the width of the broad prior are chosen, once for all spaces.
 """
 
 from __future__ import annotations

@@ -56,8 +56,12 @@ def raised(basis: Basis, entries: Values, least: float) -> tuple[Values, str | N
         low = (entries < floor).any(axis=1)
         if not low.any():
             return entries, None
-        note = f"{int(low.sum())} architectures were predicted to take no time"
-        return np.maximum(entries, floor), f"{note}; they are given {floor:.3g}"
+        count = int(low.sum())
+        what = "1 architecture was" if count == 1 else f"{count} architectures were"
+        note = (
+            f"{what} predicted to take no time, and given {_LEAST:.0%} of the least measured time"
+        )
+        return np.maximum(entries, floor), note
     mean, notes = _raised_mean(basis, entries.mean(axis=1), floor)
     deviation = entries - entries.mean(axis=1, keepdims=True)
     changed = 0
@@ -66,7 +70,8 @@ def raised(basis: Basis, entries: Values, least: float) -> tuple[Values, str | N
         changed += kept < 1.0
         deviation[:, member] *= kept
     if changed:
-        notes.append(f"{changed} members predicted no time somewhere, and vary less for that")
+        what = "1 member varies" if changed == 1 else f"{changed} members vary"
+        notes.append(f"{what} less, as no time was predicted somewhere")
     if not notes:
         return entries, None
     return mean[:, None] + deviation, "; ".join(notes)
