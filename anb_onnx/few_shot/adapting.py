@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import benchmarks
-from anb_onnx.encoding.encoding import Architectures, codes_to_symbols, encode
+from anb_onnx.encoding.encoding import (
+    Architectures,
+    codes_to_symbols,
+    encode,
+    indices_to_codes,
+)
 from anb_onnx.errors import MeasurementError, SourceError
 from anb_onnx.few_shot.basis import Basis, bases_of
 from anb_onnx.few_shot.counts import Count, count_of, counts_of
@@ -141,8 +146,7 @@ def suggest(
     rng = np.random.default_rng(seed)
     known = np.zeros((0, space.n_genes), np.uint8) if measured is None else encode(measured, space)
     if candidates is None:
-        count = min(_CANDIDATES + int(n) + len(known), 2 * space.size)
-        drawn = sample(count, seed=int(rng.integers(2**31)), space=space)
+        drawn = _drawn(_CANDIDATES + int(n) + len(known), space, rng)
     else:
         drawn = encode(candidates, space)
     taken = {row.tobytes() for row in known}
@@ -164,6 +168,13 @@ def suggest(
     before = codes_to_symbols(known, space).astype(np.int64)
     order = design(devices.bases, devices.prior, symbols, int(n), before, rng)
     return choice[order].copy()
+
+
+def _drawn(count: int, space: SearchSpace, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the codes of random architectures, or all of a space of no more than so many."""
+    if space.size > count:
+        return sample(count, seed=int(rng.integers(2**31)), space=space)
+    return indices_to_codes(rng.permutation(space.size), space)
 
 
 def adapt(

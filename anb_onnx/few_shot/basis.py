@@ -61,6 +61,9 @@ _REFERENCE = 2048
 #: Most entries of all pairs of blocks; beyond it a space has single blocks and its sources' terms.
 _MOST_PAIRS = 2**18
 
+#: Standard deviation, relative to a mean, of what varies by rounding only.
+_NOTHING = 1e-9
+
 #: Spread of a device's time where no source and no count tells it.
 _SPREAD = 0.3
 
@@ -148,7 +151,7 @@ class Basis:
         raw = self._raw_mean(self.reference, self._effective)
         self._mean_shift = 1.0 - float(raw.mean())
         m = raw + self._mean_shift
-        self.spread = float(m.std()) or _SPREAD
+        self.spread = float(m.std()) if m.std() > _NOTHING else _SPREAD
         self.linear: dict[str, Linear] = {}
         if self._mean_terms is not None or self._mean_blocks is not None:
             self._add("slope", self._mean_terms, self._mean_blocks)
@@ -174,7 +177,7 @@ class Basis:
         features = self._features(group, self.reference, self._effective)
         middle = features.mean(axis=0)
         size = float(np.sqrt(((features - middle) ** 2).sum(axis=1).mean()))
-        if size == 0.0:
+        if size <= _NOTHING:
             return
         factor = self.spread / size
         self.linear[name] = Linear(
@@ -237,7 +240,9 @@ class Basis:
         single = sum(1 - 1 / n for n in sizes)
         pair = sum(1 - 1 / (a * b) for a, b in combinations(sizes, 2))
         square = self.spread**2
-        has_pairs = self.whole or self.terms.covering((0, 1)) is not None
+        # A source may bring a few pairs where there are too many for all to have tables.
+        couples = combinations(range(len(sizes)), 2)
+        has_pairs = self.whole or all(self.terms.covering(c) is not None for c in couples)
         return square / (single or 1.0), (square / pair if pair and has_pairs else 0.0)
 
     def grams(self, a: Points, b: Points) -> NDArray[np.float64]:

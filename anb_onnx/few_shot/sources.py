@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from anb_onnx.errors import SourceError
 from anb_onnx.few_shot.units import is_rate
+from anb_onnx.links import Link
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
@@ -76,9 +77,30 @@ def source_of(surrogate: Surrogate, *, name: str | None = None) -> SourceTable:
         return SourceTable(name, ensemble.terms, mean)
     if exponent == 2 and offset is None and all(len(term) <= 2 for term in ensemble.terms.blocks):
         return SourceTable(name, ensemble.terms, squared(ensemble.terms, mean))
-    # Close to the middle of its range any link is a straight line, and its sign is all that counts.
-    sign = 1.0 if ensemble.link.increasing != rate else -1.0
-    return SourceTable(name, ensemble.terms, sign * mean)
+    return SourceTable(name, ensemble.terms, _tangent(ensemble, mean, rate, name))
+
+
+def _tangent(ensemble: TableEnsemble, mean: Values, rate: bool, name: str) -> Values:
+    """Return times by the straight line that the link is close to the middle of its range."""
+    link = Link(ensemble.link.power, ensemble.link.offset)
+    middle = decomposed_mean(ensemble.terms, mean)
+    step = 1e-4 * abs(middle)
+    with np.errstate(all="ignore"):
+        y = link.invert(np.array([middle - step, middle, middle + step]))
+        low, time, high = (1.0 / y if rate else y).tolist()
+    if not (np.isfinite([low, time, high]).all() and time > 0):
+        msg = f"source {name!r} has no time in the middle of its range, but {time:.4g}"
+        raise SourceError(msg)
+    slope = (high - low) / (2 * step)
+    found = slope * mean
+    found[: ensemble.terms.offsets[1]] += time - slope * middle
+    return np.asarray(found)
+
+
+def decomposed_mean(terms: Terms, entries: Values) -> float:
+    """Return the mean of a sum of tables over all architectures."""
+    pairs = zip(terms.offsets[:-1], terms.offsets[1:], strict=True)
+    return sum(float(entries[start:stop].mean()) for start, stop in pairs)
 
 
 def whole_terms(space: SearchSpace) -> Terms:
@@ -88,8 +110,12 @@ def whole_terms(space: SearchSpace) -> Terms:
 
 def all_symbols(space: SearchSpace) -> NDArray[np.int64]:
     """Return the symbols of every architecture: int64 [size, n_blocks], in order of the indices."""
-    grid = np.indices(space.block_sizes, dtype=np.int64)
-    return np.ascontiguousarray(grid.reshape(space.n_blocks, -1).T)
+    # By hand: arrays of NumPy have 64 axes at most, or 32, and a space may have more blocks.
+    symbols = np.empty((space.size, space.n_blocks), np.int64)
+    left = np.arange(space.size)
+    for block in reversed(range(space.n_blocks)):
+        left, symbols[:, block] = np.divmod(left, space.block_sizes[block])
+    return symbols
 
 
 def _tabulated(ensemble: TableEnsemble, rate: bool) -> Values:
