@@ -59,7 +59,9 @@ def plan(
                             if (not only or method in only)
                             and (method != methods.ALONE or n in ALONE_SIZES)
                         )
-                        yield Cell(question, design, n, draws, chosen)
+                        # Designs of one large pool hardly differ.
+                        fewer = question.rest and design == "designed"
+                        yield Cell(question, design, n, -(-draws // 3) if fewer else draws, chosen)
 
 
 def run(wanted: Sequence[Cell], data: Path, folder: Path, *, processes: int = 2) -> None:
