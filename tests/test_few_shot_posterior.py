@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from few_shot_dense import SMALL, Dense, everything, random_counts, random_source, sum_of
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -36,7 +37,6 @@ from anb_onnx.links import Link
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.nasbench201 import NASBENCH201
 from anb_onnx.spaces.space import SearchSpace
-from tests.few_shot_dense import SMALL, Dense, everything, random_counts, random_source, sum_of
 
 Symbols = NDArray[np.int64]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from few_shot_dense import SMALL, everything, random_source, sum_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -37,7 +38,6 @@ from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
-from tests.few_shot_dense import SMALL, everything, random_source, sum_of
 
 
 def one_hot_pairs(symbols: NDArray[np.int64], sizes: tuple[int, ...]) -> NDArray[np.float64]:

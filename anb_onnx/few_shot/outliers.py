@@ -38,7 +38,7 @@ def posterior_without_outliers(
     """
     kept = np.arange(len(times))
     found: list[int] = []
-    most = -(-len(times) // _IN) if len(times) >= _FEWEST else 0
+    most = max(1, len(times) // _IN) if len(times) >= _FEWEST else 0
     posterior = posterior_of(bases, prior, symbols, times, errors)
     while len(found) < most:
         data = posterior.data

@@ -69,6 +69,8 @@ def raised(basis: Basis, entries: Values, least: float) -> tuple[Values, str | N
         kept = _kept(basis, mean, deviation[:, member])
         changed += kept < 1.0
         deviation[:, member] *= kept
+    # The mean is what was learnt, and stays, whatever some deviations have lost.
+    deviation -= deviation.mean(axis=1, keepdims=True)
     if changed:
         what = "1 member varies" if changed == 1 else f"{changed} members vary"
         notes.append(f"{what} less, as no time was predicted somewhere")
