@@ -31,7 +31,7 @@ def adapted(codes: object, values: object, **options: object) -> Surrogate:
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     ranks = [np.argsort(np.argsort(x)) for x in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def test_a_device_is_learnt_from_twenty_measurements(times: np.ndarray) -> None:
