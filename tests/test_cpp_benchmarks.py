@@ -185,7 +185,11 @@ WRONG_VALUES = {
         "must be an integ",
     ),
     "efficientnet-b0": ("efficientnet-b0", "of the search space mnasnet, not of nasbench201"),
-    "a word": ("none", "give an index from 0 to 15624, 6 codes, values as {"),
+    "a word": (
+        "none",
+        "a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', an index from 0 to 15624, 6 codes, values "
+        "as {",
+    ),
     "null": ('[null,"","","","",""]', "key '[0]' must be an integer, true or false, or a string"),
 }
 
