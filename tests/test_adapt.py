@@ -149,6 +149,16 @@ def test_a_search_space_of_ones_own_without_counts_or_sources() -> None:
     assert spearman(surrogate.query(fresh).mean, wanted) > 0.97
 
 
+def test_equal_measurements_of_a_space_of_which_nothing_is_known() -> None:
+    """Predictions are then all the same: no correlation is defined, and none is made up."""
+    space = SearchSpace("own", tuple(Block(f"b{i}", (Gene(f"g{i}", (1, 2)),)) for i in range(5)))
+    codes = anb_onnx.sample(32, seed=1, space=space)[:8]
+    surrogate = anb_onnx.adapt(codes, [4.0] * 8, metric="latency", unit="ms", space=space)
+    json.dumps(dict(surrogate.metadata), allow_nan=False)
+    assert surrogate.metadata["adapted"]["expected"]["spearman"][0] <= 0.5
+    np.testing.assert_allclose(surrogate.query(codes).mean, 4.0, rtol=0.05)
+
+
 def test_one_block_and_sixty_four() -> None:
     one = SearchSpace("one", (Block("b", (Gene("g", tuple(range(9))),)),))
     codes = np.arange(9, dtype=np.uint8)[:, None]

@@ -387,8 +387,8 @@ def calibration_of(posterior: Posterior, members: int) -> Calibration:
 def _quantiles(freedom: int) -> tuple[float, ...]:
     """Return half-widths of Student's t with so many degrees of freedom at `LEVELS`.
 
-    By bisection of the integral of its density in the angle atan(t / sqrt(freedom)), which is that
-    of cos(angle)^(freedom - 1): no library of special functions is needed.
+    From the integral of its density in the angle atan(t / sqrt(freedom)), which is proportional to
+    cos(angle)^(freedom - 1), in 200,000 steps: no library of special functions is needed.
     """
     angles = np.linspace(0.0, np.pi / 2, 200_001)
     density = np.cos(angles) ** (freedom - 1) if freedom > 1 else np.ones_like(angles)

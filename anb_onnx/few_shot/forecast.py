@@ -113,11 +113,13 @@ class _View:
 
 
 def _scores(predicted: Values, measured: Values) -> tuple[float, float]:
-    spearman = float(np.corrcoef(ranks(predicted), ranks(measured))[0, 1])
-    # A draw may be 0 or less somewhere, which no device is.
+    # Predictions that are all the same, as those of equal measurements may be, order nothing.
+    tells = np.ptp(predicted) > 0 and np.ptp(measured) > 0
+    spearman = float(np.corrcoef(ranks(predicted), ranks(measured))[0, 1]) if tells else 0.0
+    # A draw may be 0 or less somewhere, which no device is; one that is so everywhere says nothing.
     positive = measured > 0
     error = np.abs(predicted[positive] - measured[positive]) / measured[positive]
-    return spearman, float(error.mean())
+    return spearman, float(error.mean()) if len(error) else 1.0
 
 
 def _forecast(scores: list[tuple[float, float]]) -> Forecast:
