@@ -67,3 +67,11 @@ class MeasurementError(AnbError):
 
 class SourceError(AnbError):
     """A source device cannot be used to adapt to another."""
+
+
+class ExtraError(AnbError, ImportError):
+    """A package is missing that only this part needs; says how to install it."""
+
+
+class SearchError(AnbError):
+    """A search, or a problem to be solved, was asked for what it cannot do; says what it can."""

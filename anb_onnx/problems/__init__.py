@@ -1,0 +1,1 @@
+"""What is searched for, as a value: objectives, constraints, noise, budget, and what is proven."""

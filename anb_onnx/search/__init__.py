@@ -1,0 +1,1 @@
+"""Optimizers over codes, and the history of a search."""
