@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_names_and_versions() -> None:
     assert len(set(TASKS.names)) == len(TASKS) == len(list(TASKS))
     assert all(task.name.endswith(f"-v{task.version}") for task in TASKS)
     assert TASKS["accuracy-v1"] is TASKS[TASKS.names.index("accuracy-v1")]
-    inside: list[object] = ["accuracy-v1", TASKS[0]]
+    inside: list[Any] = ["accuracy-v1", TASKS[0]]
     assert all(key in TASKS for key in inside)
     assert not any(key in TASKS for key in ("accuracy", None, 1))
     assert [task.name for task in TASKS[:2]] == list(TASKS.names[:2])
