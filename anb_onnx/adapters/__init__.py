@@ -10,13 +10,18 @@ from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
+    from anb_onnx.adapters.pymoo import pymoo_operators, pymoo_problem
 
 _MODULE_OF = {
     "to_configspace": "configspace",
     "to_configurations": "configspace",
+    "pymoo_operators": "pymoo",
+    "pymoo_problem": "pymoo",
 }
 
 __all__ = [
+    "pymoo_operators",
+    "pymoo_problem",
     "to_configspace",
     "to_configurations",
 ]
