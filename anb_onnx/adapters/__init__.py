@@ -10,16 +10,36 @@ from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
+    from anb_onnx.adapters.optuna import (
+        optuna_batch,
+        optuna_constraints,
+        optuna_distributions,
+        optuna_objective,
+        optuna_study,
+        optuna_suggest,
+    )
     from anb_onnx.adapters.pymoo import pymoo_operators, pymoo_problem
 
 _MODULE_OF = {
     "to_configspace": "configspace",
     "to_configurations": "configspace",
+    "optuna_batch": "optuna",
+    "optuna_constraints": "optuna",
+    "optuna_distributions": "optuna",
+    "optuna_objective": "optuna",
+    "optuna_study": "optuna",
+    "optuna_suggest": "optuna",
     "pymoo_operators": "pymoo",
     "pymoo_problem": "pymoo",
 }
 
 __all__ = [
+    "optuna_batch",
+    "optuna_constraints",
+    "optuna_distributions",
+    "optuna_objective",
+    "optuna_study",
+    "optuna_suggest",
     "pymoo_operators",
     "pymoo_problem",
     "to_configspace",
