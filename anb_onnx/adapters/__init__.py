@@ -10,6 +10,12 @@ from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
+    from anb_onnx.adapters.nevergrad import (
+        NevergradLoss,
+        nevergrad_batch,
+        nevergrad_loss,
+        nevergrad_parametrization,
+    )
     from anb_onnx.adapters.optuna import (
         optuna_batch,
         optuna_constraints,
@@ -23,6 +29,10 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "to_configspace": "configspace",
     "to_configurations": "configspace",
+    "NevergradLoss": "nevergrad",
+    "nevergrad_batch": "nevergrad",
+    "nevergrad_loss": "nevergrad",
+    "nevergrad_parametrization": "nevergrad",
     "optuna_batch": "optuna",
     "optuna_constraints": "optuna",
     "optuna_distributions": "optuna",
@@ -34,6 +44,10 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "NevergradLoss",
+    "nevergrad_batch",
+    "nevergrad_loss",
+    "nevergrad_parametrization",
     "optuna_batch",
     "optuna_constraints",
     "optuna_distributions",
