@@ -77,8 +77,8 @@ def test_the_best_is_the_best_in_the_targets_direction(target: str) -> None:
     assert optuna_batch(study, target, 0) == []
 
 
-def test_tpe_is_better_than_chance() -> None:
-    best = {}
+def test_tpe_learns_from_what_it_is_told() -> None:
+    late = {}
     for name, sampler in (
         ("tpe", optuna.samplers.TPESampler(seed=1)),
         ("random", random_sampler(1)),
@@ -86,8 +86,9 @@ def test_tpe_is_better_than_chance() -> None:
         study = optuna_study("accuracy", sampler=sampler)
         for _ in range(8):
             optuna_batch(study, "accuracy", 10)
-        best[name] = study.best_value
-    assert best["random"] < best["tpe"] <= anb_onnx.load("accuracy").truth.optimum.value
+        late[name] = np.mean([t.value for t in study.trials[-30:]])
+        assert study.best_value <= anb_onnx.load("accuracy").truth.optimum.value
+    assert late["random"] + 0.5 < late["tpe"]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*constraints_func")
