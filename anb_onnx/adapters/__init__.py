@@ -10,6 +10,7 @@ from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
+    from anb_onnx.adapters.ioh import ioh_problem
     from anb_onnx.adapters.nevergrad import (
         NevergradLoss,
         nevergrad_batch,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "to_configspace": "configspace",
     "to_configurations": "configspace",
+    "ioh_problem": "ioh",
     "NevergradLoss": "nevergrad",
     "nevergrad_batch": "nevergrad",
     "nevergrad_loss": "nevergrad",
@@ -45,6 +47,7 @@ _MODULE_OF = {
 
 __all__ = [
     "NevergradLoss",
+    "ioh_problem",
     "nevergrad_batch",
     "nevergrad_loss",
     "nevergrad_parametrization",
