@@ -71,12 +71,12 @@ def test_what_exceeds_a_limit_is_worse_than_all_that_keeps_it() -> None:
 def test_a_batch_is_told_as_one_by_one() -> None:
     def search() -> Any:
         made = nevergrad_parametrization(seed=3)
-        return nevergrad.optimizers.TwoPointsDE(made, budget=40, num_workers=20)
+        return nevergrad.optimizers.TwoPointsDE(made, budget=16, num_workers=8)
 
     at_once, one_by_one, loss = search(), search(), nevergrad_loss("accuracy")
     for _ in range(2):
-        found = nevergrad_batch(at_once, "accuracy", 20)
-        asked = [one_by_one.ask() for _ in range(20)]
+        found = nevergrad_batch(at_once, "accuracy", 8)
+        asked = [one_by_one.ask() for _ in range(8)]
         losses = [loss(candidate.value) for candidate in asked]
         for candidate, value in zip(asked, losses, strict=True):
             one_by_one.tell(candidate, value)
