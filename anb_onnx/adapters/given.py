@@ -76,6 +76,8 @@ def excesses(problem: Problem, evaluation: Evaluation) -> Floats:
 
     Tools add them up: in their own units, that of the largest numbers would count alone.
     """
+    if not problem.limits:
+        return evaluation.violations
     scales = [1.0 if limit == 0 else abs(limit) for _, _, limit in problem.constraints]
     found: Floats = evaluation.violations / np.array(scales, dtype=np.float64)
     return found
@@ -91,4 +93,6 @@ def scalar_losses(problem: Problem, evaluation: Evaluation) -> Floats:
 
 def scalar_values(problem: Problem, evaluation: Evaluation) -> Floats:
     """Return `scalar_losses` in the objective's unit, float64 [n], for what knows directions."""
+    if not problem.limits:
+        return evaluation.values[:, 0]
     return problem.values_of(scalar_losses(problem, evaluation)[:, None])[:, 0]

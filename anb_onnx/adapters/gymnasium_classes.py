@@ -46,6 +46,8 @@ class SearchEnv(_Env):  # type: ignore[misc]
             self.action_space = spaces.Discrete(self._most)
             mask = spaces.MultiBinary(self._most)
             self.observation_space = spaces.Dict({"action_mask": mask, "codes": codes})
+        # Of each gene, which actions stand for a choice of their own; of none, after the last.
+        self._masks = np.arange(self._most) < np.append(self._sizes, 0)[:, None]
         self._codes: list[int] = []
         self._started = False
 
@@ -86,9 +88,7 @@ class SearchEnv(_Env):  # type: ignore[misc]
         The name by which MaskablePPO of sb3-contrib asks for it. All False once the episode is
         over; not for an environment that is `joint`, where every action is one.
         """
-        position = len(self._codes)
-        size = self._sizes[position] if position < len(self._sizes) else 0
-        mask: NDArray[np.bool_] = np.arange(self._most) < size
+        mask: NDArray[np.bool_] = self._masks[len(self._codes)].copy()
         return mask
 
     def _chosen(self, action: Any) -> list[int]:
@@ -97,8 +97,11 @@ class SearchEnv(_Env):  # type: ignore[misc]
             if codes.dtype.kind in "iu" and self.action_space.contains(codes.astype(np.int64)):
                 listed: list[int] = codes.tolist()
                 return listed
-        elif (is_integer(action) or np.shape(action) == ()) and self.action_space.contains(action):
-            return [int(action) % int(self._sizes[len(self._codes)])]
+        else:
+            if isinstance(action, np.ndarray) and action.shape == ():
+                action = action[()]
+            if is_integer(action) and 0 <= action < self._most:
+                return [int(action) % self.problem.space.gene_sizes[len(self._codes)]]
         msg = f"an action is a member of {self.action_space}, not {show(action)}"
         raise SearchError(msg)
 

@@ -91,8 +91,7 @@ def optuna_suggest(trial: Any, space: SearchSpace | None = None) -> Architecture
     True
     """
     space = needed_space(MNASNET if space is None else space, "optuna_suggest")
-    values = {g.name: trial.suggest_categorical(g.name, g.choices) for g in space.genes}
-    return Architecture(values, space=space)
+    return Architecture(_suggested(trial, space), space=space)
 
 
 def optuna_study(problem: Any, **arguments: Any) -> Any:
@@ -169,7 +168,7 @@ def optuna_objective(
     def objective(trial: Any) -> float | tuple[float, ...]:
         if hasattr(trial, "study"):  # a FixedTrial has none
             _check_directions(trial.study, problem)
-        codes = encode(optuna_suggest(trial, problem.space))
+        codes = encode(_suggested(trial, problem.space), problem.space)
         found = problem.evaluate(codes, generator)
         _set_constraints(trial, problem, excesses(problem, found)[0].tolist())
         values: list[float] = found.values[0].tolist()
@@ -259,6 +258,10 @@ def optuna_constraints(trial: Any) -> tuple[float, ...]:
     True
     """
     return tuple(trial.user_attrs.get(ATTRIBUTE, ()))
+
+
+def _suggested(trial: Any, space: SearchSpace) -> dict[str, Any]:
+    return {g.name: trial.suggest_categorical(g.name, g.choices) for g in space.genes}
 
 
 def _optuna(what: str) -> Any:

@@ -143,12 +143,13 @@ class CodeMutation(_Mutation):  # type: ignore[misc]
     def _do(
         self, problem: Any, x: NDArray[Any], *args: Any, random_state: Any = None, **kwargs: Any
     ) -> NDArray[np.int64]:
-        codes = np.asarray(x).astype(np.int64)
-        changes = random_state.random(codes.shape) < self._share
+        codes = np.array(x, dtype=np.int64)
+        rows, genes = np.nonzero(random_state.random(codes.shape) < self._share)
+        sizes = self._sizes[genes]
         # A step of 1 to size - 1 around the circle of codes reaches each other code once.
-        steps = random_state.integers(1, np.maximum(self._sizes, 2), size=codes.shape)
-        changed: NDArray[np.int64] = (codes + changes * steps) % self._sizes
-        return changed
+        steps = random_state.integers(1, np.maximum(sizes, 2))
+        codes[rows, genes] = (codes[rows, genes] + steps) % sizes
+        return codes
 
 
 def checked_share(value: object) -> float:
