@@ -1,9 +1,9 @@
 """Searches over codes: optimizers, operators, and the history of what they evaluated.
 
 >>> from anb_onnx import search
->>> from anb_onnx import NASBENCH201, sample
->>> search.mutate(sample(3, seed=0, space=NASBENCH201), rng=0, space=NASBENCH201).shape
-(3, 6)
+>>> history = search.random_search("accuracy", budget=1_000, rng=0)
+>>> f"{history.regret[-1]:.3f} %"
+'1.222 %'
 """
 
 from typing import TYPE_CHECKING
@@ -11,18 +11,29 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
+    from anb_onnx.search.random_sampling import random_search
+    from anb_onnx.search.recorder import BudgetExhausted, Recorder
 
 _MODULE_OF = {
+    "BudgetExhausted": "recorder",
+    "History": "history",
+    "Recorder": "recorder",
     "crossover": "operators",
     "mutate": "operators",
     "neighbours": "operators",
+    "random_search": "random_sampling",
 }
 
 __all__ = [
+    "BudgetExhausted",
+    "History",
+    "Recorder",
     "crossover",
     "mutate",
     "neighbours",
+    "random_search",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.
