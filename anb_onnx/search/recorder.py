@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -110,7 +111,7 @@ class Recorder:
         self._most_cost = self._checked_cost(cost_budget)
         self._noise = self._noise_of(rng)
         self._progress = progress
-        self._optimizer = dict(optimizer or {})
+        self._optimizer = _as_json(optimizer or {})
         self._quick, self._sign = _quick(self._asked)
         self._n = 0
         self._spent = 0.0
@@ -333,6 +334,19 @@ class Recorder:
             optimizer=self._optimizer,
             source=self._task or self.problem,
         )
+
+
+def _as_json(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of an optimizer as a file gives it back: lists for tuples."""
+    try:
+        found = json.loads(json.dumps(optimizer, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        msg = f"optimizer is a mapping that JSON can hold ({error}), not {show(optimizer)}"
+        raise SearchError(msg) from error
+    if not isinstance(found, dict):
+        msg = f"optimizer is a mapping of name and settings, not {show(optimizer)}"
+        raise SearchError(msg)
+    return found
 
 
 def _longer(array: NDArray[Any], shape: tuple[int, ...], n: int) -> NDArray[Any]:
