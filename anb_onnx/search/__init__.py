@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.search.evolution import regularized_evolution
     from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
     from anb_onnx.search.random_sampling import random_search
@@ -24,6 +25,7 @@ _MODULE_OF = {
     "mutate": "operators",
     "neighbours": "operators",
     "random_search": "random_sampling",
+    "regularized_evolution": "evolution",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "mutate",
     "neighbours",
     "random_search",
+    "regularized_evolution",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.
