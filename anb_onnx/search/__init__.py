@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.search.climbing import local_search
     from anb_onnx.search.evolution import regularized_evolution
     from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
@@ -25,6 +26,7 @@ _MODULE_OF = {
     "mutate": "operators",
     "neighbours": "operators",
     "random_search": "random_sampling",
+    "local_search": "climbing",
     "regularized_evolution": "evolution",
 }
 
@@ -33,6 +35,7 @@ __all__ = [
     "History",
     "Recorder",
     "crossover",
+    "local_search",
     "mutate",
     "neighbours",
     "random_search",
