@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.search.annealing import simulated_annealing
     from anb_onnx.search.climbing import local_search
     from anb_onnx.search.evolution import regularized_evolution
     from anb_onnx.search.history import History
@@ -27,6 +28,7 @@ _MODULE_OF = {
     "neighbours": "operators",
     "random_search": "random_sampling",
     "local_search": "climbing",
+    "simulated_annealing": "annealing",
     "regularized_evolution": "evolution",
 }
 
@@ -40,6 +42,7 @@ __all__ = [
     "neighbours",
     "random_search",
     "regularized_evolution",
+    "simulated_annealing",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.
