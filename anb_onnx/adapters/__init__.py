@@ -11,8 +11,10 @@ from anb_onnx.parallel.shelter import import_sheltered
 if TYPE_CHECKING:
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
     from anb_onnx.adapters.pymoo import pymoo_operators, pymoo_problem
+    from anb_onnx.adapters.syne_tune import syne_tune_blackbox
 
 _MODULE_OF = {
+    "syne_tune_blackbox": "syne_tune",
     "to_configspace": "configspace",
     "to_configurations": "configspace",
     "pymoo_operators": "pymoo",
@@ -22,6 +24,7 @@ _MODULE_OF = {
 __all__ = [
     "pymoo_operators",
     "pymoo_problem",
+    "syne_tune_blackbox",
     "to_configspace",
     "to_configurations",
 ]
