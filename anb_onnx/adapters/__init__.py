@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.adapters.carps import carps_objective, carps_task
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
     from anb_onnx.adapters.pymoo import pymoo_operators, pymoo_problem
     from anb_onnx.adapters.syne_tune import syne_tune_blackbox
 
 _MODULE_OF = {
+    "carps_objective": "carps",
+    "carps_task": "carps",
     "syne_tune_blackbox": "syne_tune",
     "to_configspace": "configspace",
     "to_configurations": "configspace",
@@ -22,6 +25,8 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "carps_objective",
+    "carps_task",
     "pymoo_operators",
     "pymoo_problem",
     "syne_tune_blackbox",
