@@ -14,6 +14,7 @@ import pytest
 HEAVY = {
     "ax": "integrations",
     "carps": "integrations",
+    "dill": "integrations",
     "ipykernel": "integrations",
     "nbclient": "integrations",
     "nbformat": "integrations",
