@@ -31,7 +31,11 @@ def search(task, budget: int, seed: int) -> History:
         population_size=50,
         random_seed=seed,
     )
-    backend = UserBlackboxBackend(blackbox, elapsed_time_attr="metric_elapsed_time")
+    backend = UserBlackboxBackend(
+        blackbox,
+        elapsed_time_attr="metric_elapsed_time",
+        tuner_sleep_time=60,  # simulated seconds between two looks, which cost more than all else
+    )
     stop = StoppingCriterion(max_num_trials_finished=budget - 1)
     callbacks = [SimulatorCallback()]
     tuner = Tuner(backend, scheduler, stop, n_workers=4, sleep_time=0, callbacks=callbacks)
