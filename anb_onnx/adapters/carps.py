@@ -81,7 +81,7 @@ def _class() -> Any:
         def _evaluate(self, trial_info: Any) -> Any:
             start = time.time()
             problem = self.problem
-            found = problem.evaluate(encode([trial_info.config], problem.space), self._rng)
+            found = problem.evaluate(encode(trial_info.config, problem.space), self._rng)
             if problem.n_objectives == 1:
                 cost = float(0.0 - problem.fitness(found)[0])
             else:

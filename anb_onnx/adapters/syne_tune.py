@@ -48,7 +48,7 @@ class _Reports:
 
     def row(self, configuration: dict[str, Any]) -> list[float]:
         """Return what is reported of one configuration, in the order of `names`."""
-        codes = encode([configuration], self.problem.space)
+        codes = encode(configuration, self.problem.space)
         found = self.problem.evaluate(codes, self.rng)
         reported = [found.values[0], found.violations[0]]
         if self._fitness:
