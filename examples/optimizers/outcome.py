@@ -10,14 +10,21 @@ from anb_onnx.problems import Task
 from anb_onnx.search import History
 
 
-def main(search: Callable[[Task, int, int], History], *, task: str, budget: int) -> None:
-    """Run ``search(task, budget, seed)`` and print the best value with its exact regret."""
+def main(
+    search: Callable[[Task, int, int], History], *, task: str, budget: int, several: bool = False
+) -> None:
+    """Run ``search(task, budget, seed)`` and print the best value with its exact regret.
+
+    `several` says whether it is for several objectives, too.
+    """
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--task", default=task, help=", ".join(anb_onnx.tasks().names))
     parser.add_argument("--budget", type=int, default=budget, help="evaluations")
     parser.add_argument("--seed", type=int, default=0, help="seed of the optimizer")
     options = parser.parse_args()
     chosen = anb_onnx.tasks()[options.task]
+    if chosen.problem().n_objectives > 1 and not several:
+        parser.error(f"this search is for one objective, and {chosen.name} has several")
     history = search(chosen, options.budget, options.seed)
     print(f"{chosen.name}: {chosen.description}; {len(history)} evaluations")
     if not history.feasible.any():

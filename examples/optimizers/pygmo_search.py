@@ -56,4 +56,4 @@ def search(task, budget: int, seed: int) -> History:
 
 
 if __name__ == "__main__":
-    main(search, task="accuracy-throughput_a100-front-v1", budget=10_000)
+    main(search, task="accuracy-throughput_a100-front-v1", budget=10_000, several=True)
