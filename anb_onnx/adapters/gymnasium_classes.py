@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
-from anb_onnx.adapters.given import as_problem, only_objective
+from anb_onnx.adapters.given import evaluator, only_objective, problem_of
 from anb_onnx.errors import SearchError
 from anb_onnx.parallel.extras import need
+from anb_onnx.problems.evaluation import Evaluation
+from anb_onnx.search.recorder import Recorder
 from anb_onnx.spaces.space import is_integer
 
 _gymnasium: Any = need("gymnasium", extra="gymnasium", what="anb_onnx.adapters.gymnasium_env")
@@ -31,7 +33,8 @@ class SearchEnv(_Env):  # type: ignore[misc]
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, problem: Any, *, joint: bool = False, render_mode: None = None) -> None:
-        self.problem = as_problem(problem)
+        self.problem = problem_of(problem)
+        self._given = problem
         only_objective(self.problem, "gymnasium_env")
         self.joint = joint
         self.render_mode = render_mode
@@ -74,7 +77,7 @@ class SearchEnv(_Env):  # type: ignore[misc]
         if len(self._codes) < len(self._sizes):
             return self._observation(), 0.0, False, False, {}
         self._started = False
-        found = self.problem.evaluate(np.array([self._codes], dtype=np.uint8), self._noise())
+        found = self._evaluate(np.array([self._codes], dtype=np.uint8))
         info = {
             "value": float(found.values[0, 0]),
             "mean": float(found.means[0, 0]),
@@ -112,8 +115,10 @@ class SearchEnv(_Env):  # type: ignore[misc]
             return codes
         return {"action_mask": self.action_masks().astype(np.int8), "codes": codes}
 
-    def _noise(self) -> np.random.Generator | None:
-        return None if self.problem.noise == "none" else self.np_random
+    def _evaluate(self, codes: NDArray[np.uint8]) -> Evaluation:
+        noisy = self.problem.noise != "none" and not isinstance(self._given, Recorder)
+        rng = self.np_random if noisy else None
+        return evaluator(self._given, self.problem, rng)(codes)
 
 
 _gymnasium.register(id=ID, entry_point=f"{__name__}:SearchEnv")
