@@ -96,7 +96,7 @@ def test_other_genes_and_choices_are_refused() -> None:
         wrong.add(CategoricalHyperparameter(gene.name, choices))
     with pytest.raises(ArchitectureError, match=r"'block1_k': the choices are 3, 5, those of"):
         to_configurations([b0], wrong)
-    ranged = ConfigurationSpace(space=[UniformIntegerHyperparameter("block0_e", 1, 6)])
+    ranged = ConfigurationSpace({"block0_e": UniformIntegerHyperparameter("block0_e", 1, 6)})
     with pytest.raises(ArchitectureError, match="of categories"):
         to_configurations([b0], ranged)
     with pytest.raises(ArchitectureError, match="pass a SearchSpace"):

@@ -79,3 +79,16 @@ def excesses(problem: Problem, evaluation: Evaluation) -> Floats:
     scales = [1.0 if limit == 0 else abs(limit) for _, _, limit in problem.constraints]
     found: Floats = evaluation.violations / np.array(scales, dtype=np.float64)
     return found
+
+
+def scalar_losses(problem: Problem, evaluation: Evaluation) -> Floats:
+    """Return the loss of each row, float64 [n]: that of the one objective where limits are kept.
+
+    The other rows have larger ones, see `Problem.fitness`.
+    """
+    return 0.0 - problem.fitness(evaluation)
+
+
+def scalar_values(problem: Problem, evaluation: Evaluation) -> Floats:
+    """Return `scalar_losses` in the objective's unit, float64 [n], for what knows directions."""
+    return problem.values_of(scalar_losses(problem, evaluation)[:, None])[:, 0]
