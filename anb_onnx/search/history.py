@@ -240,7 +240,7 @@ class History(Fronts):
             "names": [*self.names],
             "units": [*self.units],
             "directions": [*self.directions],
-            "constraints": [[*limit] for limit in self.constraints],
+            "constraints": [[name, op, float(value)] for name, op, value in self.constraints],
             "problem": self.problem,
             "optimizer": self.optimizer,
             "known_optimum": self.known_optimum,
