@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anb_onnx.errors import SearchError
 from anb_onnx.spaces.space import SearchSpace
 
-__all__ = ["Adam", "Controller", "Episodes", "Layout"]
+__all__ = ["Controller", "Episodes", "Layout"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -365,36 +365,3 @@ def _product(a: Floats, b: Floats, out: Floats) -> None:
         return
     for start in range(0, len(a), rows):
         np.matmul(a[start : start + rows], b, out=out[start : start + rows])
-
-
-class Adam:
-    """Adam (Kingma and Ba, ICLR 2015): bias-corrected moments, epsilon outside of the root."""
-
-    def __init__(
-        self,
-        n_parameters: int,
-        learning_rate: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        epsilon: float = 1e-8,
-    ) -> None:
-        self.learning_rate = learning_rate
-        self.steps = 0
-        self.first = np.zeros(n_parameters)
-        self.second = np.zeros(n_parameters)
-        self._betas = betas
-        self._epsilon = epsilon
-
-    def step(self, vector: Floats, gradient: Floats) -> None:
-        """Move a vector float64 [n_parameters] in place, against its gradient, by one step."""
-        self.steps += 1
-        one, two = self._betas
-        self.first *= one
-        self.first += (1.0 - one) * gradient
-        self.second *= two
-        self.second += (1.0 - two) * (gradient * gradient)
-        scale = np.sqrt(self.second)
-        scale /= np.sqrt(1.0 - two**self.steps)
-        scale += self._epsilon
-        np.divide(self.first, scale, out=scale)
-        scale *= self.learning_rate / (1.0 - one**self.steps)
-        vector -= scale
