@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,14 +85,14 @@ class Controller:
         drawn = self._policy.sample(1, self._rng)
         return drawn.p[0], drawn.log_p[0], drawn.codes[0].astype(np.int64)
 
-    def get_p(self, actions_index: Sequence[Any]) -> tuple[FloatArray, FloatArray]:
+    def get_p(self, actions_index: Iterable[Any]) -> tuple[FloatArray, FloatArray]:
         """Return the probabilities float64 [28] of given choices, and their logarithms."""
         read = self._read([actions_index])
         return read.p[0], read.log_p[0]
 
     def learn(
         self,
-        actions_indices: Sequence[Sequence[Any]],
+        actions_indices: Sequence[Iterable[Any]],
         rewards: Sequence[float] | FloatArray,
         baseline: float,
         entropy_weight: float = 1e-5,
@@ -129,7 +129,7 @@ class Controller:
         self._adam.step(self._policy.vector, gradient)
         return loss
 
-    def _read(self, actions_indices: Sequence[Sequence[Any]]) -> Episodes:
+    def _read(self, actions_indices: Sequence[Iterable[Any]]) -> Episodes:
         codes = np.array([[int(code) for code in row] for row in actions_indices], np.int64)
         small = codes.astype(np.uint8)
         check_codes(np.where(small == codes, small, 255).astype(np.uint8), MNASNET)
