@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+import os
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
-from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import SearchError, TruthError
-from anb_onnx.search import known
-from anb_onnx.search.describing import Source, find
-from anb_onnx.search.objective import Direction, Floats
-from anb_onnx.search.settings import Codes
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.problems import Problem
+from anb_onnx.search import files, known, plotting
+from anb_onnx.search.describing import check_same
+from anb_onnx.search.fronts import Fronts
+from anb_onnx.search.objective import Floats, asked
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class History:
+class History(Fronts):
     """All evaluations of one search, in their order; what a `Recorder` and every search returns.
 
     Made by these; read from a file by `load`.
@@ -61,61 +60,6 @@ class History:
     (1000, [69280486926, 70008723625])
     """
 
-    space: SearchSpace
-    codes: Codes
-    observed: Floats
-    exact: Floats
-    violations: Floats
-    cost: Floats | None
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    directions: tuple[Direction, ...]
-    constraints: tuple[tuple[str, str, float], ...] = ()
-    problem: Mapping[str, Any] = field(default_factory=dict)
-    optimizer: Mapping[str, Any] = field(default_factory=dict)
-    known_optimum: float | None = None
-    known_front: Floats | None = None
-    source: Source | None = None
-
-    def __post_init__(self) -> None:
-        for array in (self.codes, self.observed, self.exact, self.violations, self.cost):
-            if array is not None:
-                array.setflags(write=False)
-
-    def __len__(self) -> int:
-        """Return the number of evaluations."""
-        return len(self.codes)
-
-    def __repr__(self) -> str:
-        what = ", ".join(f"{d} {n}" for n, d in zip(self.names, self.directions, strict=True))
-        return f"<History of {len(self)} evaluations in {self.space.name!r}: {what}>"
-
-    @property
-    def n_objectives(self) -> int:
-        """Number of objectives."""
-        return len(self.names)
-
-    @property
-    def values(self) -> Floats:
-        """As observed, in the objectives' units: float64 [n], or [n, m] of several."""
-        return self.observed[:, 0] if self.n_objectives == 1 else self.observed
-
-    @property
-    def means(self) -> Floats:
-        """Without noise, in the objectives' units: float64 [n], or [n, m] of several."""
-        return self.exact[:, 0] if self.n_objectives == 1 else self.exact
-
-    @cached_property
-    def indices(self) -> NDArray[Any]:
-        """Indices of the architectures: int64 [n], object where int64 does not hold them."""
-        return codes_to_indices(self.codes, self.space)
-
-    @cached_property
-    def feasible(self) -> NDArray[np.bool_]:
-        """Whether all constraints are kept: bool [n]."""
-        kept: NDArray[np.bool_] = (self.violations == 0.0).all(axis=1)
-        return kept
-
     @cached_property
     def incumbents(self) -> NDArray[np.int64]:
         """Row of the best of the first i + 1 evaluations, for each i: int64 [n].
@@ -128,7 +72,7 @@ class History:
         SearchError
             If there are several objectives.
         """
-        self._refuse_several("a best evaluation")
+        self._refuse_several("best evaluation")
         gains = self.values if self.directions[0] == "max" else -self.values
         gains = np.where(self.feasible, gains, -np.inf)
         best = np.maximum.accumulate(gains)
@@ -164,14 +108,10 @@ class History:
         SearchError
             If there are several objectives.
         """
-        self._refuse_several("an optimum")
+        self._refuse_several("optimum")
         if self.known_optimum is not None:
             return self.known_optimum
         return known.optimum_of(self._found_source)
-
-    @cached_property
-    def _found_source(self) -> Source:
-        return find(self.problem, self.constraints) if self.source is None else self.source
 
     @cached_property
     def regret(self) -> Floats:
@@ -210,7 +150,7 @@ class History:
         SearchError
             If there are several objectives.
         """
-        self._refuse_several("a rank")
+        self._refuse_several("rank")
         surrogate = known.alone(known.problem_of(self._found_source))
         if surrogate is None:
             what = "constraints" if self.constraints else "several targets that are weighed"
@@ -236,7 +176,7 @@ class History:
             If it is the history of a function and no value is given; if there are several
             objectives.
         """
-        self._refuse_several("an optimum")
+        self._refuse_several("optimum")
         if value is None:
             value = known.proven_optimum(self._found_source)
         if not np.isfinite(value):
@@ -244,10 +184,135 @@ class History:
             raise SearchError(msg)
         return replace(self, known_optimum=float(value))
 
+    def plot(self, ax: Any = None) -> Any:
+        """Plot the search: its regret, or what it found in two objectives before the exact front.
+
+        Of one objective whose optimum is not known, the best so far.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure of pyplot if not given.
+
+        Returns
+        -------
+        Axes
+
+        Raises
+        ------
+        SearchError
+            If there are more than two objectives, or nothing was evaluated.
+        ExtraError
+            If matplotlib is missing.
+        """
+        return plotting.plot(self, ax)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the history into a file, whole or not at all; `load` gives the same back.
+
+        Parameters
+        ----------
+        path : path
+            Ending in .json, or in .parquet (smaller, needs pyarrow). Missing folders are made.
+
+        Raises
+        ------
+        SearchError
+            If the suffix is another.
+        OutputError
+            If the file cannot be written.
+        ExtraError
+            If pyarrow is needed and missing.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from anb_onnx import search
+        >>> history = search.random_search("accuracy", budget=100, rng=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     history.save(f"{folder}/seed-0.json")
+        ...     again = search.History.load(f"{folder}/seed-0.json")
+        >>> bool((again.regret == history.regret).all())
+        True
+        """
+        front = self.known_front
+        header = {
+            "names": [*self.names],
+            "units": [*self.units],
+            "directions": [*self.directions],
+            "constraints": [[*limit] for limit in self.constraints],
+            "problem": self.problem,
+            "optimizer": self.optimizer,
+            "known_optimum": self.known_optimum,
+            "known_front": None if front is None else front.tolist(),
+        }
+        content = files.Content(
+            header, self.space, self.codes, self.observed, self.exact, self.violations, self.cost
+        )
+        files.write(path, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, objective: Any = None) -> History:
+        """Read a history that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        objective : Problem, Task, Surrogate or str, optional
+            What was searched, where its artifacts are not those of an installed benchmark: then
+            nothing else knows its optimum.
+
+        Raises
+        ------
+        SearchError
+            If the file is no history, or damaged.
+        FileError
+            If it cannot be read.
+        TruthError
+            If `objective` has other artifacts than what was searched.
+        """
+        content = files.read(path)
+        header = dict(content.header)
+        front = header.pop("known_front")
+        history = cls(
+            space=content.space,
+            codes=content.codes,
+            observed=content.values,
+            exact=content.means,
+            violations=content.violations,
+            cost=content.cost,
+            names=tuple(header.pop("names")),
+            units=tuple(header.pop("units")),
+            directions=tuple(header.pop("directions")),
+            constraints=tuple((n, op, float(v)) for n, op, v in header.pop("constraints")),
+            known_front=None if front is None else np.array(front, dtype=np.float64),
+            **header,
+        )
+        return history if objective is None else history.of(objective)
+
+    def of(self, objective: Any) -> History:
+        """Return the same history of a problem that is given, which knows what is proven of it.
+
+        Raises
+        ------
+        TruthError
+            If it is another one: of other artifacts, objectives or constraints.
+        """
+        asked_for, task = asked(objective, None, "max")
+        stated = self.names, self.directions, self.constraints
+        given = asked_for.names, asked_for.directions, asked_for.constraints
+        if stated != given:
+            msg = f"this history is of {stated}, not of {given}"
+            raise TruthError(msg)
+        problem = asked_for
+        assert isinstance(problem, Problem)
+        check_same(self.problem, problem)
+        return replace(self, source=task or problem)
+
     def _refuse_several(self, what: str) -> None:
         if self.n_objectives > 1:
             msg = (
                 f"of {self.n_objectives} objectives ({', '.join(self.names)}) there is no {what}; "
                 "history.hypervolume() tells how good they are together"
             )
-            raise SearchError(msg.replace("no a ", "no ").replace("no an ", "no "))
+            raise SearchError(msg)

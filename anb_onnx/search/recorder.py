@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -110,7 +111,7 @@ class Recorder:
         self._most_cost = self._checked_cost(cost_budget)
         self._noise = self._noise_of(rng)
         self._progress = progress
-        self._optimizer = dict(optimizer or {})
+        self._optimizer = _as_json(optimizer or {})
         self._quick, self._sign = _quick(self._asked)
         self._n = 0
         self._spent = 0.0
@@ -222,8 +223,9 @@ class Recorder:
         """
         quick = self._quick
         if quick is None:
-            if self._asked.n_objectives != 1:
-                self._asked.fitness(Evaluation(*[np.empty((0, self._asked.n_objectives))] * 3))
+            if self._asked.n_objectives != 1:  # before anything is recorded
+                nothing = np.empty((0, self._asked.n_objectives))
+                self._asked.fitness(Evaluation(nothing, nothing, nothing))
             return self._asked.fitness(self.measure(codes))
         n = len(codes)
         start, stop = self._n, self._n + n
@@ -277,6 +279,16 @@ class Recorder:
         if fits < len(codes):
             self._refuse()
         return found
+
+    def fitness(self, evaluation: Evaluation) -> Floats:
+        """Return what `evaluate` returns of what `measure` returned: float64 [n].
+
+        Raises
+        ------
+        SearchError
+            If there are several objectives.
+        """
+        return self._asked.fitness(evaluation)
 
     def _affordable(self, found: Evaluation) -> int:
         """Return how many of the evaluated rows the budget of cost has room for."""
@@ -333,6 +345,19 @@ class Recorder:
             optimizer=self._optimizer,
             source=self._task or self.problem,
         )
+
+
+def _as_json(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of an optimizer as a file gives it back: lists for tuples."""
+    try:
+        found = json.loads(json.dumps(optimizer, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        msg = f"optimizer is a mapping that JSON can hold ({error}), not {show(optimizer)}"
+        raise SearchError(msg) from error
+    if not isinstance(found, dict):
+        msg = f"optimizer is a mapping of name and settings, not {show(optimizer)}"
+        raise SearchError(msg)
+    return found
 
 
 def _longer(array: NDArray[Any], shape: tuple[int, ...], n: int) -> NDArray[Any]:
