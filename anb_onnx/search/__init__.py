@@ -43,8 +43,8 @@ __all__ = [
     "mutate",
     "neighbours",
     "random_search",
-    "reinforce",
     "regularized_evolution",
+    "reinforce",
     "simulated_annealing",
 ]
 

@@ -159,6 +159,7 @@ class Controller:
         self._half = np.repeat([0.5, 0.5, 1.0, 0.5], hidden_size)
         self._trace: _Trace | None = None
         self._gradient = np.zeros_like(self.vector)
+        self._recurrent = np.empty((hidden_size, 4 * hidden_size))
         self._shift = np.repeat([0.5, 0.5, 0.0, 0.5], hidden_size)
 
     def split(self, vector: Floats) -> dict[str, Floats]:
@@ -190,7 +191,7 @@ class Controller:
         inputs = parts["embedding"] @ parts["weight_ih"].T
         inputs += parts["bias_ih"] + parts["bias_hh"]
         inputs *= self._half
-        recurrent = np.multiply(parts["weight_hh"].T, self._half, order="C")
+        recurrent = np.multiply(parts["weight_hh"].T, self._half, out=self._recurrent)
         decoders = [np.ascontiguousarray(parts[f"weight_{d}"].T) for d in range(len(layout.sizes))]
         chosen = np.empty((genes, n), np.intp) if given is None else given.T.astype(np.intp)
         row = np.full(n, self.start_row)
