@@ -211,6 +211,7 @@ class Controller:
             hidden = np.multiply(out, squashed, out=trace.hidden[gene + 1])
             odds = hidden @ decoders[layout.decoders[gene]]
             odds += parts[f"bias_{layout.decoders[gene]}"]
+            odds -= np.maximum.reduce(odds, axis=1, keepdims=True)  # so that none is infinite
             np.exp(odds, out=odds)
             trace.odds.append(odds)
             if drawn is not None:
@@ -228,6 +229,9 @@ class Controller:
             picked = np.take_along_axis(odds, chosen[columns][:, :, None], axis=2)
             p[columns] = picked[:, :, 0]
         p = np.ascontiguousarray(p.T)
+        if np.isnan(p.sum()):
+            msg = "the policy's parameters have become infinite; a smaller learning_rate mends it"
+            raise SearchError(msg)
         trace.owner = episodes = Episodes(chosen.T.astype(np.uint8, order="C"), p, np.log(p))
         return episodes
 
