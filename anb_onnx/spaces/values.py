@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.reading import column_codes
+from anb_onnx.spaces.small_tables import small_table_codes
 from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace, needed_space
 
 # Rows of a table that are encoded at a time: what they need in between stays in the cache.
@@ -207,6 +208,9 @@ def _integers(column: NDArray[Any], low: int, high: int) -> NDArray[Any] | None:
 def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArray[np.uint8]:
     """Return the codes of a table, or of a part of one that begins at some row."""
     names, read = _reader(table)
+    small = small_table_codes(table, names, space)
+    if small is not None:
+        return small
     if missing := [name for name in space.gene_names if name not in names]:
         msg = f"the table has no column {missing[0]!r}{_and_more(missing)}"
         raise ArchitectureError(msg)
@@ -342,7 +346,7 @@ def _reader(table: Any) -> tuple[list[Any], _Read]:
     if hasattr(table, "get_column"):
         return list(table.columns), partial(_read_polars, table)
     if hasattr(table, "iloc") and hasattr(table, "columns"):
-        return list(table.columns), partial(_read_pandas, table)
+        return table.columns.tolist(), partial(_read_pandas, table)
     if hasattr(table, "num_rows") and hasattr(table, "schema"):
         return list(table.schema.names), partial(_read_arrow, table)
     msg = (
