@@ -22,7 +22,7 @@ from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.encoding.encoding import Architectures, is_single
 from anb_onnx.errors import AnbError, ArchitectureError, TargetError
 from anb_onnx.loading import load
-from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.architecture import Architecture, HoldsArchitecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, from_lists
 from anb_onnx.spaces.space import Choice
 from anb_onnx.surrogate import Surrogate
@@ -34,7 +34,7 @@ FloatArray = npt.NDArray[np.float32]
 _MODELS = ("xgb", "xgb_accel")
 
 
-class Configuration(Mapping[str, Choice]):
+class Configuration(HoldsArchitecture):
     """An architecture that behaves like a ConfigSpace configuration.
 
     A mapping from gene names to values whose values can be assigned: assigning what is not a
