@@ -168,7 +168,7 @@ class _Way:
             )
             raise ArchitectureError(msg)
         if any(number != number for number in numbers):  # NaN: hyperparameters not active
-            raise names_error(configuration, self.space, where)
+            raise names_error(dict.fromkeys(configuration), self.space, where)
         found = bytearray()
         for gene, place, codes in zip(self.space.genes, self.places, self.codes, strict=True):
             number = numbers[place]

@@ -112,7 +112,7 @@ def _row(number: int, row: Sequence[Any], space: SearchSpace, by_value: bool) ->
         raise ArchitectureError(msg)
     if by_value:
         found = space.reader.row(row)
-        if found is not None and (number == 0 or holds_values(row)):
+        if found is not None:
             return found
     elif set(map(type, row)) == _INT and min(row) >= 0 and max(row) < 256:
         codes = bytes(row)

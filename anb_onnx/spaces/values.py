@@ -68,7 +68,8 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
         try:
             value = values[gene.name]
         except KeyError:  # of a mapping that has keys without a value, as ConfigSpace's has
-            raise names_error(values, space, where) from None
+            names = [name for name in values if name != gene.name]
+            raise names_error(dict.fromkeys(names), space, where) from None
         code = gene.find(value)
         if code < 0:
             raise value_error(gene, show(value), where)
