@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from operator import lt
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,6 +17,7 @@ from anb_onnx.spaces.space import SearchSpace, is_integer
 from anb_onnx.spaces.values import FEW_ROWS, row_codes, rows_array
 
 _NUMBERS = INTEGERS | FLOATS
+_VALUES = {bool, np.bool_, str}
 _INT, _LISTS = {int}, {list, tuple}
 
 
@@ -62,7 +62,8 @@ def rows_codes(rows: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
 def holds_values(row: Sequence[Any]) -> bool:
     """Say whether a row holds values: a boolean or a string, which no row of codes has."""
     kinds = set(map(type, row))
-    return kinds != _INT and any(issubclass(kind, (bool, np.bool_, str)) for kind in kinds)
+    # Plain types are quicker to see than their subclasses, as NumPy's strings are.
+    return not kinds.isdisjoint(_VALUES) or any(issubclass(kind, str) for kind in kinds - _INT)
 
 
 def _refuse_item(number: int, item: object, space: SearchSpace) -> NoReturn:
@@ -93,9 +94,10 @@ def _cells_of_codes(cells: NDArray[np.object_], space: SearchSpace) -> NDArray[n
     if found is not None:
         return found
     values = cells.tolist()
-    if not set(map(type, chain.from_iterable(values))) <= _NUMBERS:
+    types = set(map(type, chain.from_iterable(values)))
+    if not types <= _NUMBERS:
         return None
-    matrix = np.array(values)
+    matrix = cells.astype(np.float64) if types == {float} else np.array(values)
     if matrix.dtype.kind not in "iuf" or not in_range(matrix, space):
         return None
     return matrix.astype(np.uint8)
@@ -114,10 +116,10 @@ def _row(number: int, row: Sequence[Any], space: SearchSpace, by_value: bool) ->
         found = space.reader.row(row)
         if found is not None:
             return found
-    elif set(map(type, row)) == _INT and min(row) >= 0 and max(row) < 256:
-        codes = bytes(row)
-        if all(map(lt, codes, space.gene_sizes)):
-            return codes
+    elif set(map(type, row)) == _INT:
+        found = space.reader.codes(row)
+        if found is not None:
+            return found
     _check_kind(number, row, by_value)
     where = f"row {number}, "
     if by_value:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 #: Types whose equal values are the same value for an integer gene, with the hash of the integer.
 INTEGERS = frozenset({int, *(np.dtype(kind).type for kind in "bhilqBHILQ")})
 FLOATS = frozenset({float, np.float32, np.float64})
+_NUMPYS = INTEGERS - {int} | {np.bool_}
 _OF_KIND = {"int": INTEGERS | FLOATS, "bool": {bool, np.bool_}, "str": {str, np.str_}}
 
 # Combinations of types that are remembered: loops have one or two.
@@ -71,6 +72,7 @@ class RowReader:
         names = [gene.name for gene in genes]
         self.values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self._choices = _places([gene.choices for gene in genes])
+        self._each_code = [{code: code for code in range(len(gene))} for gene in genes]
         self._codes = _places([_SMALL[: len(gene)] for gene in genes])
 
     def row(self, values: Sequence[Any]) -> bytes | None:
@@ -83,6 +85,13 @@ class RowReader:
                 return None
         try:
             return bytes(map(getitem, lookups, values))
+        except KeyError:
+            return None
+
+    def codes(self, codes: Sequence[int]) -> bytes | None:
+        """Return one int for every gene as bytes, or None if one is no code."""
+        try:
+            return bytes(map(getitem, self._each_code, codes))
         except KeyError:
             return None
 
@@ -135,6 +144,9 @@ class RowReader:
 def column_codes(gene: _Gene, values: list[Any]) -> NDArray[np.int16]:
     """Return the code of each value, -1 where it is not one of the choices."""
     types = set(map(type, values))
+    if len(types) == 1 and types <= _NUMPYS:  # their hashes and comparisons are slow
+        values = np.array(values).tolist()
+        types = {type(values[0])}
     # Where all are of one type the choices have, equal keys are equal values (True == 1).
     known = lookup_of(gene, types.pop()) if len(types) == 1 else None
     if known is None:
