@@ -50,6 +50,10 @@ def rows_codes(rows: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
         rows = [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
     by_value = len(rows) > 0 and holds_values(rows[0])
     if len(rows) >= FEW_ROWS and set(map(len, rows)) == {space.n_genes}:
+        if type(rows[0][0]) is float:
+            found = _floats_codes(rows, space)
+            if found is not None:
+                return found
         cells = np.fromiter(chain.from_iterable(rows), object, len(rows) * space.n_genes)
         cells = cells.reshape(-1, space.n_genes)
         found = space.reader.cells(cells) if by_value else _cells_of_codes(cells, space)
@@ -88,16 +92,24 @@ def _arrays_codes(rows: Sequence[NDArray[Any]], space: SearchSpace) -> NDArray[n
     return as_uint8(matrix, space) if in_range(matrix, space) else None
 
 
+def _floats_codes(rows: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8] | None:
+    """Return the codes of rows of nothing but floats; None if something else is in them."""
+    if set(map(type, chain.from_iterable(rows))) != {float}:
+        return None
+    flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * space.n_genes)
+    matrix = flat.reshape(-1, space.n_genes)
+    return matrix.astype(np.uint8) if in_range(matrix, space) else None
+
+
 def _cells_of_codes(cells: NDArray[np.object_], space: SearchSpace) -> NDArray[np.uint8] | None:
     """Return the codes of an array of codes [N, genes]; None if something else may be in it."""
     found = space.reader.small_codes(cells)
     if found is not None:
         return found
     values = cells.tolist()
-    types = set(map(type, chain.from_iterable(values)))
-    if not types <= _NUMBERS:
+    if not set(map(type, chain.from_iterable(values))) <= _NUMBERS:
         return None
-    matrix = cells.astype(np.float64) if types == {float} else np.array(values)
+    matrix = np.array(values)
     if matrix.dtype.kind not in "iuf" or not in_range(matrix, space):
         return None
     return matrix.astype(np.uint8)
@@ -116,7 +128,7 @@ def _row(number: int, row: Sequence[Any], space: SearchSpace, by_value: bool) ->
         found = space.reader.row(row)
         if found is not None:
             return found
-    elif set(map(type, row)) == _INT:
+    elif set(map(type, row)) <= _NUMBERS:
         found = space.reader.codes(row)
         if found is not None:
             return found

@@ -72,7 +72,9 @@ class RowReader:
         names = [gene.name for gene in genes]
         self.values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
         self._choices = _places([gene.choices for gene in genes])
-        self._each_code = [{code: code for code in range(len(gene))} for gene in genes]
+        self._each_code: list[dict[Any, int]] = [
+            {code: code for code in range(len(gene))} for gene in genes
+        ]
         self._codes = _places([_SMALL[: len(gene)] for gene in genes])
 
     def row(self, values: Sequence[Any]) -> bytes | None:
@@ -88,8 +90,8 @@ class RowReader:
         except KeyError:
             return None
 
-    def codes(self, codes: Sequence[int]) -> bytes | None:
-        """Return one int for every gene as bytes, or None if one is no code."""
+    def codes(self, codes: Sequence[float]) -> bytes | None:
+        """Return one number for every gene as bytes, or None if one is no code."""
         try:
             return bytes(map(getitem, self._each_code, codes))
         except KeyError:
@@ -145,7 +147,7 @@ def column_codes(gene: _Gene, values: list[Any]) -> NDArray[np.int16]:
     """Return the code of each value, -1 where it is not one of the choices."""
     types = set(map(type, values))
     if len(types) == 1 and types <= _NUMPYS:  # their hashes and comparisons are slow
-        values = np.array(values).tolist()
+        values = np.fromiter(values, types.pop(), len(values)).tolist()
         types = {type(values[0])}
     # Where all are of one type the choices have, equal keys are equal values (True == 1).
     known = lookup_of(gene, types.pop()) if len(types) == 1 else None
