@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from math import inf, prod
 from types import ModuleType
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from anb_onnx.spaces.values import from_table, mappings_codes, rows_array
 
 __all__ = [
     "Architectures",
+    "Batch",
     "check_codes",
     "codes_to_indices",
     "codes_to_symbols",
@@ -45,7 +46,28 @@ __all__ = [
     "is_single",
 ]
 
-Architectures: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[Any]
+
+class Table(Protocol):
+    """A table of pandas, polars or pyarrow, as far as types tell."""
+
+    @property
+    def columns(self) -> Any:
+        """What is in it, or the names of that."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+
+Batch: TypeAlias = (
+    NDArray[Any]
+    | Sequence[Mapping[str, Any]]
+    | Sequence[Sequence[Any]]
+    | Sequence[NDArray[Any]]
+    | Table
+)
+"""What `encode` accepts of more than one architecture."""
+
+Architectures: TypeAlias = Mapping[str, Any] | Batch
 """What `encode` accepts. An `Architecture` is a `Mapping`."""
 
 _DICT, _ARCHITECTURE = {dict}, {Architecture}
