@@ -18,7 +18,7 @@ from anb_onnx.spaces.values import FEW_ROWS, row_codes, rows_array
 
 _NUMBERS = INTEGERS | FLOATS
 _VALUES = {bool, np.bool_, str}
-_INT, _LISTS = {int}, {list, tuple}
+_LISTS = {list, tuple}
 
 
 def is_row(item: object) -> bool:
@@ -67,7 +67,9 @@ def holds_values(row: Sequence[Any]) -> bool:
     """Say whether a row holds values: a boolean or a string, which no row of codes has."""
     kinds = set(map(type, row))
     # Plain types are quicker to see than their subclasses, as NumPy's strings are.
-    return not kinds.isdisjoint(_VALUES) or any(issubclass(kind, str) for kind in kinds - _INT)
+    if kinds <= _NUMBERS:
+        return False
+    return not kinds.isdisjoint(_VALUES) or any(issubclass(kind, str) for kind in kinds)
 
 
 def _refuse_item(number: int, item: object, space: SearchSpace) -> NoReturn:
