@@ -9,18 +9,26 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from anb_onnx._io.version import own_version
 from anb_onnx.errors import (
     AnbError,
     ArchitectureError,
     ArtifactError,
     EngineError,
+    ExtraError,
     MeasurementError,
+    SearchError,
     SourceError,
     TargetError,
     TruthError,
 )
 
 if TYPE_CHECKING:
+    from anb_onnx import adapters as adapters
+    from anb_onnx import compat as compat
+    from anb_onnx import exact as exact
+    from anb_onnx import experiments as experiments
+    from anb_onnx import search as search
     from anb_onnx.benchmark import Benchmark
     from anb_onnx.catalog.benchmarks import benchmarks, targets
     from anb_onnx.catalog.catalog import Catalog, Target
@@ -37,6 +45,9 @@ if TYPE_CHECKING:
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction
+    from anb_onnx.problems.listing import tasks
+    from anb_onnx.problems.problem import Problem
+    from anb_onnx.problems.task import Task
     from anb_onnx.spaces.architecture import Architecture, mutate, neighbours, sample
     from anb_onnx.spaces.fbnet import FBNET
     from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
@@ -61,16 +72,20 @@ __all__ = [
     "Block",
     "Catalog",
     "EngineError",
+    "ExtraError",
     "Gene",
     "Link",
     "MeasurementError",
     "Outputs",
     "Prediction",
+    "Problem",
+    "SearchError",
     "SearchSpace",
     "SourceError",
     "Surrogate",
     "Target",
     "TargetError",
+    "Task",
     "Terms",
     "Truth",
     "TruthError",
@@ -89,6 +104,7 @@ __all__ = [
     "sample",
     "suggest",
     "targets",
+    "tasks",
 ]
 
 _MODULE_OF = {
@@ -111,6 +127,9 @@ _MODULE_OF = {
         ),
         "spaces.space": ("Block", "Gene", "SearchSpace"),
         "prediction": ("Prediction",),
+        "problems.listing": ("tasks",),
+        "problems.problem": ("Problem",),
+        "problems.task": ("Task",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),
         "few_shot.adapting": ("adapt", "suggest"),
@@ -122,15 +141,20 @@ _MODULE_OF = {
     for name in names
 }
 
+# Rooms that are used by name, as in `anb_onnx.search.random_search`.
+_ROOMS = ("adapters", "compat", "exact", "experiments", "search")
+
 # Hidden from type checkers, which would else take any misspelt name for an attribute.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Import a public name when it is first used, so that importing the package is cheap."""
         if name == "__version__":
-            value = _version()
+            value = own_version()
         elif name in _MODULE_OF:
             value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        elif name in _ROOMS:
+            value = import_module(f"{__name__}.{name}")
         else:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
@@ -138,13 +162,4 @@ if not TYPE_CHECKING:
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("anb-onnx")
-    except PackageNotFoundError:  # a checkout on the path that was never installed
-        return "0+unknown"
+        return sorted({*globals(), *__all__, *_ROOMS})
