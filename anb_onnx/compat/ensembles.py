@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
-from anb_onnx.compat.configurations import Configuration, generator
+from anb_onnx.compat.configurations import generator
 from anb_onnx.encoding.encoding import Architectures, is_single
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
@@ -176,8 +176,4 @@ def _find(device: str | None, metric: str | None) -> str:
 
 
 def _batch(configs: Any) -> Any:
-    """Return a batch; of ours the architectures, whose codes need no look-up any more."""
-    listed = [configs] if is_single(configs) else configs
-    if not isinstance(listed, (list, tuple)):
-        return listed
-    return [one.architecture if isinstance(one, Configuration) else one for one in listed]
+    return [configs] if is_single(configs) else configs
