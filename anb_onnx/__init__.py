@@ -9,12 +9,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from anb_onnx._io.version import own_version
 from anb_onnx.errors import (
     AnbError,
     ArchitectureError,
     ArtifactError,
     EngineError,
+    ExtraError,
     MeasurementError,
+    SearchError,
     SourceError,
     TargetError,
     TruthError,
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction
+    from anb_onnx.problems.listing import tasks
+    from anb_onnx.problems.problem import Problem
+    from anb_onnx.problems.task import Task
     from anb_onnx.spaces.architecture import Architecture, mutate, neighbours, sample
     from anb_onnx.spaces.fbnet import FBNET
     from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
@@ -61,16 +67,20 @@ __all__ = [
     "Block",
     "Catalog",
     "EngineError",
+    "ExtraError",
     "Gene",
     "Link",
     "MeasurementError",
     "Outputs",
     "Prediction",
+    "Problem",
+    "SearchError",
     "SearchSpace",
     "SourceError",
     "Surrogate",
     "Target",
     "TargetError",
+    "Task",
     "Terms",
     "Truth",
     "TruthError",
@@ -89,6 +99,7 @@ __all__ = [
     "sample",
     "suggest",
     "targets",
+    "tasks",
 ]
 
 _MODULE_OF = {
@@ -111,6 +122,9 @@ _MODULE_OF = {
         ),
         "spaces.space": ("Block", "Gene", "SearchSpace"),
         "prediction": ("Prediction",),
+        "problems.listing": ("tasks",),
+        "problems.problem": ("Problem",),
+        "problems.task": ("Task",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),
         "few_shot.adapting": ("adapt", "suggest"),
@@ -128,7 +142,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         """Import a public name when it is first used, so that importing the package is cheap."""
         if name == "__version__":
-            value = _version()
+            value = own_version()
         elif name in _MODULE_OF:
             value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
         else:
@@ -139,12 +153,3 @@ if not TYPE_CHECKING:
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("anb-onnx")
-    except PackageNotFoundError:  # a checkout on the path that was never installed
-        return "0+unknown"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.errors import ExactError, InfeasibleError, TargetError
@@ -27,7 +28,6 @@ from anb_onnx.exact.questions import (
     Source,
     TargetLike,
     ask,
-    finite,
     tables_of,
     worth_of,
 )

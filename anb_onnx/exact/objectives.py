@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.errors import ExactError
-from anb_onnx.exact.questions import TargetLike, finite
+from anb_onnx.exact.questions import TargetLike
 from anb_onnx.surrogate import Surrogate
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
-from numbers import Real
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.errors import ExactError, InfeasibleError, TargetError
@@ -177,17 +176,6 @@ def _bounded(constraint: object, source: Source, known: dict[str, Surrogate]) ->
     largest = operator == ">="
     limit = Limit(Wish(tables_of(surrogate), largest), worth_of(value, largest=largest))
     return Bounded(surrogate.target, operator, value, limit)
-
-
-def finite(value: object) -> float | None:
-    """Return a finite real number as a float; None if it is none."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if isfinite(found) else None
 
 
 def worth_of(value: float, *, largest: bool) -> np.float32:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
+from anb_onnx._io.version import own_version
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import benchmarks
 from anb_onnx.encoding.encoding import (
@@ -398,9 +399,7 @@ def _quantiles(freedom: int) -> tuple[float, ...]:
 
 
 def _versions() -> dict[str, str]:
-    from anb_onnx import __version__
-
-    return {"anb-onnx": __version__, "numpy": np.__version__}
+    return {"anb-onnx": own_version(), "numpy": np.__version__}
 
 
 def _devices(space: SearchSpace, sources: Sequence[SourceLike] | None) -> _Devices:
