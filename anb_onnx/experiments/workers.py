@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anb_onnx.errors import AnbError, SearchError
 
@@ -23,7 +23,7 @@ _HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 def run_all(
     function: Callable[[Work], Result], pieces: Sequence[Work], jobs: int
-) -> Iterator[tuple[Work, Result]]:
+) -> Generator[tuple[Work, Result]]:
     """Yield each piece of work with what a function makes of it, in the order they are done.
 
     Parameters
@@ -54,7 +54,7 @@ def run_all(
 
 def _in_processes(
     function: Callable[[Work], Result], pieces: Sequence[Work], jobs: int
-) -> Iterator[tuple[Work, Result]]:
+) -> Generator[tuple[Work, Result]]:
     # Spawned: a fork would inherit the threads of this process, but not their state.
     context = multiprocessing.get_context("spawn")
     waiting = list(reversed(pieces))
@@ -71,9 +71,9 @@ def _in_processes(
             at_work[ours] = waiting.pop()
             _give(ours, at_work[ours], process)
         while at_work:
-            for ours in wait(list(at_work)):
-                assert isinstance(ours, Connection)
-                result = _take(ours, at_work[ours], running[ours])
+            ready = set(wait(list(at_work)))
+            for ours in [one for one in at_work if one in ready]:
+                result: Result = _take(ours, at_work[ours], running[ours])
                 piece = at_work.pop(ours)
                 if waiting:
                     at_work[ours] = waiting.pop()
@@ -85,25 +85,24 @@ def _in_processes(
             _end(process)
 
 
-def _give(connection: Connection, piece: Work, process: SpawnProcess) -> None:
+def _give(connection: Connection, piece: object, process: SpawnProcess) -> None:
     try:
         connection.send(piece)
     except OSError as error:  # it has gone
         raise _died(piece, process) from error
 
 
-def _take(connection: Connection, piece: Work, process: SpawnProcess) -> Result:  # type: ignore[type-var]
+def _take(connection: Connection, piece: object, process: SpawnProcess) -> Any:
     try:
         failed, content = connection.recv()
     except (EOFError, OSError) as error:
         raise _died(piece, process) from error
     if failed:
         raise content
-    result: Result = content
-    return result
+    return content
 
 
-def _died(piece: Work, process: SpawnProcess) -> SearchError:
+def _died(piece: object, process: SpawnProcess) -> SearchError:
     process.join()
     return SearchError(f"{piece}: its process died (exit code {process.exitcode}); run it again")
 
