@@ -24,6 +24,11 @@ from anb_onnx.errors import (
 )
 
 if TYPE_CHECKING:
+    from anb_onnx import adapters as adapters
+    from anb_onnx import compat as compat
+    from anb_onnx import exact as exact
+    from anb_onnx import experiments as experiments
+    from anb_onnx import search as search
     from anb_onnx.benchmark import Benchmark
     from anb_onnx.catalog.benchmarks import benchmarks, targets
     from anb_onnx.catalog.catalog import Catalog, Target
@@ -136,6 +141,9 @@ _MODULE_OF = {
     for name in names
 }
 
+# Rooms that are used by name, as in `anb_onnx.search.random_search`.
+_ROOMS = ("adapters", "compat", "exact", "experiments", "search")
+
 # Hidden from type checkers, which would else take any misspelt name for an attribute.
 if not TYPE_CHECKING:
 
@@ -145,6 +153,8 @@ if not TYPE_CHECKING:
             value = own_version()
         elif name in _MODULE_OF:
             value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        elif name in _ROOMS:
+            value = import_module(f"{__name__}.{name}")
         else:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
@@ -152,4 +162,4 @@ if not TYPE_CHECKING:
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__all__, *_ROOMS})

@@ -1,11 +1,13 @@
 """Proves the optima of all tasks and writes them down: `python -m benchmarks.tasks`.
 
 Writes anb_onnx/problems/known.py. Run it when a task was added, or for new versions of tasks after
-new artifacts; what a release holds must not change.
+new artifacts; what a release holds must not change. With `--table` it prints the table of
+docs/tasks.md instead.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,25 @@ def lines(name: str, kind: str, values: dict[str, Any]) -> str:
     return f"{name}: dict[str, {kind}] = {{\n{rows}}}\n".replace("'", '"')
 
 
+def table() -> str:
+    """The tasks as a table in Markdown."""
+    rows = ["| task | what | evaluations | proven optimum, or points of the exact front |"]
+    rows.append("|---|---|--:|--:|")
+    for task in anb_onnx.tasks():
+        if len(task.objectives) == 1:
+            best = f"{task.optimum.value:.4f} {task.problem().units[0]}".strip()
+        else:
+            best = f"{len(task.front)} points"
+        rows.append(
+            f"| `{task.name}` | {task.description} | {task.budget.evaluations:,} | {best} |"
+        )
+    return "\n".join(rows)
+
+
 def main() -> None:
+    if "--table" in sys.argv[1:]:
+        print(table())
+        return
     all_tasks = definitions()
     names = sorted({name for task in all_tasks for name in targets_of(task)})
     artifacts = {name: anb_onnx.load(name, benchmark="accel-nasbench").sha256 for name in names}

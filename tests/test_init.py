@@ -13,6 +13,13 @@ def test_every_public_name_is_there() -> None:
         assert name in dir(anb_onnx)
 
 
+@pytest.mark.parametrize("room", ["adapters", "compat", "exact", "experiments", "search"])
+def test_rooms_are_there_without_an_import_of_their_own(room: str) -> None:
+    script = f"import anb_onnx; print(anb_onnx.{room}.__name__, {room!r} in dir(anb_onnx))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [f"anb_onnx.{room}", "True"]
+
+
 def test_version_is_the_installed_one() -> None:
     assert anb_onnx.__version__ == version("anb-onnx")
 
@@ -30,6 +37,9 @@ def test_misspelt_name_is_an_attribute_error() -> None:
         ("import anb_onnx; anb_onnx.load", {"numba", "onnxruntime"}),
         ("import anb_onnx.cli.main", {"numba", "onnxruntime"}),
         ("import anb_onnx.compat", {"numba", "onnxruntime"}),
+        ("import anb_onnx; anb_onnx.Problem; anb_onnx.tasks()", {"numba", "onnxruntime"}),
+        ("import anb_onnx; anb_onnx.search; anb_onnx.adapters", {"numba", "pymoo", "optuna"}),
+        ("import anb_onnx; anb_onnx.experiments", {"numba", "pymoo", "scipy", "matplotlib"}),
         ("import anb_onnx.cli.main", {"distributed", "dask", "ray", "pyarrow"}),
         ("import anb_onnx.scale_out", {"distributed", "dask", "ray", "pyarrow", "numba"}),
     ],

@@ -21,6 +21,7 @@ from scored_folders import (
     in_out,
     make_source,
 )
+from tools import need_tool
 
 from anb_onnx.cli.main import main
 from anb_onnx.errors import ArchitectureError
@@ -219,7 +220,7 @@ def test_a_scheduler_that_is_killed(source: Path, tmp_path: Path) -> None:
 def test_ray_gives_the_same_bytes_though_a_worker_dies(
     source: Path, plain: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("ray", reason="the ray extra (214 MB) is not installed")
+    need_tool("ray")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # its workers need this module
     (tmp_path / "home").mkdir()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from clusters import Deadly, dask
 from small_artifact import write_catalog
+from tools import need_tool
 
 import anb_onnx
 from anb_onnx.cli.main import main
@@ -233,7 +234,7 @@ def test_ray_counts_the_same_though_a_worker_dies(
     surrogate: Surrogate, cut: Shards, plain: Partial, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    pytest.importorskip("ray", reason="the ray extra (214 MB) is not installed")
+    need_tool("ray")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # its workers need `clusters`
     with open_backend("ray", workers=2) as ray:
         backend = Deadly(ray, tmp_path / "mark", "after", "shards 25:50")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,9 +60,8 @@ def test_names_and_versions() -> None:
     assert len(set(TASKS.names)) == len(TASKS) == len(list(TASKS))
     assert all(task.name.endswith(f"-v{task.version}") for task in TASKS)
     assert TASKS["accuracy-v1"] is TASKS[TASKS.names.index("accuracy-v1")]
-    inside: list[Any] = ["accuracy-v1", TASKS[0]]
-    assert all(key in TASKS for key in inside)
-    assert not any(key in TASKS for key in ("accuracy", None, 1))
+    found: list[Any] = ["accuracy-v1", TASKS[0], "accuracy", None, 1]
+    assert [key in TASKS for key in found] == [True, True, False, False, False]
     assert [task.name for task in TASKS[:2]] == list(TASKS.names[:2])
     with pytest.raises(
         SearchError, match=r"unknown task 'accuracy-v2' .did you mean 'accuracy-v1'"
@@ -98,3 +99,15 @@ def test_the_noisy_task_is_noisy_and_the_one_of_hours_costs_training_time() -> N
     assert hours.budget.cost is not None
     # The description says how many architectures the hours are good for.
     assert 300 < hours.budget.cost / cost.mean() < 500
+
+
+def test_the_page_lists_every_task() -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "tasks.md"
+    if not page.is_file():
+        pytest.skip("not a checkout")
+    rows = dict(re.findall(r"^\| `(\S+)` \| .* \| (.+?) \|$", page.read_text(), re.MULTILINE))
+    assert list(rows) == list(TASKS.names)
+    for task in TASKS:
+        known = task.known
+        answer = f"{len(task.front)} points" if known is None else f"{known.value:.4f}"
+        assert rows[task.name].startswith(answer)

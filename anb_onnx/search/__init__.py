@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.search.annealing import simulated_annealing
+    from anb_onnx.search.climbing import local_search
+    from anb_onnx.search.evolution import regularized_evolution
     from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
     from anb_onnx.search.random_sampling import random_search
@@ -24,6 +27,9 @@ _MODULE_OF = {
     "mutate": "operators",
     "neighbours": "operators",
     "random_search": "random_sampling",
+    "local_search": "climbing",
+    "simulated_annealing": "annealing",
+    "regularized_evolution": "evolution",
 }
 
 __all__ = [
@@ -31,9 +37,12 @@ __all__ = [
     "History",
     "Recorder",
     "crossover",
+    "local_search",
     "mutate",
     "neighbours",
     "random_search",
+    "regularized_evolution",
+    "simulated_annealing",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.

@@ -1,0 +1,45 @@
+"""Packages that tests of integrations speak to, asked for where needed: not all are everywhere."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+import pytest
+
+#: By module, the extra that brings what the extra `test` does not: a gigabyte and more, which
+#: `.ci/run` installs into the main environment only.
+HEAVY = {
+    "ax": "integrations",
+    "carps": "integrations",
+    "ipykernel": "integrations",
+    "nbclient": "integrations",
+    "nbformat": "integrations",
+    "pygmo": "integrations",
+    "ray": "ray",
+    "smac": "integrations",
+    "syne_tune": "integrations",
+    "torch": "integrations",
+}
+
+
+def need_tool(module: str) -> Any:
+    """Import a module, or skip the test where its package is not installed.
+
+    In continuous integration that fails instead: everything is to be there. Only an environment
+    that says it does without, by ANB_WITHOUT=integrations, may lack what is in `HEAVY`. A package
+    that is there but cannot be imported is an error everywhere.
+    """
+    package = module.partition(".")[0]
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        reason = f"needs {package}: pip install --editable '.[{HEAVY.get(package, 'test')}]'"
+        without = package in HEAVY and os.environ.get("ANB_WITHOUT") == "integrations"
+        if os.environ.get("CI", "").lower() in ("1", "true") and not without:
+            pytest.fail(f"continuous integration must not skip this: {reason}")
+        pytest.skip(reason, allow_module_level=True)
+    return importlib.import_module(module)
