@@ -1,46 +1,13 @@
-"""Sets of losses of several objectives: what dominates, how much, and what is attained how often.
-
-Losses are to be small, in every column.
-"""
+"""What fronts attain in the middle."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.parallel.extras import need
-
 Floats = NDArray[np.float64]
-
-
-def _moocore() -> Any:
-    return need("moocore", extra="search", what="a comparison of several objectives")
-
-
-def hypervolume(losses: Floats, reference: Floats) -> float:
-    """Return the volume that losses [n, m] dominate up to a reference point [m].
-
-    Rows that are not better than it everywhere add nothing; infinite ones do not either.
-
-    Raises
-    ------
-    ExtraError
-        If moocore is missing.
-    """
-    inside = losses[(losses < reference).all(axis=1)]
-    return float(_moocore().hypervolume(inside, ref=reference)) if len(inside) else 0.0
-
-
-def nondominated(losses: Floats) -> Floats:
-    """Return the finite rows of losses [n, m] that no other dominates, each once, in order."""
-    finite = np.unique(losses[np.isfinite(losses).all(axis=1)], axis=0)
-    if not len(finite):
-        return finite
-    found: Floats = finite[_moocore().is_nondominated(finite)]
-    return found
 
 
 def median_attainment(fronts: Sequence[Floats]) -> Floats:
