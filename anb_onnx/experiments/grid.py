@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anb_onnx._io.output import check_output, remove_abandoned
+from anb_onnx._io.output import check_output
 from anb_onnx._io.show import show
 from anb_onnx._io.version import own_version
 from anb_onnx.errors import AnbError, SearchError
@@ -165,8 +165,8 @@ def search_tasks(
                 run.cell.note_time(run.seed, jobs, took.evaluations, took.wall, took.cpu)
                 report(number, total)
     finally:
-        for run in waiting:  # what a process left that was ended in the middle of its file
-            remove_abandoned(run.path)
+        for cell, _, _ in plan:
+            cell.tidy()
     return Done(total, len(waiting), kept, damaged)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from anb_onnx._io import strict_json
 from anb_onnx._io.files import MANIFEST_BYTES, FileError, read_regular
-from anb_onnx._io.output import write_output
+from anb_onnx._io.output import remove_abandoned, write_output
 from anb_onnx._io.show import show
 from anb_onnx.errors import SearchError
 
@@ -36,6 +36,7 @@ TIMINGS_HEADER = "seed,jobs,evaluations,wall_seconds,cpu_seconds,evaluations_per
 MOST_SEEDS = 10_000
 
 _RUN = re.compile(r"seed-([0-9]{4})\.(json|parquet)")
+_BEGUN = re.compile(r"\.(seed-[0-9]{4}\.(?:json|parquet))\.[0-9a-f]{8}\.tmp")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,99}")
 
 _MISSING: Final = object()
@@ -108,6 +109,13 @@ class Cell:
             path.unlink()
         for name in (TIMINGS, SETTINGS):
             (self.folder / name).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove the beginnings of files that processes left which were ended meanwhile."""
+        for path in self.folder.glob(".seed-*.tmp"):
+            name = _BEGUN.fullmatch(path.name)
+            if name is not None:
+                remove_abandoned(self.folder / name[1])
 
     def note_time(self, seed: int, jobs: int, evaluations: int, wall: float, cpu: float) -> None:
         """Append what a run took to the timings."""
