@@ -291,7 +291,7 @@ def _lines(
         table = [[of[seed].regret[column] for of in measured.values()] for seed in common]
         ranks = mean_ranks(np.array(table).reshape(len(common), len(measured)))
         for (label, of), rank in zip(measured.items(), ranks, strict=True):
-            regrets = [m.regret[column] for m in of.values()]
+            regrets = [float(m.regret[column]) for m in of.values()]
             interval = median_interval(regrets)
             yield Line(
                 label,
@@ -301,7 +301,7 @@ def _lines(
                 interval.low,
                 interval.high,
                 float(rank),
-                sum(regret == 0 for regret in regrets),
+                regrets.count(0.0),
             )
 
 
