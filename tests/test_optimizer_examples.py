@@ -24,10 +24,12 @@ def start(tool: str, folder: Path, *, task: str, budget: int) -> subprocess.Comp
     """Run an example to its end."""
     need_installed(tool)
     arguments = ["--task", task, "--budget", str(budget), "--seed", "1"]
+    own = {"SYNETUNE_FOLDER": str(folder), "HOME": str(folder)}
     return subprocess.run(
         [sys.executable, EXAMPLES / f"{tool}_search.py", *arguments],
         cwd=folder,
-        env={**os.environ, "SYNETUNE_FOLDER": str(folder), "HOME": str(folder)},
+        # One thread: torch's would wait for those of other tests.
+        env={**os.environ, **own, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
