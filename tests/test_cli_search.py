@@ -100,13 +100,12 @@ def test_the_same_files_with_any_number_of_processes(
     )
 
 
-def test_a_run_is_what_the_function_returns(runs: Path) -> None:
+def test_a_run_is_what_the_function_returns(runs: Path, tmp_path: Path) -> None:
     task = anb_onnx.tasks()[TASK]
     for name, function in (("random", search.random_search), ("local-search", search.local_search)):
-        found = search.History.load(runs / TASK / name / "seed-0001.json")
-        expected = function(task, budget=60, rng=1)
-        assert found.codes.tolist() == expected.codes.tolist()
-        assert found.regret.tolist() == pytest.approx(expected.regret.tolist(), nan_ok=True)
+        function(task, budget=60, rng=1).save(tmp_path / "run.json")
+        there = runs / TASK / name / "seed-0001.json"
+        assert there.read_bytes() == (tmp_path / "run.json").read_bytes()
 
 
 def test_settings_and_times_are_written_down(runs: Path) -> None:
