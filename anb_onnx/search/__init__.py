@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anb_onnx.search.evolution import regularized_evolution
     from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
+    from anb_onnx.search.policy_gradient import reinforce
     from anb_onnx.search.random_sampling import random_search
     from anb_onnx.search.recorder import BudgetExhausted, Recorder
 
@@ -27,6 +28,7 @@ _MODULE_OF = {
     "mutate": "operators",
     "neighbours": "operators",
     "random_search": "random_sampling",
+    "reinforce": "policy_gradient",
     "local_search": "climbing",
     "simulated_annealing": "annealing",
     "regularized_evolution": "evolution",
@@ -42,6 +44,7 @@ __all__ = [
     "neighbours",
     "random_search",
     "regularized_evolution",
+    "reinforce",
     "simulated_annealing",
 ]
 
