@@ -1,1 +1,49 @@
-"""Optimizers over codes, and the history of a search."""
+"""Searches over codes: optimizers, operators, and the history of what they evaluated.
+
+>>> from anb_onnx import search
+>>> history = search.random_search("accuracy", budget=1_000, rng=0)
+>>> f"{history.regret[-1]:.3f} %"
+'1.222 %'
+"""
+
+from typing import TYPE_CHECKING
+
+from anb_onnx.parallel.shelter import import_sheltered
+
+if TYPE_CHECKING:
+    from anb_onnx.search.history import History
+    from anb_onnx.search.operators import crossover, mutate, neighbours
+    from anb_onnx.search.random_sampling import random_search
+    from anb_onnx.search.recorder import BudgetExhausted, Recorder
+
+_MODULE_OF = {
+    "BudgetExhausted": "recorder",
+    "History": "history",
+    "Recorder": "recorder",
+    "crossover": "operators",
+    "mutate": "operators",
+    "neighbours": "operators",
+    "random_search": "random_sampling",
+}
+
+__all__ = [
+    "BudgetExhausted",
+    "History",
+    "Recorder",
+    "crossover",
+    "mutate",
+    "neighbours",
+    "random_search",
+]
+
+# Hidden from type checkers, which would else take any misspelt name for an attribute.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a name when it is first used."""
+        if name not in _MODULE_OF:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = getattr(import_sheltered(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value

@@ -1,0 +1,155 @@
+"""Ways to change architectures, for whole batches of codes at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx._io.show import show
+from anb_onnx.errors import SearchError
+from anb_onnx.search.settings import Codes, Rng, count, generator, row_matrix
+from anb_onnx.spaces.space import SearchSpace, needed_space
+
+
+def mutate(codes: Codes, *, rng: Rng, space: SearchSpace | None, n_genes: int = 1) -> Codes:
+    """Return a mutant of every row: some genes changed, each to another value.
+
+    Which genes is drawn uniformly, without replacement, from those with more than one choice; each
+    takes one of its other values, uniformly. So every architecture in exactly this distance is as
+    likely as any other that differs in the same genes.
+
+    Parameters
+    ----------
+    codes : uint8 array [n, genes]
+        Is left as it is.
+    rng : int or numpy.random.Generator
+    space : SearchSpace
+    n_genes : int
+        How many genes of each row change.
+
+    Returns
+    -------
+    uint8 array [n, genes]
+
+    Raises
+    ------
+    ArchitectureError
+        If `codes` are not of the space.
+    SearchError
+        If a setting is not as above.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> from anb_onnx import search
+    >>> codes = anb_onnx.sample(1_000, seed=0, space=anb_onnx.MNASNET)
+    >>> mutants = search.mutate(codes, rng=1, space=anb_onnx.MNASNET, n_genes=2)
+    >>> set((mutants != codes).sum(axis=1).tolist())
+    {2}
+    """
+    space = needed_space(space, "mutate")
+    codes = row_matrix("codes", codes, space)
+    free = free_genes(space)
+    n_genes = count("n_genes", n_genes, 0, len(free))
+    rng = generator(rng)
+    n = len(codes)
+    if n_genes == 1:
+        genes = free[rng.integers(0, len(free), size=(n, 1))]
+    else:
+        genes = rng.permuted(np.tile(free, (n, 1)), axis=1)[:, :n_genes]
+    sizes = np.array(space.gene_sizes)[genes]
+    mutants = codes.copy()
+    rows = np.arange(n)[:, np.newaxis]
+    # A step of 1 to size - 1 around the circle of codes reaches each other code once.
+    mutants[rows, genes] = (mutants[rows, genes] + rng.integers(1, sizes)) % sizes
+    return mutants
+
+
+def free_genes(space: SearchSpace) -> NDArray[np.int64]:
+    """Return the genes that can change: int64 [n_free], those with more than one choice."""
+    return np.flatnonzero(np.array(space.gene_sizes) > 1).astype(np.int64)
+
+
+def crossover(a: Codes, b: Codes, *, rng: Rng, space: SearchSpace | None = None) -> Codes:
+    """Return a child of every pair of rows: each gene is that of either parent, equally likely.
+
+    Parameters
+    ----------
+    a, b : uint8 array [n, genes]
+        Are left as they are.
+    rng : int or numpy.random.Generator
+    space : SearchSpace, optional
+        If given, the parents are checked.
+
+    Returns
+    -------
+    uint8 array [n, genes]
+        For the other child of each pair, give `b` and `a` with the same seed.
+
+    Raises
+    ------
+    ArchitectureError
+        If parents are not of the space.
+    SearchError
+        If they are not two arrays of the same shape, or `rng` is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anb_onnx import search
+    >>> a, b = np.zeros((2, 6), np.uint8), np.ones((2, 6), np.uint8)
+    >>> search.crossover(a, b, rng=0).shape
+    (2, 6)
+    """
+    a, b = row_matrix("a", a, space), row_matrix("b", b, space)
+    if a.shape != b.shape:
+        msg = f"a and b have the same shape, not {show(a)} and {show(b)}"
+        raise SearchError(msg)
+    from_a = generator(rng).integers(0, 2, size=a.shape, dtype=bool)
+    return np.where(from_a, a, b)
+
+
+def neighbours(codes: Codes, *, space: SearchSpace | None) -> Codes:
+    """Return every architecture that differs in exactly one gene, in the order of genes, codes.
+
+    Parameters
+    ----------
+    codes : uint8 array [genes]
+        One architecture.
+    space : SearchSpace
+
+    Returns
+    -------
+    uint8 array [n_neighbours, genes]
+        ``sum(gene_sizes) - n_genes`` rows.
+
+    Raises
+    ------
+    ArchitectureError, SearchError
+        If `codes` is no row of the space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anb_onnx import NASBENCH201, search
+    >>> search.neighbours(np.zeros(6, np.uint8), space=NASBENCH201).shape
+    (24, 6)
+    """
+    space = needed_space(space, "neighbours")
+    if not isinstance(codes, np.ndarray) or codes.ndim != 1:
+        msg = f"codes are those of one architecture, uint8 [{space.n_genes}], not {show(codes)}"
+        raise SearchError(msg)
+    row = row_matrix("codes", codes[np.newaxis], space)
+    genes, steps = _moves(space)
+    near = np.repeat(row, len(genes), axis=0)
+    # The codes before the present one as they are, those behind it one further: all but itself.
+    near[np.arange(len(genes)), genes] = steps + (steps >= row[0, genes])
+    return near
+
+
+def _moves(space: SearchSpace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return gene and number of every move to a neighbour: int64 [n_neighbours] both."""
+    others = np.array(space.gene_sizes, dtype=np.int64) - 1
+    genes = np.repeat(np.arange(space.n_genes), others)
+    numbers = np.arange(len(genes)) - np.repeat(np.cumsum(others) - others, others)
+    return genes, numbers
