@@ -13,6 +13,7 @@ from anb_onnx.parallel.shelter import import_sheltered
 if TYPE_CHECKING:
     from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
+    from anb_onnx.search.policy_gradient import reinforce
     from anb_onnx.search.random_sampling import random_search
     from anb_onnx.search.recorder import BudgetExhausted, Recorder
 
@@ -24,6 +25,7 @@ _MODULE_OF = {
     "mutate": "operators",
     "neighbours": "operators",
     "random_search": "random_sampling",
+    "reinforce": "policy_gradient",
 }
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "mutate",
     "neighbours",
     "random_search",
+    "reinforce",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.

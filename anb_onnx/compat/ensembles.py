@@ -1,17 +1,7 @@
-"""The Python interface of the Accel-NASBench repository, over this package's surrogates.
-
-A script written for that repository runs after changing its two import lines::
-
-    import anb_onnx.compat as anb
-    from anb_onnx.compat import EfficientNetSS as ss
-
-Neither xgboost nor ConfigSpace is needed. Where the original is plainly mistaken this module
-differs, and the docstrings say so; new code is better written against `anb_onnx.load`.
-"""
+"""What chooses and queries surrogates as the reference's classes do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,119 +9,17 @@ import numpy.typing as npt
 
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.compat.configurations import generator
 from anb_onnx.encoding.encoding import Architectures, is_single
-from anb_onnx.errors import AnbError, ArchitectureError, TargetError
+from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
-from anb_onnx.spaces.architecture import Architecture, sample
-from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, from_lists
-from anb_onnx.spaces.space import Choice
 from anb_onnx.surrogate import Surrogate
 
-__all__ = ["ANBEnsemble", "Configuration", "EfficientNetSS", "Ensemble", "Member"]
+__all__ = ["ANBEnsemble", "Ensemble", "Member"]
 
 FloatArray = npt.NDArray[np.float32]
 
 _MODELS = ("xgb", "xgb_accel")
-
-
-class Configuration(Mapping[str, Choice]):
-    """An architecture that behaves like a ConfigSpace configuration.
-
-    A mapping from gene names to values whose values can be assigned: assigning what is not a
-    choice of the gene is an `ArchitectureError`. Equal and hashed by value, so do not assign to
-    one that is in a set.
-    """
-
-    def __init__(self, architecture: Mapping[str, Any]) -> None:
-        self._architecture = Architecture(architecture, space=MNASNET)
-
-    @property
-    def architecture(self) -> Architecture:
-        """The immutable `Architecture` of the present values."""
-        return self._architecture
-
-    def get_dictionary(self) -> dict[str, Choice]:
-        """Return a new dict from gene names to values."""
-        return self._architecture.to_values()
-
-    def get_array(self) -> npt.NDArray[np.float64]:
-        """Return the codes as float64 [genes]: the position of each value among its choices."""
-        return np.array(self._architecture.codes, np.float64)
-
-    def __getitem__(self, name: str) -> Choice:
-        return self._architecture[name]
-
-    def __setitem__(self, name: str, value: Choice) -> None:
-        self._architecture = Architecture({**self._architecture, name: value}, space=MNASNET)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._architecture)
-
-    def __len__(self) -> int:
-        return len(self._architecture)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Configuration):
-            return self._architecture == other._architecture
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._architecture)
-
-    def __repr__(self) -> str:
-        return f"Configuration(values={self.get_dictionary()!r})"
-
-
-class EfficientNetSS:
-    """The search space, with the methods of the original's class.
-
-    Parameters
-    ----------
-    seed : int, optional
-        For reproducible `random_sample`; an addition to the original, which cannot be seeded.
-    """
-
-    def __init__(self, seed: int | None = None) -> None:
-        self._rng = _generator(seed)
-
-    def manual_sample(self, sample_config: Sequence[Sequence[Any]]) -> Configuration:
-        """Return the configuration of four lists: expansion, kernel, layers, squeeze-excite.
-
-        Raises
-        ------
-        ArchitectureError
-            Where these are not four lists of one valid value per block.
-        """
-        if not isinstance(sample_config, Sequence) or len(sample_config) != 4:
-            msg = (
-                "manual_sample takes four lists [expansion, kernel, layers, se], "
-                f"not {show(sample_config)}"
-            )
-            raise ArchitectureError(msg)
-        return Configuration(from_lists(*sample_config))
-
-    def random_sample(self, num_samples: int = 1) -> Configuration | list[Configuration]:
-        """Draw uniformly: one configuration for `num_samples` = 1, else a list of them."""
-        codes = sample(num_samples, seed=self._rng, space=MNASNET)
-        rows = codes.tolist()
-        drawn = [Configuration(Architecture.from_codes(row, space=MNASNET)) for row in rows]
-        return drawn[0] if len(drawn) == 1 else drawn
-
-    def efficientnet_b0(self) -> Configuration:
-        """Return EfficientNet-B0."""
-        return Configuration(efficientnet_b0())
-
-    def size(self) -> int:
-        """Return the number of architectures."""
-        return MNASNET.size
-
-    def __len__(self) -> int:
-        return MNASNET.size
-
-    def __str__(self) -> str:
-        lines = ["Search space mnasnet:"]
-        lines += [f"  {gene.name}: {{{gene.allowed}}}" for gene in MNASNET.genes]
-        return "\n".join(lines)
 
 
 class Ensemble:
@@ -157,7 +45,7 @@ class Ensemble:
         self.device = surrogate.target.device
         self.metric = surrogate.target.metric
         self.metric_unit = surrogate.target.unit
-        self._rng = _generator(seed)
+        self._rng = generator(seed)
 
     def query(self, configs: Architectures) -> tuple[FloatArray, FloatArray]:
         """Return mean [N] and population standard deviation [N] over the members."""
@@ -285,14 +173,6 @@ def _find(device: str | None, metric: str | None) -> str:
         raise TargetError(msg)
     wanted = "accuracy" if metric is None else metric.lower()
     return catalog.find(wanted, None if device is None else device.lower()).target.name
-
-
-def _generator(seed: int | None) -> np.random.Generator:
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        msg = f"seed must be a non-negative integer or None, not {show(seed)}"
-        raise AnbError(msg) from error
 
 
 def _batch(configs: Any) -> Any:
