@@ -1,0 +1,94 @@
+"""What the adapters take: a problem, or what one is made of; and what tools ask about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx._io.show import show
+from anb_onnx.errors import SearchError
+from anb_onnx.problems.evaluation import Evaluation
+from anb_onnx.problems.problem import Problem
+from anb_onnx.problems.task import Task
+
+Floats = NDArray[np.float64]
+
+
+def as_problem(given: Any, constraints: Any = (), **arguments: Any) -> Problem:
+    """Return the problem that is given, or that of a task, or make one of objectives.
+
+    Raises
+    ------
+    SearchError
+        If a problem, which has its own, comes with constraints or other arguments; and as
+        `Problem` does.
+    """
+    if not isinstance(given, (Problem, Task)):
+        return Problem(given, constraints, **arguments)
+    stated = {**({"constraints": constraints} if constraints else {}), **arguments}
+    if stated:
+        name, value = next(iter(stated.items()))
+        msg = f"{name}={show(value)} goes with names of targets; {show(given)} has its own"
+        raise SearchError(msg)
+    return given.problem() if isinstance(given, Task) else given
+
+
+def only_objective(problem: Problem, what: str) -> None:
+    """Refuse a problem of several objectives.
+
+    Raises
+    ------
+    SearchError
+    """
+    if problem.n_objectives != 1:
+        msg = (
+            f"{what} takes one objective, not {problem.n_objectives} ({', '.join(problem.names)}); "
+            "exact.WeightedSum and exact.WeightedProduct weigh several"
+        )
+        raise SearchError(msg)
+
+
+def needed_rng(problem: Problem, rng: Any) -> np.random.Generator | None:
+    """Return the generator of the noise, or None where there is none.
+
+    Raises
+    ------
+    SearchError
+        If there is noise, and no generator or seed to draw it with.
+    """
+    if problem.noise == "none":
+        return None
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
+        return np.random.default_rng(int(rng))
+    msg = (
+        f"noise={problem.noise!r} needs rng=, a numpy.random.Generator or a seed, an integer "
+        f">= 0, not {show(rng)}"
+    )
+    raise SearchError(msg)
+
+
+def excesses(problem: Problem, evaluation: Evaluation) -> Floats:
+    """Return by what share of each limit it is exceeded: float64 [n, n_constraints].
+
+    Tools add them up: in their own units, that of the largest numbers would count alone.
+    """
+    scales = [1.0 if limit == 0 else abs(limit) for _, _, limit in problem.constraints]
+    found: Floats = evaluation.violations / np.array(scales, dtype=np.float64)
+    return found
+
+
+def scalar_losses(problem: Problem, evaluation: Evaluation) -> Floats:
+    """Return the loss of each row, float64 [n]: that of the one objective where limits are kept.
+
+    The other rows have larger ones, see `Problem.fitness`.
+    """
+    return 0.0 - problem.fitness(evaluation)
+
+
+def scalar_values(problem: Problem, evaluation: Evaluation) -> Floats:
+    """Return `scalar_losses` in the objective's unit, float64 [n], for what knows directions."""
+    return problem.values_of(scalar_losses(problem, evaluation)[:, None])[:, 0]

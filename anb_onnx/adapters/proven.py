@@ -1,0 +1,82 @@
+"""What is proven of a problem: the optima and fronts that tools compare with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx.adapters.given import Floats
+from anb_onnx.errors import TruthError
+from anb_onnx.problems.problem import Problem
+
+
+def proven_best(problem: Problem) -> tuple[NDArray[np.uint8], float]:
+    """Return a best architecture of one objective, its codes [genes], and its value.
+
+    It is read where it is known, and proven where it is not, which takes a second.
+
+    Raises
+    ------
+    InfeasibleError
+        If no architecture keeps the limits.
+    ExactError
+        If it cannot be proven.
+    """
+    (objective,) = problem.objectives
+    if objective.weighted is None and not problem.limits:
+        try:
+            best = objective.surrogates[0].truth.optimum
+        except TruthError:
+            pass
+        else:
+            return best.codes[0], best.value
+    from anb_onnx import exact
+
+    found = exact.optimum(_wished(problem)[0], _limits(problem)).solutions[0]
+    return np.array(found.architecture.codes, dtype=np.uint8), found.value
+
+
+def proven_losses(problem: Problem) -> Floats | None:
+    """Return the losses of the exact front, float64 [n, n_objectives]; of one objective, the best.
+
+    None where that would take too long to do it unasked: for more than two objectives, and for two
+    of which one is weighed.
+
+    Raises
+    ------
+    InfeasibleError, ExactError
+        As from `proven_best`.
+    """
+    if problem.n_objectives == 1:
+        return problem.losses(np.array([[proven_best(problem)[1]]]))
+    if problem.n_objectives > 2 or any(o.weighted is not None for o in problem.objectives):
+        return None
+    known = None if problem.limits else _known_front(problem)
+    if known is None:
+        from anb_onnx import exact
+
+        known = exact.pareto(_wished(problem), _limits(problem)).values
+    return problem.losses(known)
+
+
+def _known_front(problem: Problem) -> NDArray[np.float32] | None:
+    """Return the values of the front of two targets, as the artifacts have it."""
+    first, second = problem.objectives
+    try:
+        front = first.surrogates[0].truth.fronts.get((first.name, second.name))
+        if front is not None:
+            return front.values
+        front = second.surrogates[0].truth.fronts.get((second.name, first.name))
+    except TruthError:
+        return None
+    return None if front is None else front.values[:, ::-1]
+
+
+def _wished(problem: Problem) -> list[Any]:
+    return [o.surrogates[0] if o.weighted is None else o.weighted for o in problem.objectives]
+
+
+def _limits(problem: Problem) -> list[tuple[Any, str, float]]:
+    return [(limit.surrogate, limit.operator, limit.value) for limit in problem.limits]
