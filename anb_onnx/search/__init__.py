@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.search.annealing import simulated_annealing
+    from anb_onnx.search.climbing import local_search
+    from anb_onnx.search.evolution import regularized_evolution
     from anb_onnx.search.history import History
     from anb_onnx.search.operators import crossover, mutate, neighbours
     from anb_onnx.search.policy_gradient import reinforce
@@ -26,6 +29,9 @@ _MODULE_OF = {
     "neighbours": "operators",
     "random_search": "random_sampling",
     "reinforce": "policy_gradient",
+    "local_search": "climbing",
+    "simulated_annealing": "annealing",
+    "regularized_evolution": "evolution",
 }
 
 __all__ = [
@@ -33,10 +39,13 @@ __all__ = [
     "History",
     "Recorder",
     "crossover",
+    "local_search",
     "mutate",
     "neighbours",
     "random_search",
+    "regularized_evolution",
     "reinforce",
+    "simulated_annealing",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.

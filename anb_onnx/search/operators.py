@@ -49,19 +49,31 @@ def mutate(codes: Codes, *, rng: Rng, space: SearchSpace | None, n_genes: int = 
     """
     space = needed_space(space, "mutate")
     codes = row_matrix("codes", codes, space)
+    n_genes = count("n_genes", n_genes, 0, len(free_genes(space)))
+    genes, steps = draw_moves(len(codes), n_genes, generator(rng), space)
+    return moved(codes, genes, steps, np.array(space.gene_sizes))
+
+
+def draw_moves(
+    n: int, n_genes: int, rng: np.random.Generator, space: SearchSpace
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw which genes change, and how far: int64 [n, n_genes] both, for `moved`."""
     free = free_genes(space)
-    n_genes = count("n_genes", n_genes, 0, len(free))
-    rng = generator(rng)
-    n = len(codes)
     if n_genes == 1:
         genes = free[rng.integers(0, len(free), size=(n, 1))]
     else:
         genes = rng.permuted(np.tile(free, (n, 1)), axis=1)[:, :n_genes]
-    sizes = np.array(space.gene_sizes)[genes]
+    return genes, rng.integers(1, np.array(space.gene_sizes)[genes])
+
+
+def moved(
+    codes: Codes, genes: NDArray[np.int64], steps: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> Codes:
+    """Return codes [n, genes] with drawn moves made; a copy."""
+    rows = np.arange(len(codes))[:, np.newaxis]
     mutants = codes.copy()
-    rows = np.arange(n)[:, np.newaxis]
     # A step of 1 to size - 1 around the circle of codes reaches each other code once.
-    mutants[rows, genes] = (mutants[rows, genes] + rng.integers(1, sizes)) % sizes
+    mutants[rows, genes] = (codes[rows, genes] + steps) % sizes[genes]
     return mutants
 
 

@@ -223,8 +223,9 @@ class Recorder:
         """
         quick = self._quick
         if quick is None:
-            if self._asked.n_objectives != 1:
-                self._asked.fitness(Evaluation(*[np.empty((0, self._asked.n_objectives))] * 3))
+            if self._asked.n_objectives != 1:  # before anything is recorded
+                nothing = np.empty((0, self._asked.n_objectives))
+                self._asked.fitness(Evaluation(nothing, nothing, nothing))
             return self._asked.fitness(self.measure(codes))
         n = len(codes)
         start, stop = self._n, self._n + n
@@ -278,6 +279,16 @@ class Recorder:
         if fits < len(codes):
             self._refuse()
         return found
+
+    def fitness(self, evaluation: Evaluation) -> Floats:
+        """Return what `evaluate` returns of what `measure` returned: float64 [n].
+
+        Raises
+        ------
+        SearchError
+            If there are several objectives.
+        """
+        return self._asked.fitness(evaluation)
 
     def _affordable(self, found: Evaluation) -> int:
         """Return how many of the evaluated rows the budget of cost has room for."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import check_codes, encode
 from anb_onnx.errors import SearchError
+from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import SearchSpace, is_integer
 
 Codes: TypeAlias = NDArray[np.uint8]
@@ -83,6 +84,25 @@ def initial_codes(initial: Any, space: SearchSpace) -> Codes:
     if initial is None:
         return np.empty((0, space.n_genes), dtype=np.uint8)
     return encode(initial, space)
+
+
+def with_random(
+    initial: Any, n: int, rng: np.random.Generator, space: SearchSpace, name: str
+) -> Codes:
+    """Return the given architectures, and random ones behind them: uint8 [n, n_genes].
+
+    Raises
+    ------
+    SearchError
+        If more than `n` are given; names the setting that `n` is.
+    ArchitectureError
+        If they are not what `anb_onnx.encode` takes.
+    """
+    given = initial_codes(initial, space)
+    if len(given) > n:
+        msg = f"initial has {len(given)} architectures, more than {name}={n}"
+        raise SearchError(msg)
+    return np.concatenate([given, sample(n - len(given), seed=rng, space=space)])
 
 
 def row_matrix(name: str, codes: object, space: SearchSpace | None) -> Codes:
