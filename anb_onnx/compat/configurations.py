@@ -23,10 +23,24 @@ class Configuration(Mapping[str, Choice]):
     A mapping from gene names to values whose values can be assigned: assigning what is not a
     choice of the gene is an `ArchitectureError`. Equal and hashed by value, so do not assign to
     one that is in a set.
+
+    Parameters
+    ----------
+    architecture : mapping from gene names to values
+        Or the configuration space, as for ConfigSpace's class, and `values`.
+    values : mapping, optional
+
+    Examples
+    --------
+    >>> config = EfficientNetSS().efficientnet_b0()
+    >>> config["block0_e"] = 6
+    >>> config["block0_e"], config == Configuration(None, values=dict(config))
+    (6, True)
     """
 
-    def __init__(self, architecture: Mapping[str, Any]) -> None:
-        self._architecture = Architecture(architecture, space=MNASNET)
+    def __init__(self, architecture: Any, values: Mapping[str, Any] | None = None) -> None:
+        given = architecture if values is None else values
+        self._architecture = Architecture(given, space=MNASNET)
 
     @property
     def architecture(self) -> Architecture:
