@@ -10,6 +10,8 @@ from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
+    from anb_onnx.adapters.gymnasium import gymnasium_env
+    from anb_onnx.adapters.ioh import ioh_problem
     from anb_onnx.adapters.nevergrad import (
         NevergradLoss,
         nevergrad_batch,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "to_configspace": "configspace",
     "to_configurations": "configspace",
+    "gymnasium_env": "gymnasium",
+    "ioh_problem": "ioh",
     "NevergradLoss": "nevergrad",
     "nevergrad_batch": "nevergrad",
     "nevergrad_loss": "nevergrad",
@@ -45,6 +49,8 @@ _MODULE_OF = {
 
 __all__ = [
     "NevergradLoss",
+    "gymnasium_env",
+    "ioh_problem",
     "nevergrad_batch",
     "nevergrad_loss",
     "nevergrad_parametrization",

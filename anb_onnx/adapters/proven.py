@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from anb_onnx.adapters.given import Floats
 from anb_onnx.errors import TruthError
 from anb_onnx.problems.problem import Problem
+from anb_onnx.problems.task import Task
 
 
-def proven_best(problem: Problem) -> tuple[NDArray[np.uint8], float]:
+def proven_best(problem: Problem, given: Any = None) -> tuple[NDArray[np.uint8], float]:
     """Return a best architecture of one objective, its codes [genes], and its value.
 
-    It is read where it is known, and proven where it is not, which takes a second.
+    It is read where it is known, from the artifacts or the task that was given, and proven where it
+    is not, which takes seconds.
 
     Raises
     ------
@@ -25,6 +27,9 @@ def proven_best(problem: Problem) -> tuple[NDArray[np.uint8], float]:
         If it cannot be proven.
     """
     (objective,) = problem.objectives
+    if isinstance(given, Task):
+        known = given.optimum
+        return np.array(known.architecture.codes, dtype=np.uint8), known.value
     if objective.weighted is None and not problem.limits:
         try:
             best = objective.surrogates[0].truth.optimum
@@ -38,7 +43,7 @@ def proven_best(problem: Problem) -> tuple[NDArray[np.uint8], float]:
     return np.array(found.architecture.codes, dtype=np.uint8), found.value
 
 
-def proven_losses(problem: Problem) -> Floats | None:
+def proven_losses(problem: Problem, given: Any = None) -> Floats | None:
     """Return the losses of the exact front, float64 [n, n_objectives]; of one objective, the best.
 
     None where that would take too long to do it unasked: for more than two objectives, and for two
@@ -50,7 +55,7 @@ def proven_losses(problem: Problem) -> Floats | None:
         As from `proven_best`.
     """
     if problem.n_objectives == 1:
-        return problem.losses(np.array([[proven_best(problem)[1]]]))
+        return problem.losses(np.array([[proven_best(problem, given)[1]]]))
     if problem.n_objectives > 2 or any(o.weighted is not None for o in problem.objectives):
         return None
     known = None if problem.limits else _known_front(problem)

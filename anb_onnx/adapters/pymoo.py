@@ -10,6 +10,7 @@ import numpy as np
 from anb_onnx.adapters.given import as_problem, needed_rng
 from anb_onnx.parallel.extras import need
 from anb_onnx.parallel.shelter import import_sheltered
+from anb_onnx.problems.task import Task
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import SearchSpace, needed_space
 
@@ -67,7 +68,9 @@ def pymoo_problem(
     """
     classes = _classes()
     problem = as_problem(targets, tuple(constraints), **arguments)
-    made: PymooProblem = classes.PymooProblem(problem, needed_rng(problem, rng))
+    made: PymooProblem = classes.PymooProblem(
+        problem, needed_rng(problem, rng), targets if isinstance(targets, Task) else None
+    )
     return made
 
 

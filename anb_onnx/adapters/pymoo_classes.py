@@ -32,7 +32,9 @@ class PymooProblem(_Problem):  # type: ignore[misc]
         What it is made of.
     """
 
-    def __init__(self, problem: Problem, rng: np.random.Generator | None) -> None:
+    def __init__(
+        self, problem: Problem, rng: np.random.Generator | None, given: Any = None
+    ) -> None:
         space = problem.space
         super().__init__(
             n_var=space.n_genes,
@@ -44,6 +46,7 @@ class PymooProblem(_Problem):  # type: ignore[misc]
         )
         self.problem = problem
         self._rng = rng
+        self._given = given
 
     def _evaluate(self, x: NDArray[Any], out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         found = self.problem.evaluate(_codes(x, self.problem.space), self._rng)
@@ -86,7 +89,7 @@ class PymooProblem(_Problem):  # type: ignore[misc]
         return [Architecture.from_codes(row, space=space) for row in rows]
 
     def _calc_pareto_front(self, *args: Any, **kwargs: Any) -> Floats | None:
-        return proven_losses(self.problem)
+        return proven_losses(self.problem, self._given)
 
     def name(self) -> str:
         """Return what is searched for, in words."""

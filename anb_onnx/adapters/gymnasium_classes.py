@@ -1,0 +1,116 @@
+"""The environment that derives from gymnasium's: imported when one is made, or by its own id.
+
+``gymnasium.make("anb_onnx.adapters.gymnasium_classes:anb_onnx/Search-v0", problem="accuracy")``
+imports this module by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_onnx._io.show import show
+from anb_onnx.adapters.given import as_problem, only_objective
+from anb_onnx.errors import SearchError
+from anb_onnx.parallel.extras import need
+from anb_onnx.spaces.space import is_integer
+
+_gymnasium: Any = need("gymnasium", extra="gymnasium", what="anb_onnx.adapters.gymnasium_env")
+_Env: Any = _gymnasium.Env
+
+#: Under which gymnasium knows the environment, once this module is imported.
+ID = "anb_onnx/Search-v0"
+
+
+class SearchEnv(_Env):  # type: ignore[misc]
+    """Architectures built gene by gene, or at once; see `gymnasium_env`."""
+
+    # As gymnasium wants it of every environment.
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, problem: Any, *, joint: bool = False, render_mode: None = None) -> None:
+        self.problem = as_problem(problem)
+        only_objective(self.problem, "gymnasium_env")
+        self.joint = joint
+        self.render_mode = render_mode
+        spaces = _gymnasium.spaces
+        self._sizes = np.array(self.problem.space.gene_sizes)
+        codes = spaces.MultiDiscrete(self._sizes + 1)
+        self._most = int(self._sizes.max())
+        if joint:
+            self.action_space = spaces.MultiDiscrete(self._sizes)
+            self.observation_space = codes
+        else:
+            self.action_space = spaces.Discrete(self._most)
+            mask = spaces.MultiBinary(self._most)
+            self.observation_space = spaces.Dict({"action_mask": mask, "codes": codes})
+        self._codes: list[int] = []
+        self._started = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an architecture; return the observation and an empty dict."""
+        super().reset(seed=seed)
+        self._codes, self._started = [], True
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Choose a gene's value, or all; return observation, reward, whether it is done, and so on.
+
+        Raises
+        ------
+        SearchError
+            If the action is none of the action space, or the episode is over.
+        """
+        if not self._started:
+            msg = "an episode begins with reset(), and after its last gene the next one does"
+            raise SearchError(msg)
+        self._codes += self._chosen(action)
+        if len(self._codes) < len(self._sizes):
+            return self._observation(), 0.0, False, False, {}
+        self._started = False
+        found = self.problem.evaluate(np.array([self._codes], dtype=np.uint8), self._noise())
+        info = {
+            "value": float(found.values[0, 0]),
+            "mean": float(found.means[0, 0]),
+            "feasible": bool(found.feasible[0]),
+        }
+        return self._observation(), float(self.problem.fitness(found)[0]), True, False, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return which actions stand for a choice of their own: bool [largest number of choices].
+
+        The name by which MaskablePPO of sb3-contrib asks for it. All False once the episode is
+        over; not for an environment that is `joint`, where every action is one.
+        """
+        position = len(self._codes)
+        size = self._sizes[position] if position < len(self._sizes) else 0
+        mask: NDArray[np.bool_] = np.arange(self._most) < size
+        return mask
+
+    def _chosen(self, action: Any) -> list[int]:
+        if self.joint:
+            codes = np.asarray(action)
+            if codes.dtype.kind in "iu" and self.action_space.contains(codes.astype(np.int64)):
+                listed: list[int] = codes.tolist()
+                return listed
+        elif (is_integer(action) or np.shape(action) == ()) and self.action_space.contains(action):
+            return [int(action) % int(self._sizes[len(self._codes)])]
+        msg = f"an action is a member of {self.action_space}, not {show(action)}"
+        raise SearchError(msg)
+
+    def _observation(self) -> Any:
+        codes = np.zeros(len(self._sizes), dtype=np.int64)
+        codes[: len(self._codes)] = np.array(self._codes, dtype=np.int64) + 1
+        if self.joint:
+            return codes
+        return {"action_mask": self.action_masks().astype(np.int8), "codes": codes}
+
+    def _noise(self) -> np.random.Generator | None:
+        return None if self.problem.noise == "none" else self.np_random
+
+
+_gymnasium.register(id=ID, entry_point=f"{__name__}:SearchEnv")
