@@ -101,7 +101,8 @@ def execute(notebook: Any, *, size: str, extra: str = "") -> list[Any]:
             record_timing=False,
             resources={"metadata": {"path": folder}},
         )
-        client.execute(env={**os.environ, **own})
+        # A manager that is given would outlive it: without this its kernel, too.
+        client.execute(env={**os.environ, **own}, cleanup_kc=True)
     notebook.metadata = nbformat.from_dict(METADATA)
     return list(notebook.cells.pop().outputs) if extra else []
 
