@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth bench clean
+.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth notebooks bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -78,6 +78,11 @@ spaces: $(VENV)/.ready
 # What is proven of the bundled artifacts: an hour on 2 cores, resumable.
 truth: $(VENV)/.ready
 	$(BIN)/anb-export truth --out artifacts/accel-nasbench
+
+# Executes examples/notebooks in full, ten minutes, and writes them, their figures and tables back.
+notebooks: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet "nbclient>=0.10" "ipykernel>=6.29"
+	$(BIN)/python examples/notebooks/run_notebooks.py
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
