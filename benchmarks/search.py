@@ -1,6 +1,6 @@
 """Optimizers on tasks, 50 seeds each: `python -m benchmarks.search --seeds 50`.
 
-Runs what is missing in a folder (about 25 minutes of one processor for all), and prints tables in
+Runs what is missing in a folder (about half an hour of one processor for all), and prints tables in
 Markdown: exact regret or hypervolume regret at the end with 95 % intervals, what a run took, and
 how that compares with the queries in it alone. SMS-EMOA is left out: it takes 2 ms of its own for
 an evaluation, which would be another half hour.
