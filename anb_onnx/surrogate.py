@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
@@ -16,6 +16,7 @@ from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.encoding.encoding import (
     Architectures,
+    Batch,
     check_codes,
     encode,
     indices_to_codes,
@@ -292,7 +293,7 @@ class Surrogate:
     @overload
     def query(
         self,
-        architectures: npt.NDArray[Any] | Sequence[Mapping[str, Any]],
+        architectures: Batch,
         *,
         members: bool = ...,
     ) -> Prediction[FloatArray]: ...
@@ -304,9 +305,9 @@ class Surrogate:
         architectures
             One `Architecture` or mapping from gene names to values; or a batch: an integer array
             [N, genes] of codes, an integer array [N] of indices (of Python's integers where 64 bits
-            do not hold them), or a sequence of architectures or mappings (see `anb_onnx.encode`).
-            N may be 0. Memory beyond the given batch and the result does not grow with the N of an
-            array.
+            do not hold them), a list of architectures, mappings or rows, or a table of pandas,
+            polars or pyarrow (see `anb_onnx.encode`). N may be 0. Memory beyond the given batch and
+            the result does not grow with the N of an array.
         members : bool
             Whether to return each member's prediction too.
 

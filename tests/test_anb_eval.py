@@ -215,3 +215,16 @@ def test_the_commands_need_neither_torch_nor_configspace(tmp_path: Path) -> None
         "results_granular.csv",
         "search_res.json",
     }
+
+
+def test_what_the_mistakes_change(capsys: pytest.CaptureFixture[str]) -> None:
+    module = example("what_changes")
+    module.main(["lag", "noise", "evolution", "--seeds", "1"])
+    told = capsys.readouterr().out
+    assert "one number: best stays best in 100.0%," in told
+    assert "one for each: best stays best in 9" in told
+    assert told.count("too low") == 4
+    values = np.array([[50.0, 4.0], [60.0, 6.0], [55.0, 7.0], [70.0, 12.0]])
+    assert module.hypervolume(values, (40.0, 10.0)) == 10 * 6 + 10 * 4
+    with pytest.raises(SystemExit):
+        module.main(["lags"])

@@ -114,6 +114,8 @@ def test_a_single_configuration_counts_as_a_list_of_one() -> None:
         mean, std = ensemble.query(config)
         assert (mean.shape, std.shape) == ((1,), (1,))
         assert mean[0] == np.float32(expected(efficientnet_b0().codes)[0])
+    mixed = ensemble.query((b0, as_strings, b0.architecture))[0]
+    assert mixed.tolist() == [mean[0]] * 3
     assert ensemble.query([])[0].shape == (0,)
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tools import need_tool
 
 import anb_onnx
 
@@ -24,6 +25,8 @@ def modules_with_examples(package: Path) -> list[str]:
 
 
 RUNTIME = modules_with_examples(ROOT / "anb_onnx")
+#: Modules whose examples need what the environment of the oldest versions lacks.
+TOOLS = {"anb_onnx.adapters.carps": "carps", "anb_onnx.adapters.syne_tune": "syne_tune"}
 EXPORTER = modules_with_examples(ROOT / "export" / "anb_export")
 
 
@@ -31,6 +34,8 @@ EXPORTER = modules_with_examples(ROOT / "export" / "anb_export")
 def test_the_examples_of_a_module_run(name: str) -> None:
     if name in EXPORTER:
         pytest.importorskip("anb_export", reason="the exporter is not installed")
+    if name in TOOLS:
+        need_tool(TOOLS[name])
     failed, attempted = doctest.testmod(import_module(name), verbose=False)
     assert attempted > 0  # none hides where doctest does not look
     assert failed == 0

@@ -297,6 +297,21 @@ BATCHES: dict[str, Callable[[], Any]] = {
     "float values": lambda: [
         {n: x if isinstance(x, bool) else float(x) for n, x in v.items()} for v in VALUES
     ],
+    "rows of codes": lambda: CODES.tolist(),
+    "tuples of codes": lambda: tuple(map(tuple, CODES.tolist())),
+    "rows of codes as floats": lambda: CODES.astype(float).tolist(),
+    "rows of NumPy's codes": lambda: [list(row) for row in CODES],
+    "arrays of codes": lambda: list(CODES),
+    "arrays of floats": lambda: list(CODES.astype(np.float32)),
+    "arrays of several types": lambda: [*CODES[:100], *CODES[100:].astype(np.int64)],
+    "rows and arrays of codes": lambda: [*CODES[:100], *CODES[100:].tolist()],
+    "rows of values": lambda: [list(v.values()) for v in VALUES],
+    "tuples of values": lambda: [tuple(v.values()) for v in VALUES],
+    "arrays of values": lambda: [np.array([*v.values()], object) for v in VALUES],
+    "pandas": lambda: pd.DataFrame(VALUES),
+    "polars": lambda: pl.DataFrame(VALUES),
+    "pyarrow": lambda: pa.Table.from_pylist(VALUES),
+    "pyarrow batch": lambda: pa.RecordBatch.from_pylist(VALUES),
     "uint8": lambda: CODES,
     "int8": lambda: CODES.astype(np.int8),
     "int64": lambda: CODES.astype(np.int64),
@@ -500,8 +515,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: [5, 6],
         "row 0: 5 is not an Architecture or a mapping; make an array",
     ),
-    "list of rows": (lambda: CODES.tolist(), "row 0: ["),
-    "ragged": (lambda: [[0, 1], [0]], "row 0: [0, 1] is not an Architecture or a mapping"),
+    "ragged": (
+        lambda: [[0, 1], [0]],
+        "row 0 has 2 items; a row of codes of 'mnasnet' has 28, one for each gene",
+    ),
     "list of None": (lambda: [B0, None], "row 1: None is not an Architecture or a mapping"),
     "bad value before None": (lambda: [{**B0, "block0_k": 4}, None], "row 0, gene 'block0_k': 4"),
     "other space": (
@@ -515,9 +532,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "bytes": (lambda: bytes(28), "is not a batch of architectures"),
     "set": (lambda: {B0}, "is not a batch of architectures"),
     "generator": (_generator, "generator"),
-    "pandas": (lambda: pd.DataFrame(VALUES), "a DataFrame is encoded by from_table"),
-    "polars": (lambda: pl.DataFrame(VALUES), "a DataFrame is encoded by from_table"),
-    "pyarrow": (lambda: pa.Table.from_pylist(VALUES), "a Table is encoded by from_table"),
+    "lazy table": (lambda: pl.DataFrame(VALUES).lazy(), "call .collect() on the LazyFrame"),
+    "table of others": (lambda: pd.DataFrame({"a": [1]}), "no column 'block0_e' (and 27 more)"),
 }
 
 

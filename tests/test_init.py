@@ -41,6 +41,10 @@ def test_misspelt_name_is_an_attribute_error() -> None:
         ("import anb_onnx; anb_onnx.search; anb_onnx.adapters", {"numba", "pymoo", "optuna"}),
         ("import anb_onnx; anb_onnx.experiments", {"numba", "pymoo", "scipy", "matplotlib"}),
         ("import anb_onnx.cli.main", {"distributed", "dask", "ray", "pyarrow"}),
+        (
+            "from anb_onnx import search; [getattr(search, name) for name in search.__all__]",
+            {"numba", "onnxruntime", "pyarrow", "matplotlib", "moocore", "pymoo", "scipy"},
+        ),
         ("import anb_onnx.scale_out", {"distributed", "dask", "ray", "pyarrow", "numba"}),
     ],
 )

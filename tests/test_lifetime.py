@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tools import need_installed
 
 import anb_onnx
 from anb_onnx.engines.base import Outputs
@@ -286,3 +287,16 @@ def test_a_plain_fork_ends_although_onnxruntime_was_used() -> None:
         sys.exit(0)  # as a program ends, not by os._exit
     """
     assert run(code, timeout=120) == "ended\n"
+
+
+def test_a_surrogate_ends_silently_after_its_module() -> None:
+    """Dill, and so Syne Tune, keeps the names of a script until other modules are gone."""
+    need_installed("dill")
+    code = """
+        import dill, anb_onnx
+        surrogate = anb_onnx.load("params", engine="native")
+        surrogate.query(anb_onnx.efficientnet_b0())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert ended.stderr == ""

@@ -123,6 +123,22 @@ def test_a_policy_learns_the_better_choice_of_every_gene() -> None:
     assert controller.read(np.ones((1, 6), np.uint8)).p.min() > 0.97
 
 
+def test_a_policy_that_is_sure_of_everything_stays_one() -> None:
+    controller = Controller(MNASNET, generator())
+    controller.vector *= 1e6
+    episodes = controller.sample(50, generator())
+    assert episodes.p.max() == 1.0
+    assert np.isfinite(episodes.log_p).all()
+    gradient = controller.gradient(episodes, np.ones(50), 0.1)
+    assert np.isfinite(gradient).all()
+    controller.parts["bias_0"][0] = np.inf
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(SearchError, match="a smaller learning_rate mends it"),
+    ):
+        controller.sample(50, generator())
+
+
 def test_the_baseline_is_an_average_of_rewards_in_their_order() -> None:
     policy = PolicyGradient(Controller(ONE_BLOCK, generator()), baseline_decay=0.5)
     assert policy.observe(np.array([4.0])) == 4.0

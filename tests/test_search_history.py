@@ -73,7 +73,7 @@ def test_regret_is_of_the_mean_behind_the_best_observation() -> None:
 
 
 def test_what_is_better_than_the_optimum_is_no_regret() -> None:
-    history = made([1.0, 3.0]).with_optimum(2.0)
+    history = made([4.0, 1.0, 3.0], [False, True, True]).with_optimum(2.0)
     with pytest.raises(TruthError, match=r"3\.0 was evaluated, which is better than the optimum 2"):
         _ = history.regret
     with pytest.raises(SearchError, match="an optimum is a finite number"):

@@ -26,7 +26,10 @@ SEARCHES: dict[str, Search] = {
     "local": search.local_search,
     "annealing": search.simulated_annealing,
 }
-each_search = pytest.mark.parametrize("run", SEARCHES.values(), ids=SEARCHES)
+#: Those that take initial architectures; the controller of `reinforce` has nowhere to put them.
+each_from = pytest.mark.parametrize("run", SEARCHES.values(), ids=SEARCHES)
+ALL = {**SEARCHES, "reinforce": search.reinforce}
+each_search = pytest.mark.parametrize("run", ALL.values(), ids=ALL)
 
 
 @each_search
@@ -73,7 +76,7 @@ def test_a_smaller_budget_evaluates_the_first_of_a_larger_one(name: str) -> None
         assert starts_with(long, run("accuracy", budget=budget, rng=3))
 
 
-@each_search
+@each_from
 def test_initial_architectures_come_first(run: Search) -> None:
     codes = sample(5, seed=9, space=MNASNET)
     history = run("accuracy", budget=60, rng=0, initial=codes)

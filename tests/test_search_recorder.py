@@ -69,6 +69,7 @@ def test_rows_beyond_the_budget_are_not_evaluated() -> None:
     assert (recorder.remaining, recorder.done) == (0, True)
     with pytest.raises(search.BudgetExhausted):
         recorder.evaluate(CODES[:1])
+    assert len(recorder.evaluate(CODES[:0])) == 0
     assert seen == CODES[:7].tolist()
     np.testing.assert_array_equal(recorder.history().codes, CODES[:7])
 
@@ -282,6 +283,7 @@ def test_what_a_function_returns_is_checked(returned: Any, message: str) -> None
         ({"direction": "min"}, "direction='min' is for functions"),
         ({"space": ONE_BLOCK}, "is of 'mnasnet'; leave it out"),
         ({"cost_budget": 5.0}, "cost_budget=5.0 needs a problem with a cost"),
+        ({"rng": "0"}, "rng is an integer >= 0"),
         ({"objective": []}, "a problem needs an objective"),
     ],
 )

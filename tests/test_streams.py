@@ -55,6 +55,11 @@ if find_spec("anb_export"):
 TABLES = ["--artifacts", str(ROOT / "tests" / "conformance" / "nasbench201-pairs")]
 MEASURED = ["--metric", "latency", "--unit", "ms", "--device", "phone"]
 
+SEARCH = ["search", "--task", "accuracy-v1", "--optimizer", "random", "--seeds", "2"]
+SEARCH += ["--budget", "5"]
+#: Those that want the artifacts of the package: tasks are of no others.
+BUNDLED = {"search", "compare"}
+
 #: Commands that compute and print; all of anb-onnx, as a command that is missing here fails below.
 WORK = {
     "benchmarks": ["benchmarks"],
@@ -70,6 +75,9 @@ WORK = {
     "adapt": ["adapt", "{room}/ms.csv", *MEASURED, *TABLES, "--out", "{room}/device"],
     "sweep": ["sweep", "accuracy", *TABLES, "--bins", "16", "--out", "{room}/counts"],
     "merge": ["merge", "{room}/counts"],
+    "tasks": ["tasks"],
+    "search": [*SEARCH, "--out", "{room}/again"],
+    "compare": ["compare", "{room}/runs"],
     "score": ["score", "{room}/some.parquet", "--target", "accuracy", "--out", "{room}/scored"],
 }
 #: Those that import numba: they are tried in one way, the others in all.
@@ -85,6 +93,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pyarrow.parquet.write_table(table, room / "some.parquet")
         (room / "ms.csv").write_text("index,value\n5,2.5\n7,4.5\n15000,9.25\n")
         assert cli.main(placed(WORK["sweep"], room)) == 0
+        assert cli.main(placed([*SEARCH, "--out", "{room}/runs"], room)) == 0
         yield room
 
 
@@ -99,12 +108,13 @@ def shell(
     """Run a program with a redirection of a shell, in which {full} is a device that is full."""
     if "{full}" in redirection and not (room / "full").exists():
         make_node(room / "full", 7)
+    small = {**os.environ, FOLDER_VARIABLE: str(room / "artifacts")}
     script = f'exec "$@" {redirection.format(full=room / "full")}'
     return subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, "-m", module, *placed(argv, room)],
         capture_output=True,
         text=True,
-        env={**os.environ, FOLDER_VARIABLE: str(room / "artifacts")},
+        env=os.environ if argv[0] in BUNDLED else small,
         stdin=subprocess.DEVNULL,
     )
 

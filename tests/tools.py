@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 HEAVY = {
     "ax": "integrations",
     "carps": "integrations",
+    "dill": "integrations",
     "ipykernel": "integrations",
     "nbclient": "integrations",
     "nbformat": "integrations",
@@ -31,15 +33,16 @@ def need_tool(module: str) -> Any:
     that says it does without, by ANB_WITHOUT=integrations, may lack what is in `HEAVY`. A package
     that is there but cannot be imported is an error everywhere.
     """
+    need_installed(module)
+    return importlib.import_module(module)
+
+
+def need_installed(module: str) -> None:
+    """Skip or fail as `need_tool` does, but do not import: for what another process imports."""
     package = module.partition(".")[0]
-    try:
-        importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
+    if importlib.util.find_spec(package) is None:
         reason = f"needs {package}: pip install --editable '.[{HEAVY.get(package, 'test')}]'"
         without = package in HEAVY and os.environ.get("ANB_WITHOUT") == "integrations"
         if os.environ.get("CI", "").lower() in ("1", "true") and not without:
             pytest.fail(f"continuous integration must not skip this: {reason}")
         pytest.skip(reason, allow_module_level=True)
-    return importlib.import_module(module)

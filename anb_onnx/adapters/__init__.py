@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.adapters.carps import carps_objective, carps_task
     from anb_onnx.adapters.configspace import to_configspace, to_configurations
     from anb_onnx.adapters.gymnasium import gymnasium_env
     from anb_onnx.adapters.ioh import ioh_problem
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
         optuna_suggest,
     )
     from anb_onnx.adapters.pymoo import pymoo_operators, pymoo_problem
+    from anb_onnx.adapters.syne_tune import syne_tune_blackbox
 
 _MODULE_OF = {
+    "carps_objective": "carps",
+    "carps_task": "carps",
+    "syne_tune_blackbox": "syne_tune",
     "to_configspace": "configspace",
     "to_configurations": "configspace",
     "gymnasium_env": "gymnasium",
@@ -49,6 +54,8 @@ _MODULE_OF = {
 
 __all__ = [
     "NevergradLoss",
+    "carps_objective",
+    "carps_task",
     "gymnasium_env",
     "ioh_problem",
     "nevergrad_batch",
@@ -62,6 +69,7 @@ __all__ = [
     "optuna_suggest",
     "pymoo_operators",
     "pymoo_problem",
+    "syne_tune_blackbox",
     "to_configspace",
     "to_configurations",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,12 @@ from anb_onnx.errors import SearchError
 from anb_onnx.problems.evaluation import Evaluation
 from anb_onnx.problems.problem import Problem
 from anb_onnx.problems.task import Task
+from anb_onnx.search.recorder import Recorder
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
+
+#: Evaluates codes, uint8 [n, genes].
+Evaluate: TypeAlias = Callable[[NDArray[np.uint8]], Evaluation]
 
 
 def as_problem(given: Any, constraints: Any = (), **arguments: Any) -> Problem:
@@ -33,6 +39,38 @@ def as_problem(given: Any, constraints: Any = (), **arguments: Any) -> Problem:
         msg = f"{name}={show(value)} goes with names of targets; {show(given)} has its own"
         raise SearchError(msg)
     return given.problem() if isinstance(given, Task) else given
+
+
+def problem_of(given: Any, constraints: Any = (), **arguments: Any) -> Problem:
+    """Return what `as_problem` does; of a recorder, the problem that it records.
+
+    Raises
+    ------
+    SearchError
+        If the recorder is of a function, which has no targets; and as `as_problem` does.
+    """
+    if not isinstance(given, Recorder):
+        return as_problem(given, constraints, **arguments)
+    if given.problem is None:
+        msg = "the recorder is of a function; adapters take those of problems, tasks and targets"
+        raise SearchError(msg)
+    return as_problem(given.problem, constraints, **arguments)
+
+
+def evaluator(given: Any, problem: Problem, rng: Any) -> Evaluate:
+    """Return what evaluates codes: the recorder that was given, or the problem with its noise.
+
+    Raises
+    ------
+    SearchError
+        If there is noise and no generator; or one for a recorder, which has its own.
+    """
+    if not isinstance(given, Recorder):
+        return partial(problem.evaluate, rng=needed_rng(problem, rng))
+    if rng is not None:
+        msg = f"rng={show(rng)}: a recorder has its own generator, Recorder(..., rng=)"
+        raise SearchError(msg)
+    return given.measure
 
 
 def only_objective(problem: Problem, what: str) -> None:
@@ -76,6 +114,8 @@ def excesses(problem: Problem, evaluation: Evaluation) -> Floats:
 
     Tools add them up: in their own units, that of the largest numbers would count alone.
     """
+    if not problem.limits:
+        return evaluation.violations
     scales = [1.0 if limit == 0 else abs(limit) for _, _, limit in problem.constraints]
     found: Floats = evaluation.violations / np.array(scales, dtype=np.float64)
     return found
@@ -91,4 +131,6 @@ def scalar_losses(problem: Problem, evaluation: Evaluation) -> Floats:
 
 def scalar_values(problem: Problem, evaluation: Evaluation) -> Floats:
     """Return `scalar_losses` in the objective's unit, float64 [n], for what knows directions."""
+    if not problem.limits:
+        return evaluation.values[:, 0]
     return problem.values_of(scalar_losses(problem, evaluation)[:, None])[:, 0]

@@ -18,9 +18,9 @@ def gymnasium_env(problem: Any, *, joint: bool = False) -> SearchEnv:
 
     Parameters
     ----------
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
         Of one objective. Noise is drawn from the environment's own generator, which
-        ``reset(seed=)`` seeds.
+        ``reset(seed=)`` seeds; a recorder has its own.
     joint : bool
         Whether one action chooses all genes, and an episode is one step; else each step chooses
         the next gene.

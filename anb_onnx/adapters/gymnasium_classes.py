@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
-from anb_onnx.adapters.given import as_problem, only_objective
+from anb_onnx.adapters.given import evaluator, only_objective, problem_of
 from anb_onnx.errors import SearchError
 from anb_onnx.parallel.extras import need
+from anb_onnx.problems.evaluation import Evaluation
+from anb_onnx.search.recorder import Recorder
 from anb_onnx.spaces.space import is_integer
 
 _gymnasium: Any = need("gymnasium", extra="gymnasium", what="anb_onnx.adapters.gymnasium_env")
@@ -31,7 +33,8 @@ class SearchEnv(_Env):  # type: ignore[misc]
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, problem: Any, *, joint: bool = False, render_mode: None = None) -> None:
-        self.problem = as_problem(problem)
+        self.problem = problem_of(problem)
+        self._given = problem
         only_objective(self.problem, "gymnasium_env")
         self.joint = joint
         self.render_mode = render_mode
@@ -46,6 +49,8 @@ class SearchEnv(_Env):  # type: ignore[misc]
             self.action_space = spaces.Discrete(self._most)
             mask = spaces.MultiBinary(self._most)
             self.observation_space = spaces.Dict({"action_mask": mask, "codes": codes})
+        # Of each gene, which actions stand for a choice of their own; of none, after the last.
+        self._masks = np.arange(self._most) < np.append(self._sizes, 0)[:, None]
         self._codes: list[int] = []
         self._started = False
 
@@ -72,7 +77,7 @@ class SearchEnv(_Env):  # type: ignore[misc]
         if len(self._codes) < len(self._sizes):
             return self._observation(), 0.0, False, False, {}
         self._started = False
-        found = self.problem.evaluate(np.array([self._codes], dtype=np.uint8), self._noise())
+        found = self._evaluate(np.array([self._codes], dtype=np.uint8))
         info = {
             "value": float(found.values[0, 0]),
             "mean": float(found.means[0, 0]),
@@ -86,9 +91,7 @@ class SearchEnv(_Env):  # type: ignore[misc]
         The name by which MaskablePPO of sb3-contrib asks for it. All False once the episode is
         over; not for an environment that is `joint`, where every action is one.
         """
-        position = len(self._codes)
-        size = self._sizes[position] if position < len(self._sizes) else 0
-        mask: NDArray[np.bool_] = np.arange(self._most) < size
+        mask: NDArray[np.bool_] = self._masks[len(self._codes)].copy()
         return mask
 
     def _chosen(self, action: Any) -> list[int]:
@@ -97,8 +100,11 @@ class SearchEnv(_Env):  # type: ignore[misc]
             if codes.dtype.kind in "iu" and self.action_space.contains(codes.astype(np.int64)):
                 listed: list[int] = codes.tolist()
                 return listed
-        elif (is_integer(action) or np.shape(action) == ()) and self.action_space.contains(action):
-            return [int(action) % int(self._sizes[len(self._codes)])]
+        else:
+            if isinstance(action, np.ndarray) and action.shape == ():
+                action = action[()]
+            if is_integer(action) and 0 <= action < self._most:
+                return [int(action) % self.problem.space.gene_sizes[len(self._codes)]]
         msg = f"an action is a member of {self.action_space}, not {show(action)}"
         raise SearchError(msg)
 
@@ -109,8 +115,10 @@ class SearchEnv(_Env):  # type: ignore[misc]
             return codes
         return {"action_mask": self.action_masks().astype(np.int8), "codes": codes}
 
-    def _noise(self) -> np.random.Generator | None:
-        return None if self.problem.noise == "none" else self.np_random
+    def _evaluate(self, codes: NDArray[np.uint8]) -> Evaluation:
+        noisy = self.problem.noise != "none" and not isinstance(self._given, Recorder)
+        rng = self.np_random if noisy else None
+        return evaluator(self._given, self.problem, rng)(codes)
 
 
 _gymnasium.register(id=ID, entry_point=f"{__name__}:SearchEnv")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import is_name, show
-from anb_onnx.adapters.given import as_problem, needed_rng, only_objective, scalar_values
+from anb_onnx.adapters.given import evaluator, only_objective, problem_of, scalar_values
 from anb_onnx.adapters.proven import proven_best
 from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import SearchError
@@ -24,7 +24,7 @@ def ioh_problem(
 
     Parameters
     ----------
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
         Of one objective.
     name : str, optional
         Under which ioh registers it, and loggers write it; that of the objective, with those of
@@ -58,9 +58,9 @@ def ioh_problem(
     >>> f"{problem.optimum.y - found:.3f} % below the optimum"
     '2.446 % below the optimum'
     """
-    made = as_problem(problem)
+    made = problem_of(problem)
     only_objective(made, "ioh_problem")
-    generator = needed_rng(made, rng)
+    evaluate = evaluator(problem, made, rng)
     if name is None:
         limits = [f"{target}{operator}{value!r}" for target, operator, value in made.constraints]
         name = " ".join([made.names[0], *limits])
@@ -72,7 +72,7 @@ def ioh_problem(
 
     def value(x: NDArray[Any]) -> float:
         row = encode(np.asarray(x).reshape(1, -1), made.space)
-        return float(scalar_values(made, made.evaluate(row, generator))[0])
+        return float(scalar_values(made, evaluate(row))[0])
 
     directions = {"max": tool.OptimizationType.MAX, "min": tool.OptimizationType.MIN}
     wrapped = tool.wrap_problem(

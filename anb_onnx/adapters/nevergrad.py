@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anb_onnx._io.show import show
-from anb_onnx.adapters.given import as_problem, excesses, needed_rng, scalar_losses
+from anb_onnx.adapters.given import Evaluate, evaluator, excesses, problem_of, scalar_losses
 from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import SearchError
 from anb_onnx.parallel.extras import need
@@ -86,9 +86,9 @@ class NevergradLoss:
         values to the share by which a limit is exceeded, one function for each limit.
     """
 
-    def __init__(self, problem: Problem, rng: np.random.Generator | None) -> None:
+    def __init__(self, problem: Problem, evaluate: Evaluate) -> None:
         self.problem = problem
-        self._rng = rng
+        self._evaluate = evaluate
         self.constraint_violation: list[Callable[[Mapping[str, Any]], float]] = [
             _Excess(problem, position) for position in range(len(problem.constraints))
         ]
@@ -96,7 +96,7 @@ class NevergradLoss:
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Return the loss of one architecture: a float, or a list of several."""
         codes = encode(values, self.problem.space)
-        return _losses(self.problem, self.problem.evaluate(codes, self._rng))[0]
+        return _losses(self.problem, self._evaluate(codes))[0]
 
 
 class _Excess:
@@ -117,7 +117,7 @@ def nevergrad_loss(problem: Any, *, rng: np.random.Generator | int | None = None
 
     Parameters
     ----------
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
     rng : numpy.random.Generator or int, optional
         Needed where the problem has noise, which is drawn with it.
 
@@ -144,8 +144,8 @@ def nevergrad_loss(problem: Any, *, rng: np.random.Generator | int | None = None
     >>> -loss(best) == float(anb_onnx.load("accuracy").query(best).mean)
     True
     """
-    problem = as_problem(problem)
-    return NevergradLoss(problem, needed_rng(problem, rng))
+    made = problem_of(problem)
+    return NevergradLoss(made, evaluator(problem, made, rng))
 
 
 def nevergrad_batch(
@@ -157,7 +157,7 @@ def nevergrad_batch(
     ----------
     optimizer : nevergrad optimizer
         Of a `nevergrad_parametrization`, best made with ``num_workers=n``.
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
     n : int
         Number of candidates, 0 or more.
     rng : numpy.random.Generator or int, optional
@@ -184,13 +184,13 @@ def nevergrad_batch(
     >>> found[0].values.shape, search.num_tell
     ((30, 1), 60)
     """
-    made = as_problem(problem)
+    made = problem_of(problem)
     if not is_integer(n) or n < 0:
         msg = f"n is an integer >= 0, the number of candidates, not {show(n)}"
         raise SearchError(msg)
-    generator = needed_rng(made, rng)
+    evaluate = evaluator(problem, made, rng)
     asked = [optimizer.ask() for _ in range(n)]
-    found = made.evaluate(encode([c.value for c in asked], made.space), generator)
+    found = evaluate(encode([c.value for c in asked], made.space))
     rows = zip(asked, _losses(made, found), excesses(made, found), strict=True)
     for candidate, loss, beyond in rows:
         if made.constraints:

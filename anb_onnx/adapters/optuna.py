@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anb_onnx._io.show import show
-from anb_onnx.adapters.given import as_problem, excesses, needed_rng
+from anb_onnx.adapters.given import evaluator, excesses, problem_of
 from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import SearchError
 from anb_onnx.parallel.extras import need
@@ -91,8 +91,7 @@ def optuna_suggest(trial: Any, space: SearchSpace | None = None) -> Architecture
     True
     """
     space = needed_space(MNASNET if space is None else space, "optuna_suggest")
-    values = {g.name: trial.suggest_categorical(g.name, g.choices) for g in space.genes}
-    return Architecture(values, space=space)
+    return Architecture(_suggested(trial, space), space=space)
 
 
 def optuna_study(problem: Any, **arguments: Any) -> Any:
@@ -100,7 +99,7 @@ def optuna_study(problem: Any, **arguments: Any) -> Any:
 
     Parameters
     ----------
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
     **arguments
         Of ``optuna.create_study``: sampler, storage and so on, but no direction.
 
@@ -126,7 +125,7 @@ def optuna_study(problem: Any, **arguments: Any) -> Any:
         if name in arguments:
             msg = f"{name}={show(arguments[name])}: the directions are the problem's"
             raise SearchError(msg)
-    directions = [_DIRECTIONS[d] for d in as_problem(problem).directions]
+    directions = [_DIRECTIONS[d] for d in problem_of(problem).directions]
     return _optuna("optuna_study").create_study(directions=directions, **arguments)
 
 
@@ -137,7 +136,7 @@ def optuna_objective(
 
     Parameters
     ----------
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
     rng : numpy.random.Generator or int, optional
         Needed where the problem has noise, which is drawn with it.
 
@@ -163,15 +162,14 @@ def optuna_objective(
     >>> study.best_value == min(trial.value for trial in study.trials)
     True
     """
-    problem = as_problem(problem)
-    generator = needed_rng(problem, rng)
+    made = problem_of(problem)
+    evaluate = evaluator(problem, made, rng)
 
     def objective(trial: Any) -> float | tuple[float, ...]:
         if hasattr(trial, "study"):  # a FixedTrial has none
-            _check_directions(trial.study, problem)
-        codes = encode(optuna_suggest(trial, problem.space))
-        found = problem.evaluate(codes, generator)
-        _set_constraints(trial, problem, excesses(problem, found)[0].tolist())
+            _check_directions(trial.study, made)
+        found = evaluate(encode(_suggested(trial, made.space), made.space))
+        _set_constraints(trial, made, excesses(made, found)[0].tolist())
         values: list[float] = found.values[0].tolist()
         return values[0] if len(values) == 1 else tuple(values)
 
@@ -187,7 +185,7 @@ def optuna_batch(
     ----------
     study : optuna.Study
         With the problem's directions, as from `optuna_study`.
-    problem : Problem or Task; or what a Problem is made of
+    problem : Problem, Task or search.Recorder; or what a Problem is made of
     n : int
         Number of trials, 0 or more.
     rng : numpy.random.Generator or int, optional
@@ -214,19 +212,25 @@ def optuna_batch(
     >>> len([optuna_batch(study, "accuracy", 10) for _ in range(3)]), len(study.trials)
     (3, 30)
     """
-    problem = as_problem(problem)
+    made = problem_of(problem)
     if not is_integer(n) or n < 0:
         msg = f"n is an integer >= 0, the number of trials, not {show(n)}"
         raise SearchError(msg)
-    _check_directions(study, problem)
-    generator = needed_rng(problem, rng)
-    distributions = optuna_distributions(problem.space)
+    _check_directions(study, made)
+    evaluate = evaluator(problem, made, rng)
+    distributions = optuna_distributions(made.space)
     trials = [study.ask(distributions) for _ in range(n)]
-    found = problem.evaluate(encode([t.params for t in trials], problem.space), generator)
-    rows = zip(trials, found.values.tolist(), excesses(problem, found).tolist(), strict=True)
+    try:
+        found = evaluate(encode([t.params for t in trials], made.space))
+    except BaseException:  # a recorder's budget is used up, Ctrl-C: none is to stay "running"
+        failed = need("optuna.trial", extra="optuna", what=__name__).TrialState.FAIL
+        for trial in trials:
+            study.tell(trial, state=failed)
+        raise
+    rows = zip(trials, found.values.tolist(), excesses(made, found).tolist(), strict=True)
     told = []
     for trial, values, excess in rows:
-        _set_constraints(trial, problem, excess)
+        _set_constraints(trial, made, excess)
         told.append(study.tell(trial, values))
     return told
 
@@ -259,6 +263,10 @@ def optuna_constraints(trial: Any) -> tuple[float, ...]:
     True
     """
     return tuple(trial.user_attrs.get(ATTRIBUTE, ()))
+
+
+def _suggested(trial: Any, space: SearchSpace) -> dict[str, Any]:
+    return {g.name: trial.suggest_categorical(g.name, g.choices) for g in space.genes}
 
 
 def _optuna(what: str) -> Any:

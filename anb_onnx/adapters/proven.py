@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anb_onnx.adapters.given import Floats
 from anb_onnx.errors import TruthError
+from anb_onnx.problems.listing import tasks
 from anb_onnx.problems.problem import Problem
 from anb_onnx.problems.task import Task
 
@@ -27,8 +28,9 @@ def proven_best(problem: Problem, given: Any = None) -> tuple[NDArray[np.uint8],
         If it cannot be proven.
     """
     (objective,) = problem.objectives
-    if isinstance(given, Task):
-        known = given.optimum
+    task = given if isinstance(given, Task) else _task_of(problem)
+    if task is not None:
+        known = task.optimum
         return np.array(known.architecture.codes, dtype=np.uint8), known.value
     if objective.weighted is None and not problem.limits:
         try:
@@ -64,6 +66,18 @@ def proven_losses(problem: Problem, given: Any = None) -> Floats | None:
 
         known = exact.pareto(_wished(problem), _limits(problem)).values
     return problem.losses(known)
+
+
+def _task_of(problem: Problem) -> Task | None:
+    """Return a task of the same target, limits and artifacts, whose optimum is known."""
+    used = [o.surrogates[0] for o in problem.objectives] + [x.surrogate for x in problem.limits]
+    for task in tasks():
+        same = task.objectives == problem.names and set(task.constraints) == set(
+            problem.constraints
+        )
+        if same and all(task.artifacts.get(s.target.name) == s.sha256 for s in used):
+            return task
+    return None
 
 
 def _known_front(problem: Problem) -> NDArray[np.float32] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anb_onnx.adapters.given import as_problem, needed_rng
+from anb_onnx.adapters.given import evaluator, problem_of
 from anb_onnx.parallel.extras import need
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.problems.task import Task
@@ -31,7 +31,7 @@ def pymoo_problem(
 
     Parameters
     ----------
-    targets : str, Surrogate, or a sequence of these; or Problem or Task
+    targets : str, Surrogate, a sequence of these; or Problem, Task or search.Recorder
         What is searched for, as `anb_onnx.Problem` takes it, or that itself.
     constraints : iterable of (target, "<=" or ">=", value)
         In the targets' units.
@@ -67,9 +67,9 @@ def pymoo_problem(
     True
     """
     classes = _classes()
-    problem = as_problem(targets, tuple(constraints), **arguments)
+    problem = problem_of(targets, tuple(constraints), **arguments)
     made: PymooProblem = classes.PymooProblem(
-        problem, needed_rng(problem, rng), targets if isinstance(targets, Task) else None
+        problem, evaluator(targets, problem, rng), targets if isinstance(targets, Task) else None
     )
     return made
 

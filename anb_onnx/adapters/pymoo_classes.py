@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
-from anb_onnx.adapters.given import Floats, excesses
+from anb_onnx.adapters.given import Evaluate, Floats, excesses
 from anb_onnx.adapters.proven import proven_losses
 from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import ArchitectureError, SearchError
@@ -32,9 +32,7 @@ class PymooProblem(_Problem):  # type: ignore[misc]
         What it is made of.
     """
 
-    def __init__(
-        self, problem: Problem, rng: np.random.Generator | None, given: Any = None
-    ) -> None:
+    def __init__(self, problem: Problem, evaluate: Evaluate, given: Any = None) -> None:
         space = problem.space
         super().__init__(
             n_var=space.n_genes,
@@ -45,11 +43,11 @@ class PymooProblem(_Problem):  # type: ignore[misc]
             vtype=int,
         )
         self.problem = problem
-        self._rng = rng
+        self._measure = evaluate
         self._given = given
 
     def _evaluate(self, x: NDArray[Any], out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        found = self.problem.evaluate(_codes(x, self.problem.space), self._rng)
+        found = self._measure(_codes(x, self.problem.space))
         out["F"] = self.problem.losses(found.values)
         if self.n_ieq_constr:
             out["G"] = excesses(self.problem, found)
@@ -143,12 +141,13 @@ class CodeMutation(_Mutation):  # type: ignore[misc]
     def _do(
         self, problem: Any, x: NDArray[Any], *args: Any, random_state: Any = None, **kwargs: Any
     ) -> NDArray[np.int64]:
-        codes = np.asarray(x).astype(np.int64)
-        changes = random_state.random(codes.shape) < self._share
+        codes = np.array(x, dtype=np.int64)
+        rows, genes = np.nonzero(random_state.random(codes.shape) < self._share)
+        sizes = self._sizes[genes]
         # A step of 1 to size - 1 around the circle of codes reaches each other code once.
-        steps = random_state.integers(1, np.maximum(self._sizes, 2), size=codes.shape)
-        changed: NDArray[np.int64] = (codes + changes * steps) % self._sizes
-        return changed
+        steps = random_state.integers(1, np.maximum(sizes, 2))
+        codes[rows, genes] = (codes[rows, genes] + steps) % sizes
+        return codes
 
 
 def checked_share(value: object) -> float:

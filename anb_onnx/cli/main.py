@@ -19,8 +19,10 @@ from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.cli import score
 from anb_onnx.cli.adapt import add_commands as add_adapt_commands
 from anb_onnx.cli.arguments import add_benchmark, add_folder, add_out, add_shape, command, shape_of
+from anb_onnx.cli.compare import add_command as add_compare_command
 from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx.cli.search import add_commands as add_search_commands
 from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
 from anb_onnx.cli.targets import Targets, add_with
 from anb_onnx.cli.verify import verify
@@ -108,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     add_exact_commands(commands)
     add_adapt_commands(commands)
+    add_search_commands(commands)
+    add_compare_command(commands)
 
     scoring = command(commands, "score", score.run, score.HELP)
     score.add_arguments(scoring)

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError, ArchitectureError
-from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.architecture import Architecture, HoldsArchitecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, from_lists
 from anb_onnx.spaces.space import Choice
 
 __all__ = ["Configuration", "EfficientNetSS", "generator"]
 
 
-class Configuration(Mapping[str, Choice]):
+class Configuration(HoldsArchitecture):
     """An architecture that behaves like a ConfigSpace configuration.
 
     A mapping from gene names to values whose values can be assigned: assigning what is not a

@@ -12,12 +12,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from math import inf, prod
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
+from anb_onnx.encoding.configurations import many_codes, one_codes
+from anb_onnx.encoding.rows import is_row, rows_codes
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
@@ -30,10 +32,11 @@ from anb_onnx.spaces.matrix import (
     refuse_one_row,
 )
 from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
-from anb_onnx.spaces.values import from_table, mappings_codes, row_codes
+from anb_onnx.spaces.values import from_table, mappings_codes, rows_array
 
 __all__ = [
     "Architectures",
+    "Batch",
     "check_codes",
     "codes_to_indices",
     "codes_to_symbols",
@@ -43,8 +46,32 @@ __all__ = [
     "is_single",
 ]
 
-Architectures: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | NDArray[Any]
+
+class Table(Protocol):
+    """A table of pandas, polars or pyarrow, as far as types tell."""
+
+    @property
+    def columns(self) -> Any:
+        """What is in it, or the names of that."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+
+Batch: TypeAlias = (
+    NDArray[Any]
+    | Sequence[Mapping[str, Any]]
+    | Sequence[Sequence[Any]]
+    | Sequence[NDArray[Any]]
+    | Table
+)
+"""What `encode` accepts of more than one architecture."""
+
+Architectures: TypeAlias = Mapping[str, Any] | Batch
 """What `encode` accepts. An `Architecture` is a `Mapping`."""
+
+_DICT, _ARCHITECTURE = {dict}, {Architecture}
+_MAPPINGS = _DICT | _ARCHITECTURE
 
 # Seconds per row that a compiled kernel saves, and what it costs to have one: to import numba and
 # set it up, or, where that is done, to compile a kernel or load it from the cache (a figure between
@@ -59,9 +86,10 @@ _COUNTED_ROWS = 2**13
 _lost: dict[tuple[str, str], float] = {}
 
 
-def is_single(architectures: object) -> bool:
+def is_single(architectures: object) -> TypeGuard[Mapping[str, Any]]:
     """Say whether this is one architecture (answered by scalars) rather than a batch."""
-    return isinstance(architectures, Mapping)
+    # The types of nearly all are quicker to see than that they are mappings.
+    return type(architectures) in _MAPPINGS or isinstance(architectures, Mapping)
 
 
 def encode(
@@ -75,11 +103,17 @@ def encode(
         One of
 
         * an `Architecture`, or any `Mapping` from gene names to values;
-        * a list or tuple of these (a ConfigSpace Configuration is a Mapping);
+        * a list or tuple of these;
+        * a list or tuple of rows, each a list, tuple or array [n_genes]. If the first row has a
+          boolean or a string among its items, all are rows of values in the order of
+          ``space.genes``, as `Architecture` takes them; else all are rows of codes, as in an array
+          of the same numbers;
         * an array of codes [N, n_genes] of any integer type, or of floats that are integers;
-        * an array of indices [N] of any integer type, or of Python's integers (dtype object).
+        * an array of indices [N] of any integer type, or of Python's integers (dtype object);
+        * a pandas or polars DataFrame, a pyarrow Table or RecordBatch, as `from_table` takes them.
 
-        N may be 0. For a pandas, polars or pyarrow table use `from_table`.
+        N may be 0. A ConfigSpace Configuration is a Mapping; of its values, those count that its
+        `get_array` stands for.
     space : SearchSpace
         The space they are members of. May be left out for `Architecture` objects, which know it.
     threads : int
@@ -99,20 +133,22 @@ def encode(
     Examples
     --------
     >>> from anb_onnx import MNASNET, efficientnet_b0
-    >>> encode([efficientnet_b0(), dict(efficientnet_b0())], MNASNET)[:, :8].tolist()
+    >>> b0 = efficientnet_b0()
+    >>> encode([b0, dict(b0)], MNASNET)[:, :8].tolist()
     [[0, 0, 0, 0, 2, 0, 1, 0], [0, 0, 0, 0, 2, 0, 1, 0]]
+    >>> [encode([row], MNASNET)[0, :4].tolist() for row in (b0.codes, list(b0.values()))]
+    [[0, 0, 0, 0], [0, 0, 0, 0]]
     """
     space = needed_space(_space_of(architectures) if space is None else space, "encode")
-    if isinstance(architectures, Mapping):
-        if isinstance(architectures, Architecture):
-            return _sequence_codes([architectures], space)
-        row = row_codes(architectures, space)
-        return np.frombuffer(bytearray(row), np.uint8).reshape(1, -1)
     if isinstance(architectures, (list, tuple)):
         return _sequence_codes(architectures, space)
-    if any(hasattr(architectures, name) for name in ("columns", "schema")):
-        msg = f"a {type(architectures).__name__} is encoded by from_table"
-        raise ArchitectureError(msg)
+    if is_single(architectures):
+        if type(architectures) is Architecture:
+            return _architectures_codes([architectures], space)
+        return rows_array(bytearray(one_codes(architectures, space)), space)
+    # Of the class: to ask a lazy table itself is work.
+    if any(hasattr(type(architectures), name) for name in ("columns", "schema")):
+        return from_table(architectures, space)
     array = plain(architectures)
     if array.ndim == 1:
         if len(array) == 0:
@@ -133,24 +169,33 @@ def _space_of(architectures: object) -> SearchSpace | None:
 
 
 def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
-    """Return the codes of a list or tuple of architectures and mappings."""
-    if all(type(item) is Architecture for item in items):
+    """Return the codes of a list or tuple of architectures and mappings, or of rows."""
+    kinds = set(map(type, items))
+    if kinds == _DICT:
+        return mappings_codes(items, space)
+    if kinds <= _ARCHITECTURE:
+        return _architectures_codes(items, space)
+    if is_row(items[0]):
+        return rows_codes(items, space)
+    if not all(issubclass(kind, Mapping) for kind in kinds):
         for row, item in enumerate(items):
-            if item.space is not space and item.space != space:
-                msg = (
-                    f"row {row} is an architecture of search space {item.space.name!r}, which is "
-                    f"not the space asked for, {space.name!r}"
-                )
+            if not isinstance(item, Mapping):
+                many_codes(items[:row], space)  # an earlier row may offend, too
+                hint = "; make an array of a list of codes or indices" if row == 0 else ""
+                msg = f"row {row}: {show(item)} is not an Architecture or a mapping{hint}"
                 raise ArchitectureError(msg)
-        joined = bytearray().join([item._codes for item in items])
-        return np.frombuffer(joined, np.uint8).reshape(-1, space.n_genes)
+    return many_codes(items, space)
+
+
+def _architectures_codes(items: Sequence[Architecture], space: SearchSpace) -> NDArray[np.uint8]:
     for row, item in enumerate(items):
-        if not isinstance(item, Mapping):
-            mappings_codes(items[:row], space)  # an earlier row may offend, too
-            hint = "; make an array of a list of codes or indices" if row == 0 else ""
-            msg = f"row {row}: {show(item)} is not an Architecture or a mapping{hint}"
+        if item._space is not space and item._space != space:
+            msg = (
+                f"row {row} is an architecture of search space {item.space.name!r}, which is "
+                f"not the space asked for, {space.name!r}"
+            )
             raise ArchitectureError(msg)
-    return mappings_codes(items, space)
+    return rows_array(bytearray().join([item._codes for item in items]), space)
 
 
 def check_codes(codes: NDArray[Any], space: SearchSpace, *, threads: int = 1) -> None:

@@ -26,8 +26,9 @@ def need(module: str, *, extra: str, what: str) -> ModuleType:
         If it cannot be imported; says how to install it.
     """
     try:
-        return import_sheltered(module)
+        found: ModuleType = import_sheltered(module)
     except ImportError as error:
         name = module.partition(".")[0]
         msg = f"{what} needs {name} ({error}): pip install 'anb-onnx[{extra}]'"
         raise ExtraError(msg) from error
+    return found

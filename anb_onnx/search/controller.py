@@ -159,6 +159,7 @@ class Controller:
         self._half = np.repeat([0.5, 0.5, 1.0, 0.5], hidden_size)
         self._trace: _Trace | None = None
         self._gradient = np.zeros_like(self.vector)
+        self._recurrent = np.empty((hidden_size, 4 * hidden_size))
         self._shift = np.repeat([0.5, 0.5, 0.0, 0.5], hidden_size)
 
     def split(self, vector: Floats) -> dict[str, Floats]:
@@ -190,7 +191,7 @@ class Controller:
         inputs = parts["embedding"] @ parts["weight_ih"].T
         inputs += parts["bias_ih"] + parts["bias_hh"]
         inputs *= self._half
-        recurrent = np.multiply(parts["weight_hh"].T, self._half, order="C")
+        recurrent = np.multiply(parts["weight_hh"].T, self._half, out=self._recurrent)
         decoders = [np.ascontiguousarray(parts[f"weight_{d}"].T) for d in range(len(layout.sizes))]
         chosen = np.empty((genes, n), np.intp) if given is None else given.T.astype(np.intp)
         row = np.full(n, self.start_row)
@@ -210,6 +211,7 @@ class Controller:
             hidden = np.multiply(out, squashed, out=trace.hidden[gene + 1])
             odds = hidden @ decoders[layout.decoders[gene]]
             odds += parts[f"bias_{layout.decoders[gene]}"]
+            odds -= np.maximum.reduce(odds, axis=1, keepdims=True)  # so that none is infinite
             np.exp(odds, out=odds)
             trace.odds.append(odds)
             if drawn is not None:
@@ -227,6 +229,9 @@ class Controller:
             picked = np.take_along_axis(odds, chosen[columns][:, :, None], axis=2)
             p[columns] = picked[:, :, 0]
         p = np.ascontiguousarray(p.T)
+        if np.isnan(p.sum()):
+            msg = "the policy's parameters have become infinite; a smaller learning_rate mends it"
+            raise SearchError(msg)
         trace.owner = episodes = Episodes(chosen.T.astype(np.uint8, order="C"), p, np.log(p))
         return episodes
 

@@ -86,7 +86,11 @@ class Content:
     def columns(self) -> dict[str, Floats]:
         """Return all numbers by column, float64 [n] each; means only where they differ."""
         names = self.header["names"]
-        limits = [f"{name}{op}{value!r}" for name, op, value in self.header["constraints"]]
+        limits: list[str] = []
+        for name, op, value in self.header["constraints"]:
+            label = f"{name}{op}{value!r}"
+            # Nothing keeps anybody from giving the same limit twice.
+            limits.append(label if label not in limits else f"{label}#{len(limits)}")
         found = dict(zip([f"{name}_value" for name in names], self.values.T, strict=True))
         if self.means is not self.values:
             found |= zip([f"{name}_mean" for name in names], self.means.T, strict=True)
@@ -245,6 +249,9 @@ def _content(header: dict[str, Any], indices: Sequence[int], columns: dict[str, 
     del header["format"], header["version"]
     n = header.pop("n")
     codes = indices_to_codes([*indices], space)
+    if len(codes) != n:
+        msg = f"it has {len(codes)} rows, not the {n} that it states"
+        raise SearchError(msg)
     m = len(header["names"])
     blank = np.empty((n, m))
     limits = len(header["constraints"])
@@ -253,8 +260,8 @@ def _content(header: dict[str, Any], indices: Sequence[int], columns: dict[str, 
     means = np.empty((n, m)) if noisy else blank
     made = Content(header, space, codes, blank, means, np.empty((n, limits)), cost)
     wanted = made.columns()
-    if wanted.keys() != columns.keys() or len(codes) != n:
-        msg = f"it has {len(codes)} rows of {sorted(columns)}, not {n} of {sorted(wanted)}"
+    if wanted.keys() != columns.keys():
+        msg = f"it has the columns {sorted(columns)}, not {sorted(wanted)}"
         raise SearchError(msg)
     for name, column in wanted.items():
         if columns[name].shape != (n,):
@@ -284,8 +291,8 @@ def _check_header(header: object) -> None:
     sound &= all(isinstance(s, str) for s in (*names, *units))
     sound &= all(d in ("max", "min") for d in directions) and len(set(names)) == len(names)
     for limit in header["constraints"]:
-        sound &= isinstance(limit, list) and [type(x) for x in limit[:2]] == [str, str]
-        sound &= len(limit) == 3 and type(limit[2]) in (int, float) and limit[1] in ("<=", ">=")
+        kinds = [type(part) for part in limit] if isinstance(limit, list) else []
+        sound &= kinds == [str, str, float] and limit[1] in ("<=", ">=")
     if not sound:
         msg = "its objectives or constraints are none"
         raise SearchError(msg)

@@ -49,6 +49,9 @@ class History(Fronts):
         The best value there is, if it was given or proven by `with_optimum`.
     known_front : float64 array [k, n_objectives] or None
         The exact front, if it was given or proven by `with_front`.
+    source : Problem, Task or None
+        What was searched. None for a function, and once read from a file, where `problem` tells
+        what it was.
 
     Examples
     --------
@@ -130,7 +133,7 @@ class History(Fronts):
         sign = 1.0 if self.directions[0] == "max" else -1.0
         regret = sign * (self.optimum - self._at_incumbents(self.means))
         if (regret < 0).any():
-            best = float(self.means[self.incumbents[int(np.argmin(regret))]])
+            best = float(self.means[self.incumbents[int(np.nanargmin(regret))]])
             msg = f"{best!r} was evaluated, which is better than the optimum {self.optimum!r}"
             raise TruthError(msg)
         # 0.0 - 0.0 of an objective to be small is -0.0.
@@ -240,7 +243,7 @@ class History(Fronts):
             "names": [*self.names],
             "units": [*self.units],
             "directions": [*self.directions],
-            "constraints": [[*limit] for limit in self.constraints],
+            "constraints": [[name, op, float(value)] for name, op, value in self.constraints],
             "problem": self.problem,
             "optimizer": self.optimizer,
             "known_optimum": self.known_optimum,

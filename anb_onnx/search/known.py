@@ -37,7 +37,11 @@ def optimum_of(source: Source) -> float:
     if surrogate is None:
         msg = f"the optimum of {source} is not known beforehand; {_PROVE}"
         raise TruthError(msg)
-    return surrogate.truth.optimum.value
+    try:
+        return surrogate.truth.optimum.value
+    except TruthError as error:
+        msg = f"{error}; or {_PROVE}"
+        raise TruthError(msg) from error
 
 
 def proven_optimum(source: Source) -> float:

@@ -28,6 +28,7 @@ class Adam:
         self.steps = 0
         self.first = np.zeros(n_parameters)
         self.second = np.zeros(n_parameters)
+        self._scratch = np.empty(n_parameters)
         self._betas = betas
         self._epsilon = epsilon
 
@@ -35,11 +36,14 @@ class Adam:
         """Move a vector float64 [n_parameters] in place, against its gradient, by one step."""
         self.steps += 1
         one, two = self._betas
+        scratch = self._scratch
         self.first *= one
-        self.first += (1.0 - one) * gradient
+        self.first += np.multiply(gradient, 1.0 - one, out=scratch)
+        np.multiply(gradient, gradient, out=scratch)
+        scratch *= 1.0 - two
         self.second *= two
-        self.second += (1.0 - two) * (gradient * gradient)
-        scale = np.sqrt(self.second)
+        self.second += scratch
+        scale = np.sqrt(self.second, out=scratch)
         scale /= np.sqrt(1.0 - two**self.steps)
         scale += self._epsilon
         np.divide(self.first, scale, out=scale)

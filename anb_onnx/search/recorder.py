@@ -44,6 +44,8 @@ class Recorder:
             ...                               # calls recorder.evaluate(codes) again and again
         history = recorder.history()
 
+    It is for one thread.
+
     Parameters
     ----------
     objective : str, Surrogate, Problem, Task or callable
@@ -130,13 +132,15 @@ class Recorder:
     def _noise_of(self, rng: Rng | None) -> np.random.Generator | None:
         """Return the stream of the noise; None where there is none."""
         noise = getattr(self._asked, "noise", "none")
+        if rng is not None:
+            rng = generator(rng)
         if noise == "none":
             return None
         if rng is None:
             msg = f"noise={noise!r} needs rng, an integer >= 0 or a numpy.random.Generator"
             raise SearchError(msg)
         try:
-            return generator(rng).spawn(1)[0]
+            return rng.spawn(1)[0]
         except TypeError as error:
             msg = f"rng={show(rng)} cannot spawn a stream for the noise ({error}); give a seed"
             raise SearchError(msg) from error
@@ -271,7 +275,7 @@ class Recorder:
             As from `evaluate`.
         """
         check_codes(codes, self.space)
-        if self.done:
+        if self.done and len(codes):
             self._refuse()
         found = self._asked.evaluate(codes[: self.budget - self._n], self._noise)
         fits = self._affordable(found)

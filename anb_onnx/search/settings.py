@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import check_codes, encode
 from anb_onnx.errors import SearchError
@@ -41,12 +42,12 @@ def number(name: str, value: object, low: float, high: float = math.inf) -> floa
     SearchError
         If it is none.
     """
-    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type, operator]
+    found = finite(value)
+    if found is None or not low <= found <= high:
         bounds = f">= {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         msg = f"{name} is a finite number {bounds}, not {show(value)}"
         raise SearchError(msg)
-    return float(value)  # type: ignore[arg-type]
+    return found
 
 
 def generator(rng: object) -> np.random.Generator:

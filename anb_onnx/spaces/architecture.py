@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import FrozenInstanceError
 from functools import total_ordering
@@ -225,6 +226,15 @@ class Architecture(Mapping[str, Choice]):
         # By name where everybody has the space: the pickle stays small, the space one object.
         space = self._space
         return _unpickle, (self._codes, space.name if is_ready_made(space) else space)
+
+
+class HoldsArchitecture(Mapping[str, Choice]):
+    """A mapping whose values are those of an `Architecture` that it holds."""
+
+    @property
+    @abstractmethod
+    def architecture(self) -> Architecture:
+        """The present values."""
 
 
 def _unpickle(codes: bytes, space: SearchSpace | str) -> Architecture:

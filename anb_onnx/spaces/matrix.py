@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.space import SearchSpace, is_integer
+from anb_onnx.spaces.space import Gene, SearchSpace, is_integer
 
 
 def plain(array: object) -> NDArray[Any]:
@@ -103,10 +103,15 @@ def refuse_codes(codes: NDArray[Any], space: SearchSpace, *, first_row: int = 0)
         msg = "some codes were out of range, but have changed since"
         raise ArchitectureError(msg)
     gene, code = space.genes[position], codes[row, position].item()
-    is_whole = is_integer(code) or code.is_integer()
+    raise code_error(gene, code, f"row {first_row + row}, ")
+
+
+def code_error(gene: Gene, code: object, where: str) -> ArchitectureError:
+    """Return the error for what is not a code of a gene."""
+    is_whole = is_integer(code) or (isinstance(code, (float, np.floating)) and code.is_integer())
     problem = "is out of range" if is_whole else "is not an integer"
     msg = (
-        f"row {first_row + row}, gene {gene.name!r}: code {show(code)} {problem}; allowed are 0 to "
+        f"{where}gene {gene.name!r}: code {show(code)} {problem}; allowed are 0 to "
         f"{len(gene) - 1}, which stand for {gene.allowed}"
     )
-    raise ArchitectureError(msg)
+    return ArchitectureError(msg)

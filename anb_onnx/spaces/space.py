@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from anb_onnx._io import strict_json
 from anb_onnx._io.show import MAX_NAME, is_name, show
 from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.reading import RowReader
 
 #: Most blocks and genes of a space. Tables grow with the square of the blocks, and messages list
 #: genes; spaces of the literature have some 20 blocks and up to 100 genes.
@@ -111,15 +112,20 @@ class Gene:
         return len(self.choices)
 
     @cached_property
+    def codes(self) -> dict[Choice, int]:
+        """Code of each choice."""
+        return {choice: code for code, choice in enumerate(self.choices)}
+
+    @cached_property
     def codes_by_type(self) -> dict[type, dict[Any, int]]:
         """Code of each choice, by the type its value may have.
 
         One dict for each type: `True` and 1 are the same key to Python, but not the same value.
         """
-        codes = {choice: code for code, choice in enumerate(self.choices)}
         if self.kind == "bool":
-            return {bool: codes, str: {str(choice): code for choice, code in codes.items()}}
-        return {type(self.choices[0]): codes}
+            strings = {str(choice): code for choice, code in self.codes.items()}
+            return {bool: self.codes, str: strings}
+        return {type(self.choices[0]): self.codes}
 
     @cached_property
     def allowed(self) -> str:
@@ -246,6 +252,11 @@ class SearchSpace:
     def positions(self) -> dict[str, int]:
         """Column of each gene in a row of codes, by name."""
         return {name: position for position, name in enumerate(self.gene_names)}
+
+    @cached_property
+    def reader(self) -> RowReader:
+        """What reads the values of its genes quickly."""
+        return RowReader(self.genes)
 
     @property
     def n_genes(self) -> int:

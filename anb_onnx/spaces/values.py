@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from itertools import repeat
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.reading import column_codes
+from anb_onnx.spaces.small_tables import small_table_codes
 from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace, needed_space
 
 # Rows of a table that are encoded at a time: what they need in between stays in the cache.
 _BLOCK_ROWS = 2**16
+
+# Rows below which a batch of mappings is read one by one.
+FEW_ROWS = 8
 
 # Integers between the choices of a gene, at most, for a table of all their codes.
 _LONGEST_RUN = 2**12
@@ -54,11 +59,17 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
     ArchitectureError
         If a gene is unknown or missing, or a value is not one of its choices.
     """
+    if type(values) is dict and (row := space.reader.mapping(values)) is not None:
+        return row
     if values.keys() != space.positions.keys():
         raise names_error(values, space, where)
     codes = []
     for gene in space.genes:
-        value = values[gene.name]
+        try:
+            value = values[gene.name]
+        except KeyError:  # of a mapping that has keys without a value, as ConfigSpace's has
+            names = [name for name in values if name != gene.name]
+            raise names_error(dict.fromkeys(names), space, where) from None
         code = gene.find(value)
         if code < 0:
             raise value_error(gene, show(value), where)
@@ -76,26 +87,38 @@ def mappings_codes(
     ArchitectureError
         For the first mapping that is not a member of the space.
     """
-    codes = np.empty((len(mappings), space.n_genes), dtype=np.uint8)
-    keys = space.positions.keys()
-    valid = all(mapping.keys() == keys for mapping in mappings)
-    for position, gene in enumerate(space.genes):
-        # Column by column is several times faster; who offends is found out row by row below.
-        found = sequence_codes(gene, [m[gene.name] for m in mappings]) if valid else None
-        if found is None or (len(found) and found.min() < 0):
-            rows = (row_codes(m, space, f"row {row}, ") for row, m in enumerate(mappings))
-            return np.frombuffer(bytearray().join(rows), np.uint8).reshape(codes.shape)
-        codes[:, position] = found
-    return codes
+    if len(mappings) >= FEW_ROWS:
+        codes = _dicts_codes(mappings, space)
+        if codes is not None:
+            return codes
+    rows = [row_codes(m, space, f"row {row}, ") for row, m in enumerate(mappings)]
+    return rows_array(bytearray().join(rows), space)
 
 
-def sequence_codes(gene: Gene, values: Sequence[object]) -> NDArray[np.int16]:
-    """Return the code of each value, -1 where it is not one of the choices."""
-    types = set(map(type, values))
-    # Where all are of one type the choices have, equal keys are equal values (True == 1).
-    known = gene.codes_by_type.get(types.pop()) if len(types) == 1 else None
-    found = map(gene.find, values) if known is None else map(known.get, values, repeat(-1))
-    return np.fromiter(found, np.int16, len(values))
+def _dicts_codes(
+    mappings: Sequence[Mapping[Any, object]], space: SearchSpace
+) -> NDArray[np.uint8] | None:
+    """Return the codes of many mappings; None if one is wrong, to be found out row by row."""
+    n, n_genes = len(mappings), space.n_genes
+    if set(map(type, mappings)) == {dict}:
+        if set(map(len, mappings)) != {n_genes}:
+            return None
+    else:
+        keys = space.positions.keys()
+        if not all(mapping.keys() == keys for mapping in mappings):
+            return None
+    try:
+        values = chain.from_iterable(map(space.reader.values_of, mappings))
+        cells = np.fromiter(values, object, n * n_genes)
+    except KeyError:
+        return None
+    return space.reader.cells(cells.reshape(n, n_genes))
+
+
+def rows_array(codes: bytearray, space: SearchSpace) -> NDArray[np.uint8]:
+    """Return codes uint8 [N, n_genes] of bytes that nobody else writes to."""
+    n_genes = space.n_genes
+    return np.ndarray((len(codes) // n_genes, n_genes), np.uint8, codes)
 
 
 @lru_cache(maxsize=2 * MAX_GENES)
@@ -128,7 +151,7 @@ def array_codes(gene: Gene, column: NDArray[Any]) -> NDArray[np.int16]:
             found: NDArray[np.int16] = codes.take(numbers, mode="clip")
             return found
     if kind in "OUbiuf":
-        return sequence_codes(gene, column.tolist())
+        return column_codes(gene, column.tolist())
     # Dates, for one, would turn into plain integers.
     return np.full(len(column), -1, dtype=np.int16)
 
@@ -186,6 +209,9 @@ def _integers(column: NDArray[Any], low: int, high: int) -> NDArray[Any] | None:
 def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArray[np.uint8]:
     """Return the codes of a table, or of a part of one that begins at some row."""
     names, read = _reader(table)
+    small = small_table_codes(table, names, space)
+    if small is not None:
+        return small
     if missing := [name for name in space.gene_names if name not in names]:
         msg = f"the table has no column {missing[0]!r}{_and_more(missing)}"
         raise ArchitectureError(msg)
@@ -321,7 +347,7 @@ def _reader(table: Any) -> tuple[list[Any], _Read]:
     if hasattr(table, "get_column"):
         return list(table.columns), partial(_read_polars, table)
     if hasattr(table, "iloc") and hasattr(table, "columns"):
-        return list(table.columns), partial(_read_pandas, table)
+        return table.columns.tolist(), partial(_read_pandas, table)
     if hasattr(table, "num_rows") and hasattr(table, "schema"):
         return list(table.schema.names), partial(_read_arrow, table)
     msg = (

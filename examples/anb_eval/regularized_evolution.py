@@ -24,10 +24,11 @@ import anb_onnx.compat as anb
 
 @dataclass(frozen=True)
 class Model:
-    """An architecture and its accuracy."""
+    """An architecture, its accuracy, and what it was made of."""
 
     arch: anb.Configuration
     accuracy: float
+    parent: Model | None = None
 
 
 def mutated(
@@ -53,8 +54,8 @@ def evolve(
     space.seed(args.seed)  # the original seeds NumPy and random, but not where it draws from
     history: list[Model] = []
 
-    def evaluated(arch: anb.Configuration) -> Model:
-        model = Model(arch, float(ensemble.query(arch)[0][0]))
+    def evaluated(arch: anb.Configuration, parent: Model | None = None) -> Model:
+        model = Model(arch, float(ensemble.query(arch)[0][0]), parent)
         history.append(model)
         return model
 
@@ -68,7 +69,7 @@ def evolve(
     while len(history) < args.n_iters:
         sample = [population[i] for i in rng.integers(len(population), size=args.sample_size)]
         parent = max(sample, key=lambda model: model.accuracy)
-        child = evaluated(mutated(space, parent.arch, rng))
+        child = evaluated(mutated(space, parent.arch, rng), parent)
         population.append(child)
         population.popleft()
         best = max(best, child.accuracy)

@@ -68,10 +68,11 @@ class Compiled:
         function.owner = self  # the code must outlive every reference to the function
         return function
 
-    def __del__(self) -> None:
+    def __del__(self, unused: list[Any] = _unused) -> None:
         # On any thread at any time, also while another is in LLVM: the next to compile frees it.
+        # And when Python ends, after the names of this module are gone: so the list is a default.
         if "_engine" in self.__dict__:
-            _unused.append(self._engine)
+            unused.append(self._engine)
 
 
 def _compile(assembly: str) -> Any:
