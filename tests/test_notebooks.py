@@ -214,6 +214,15 @@ def test_the_docs_show_what_the_notebooks_show(runner: ModuleType) -> None:
         assert figure.startswith("tutorial") or f"images/{figure}.png" in page
 
 
+@pytest.mark.parametrize("name", ["reproduction", "tutorial"])
+def test_links_lead_somewhere(name: str) -> None:
+    cells = json.loads((FOLDER / f"{name}.ipynb").read_text())["cells"]
+    prose = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    links = re.findall(r"\]\(([^)#]+)", prose)
+    assert links
+    assert [link for link in links if not (FOLDER / link).is_file()] == []
+
+
 def test_a_table_without_its_place_is_refused(runner: ModuleType) -> None:
     page = "before\n<!-- a:begin -->\nold\n<!-- a:end -->\nafter"
     assert runner.with_tables(page, {"a": r"\1"}) == page.replace("old", r"\1")
