@@ -81,8 +81,6 @@ def took(cell: Cell) -> tuple[float, float, float]:
 def table(part: OfTask, out: Path) -> Iterator[str]:
     """Yield the lines of one task."""
     task, scale = part.task, part.scale
-    several = len(task.objectives) > 1
-    unit = f"% {scale.unit}" if several else scale.unit
     single, batched = (engine_microseconds(task, rows) for rows in (1, _BATCH))
     yield f"\n### `{task.name}`\n"
     yield (
@@ -91,11 +89,11 @@ def table(part: OfTask, out: Path) -> Iterator[str]:
         f"{batched:.2f} us in batches of {_BATCH}.\n"
     )
     yield (
-        f"| optimizer | {scale.measure} [{unit}] | 95 % interval | mean rank | found | s a run | "
+        f"| optimizer | {part.measured} | 95 % interval | mean rank | found | s a run | "
         "evaluations/s | us an evaluation | times the queries, one by one |"
     )
     yield "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-    factor = 100.0 if several else 1.0
+    factor = 100.0 if len(task.objectives) > 1 else 1.0
     for line in part.lines:
         if line.at != scale.budget:
             continue

@@ -153,6 +153,16 @@ class OfTask:
     curves: Mapping[str, Floats]
     fronts: Mapping[str, list[Floats]] = field(default_factory=dict)
 
+    @property
+    def unit(self) -> str:
+        """Unit of the regrets; empty where they have none."""
+        return f"% {self.scale.unit}" if len(self.task.objectives) > 1 else self.scale.unit
+
+    @property
+    def measured(self) -> str:
+        """What is measured, with its unit."""
+        return f"{self.scale.measure} [{self.unit}]" if self.unit else self.scale.measure
+
 
 @dataclass(frozen=True)
 class OverTasks:

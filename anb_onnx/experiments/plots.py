@@ -123,8 +123,7 @@ def _draw_regrets(axes: Any, part: OfTask, styles: Mapping[str, Mapping[str, Any
     levels.apply(axes)
     axes.set_xlim(part.marks[0], part.marks[-1])
     axes.set_xlabel(printable(scale.axis), parse_math=False)
-    unit = f"% {scale.unit}" if part.fronts else scale.unit
-    axes.set_ylabel(printable(f"{scale.measure} [{unit}]"), parse_math=False)
+    axes.set_ylabel(printable(part.measured), parse_math=False)
     axes.set_title(printable(part.task.name), fontsize=10, parse_math=False)
 
 

@@ -48,7 +48,7 @@ def _of_task(part: OfTask) -> Iterator[str | Table]:
     scale = part.scale
     yield (
         f"{part.task.description[0].upper()}{part.task.description[1:]}; budget "
-        f"{number(scale.budget)} {scale.axis}; {scale.measure} [{_unit(part)}], median and its "
+        f"{number(scale.budget)} {scale.axis}; {part.measured}, median and its "
         f"95 % bootstrap interval; mean rank over {_seeds(part.seeds)} that all have."
     )
     header = ("optimizer", "after", "runs", "median", "from", "to", "mean rank", "found")
@@ -66,7 +66,7 @@ def _of_task(part: OfTask) -> Iterator[str | Table]:
         for line in part.lines
     ]
     yield Table(header, tuple(rows), header[1:])
-    within = f"runs within {_regret(part, scale.near)} {_unit(part)}"
+    within = f"runs within {_regret(part, scale.near)} {part.unit}".strip()
     until = f"median {scale.axis} until then"
     soon = [
         (near.optimizer, str(near.reached), number(near.median, "more than the budget"))
@@ -198,10 +198,6 @@ def _regret(part: OfTask, value: float) -> str:
     if math.isinf(value):
         return "none feasible"
     return f"{100 * value if part.fronts else value:.4g}"
-
-
-def _unit(part: OfTask) -> str:
-    return f"% {part.scale.unit}" if part.fronts else part.scale.unit or "1"
 
 
 def _seeds(seeds: Sequence[int]) -> str:
