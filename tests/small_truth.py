@@ -118,9 +118,9 @@ def front_of(catalog: Catalog, pair: tuple[str, str], values: npt.NDArray[np.flo
             kept.append(int(k))
     codes = anb_onnx.indices_to_codes(np.array(kept), catalog.space)
     reference = cost.max(axis=0) * [-1 if t.direction == "max" else 1 for t in targets]
-    return Front(
-        pair, codes, values[kept], (float(reference[0]), float(reference[1])), catalog.space
-    )
+    worst = float(reference[0]), float(reference[1])
+    artifacts = catalog.find(pair[0]).sha256, catalog.find(pair[1]).sha256
+    return Front(pair, codes, values[kept], worst, catalog.space, artifacts)
 
 
 def truths_of(folder: Path, **options: int) -> dict[str, Truth]:

@@ -135,6 +135,7 @@ def test_cost_is_the_mean_of_its_target() -> None:
         ("accuracy", [("params", "<=", float("nan"))], {}, SearchError, "finite number"),
         ("accuracy", [("params", "<=", True)], {}, SearchError, "finite number"),
         ("accuracy", [("parms", "<=", 3.0)], {}, TargetError, "did you mean 'params'"),
+        ("accuracy", [("params", "<=", 3), ("params", "<=", 3.0)], {}, SearchError, "given twice"),
         ("accuracy", (), {"noise": "normal"}, SearchError, "noise is one of 'none', 'std'"),
         ("accuracy", (), {"cost": "time"}, TargetError, "unknown target 'time'"),
     ],
@@ -161,3 +162,18 @@ def test_it_says_what_it_is() -> None:
     assert repr(problem) == (
         "Problem(maximise accuracy; minimise params; macs <= 300.0 M; noise std)"
     )
+
+
+def test_two_artifacts_of_one_name_are_refused() -> None:
+    bundled = anb_onnx.load("latency_zcu102")
+    codes = anb_onnx.suggest(5)
+    own = anb_onnx.adapt(
+        codes, bundled.query(codes).mean, metric="latency", unit="ms", device="zcu102", members=1
+    )
+    for arguments in ((own, [(bundled, "<=", 5.0)]), ("latency_zcu102", [(own, "<=", 5.0)])):
+        with pytest.raises(TargetError, match="two artifacts have the target 'latency_zcu102'"):
+            Problem(*arguments)
+    with pytest.raises(TargetError, match="two artifacts have the target"):
+        Problem("latency_zcu102", cost=own)
+    # The same artifact opened twice is no other one.
+    Problem(anb_onnx.load("latency_zcu102", threads=2), [(bundled, "<=", 5.0)])

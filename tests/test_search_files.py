@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +309,19 @@ def test_parquet_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ExtraError, match="needs pyarrow"):
         search.History.load(tmp_path / "h.parquet")
     assert history.space == MNASNET
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_with_a_constraint_twice_is_refused(tmp_path: Path, suffix: str) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    problem = Problem("accuracy", [("params", "<=", 4.0)])
+    one = search.random_search(problem, budget=3, rng=0)
+    twice = replace(
+        one,
+        constraints=one.constraints * 2,
+        violations=np.repeat(one.violations, 2, axis=1),
+    )
+    twice.save(tmp_path / f"h.{suffix}")
+    with pytest.raises(SearchError, match="a constraint is there twice"):
+        search.History.load(tmp_path / f"h.{suffix}")

@@ -279,3 +279,17 @@ def test_a_history_may_be_pickled() -> None:
     np.testing.assert_array_equal(again.regret, history.regret)
     assert repr(again) == "<History of 20 evaluations in 'mnasnet': max accuracy>"
     assert again.space == MNASNET
+
+
+@pytest.mark.parametrize("value", ["66", [66.0], True, 10**400, float("nan")], ids=range(5))
+def test_an_optimum_that_is_no_number_is_refused(value: Any) -> None:
+    history = search.random_search("accuracy", budget=3, rng=0)
+    with pytest.raises(SearchError, match="an optimum is a finite number, not"):
+        history.with_optimum(value)
+
+
+@pytest.mark.parametrize("values", ["x", [["a", 1]], [[1, 2], [3]], [[10**400, 1]]], ids=range(4))
+def test_a_front_that_is_no_array_is_refused(values: Any) -> None:
+    history = search.random_search(["accuracy", "params"], budget=3, rng=0)
+    with pytest.raises(SearchError, match=r"a front is finite numbers \[k, 2\], not"):
+        history.with_front(values)

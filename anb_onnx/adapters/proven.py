@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anb_onnx.adapters.given import Floats
 from anb_onnx.errors import TruthError
+from anb_onnx.problems.fronts import known_front
 from anb_onnx.problems.listing import tasks
 from anb_onnx.problems.problem import Problem
 from anb_onnx.problems.task import Task
@@ -60,11 +61,11 @@ def proven_losses(problem: Problem, given: Any = None) -> Floats | None:
         return problem.losses(np.array([[proven_best(problem, given)[1]]]))
     if problem.n_objectives > 2 or any(o.weighted is not None for o in problem.objectives):
         return None
-    known = None if problem.limits else _known_front(problem)
+    known = known_front(problem)
     if known is None:
         from anb_onnx import exact
 
-        known = exact.pareto(_wished(problem), _limits(problem)).values
+        known = np.asarray(exact.pareto(_wished(problem), _limits(problem)).values, np.float64)
     return problem.losses(known)
 
 
@@ -78,19 +79,6 @@ def _task_of(problem: Problem) -> Task | None:
         if same and all(task.artifacts.get(s.target.name) == s.sha256 for s in used):
             return task
     return None
-
-
-def _known_front(problem: Problem) -> NDArray[np.float32] | None:
-    """Return the values of the front of two targets, as the artifacts have it."""
-    first, second = problem.objectives
-    try:
-        front = first.surrogates[0].truth.fronts.get((first.name, second.name))
-        if front is not None:
-            return front.values
-        front = second.surrogates[0].truth.fronts.get((second.name, first.name))
-    except TruthError:
-        return None
-    return None if front is None else front.values[:, ::-1]
 
 
 def _wished(problem: Problem) -> list[Any]:

@@ -93,6 +93,9 @@ class Front:
     reference : (float, float)
         The worst means of both targets: a reference point for hypervolumes.
     space : SearchSpace
+    artifacts : (str, str) or None
+        SHA-256 of the artifacts that it is proven of, as it was read: another artifact may have the
+        same target. None where it was made.
     """
 
     targets: tuple[str, str]
@@ -100,6 +103,7 @@ class Front:
     values: Float32s
     reference: tuple[float, float]
     space: SearchSpace
+    artifacts: tuple[str, str] | None = None
 
     @property
     def ideal(self) -> tuple[float, float]:

@@ -352,5 +352,6 @@ def _fronts(
             if values[column, column] != truth.optimum.value:
                 part.refuse(f"it does not reach the optimum of {truth.target!r}")
         reference = (first.worst.value, second.worst.value)
-        fronts[pair] = Front(pair, codes, values, reference, space)
+        artifacts = (first.sha256, second.sha256)
+        fronts[pair] = Front(pair, codes, values, reference, space, artifacts)
     return fronts

@@ -61,9 +61,10 @@ class Problem:
     Raises
     ------
     TargetError
-        If a target is unknown, given twice, or of another search space.
+        If a target is unknown, given twice, or of another search space; or two artifacts have the
+        same target.
     SearchError
-        If there is no objective, or a constraint or the noise is none.
+        If there is no objective, a constraint is none or given twice, or the noise is none.
 
     Examples
     --------
@@ -125,6 +126,7 @@ class Problem:
                     "spaces"
                 )
                 raise TargetError(msg)
+        self._check_names()
         if self.noise == "predictive_std":
             for surrogate in (s for o in self.objectives for s in o.surrogates):
                 if surrogate.calibration is None:
@@ -133,6 +135,23 @@ class Problem:
                         f"{surrogate.target.name!r} has none; noise='std' is that of its members"
                     )
                     raise SearchError(msg)
+
+    def _check_names(self) -> None:
+        """Refuse what a name would not tell apart, in reports of tools and in files."""
+        known: dict[str, Surrogate] = {}
+        for surrogate in self.surrogates:
+            name = surrogate.target.name
+            if known.setdefault(name, surrogate).sha256 != surrogate.sha256:
+                msg = (
+                    f"two artifacts have the target {name!r} (SHA-256 {known[name].sha256} and "
+                    f"{surrogate.sha256}); give one of them another name: adapt(..., device=)"
+                )
+                raise TargetError(msg)
+        for position, limit in enumerate(self.constraints):
+            if limit in self.constraints[:position]:
+                name, operator, value = limit
+                msg = f"constraint ({name!r}, {operator!r}, {value!r}) is given twice"
+                raise SearchError(msg)
 
     @property
     def names(self) -> tuple[str, ...]:

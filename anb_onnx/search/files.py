@@ -255,6 +255,10 @@ def _content(header: dict[str, Any], indices: Sequence[int], columns: dict[str, 
     m = len(header["names"])
     blank = np.empty((n, m))
     limits = len(header["constraints"])
+    # A column for each, by name: two of one name would leave rows that nothing was read into.
+    if len({*map(tuple, header["constraints"])}) != limits:
+        msg = "a constraint is there twice"
+        raise SearchError(msg)
     noisy = any(name.endswith("_mean") for name in columns)
     cost = np.empty(n) if "cost" in columns else None
     means = np.empty((n, m)) if noisy else blank

@@ -53,7 +53,10 @@ class Fronts(Evaluated):
         self._refuse_one("front")
         if values is None:
             values = known.proven_front(self._found_source)
-        front = np.array(values, dtype=np.float64)
+        try:
+            front = np.array(values, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):  # words, ragged rows
+            front = np.empty(0)
         if front.ndim != 2 or front.shape[1] != self.n_objectives or not np.isfinite(front).all():
             msg = f"a front is finite numbers [k, {self.n_objectives}], not {show(values)}"
             raise SearchError(msg)

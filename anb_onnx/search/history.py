@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.errors import SearchError, TruthError
 from anb_onnx.problems import Problem
@@ -182,10 +183,11 @@ class History(Fronts):
         self._refuse_several("optimum")
         if value is None:
             value = known.proven_optimum(self._found_source)
-        if not np.isfinite(value):
+        best = finite(value)
+        if best is None:
             msg = f"an optimum is a finite number, not {show(value)}"
             raise SearchError(msg)
-        return replace(self, known_optimum=float(value))
+        return replace(self, known_optimum=best)
 
     def plot(self, ax: Any = None) -> Any:
         """Plot the search: its regret, or what it found in two objectives before the exact front.

@@ -8,6 +8,7 @@ import numpy as np
 
 from anb_onnx.errors import TruthError
 from anb_onnx.problems import Problem, Task
+from anb_onnx.problems.fronts import known_front
 from anb_onnx.search.describing import Source
 from anb_onnx.search.objective import Floats
 from anb_onnx.surrogate import Surrogate
@@ -74,12 +75,9 @@ def front_of(source: Source) -> Floats:
     problem = problem_of(source)
     if isinstance(source, Task):
         return np.asarray(source.front.values, dtype=np.float64)
-    if _is_plain(problem) and problem.n_objectives == 2 and not problem.limits:
-        first, second = (o.surrogates[0] for o in problem.objectives)
-        fronts = first.truth.fronts
-        for key, order in (((f := first.target.name), (s := second.target.name)), 1), ((s, f), -1):
-            if key in fronts:
-                return np.asarray(fronts[key].values[:, ::order], dtype=np.float64)
+    known = known_front(problem)
+    if known is not None:
+        return known
     msg = f"the front of {problem} is not known beforehand; {_PROVE_FRONT}"
     raise TruthError(msg)
 
