@@ -1,6 +1,6 @@
 """Changes small models at random and reads them: a model or an `AnbError`, nothing else.
 
-``python -m tests.fuzz_models --seconds 600`` prints how many files were read and refused. What
+``python tests/fuzz_models.py --seconds 600`` prints how many files were read and refused. What
 escapes as anything else is kept in `corpus/models/found/`, which the tests read again.
 """
 

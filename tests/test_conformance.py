@@ -94,7 +94,7 @@ def test_the_tables_add_up_as_the_specification_says(benchmark_name: str, target
 def test_the_command_writes_the_same_bytes_again(tmp_path: Path) -> None:
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
     root = FOLDER.parents[1]
-    command = [sys.executable, "-m", "tests.conformance", "--out", str(tmp_path)]
+    command = [sys.executable, "tests/conformance", "--out", str(tmp_path)]
     subprocess.run(command, check=True, cwd=root)
     for path in sorted(FOLDER.glob("*/*.*")):
         if path.parent.name != "__pycache__":

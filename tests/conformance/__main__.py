@@ -1,4 +1,4 @@
-"""Writes the conformance fixtures: `python -m tests.conformance [--out FOLDER]`.
+"""Writes the conformance fixtures: `python tests/conformance [--out FOLDER]`.
 
 One folder a benchmark, as in `artifacts/`. The entries are random numbers from a fixed seed: they
 mean nothing, and the same command writes the same bytes again.
