@@ -33,6 +33,11 @@ def trial_of(objective: Any, architecture: Any) -> Any:
     return need_tool("carps.utils.trials").TrialInfo(config=configuration)
 
 
+def test_without_arguments_it_is_accuracy() -> None:
+    need_tool("carps")
+    assert carps_objective().problem.names == ("accuracy",)
+
+
 def test_random_search_of_carps_counts_down_to_the_proven_optimum() -> None:
     need_tool("carps")
     task = carps_task(tasks()["accuracy-v1"], budget=40, seed=2)

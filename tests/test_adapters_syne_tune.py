@@ -54,6 +54,11 @@ def simulate(
     return [backend._trial_dict[number] for number in sorted(backend._trial_dict)]
 
 
+def test_without_arguments_it_is_accuracy() -> None:
+    need_tool("syne_tune")
+    assert syne_tune_blackbox().metrics == ["accuracy"]
+
+
 @pytest.mark.parametrize("algorithm", ["RandomSearch", "REA"])
 def test_metrics_and_simulated_time_are_those_of_queries(
     algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

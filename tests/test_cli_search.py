@@ -162,6 +162,18 @@ def test_runs_of_other_settings_are_refused_by_the_key(
     assert "has 2 runs, but no settings.json" in shell.fails(*other)
 
 
+def test_a_setting_that_no_run_came_of_leaves_no_settings(shell: Shell, tmp_path: Path) -> None:
+    argv = ("search", "--task", TASK, "--optimizer", "local-search", *QUICK, "--out", tmp_path)
+    error = shell.fails(*argv, "--set", "improvement=frist")
+    assert "seed 0: improvement is 'best' or 'first', not 'frist'" in error
+    assert files(tmp_path) == {}
+    shell.ok(*argv, "--set", "improvement=first")
+    # Runs that are there keep theirs.
+    there = files(tmp_path)
+    assert "has runs of other settings" in shell.fails(*argv, "--set", "improvement=frist")
+    assert files(tmp_path) == there
+
+
 def test_parquet_holds_the_same(shell: Shell, runs: Path, tmp_path: Path) -> None:
     command = ("search", "--task", TASK, "--optimizer", "random", *QUICK, "--format", "parquet")
     shell.ok(*command, "--out", tmp_path)

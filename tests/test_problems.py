@@ -128,6 +128,7 @@ def test_cost_is_the_mean_of_its_target() -> None:
     [
         ([], (), {}, SearchError, "a problem needs an objective"),
         ("acuracy", (), {}, TargetError, "did you mean 'accuracy'"),
+        ("accuracy-v1", (), {}, TargetError, "is a task, not a target: give anb_onnx.tasks"),
         (3, (), {}, TargetError, "a target is a name or a Surrogate, not 3"),
         (["params", "params"], (), {}, TargetError, "objective 'params' is given twice"),
         ("accuracy", "latency", {}, SearchError, "a constraint is"),

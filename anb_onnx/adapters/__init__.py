@@ -85,3 +85,6 @@ if not TYPE_CHECKING:
         value = getattr(import_sheltered(f"{__name__}.{_MODULE_OF[name]}"), name)
         globals()[name] = value
         return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -108,7 +108,7 @@ def _class() -> Any:
 
 
 def carps_objective(
-    objectives: Any,
+    objectives: Any = "accuracy",
     constraints: Any = (),
     *,
     seed: int | None = None,
@@ -120,7 +120,7 @@ def carps_objective(
 
     Parameters
     ----------
-    objectives : Problem, Task, or what `Problem` takes as objectives
+    objectives : Problem, Task, or what `Problem` takes as objectives; accuracy if not given
     constraints, **arguments
         As for `Problem`, where no problem is given.
     seed : int, optional

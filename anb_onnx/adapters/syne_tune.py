@@ -115,7 +115,7 @@ def _rebuild(problem: Problem, elapsed: Surrogate, rng: np.random.Generator | No
 
 
 def syne_tune_blackbox(
-    objectives: Any,
+    objectives: Any = "accuracy",
     constraints: Any = (),
     *,
     elapsed_time: str | Surrogate | None = None,
@@ -129,7 +129,7 @@ def syne_tune_blackbox(
 
     Parameters
     ----------
-    objectives : Problem, Task, or what `Problem` takes as objectives
+    objectives : Problem, Task, or what `Problem` takes as objectives; accuracy if not given
     constraints, **arguments
         As for `Problem`, where no problem is given.
     elapsed_time : str or Surrogate, optional

@@ -142,7 +142,7 @@ def search_tasks(
         check_output(cell.folder / SETTINGS)
         if not overwrite:
             _refuse_others(cell, document)
-    waiting, damaged = [], 0
+    waiting, damaged, begun = [], 0, []
     for cell, run_of, document in plan:
         if overwrite:
             cell.clear()
@@ -155,6 +155,7 @@ def search_tasks(
                 waiting.append(run)
         if cell.settings() is None:
             cell.write_settings(document)
+            begun.append(cell)
     total = len(plan) * len(seeds)
     kept = total - len(waiting)
     report = progress or (lambda done, of: None)
@@ -164,6 +165,12 @@ def search_tasks(
             for number, (run, took) in enumerate(results, kept + 1):
                 run.cell.note_time(run.seed, jobs, took.evaluations, took.wall, took.cpu)
                 report(number, total)
+    except AnbError:
+        # A setting that no run came of must not stand in the way of the one that mends it.
+        for cell in begun:
+            if not cell.runs():
+                cell.clear()
+        raise
     finally:
         for cell, _, _ in plan:
             cell.tidy()

@@ -16,6 +16,7 @@ from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import SearchError, TargetError
 from anb_onnx.loading import load
 from anb_onnx.problems.evaluation import Evaluation
+from anb_onnx.problems.known import OPTIMA, REFERENCES
 from anb_onnx.problems.objectives import (
     NOISES,
     Direction,
@@ -98,6 +99,7 @@ class Problem:
                 msg = f"a target is a name or a Surrogate, not {show(target)}"
                 raise TargetError(msg)
             if target not in known:
+                _refuse_task(target)
                 known[target] = load(target, benchmark=benchmark, path=path, threads=threads)
             return known[target]
 
@@ -338,3 +340,10 @@ def _objective(objective: Any, surrogate_of: Any) -> Objective:
     surrogate = surrogate_of(objective)
     target = surrogate.target
     return Objective(target.name, target.unit, target.direction, (surrogate,))
+
+
+def _refuse_task(name: str) -> None:
+    """Say how a task is had, where its name is given for that of a target."""
+    if name in OPTIMA or name in REFERENCES:
+        msg = f"{name!r} is a task, not a target: give anb_onnx.tasks()[{name!r}]"
+        raise TargetError(msg)
