@@ -63,7 +63,7 @@ def histories(draw: st.DrawFn) -> search.History:
         names=tuple(f"{draw(st.text(max_size=4))}{i}" for i in range(m)),
         units=tuple(draw(st.text(max_size=4)) for _ in range(m)),
         directions=tuple(draw(st.sampled_from(["max", "min"])) for _ in range(m)),
-        constraints=tuple(("t", "<=", draw(FINITE | st.just(5.0))) for _ in range(k)),
+        constraints=tuple((f"t{i}", "<=", draw(FINITE | st.just(5.0))) for i in range(k)),
         optimizer={"name": draw(st.text(max_size=9)), "rate": draw(FINITE), "none": None},
         known_optimum=draw(st.none() | FINITE),
         known_front=np.array(draw(st.lists(st.lists(FINITE, min_size=m, max_size=m), min_size=1)))
@@ -150,13 +150,6 @@ def test_artifacts_that_are_not_installed_are_given(tmp_path: Path) -> None:
         again.of("params")
     with pytest.raises(TruthError, match=r"this history is of .*params.* not of .*accuracy"):
         again.of("accuracy")
-
-
-def test_the_same_limit_twice(tmp_path: Path) -> None:
-    problem = Problem("accuracy", [("latency_zcu102", "<=", 5.0)] * 3)
-    history = search.random_search(problem, budget=20, rng=0)
-    history.save(tmp_path / "h.json")
-    same(history, search.History.load(tmp_path / "h.json"))
 
 
 def test_the_bytes_of_a_file_are_those_of_the_history(tmp_path: Path) -> None:

@@ -86,11 +86,7 @@ class Content:
     def columns(self) -> dict[str, Floats]:
         """Return all numbers by column, float64 [n] each; means only where they differ."""
         names = self.header["names"]
-        limits: list[str] = []
-        for name, op, value in self.header["constraints"]:
-            label = f"{name}{op}{value!r}"
-            # Nothing keeps anybody from giving the same limit twice.
-            limits.append(label if label not in limits else f"{label}#{len(limits)}")
+        limits = [f"{name}{op}{value!r}" for name, op, value in self.header["constraints"]]
         found = dict(zip([f"{name}_value" for name in names], self.values.T, strict=True))
         if self.means is not self.values:
             found |= zip([f"{name}_mean" for name in names], self.means.T, strict=True)
