@@ -16,7 +16,7 @@ from search_cases import SMALL, smooth, starts_with
 import anb_onnx
 from anb_onnx import MNASNET, Problem, sample, search
 from anb_onnx.errors import ArchitectureError, SearchError
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 Search = Callable[..., search.History]
 
@@ -175,3 +175,10 @@ def test_wrong_settings_are_refused(run: str, setting: dict[str, Any], message: 
 def test_several_objectives_need_another_search(name: str) -> None:
     with pytest.raises(SearchError, match="2 objectives"):
         SEARCHES[name](["accuracy", "latency_zcu102"], budget=200, rng=0)
+
+
+@pytest.mark.parametrize("name", ["regularized_evolution", "simulated_annealing"])
+def test_a_space_of_one_architecture_leaves_nothing_to_mutate(name: str) -> None:
+    space = SearchSpace("one", (Block("b", (Gene("g", (7,)),)),))
+    with pytest.raises(SearchError, match="every gene of search space 'one' has one choice"):
+        getattr(search, name)(lambda codes: codes[:, 0] * 1.0, space=space, budget=3, rng=0)

@@ -348,3 +348,11 @@ def test_more_rows_than_there_was_room_for_at_first() -> None:
     np.testing.assert_array_equal(history.codes, codes)
     assert history.indices.dtype == object
     assert json.dumps([int(history.indices[-1])])
+
+
+@pytest.mark.parametrize("codes", [None, 3, [[0] * 28], "codes"])
+def test_what_is_no_array_is_refused_and_not_counted(codes: Any) -> None:
+    recorder = search.Recorder("accuracy", budget=5)
+    with pytest.raises(ArchitectureError):
+        recorder.evaluate(codes)
+    assert recorder.n_evaluated == 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective
-from anb_onnx.search.operators import draw_moves, free_genes, moved
+from anb_onnx.search.operators import draw_moves, moved, to_mutate
 from anb_onnx.search.recorder import Progress, Recorder
 from anb_onnx.search.settings import (
     Codes,
@@ -109,7 +109,7 @@ def simulated_annealing(
             "n_genes": n_genes,
         },
     )
-    n_genes = count("n_genes", n_genes, 1, len(free_genes(recorder.space)))
+    n_genes = to_mutate(n_genes, recorder.space)
     codes = with_random(initial, n_initial, rng, recorder.space, "n_initial")
     with recorder.until_exhausted():
         found = recorder.measure(codes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective
-from anb_onnx.search.operators import draw_moves, free_genes, moved
+from anb_onnx.search.operators import draw_moves, moved, to_mutate
 from anb_onnx.search.recorder import Progress, Recorder
 from anb_onnx.search.settings import Codes, Rng, count, generator, told, with_random
 from anb_onnx.spaces.space import SearchSpace
@@ -97,7 +97,7 @@ def regularized_evolution(
             "batch": batch,
         },
     )
-    n_genes = count("n_genes", n_genes, 1, len(free_genes(recorder.space)))
+    n_genes = to_mutate(n_genes, recorder.space)
     codes = with_random(initial, population_size, rng, recorder.space, "population_size")
     with recorder.until_exhausted():
         fitness = recorder.evaluate(codes)

@@ -82,6 +82,21 @@ def free_genes(space: SearchSpace) -> NDArray[np.int64]:
     return np.flatnonzero(np.array(space.gene_sizes) > 1).astype(np.int64)
 
 
+def to_mutate(n_genes: object, space: SearchSpace) -> int:
+    """Return how many genes a search mutates at a time, once there are so many.
+
+    Raises
+    ------
+    SearchError
+        If it is no such number, or no gene of the space has another choice.
+    """
+    free = len(free_genes(space))
+    if free == 0:
+        msg = f"every gene of search space {space.name!r} has one choice: there is no other to find"
+        raise SearchError(msg)
+    return count("n_genes", n_genes, 1, free)
+
+
 def crossover(a: Codes, b: Codes, *, rng: Rng, space: SearchSpace | None = None) -> Codes:
     """Return a child of every pair of rows: each gene is that of either parent, equally likely.
 

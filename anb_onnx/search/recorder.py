@@ -226,7 +226,7 @@ class Recorder:
             If there are several objectives, or a callable returns something else than numbers.
         """
         quick = self._quick
-        if quick is None:
+        if quick is None or not isinstance(codes, np.ndarray):
             if self._asked.n_objectives != 1:  # before anything is recorded
                 nothing = np.empty((0, self._asked.n_objectives))
                 self._asked.fitness(Evaluation(nothing, nothing, nothing))
