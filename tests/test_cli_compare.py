@@ -203,6 +203,7 @@ def test_what_does_not_belong_together_is_refused(shell: Shell, runs: Path, tmp_
         (("--at", "ten"), "--at is numbers with commas"),
         (("--at", "0"), "a checkpoint is a number above 0"),
         (("--within", "-1"), "what is near is a share"),
+        (("--within", "7"), "what is near is a share, from 0 to below 1"),
         (("--plot", "x.gif"), "the suffix must be one of .png, .pdf, .svg"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -354,6 +354,6 @@ def _check(at: Sequence[float], within: float | None) -> None:
         if not (math.isfinite(value) and value > 0):
             msg = f"--at {show(value)}: a checkpoint is a number above 0"
             raise SearchError(msg)
-    if within is not None and not (math.isfinite(within) and within >= 0):
-        msg = f"--within {show(within)}: what is near is a share, 0 or more, such as 0.001"
+    if within is not None and not 0 <= within < 1:
+        msg = f"--within {show(within)}: what is near is a share, from 0 to below 1, such as 0.001"
         raise SearchError(msg)

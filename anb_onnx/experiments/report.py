@@ -84,12 +84,16 @@ def _sentences(part: OfTask) -> Iterator[str]:
     few = min(p.first_better + p.second_better + p.equal for p in part.pairs)
     yield (
         "At the end, by Wilcoxon's signed-rank test over seeds that both have, corrected by "
-        f"Holm's method for {len(part.pairs)} pairs (level {LEVEL:g}):"
+        f"Holm's method for {_pairs(len(part.pairs))} (level {LEVEL:g}):"
     )
     for pair in sorted(part.pairs, key=lambda pair: pair.corrected):
         yield f"{_said(pair)} ({_counted(pair)}; p = {pair.corrected:.2g})."
     if few < 6:
         yield f"With {few} seeds in common this test can hardly tell anything apart."
+
+
+def _pairs(n: int) -> str:
+    return "1 pair" if n == 1 else f"{n} pairs"
 
 
 def _said(pair: Pair) -> str:
