@@ -16,6 +16,7 @@ from pymoo.optimize import minimize
 import anb_onnx
 from anb_onnx import MNASNET, Problem
 from anb_onnx import adapters as tools
+from anb_onnx.adapters.given import as_problem
 from anb_onnx.adapters.proven import proven_best
 from anb_onnx.errors import SearchError
 from anb_onnx.search import BudgetExhausted, Recorder
@@ -125,3 +126,9 @@ def test_what_a_task_knows_is_not_proven_again(monkeypatch: pytest.MonkeyPatch) 
         )
     with pytest.raises(AssertionError):
         proven_best(Problem("accuracy", [("latency_zcu102", "<=", 5.5)]))
+
+
+def test_a_tool_with_a_history_of_its_own_takes_no_recorder() -> None:
+    # What the adapters of CARP-S and Syne Tune make their problem with.
+    with pytest.raises(SearchError, match="takes no Recorder: give the task or problem"):
+        as_problem(Recorder("accuracy", budget=5))

@@ -31,6 +31,9 @@ def as_problem(given: Any, constraints: Any = (), **arguments: Any) -> Problem:
         If a problem, which has its own, comes with constraints or other arguments; and as
         `Problem` does.
     """
+    if isinstance(given, Recorder):
+        msg = "this tool keeps its own history and takes no Recorder: give the task or problem"
+        raise SearchError(msg)
     if not isinstance(given, (Problem, Task)):
         return Problem(given, constraints, **arguments)
     stated = {**({"constraints": constraints} if constraints else {}), **arguments}
