@@ -187,7 +187,7 @@ describe("files that are refused", () => {
     ["a name that the page has", async () => (await ownDevice((card) => (card.device = "zcu102"))).alone, /has a target latency_zcu102 already/],
     ["another form", async () => (await ownDevice((card) => delete card.terms)).alone, /has no tables/],
     ["another space", async () => {
-      const folder = "../../../tests/conformance/nasbench201-pairs";
+      const folder = "../../tests/conformance/nasbench201-pairs";
       const place = process.env.ANB_CONFORMANCE ? join(process.env.ANB_CONFORMANCE, "nasbench201-pairs") : folder;
       const name = (await readdir(place)).find((file) => file.endsWith(".onnx"))!;
       return new Map([[name, await read(place, name)]]);
