@@ -123,8 +123,10 @@ class Gene:
         One dict for each type: `True` and 1 are the same key to Python, but not the same value.
         """
         if self.kind == "bool":
-            strings = {str(choice): code for choice, code in self.codes.items()}
-            return {bool: self.codes, str: strings}
+            spelt = {str(choice): code for choice, code in self.codes.items()}
+            spelt |= {text.lower(): code for text, code in spelt.items()}
+            # Of the integers it has 1 and 0, which are the same keys.
+            return {bool: self.codes, str: spelt, int: self.codes}
         return {type(self.choices[0]): self.codes}
 
     @cached_property
@@ -136,8 +138,8 @@ class Gene:
         """Return the code of a value, or -1 if the value is not one of the choices.
 
         Values match by type: an integer gene takes integers and integral floats (NumPy's too) but
-        no booleans; a boolean gene takes booleans (NumPy's too) and the strings "True" and
-        "False" but no integers.
+        no booleans; a boolean gene takes booleans (NumPy's too), the strings "True", "true",
+        "False" and "false", and 1 and 0 as an integer gene does.
         """
         plain: Any = value
         if isinstance(value, (bool, np.bool_)):
