@@ -14,7 +14,7 @@ from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.encoding.encoding import Architectures, encode, is_single
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
-from anb_onnx.prediction import Prediction
+from anb_onnx.prediction import Predictions
 from anb_onnx.surrogate import Surrogate
 
 
@@ -98,9 +98,7 @@ class Benchmark(Mapping[str, Surrogate]):
         self.space = first.space
         self._surrogates = MappingProxyType(surrogates)
 
-    def query(
-        self, architectures: Architectures, *, members: bool = False
-    ) -> Mapping[str, Prediction[Any]]:
+    def query(self, architectures: Architectures, *, members: bool = False) -> Predictions:
         """Predict every target.
 
         Parameters
@@ -112,9 +110,9 @@ class Benchmark(Mapping[str, Surrogate]):
 
         Returns
         -------
-        mapping of str to Prediction
-            By target name, in the order of the benchmark. Arrays, or scalars where one
-            architecture came in.
+        Predictions
+            A dict by target name, in the order of the benchmark, which makes one table of all
+            (`to_pandas` and so on). Arrays, or scalars where one architecture came in.
 
         Raises
         ------
@@ -123,9 +121,11 @@ class Benchmark(Mapping[str, Surrogate]):
         """
         items = self._surrogates.items()
         if isinstance(architectures, np.ndarray):
-            return {name: s.query(architectures, members=members) for name, s in items}
+            return Predictions({n: s.query(architectures, members=members) for n, s in items})
         codes, single = encode(architectures, self.space), is_single(architectures)
-        return {name: s._query_encoded(codes, members=members, single=single) for name, s in items}
+        return Predictions(
+            {n: s._query_encoded(codes, members=members, single=single) for n, s in items}
+        )
 
     def close(self) -> None:
         """Release all surrogates."""

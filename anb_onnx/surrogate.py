@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx.calibration import Calibration
+from anb_onnx.calibration import EXACT, Calibration
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.encoding.encoding import (
     Architectures,
@@ -77,7 +77,8 @@ class Surrogate:
     metadata : mapping
         The model card: quality, data, recipe, link, versions, licence. Read-only.
     calibration : Calibration or None
-        What predictive intervals are made from, if the artifact carries it.
+        What predictive intervals are made from, if the artifact carries it; of one that says it is
+        exact, that every interval is the value itself.
 
     Examples
     --------
@@ -115,7 +116,13 @@ class Surrogate:
         self.space = space
         self.metadata: Mapping[str, Any] = MappingProxyType(dict(card))
         document = card.get("calibration")
-        self.calibration = None if document is None else Calibration.from_dict(document)
+        self.calibration = (
+            Calibration.from_dict(document)
+            if document is not None
+            else EXACT
+            if card.get("exact")
+            else None
+        )
         self._engine = engine
         self._checks_bounds = engine.checks_bounds
         self._origin = origin

@@ -19,7 +19,8 @@ from small_artifact import N_MEMBERS, SMALL_TARGETS, expected, seed_of, write_ca
 import anb_onnx
 from anb_onnx import MNASNET, efficientnet_b0, sample
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
-from anb_onnx.cli.main import _WRITERS, main
+from anb_onnx.cli.main import main
+from anb_onnx.cli.query import _WRITERS
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import to_lists
 
