@@ -2,12 +2,13 @@ import { codesToIndex, codesToValues, EFFICIENTNET_B0, type SearchSpace, toCodes
 import { copy, verify, whileDisabled } from "./actions";
 import { download, toCsv } from "./csv";
 import { Data } from "./data";
-import { Designer } from "./designer";
+import type { Designer } from "./designer";
 import { find, make } from "./dom";
 import { FilterFields } from "./filters";
 import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
 import { listenForFiles, readFiles } from "./given";
 import { miniGlyph } from "./glyph";
+import { Message } from "./messages";
 import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
 import { Scatter, type ScatterView } from "./plot/scatter";
@@ -22,7 +23,6 @@ const SEED = 1;
 /** Ties the parts together: the store changes, the parts draw. */
 export class Page {
   readonly #data: Data;
-  readonly #designer: Designer;
   readonly #readout: Readout;
   readonly #scatter: Scatter;
   readonly #filters: FilterFields;
@@ -32,10 +32,12 @@ export class Page {
   #proven: Proven | null = null;
   /** What the last search has found, in words. */
   #found = "";
-  #asked = 0;
   #previewed = 0;
   /** The latest search; what an earlier one says is of another view. */
   #search = 0;
+  /** Targets that have failed to come, and why. */
+  readonly #failed = new Map<string, string>();
+  readonly #lacking = new Message(find("lacking"));
   /** Whether the whole sample has been predicted. */
   #sampled = false;
 
@@ -44,15 +46,12 @@ export class Page {
     private readonly space: SearchSpace,
     private readonly targets: Map<string, TargetInfo>,
     private readonly store: Store,
+    private readonly designer: Designer,
   ) {
     this.#data = new Data(targets);
     this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
-    this.#designer = new Designer(
-      find("blocks"),
-      space,
-      (codes) => store.set({ codes }),
-      (codes) => this.#showPreview(codes),
-    );
+    designer.onChange = (codes) => store.set({ codes });
+    designer.onPreview = (codes) => void this.#showPreview(codes);
     this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
     const view = () => this.#scatterView();
     this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
@@ -66,10 +65,23 @@ export class Page {
     this.#listenToButtons();
     store.subscribe((_, changed) => this.#onChange(changed));
     addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
-    this.#onChange(new Set(["codes", "x", "filters", "n"]));
     find("figure-size").textContent = space.size.toLocaleString("en");
+  }
+
+  /** Show the view; what can be seen first comes down first. Resolves when all has. */
+  async begin(): Promise<void> {
+    this.#onChange(new Set(["codes", "x", "filters"]));
+    await this.#predict(this.store.view.codes, [Y]);
     find("app").setAttribute("aria-busy", "false");
-    void this.#prove();
+    await this.#predict(this.store.view.codes, this.#needed());
+    await this.#sample(this.store.view.n);
+    await this.#prove();
+  }
+
+  /** Targets that the view cannot do without. */
+  #needed(): string[] {
+    const { x, filters } = this.store.view;
+    return [...new Set([Y, x, ...Object.keys(filters)])];
   }
 
   #scatterView(): ScatterView {
@@ -90,8 +102,9 @@ export class Page {
     const hash = writeHash(this.store.view, this.space);
     if (location.hash !== hash) history.replaceState(null, "", hash);
     if (changed.has("n")) void this.#sample(n);
+    find<HTMLSelectElement>("sample-size").value = String(n);
     if (changed.has("codes")) {
-      this.#designer.show(codes);
+      this.designer.show(codes);
       find<HTMLInputElement>("architecture").value = String(codesToIndex(codes, this.space));
       find("paste-error").textContent = "";
       void this.#predict(codes);
@@ -103,6 +116,8 @@ export class Page {
       this.#hover(-1, 0, 0);
     }
     if (changed.has("x") || changed.has("filters")) {
+      // What the view has come to need comes before what else is on its way.
+      if (!this.#sampled && this.#current) void this.#predict(codes, this.#needed());
       this.#endSearch();
       this.#filters.show(x, filters);
       this.#select(changed.has("x"));
@@ -131,7 +146,9 @@ export class Page {
     try {
       this.#proven = await this.client.call("prove", {});
     } catch (error) {
-      find("proof").textContent = `What is proven cannot be shown: ${(error as Error).message}`;
+      const again = make("button", { type: "button" }, "Try again");
+      again.addEventListener("click", () => void this.#prove());
+      find("proof").replaceChildren(`What is proven cannot be shown: ${(error as Error).message} `, again);
       return;
     }
     if (!this.#proven) return;
@@ -162,10 +179,10 @@ export class Page {
     ].filter(Boolean).join(" ");
   }
 
-  async #predict(codes: Uint8Array): Promise<void> {
-    const asked = ++this.#asked;
-    const estimates = await this.client.call("predict", { codes });
-    if (asked !== this.#asked) return; // a newer architecture is on its way
+  /** Show what is predicted of an architecture: of the targets named, once they are there, and of others that are. */
+  async #predict(codes: Uint8Array, names: string[] = []): Promise<void> {
+    const estimates = await this.client.call("predict", { codes, names });
+    if (codes !== this.store.view.codes) return; // a newer architecture is on its way
     this.#current = estimates;
     void this.#showPreview(null);
     this.#readout.showEstimates(estimates);
@@ -175,7 +192,7 @@ export class Page {
 
   async #showPreview(codes: Uint8Array | null): Promise<void> {
     const asked = ++this.#previewed;
-    const estimates = codes && (await this.client.call("predict", { codes }));
+    const estimates = codes && (await this.client.call("predict", { codes, names: [] }));
     if (asked !== this.#previewed) return;
     this.#preview = estimates;
     this.#readout.showPreview(estimates);
@@ -183,12 +200,11 @@ export class Page {
   }
 
   async #sample(n: number): Promise<void> {
-    const { x, filters } = this.store.view;
-    const first = [Y, x, ...Object.keys(filters)];
-    find<HTMLSelectElement>("sample-size").value = String(n);
     this.#sampled = false;
     this.#endSearch();
-    const args = { n, seed: SEED, first: [...new Set(first)] };
+    this.#failed.clear();
+    this.#lacking.clear();
+    const args = { n, seed: SEED, first: this.#needed() };
     const facts = await this.client.call("sample", args).catch(passSuperseded);
     if (!facts) return;
     this.#sampled = true;
@@ -200,7 +216,9 @@ export class Page {
   }
 
   onEvent(event: Event): void {
-    if (event.event === "progress" || event.event === "loading") showProgress(event.done, event.total);
+    if (event.event === "progress") showProgress(event.done, event.total);
+    else if (event.event === "loaded") void this.#predict(this.store.view.codes);
+    else if (event.event === "failed") this.#showFailed(event.target, event.message);
     else if (event.event === "indices") this.#data.startSample(event.indices);
     else if (event.event === "column") {
       const { target, mean, quantiles, histogram } = event;
@@ -214,6 +232,13 @@ export class Page {
         `searching: ${event.evaluated.toLocaleString("en")} architectures looked at, ${event.x.length} on the front`;
       this.#scatter.refresh();
     }
+  }
+
+  /** Say which target has not come, and why; the others are shown without it. */
+  #showFailed(target: string, message: string): void {
+    this.#failed.set(target, message);
+    const names = [...this.#failed.keys()].map((name) => longName(this.targets.get(name)!)).join(", ");
+    this.#lacking.show(`${names} cannot be shown: ${message}`, ["Try again", () => void this.#sample(this.store.view.n)]);
   }
 
   async #improve(): Promise<void> {
