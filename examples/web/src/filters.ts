@@ -10,7 +10,7 @@ export class FilterFields {
   constructor(
     private readonly root: HTMLElement,
     private readonly targets: ReadonlyMap<string, TargetInfo>,
-    private readonly onChange: (target: string, range: Range | null) => void,
+    private readonly onChange: (target: string, range: Range | null, run?: string) => void,
   ) {}
 
   show(x: string, filters: Filters): void {
@@ -44,7 +44,7 @@ export class FilterFields {
       make("button", { type: "button", "aria-label": `Clear the filter on ${name}` }, "×"),
     );
     const read = (input: HTMLInputElement) => (input.value === "" ? null : input.valueAsNumber);
-    field.addEventListener("input", () => this.onChange(target.name, [read(low), read(high)]));
+    field.addEventListener("input", () => this.onChange(target.name, [read(low), read(high)], `type ${target.name}`));
     field.querySelector("button")!.addEventListener("click", () => {
       low.value = high.value = "";
       this.onChange(target.name, null);

@@ -13,7 +13,7 @@ import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
 import { Scatter, type ScatterView } from "./plot/scatter";
 import { Readout } from "./readout";
-import { readHash, SAMPLE_SIZES, type Store, writeHash, Y } from "./state";
+import { type How, readHash, SAMPLE_SIZES, type Store, writeHash, Y } from "./state";
 import type { Client } from "./worker/client";
 import type { Estimate, Event, Place, Proven, TargetInfo } from "./worker/protocol";
 import { sampleCodes } from "./worker/sample";
@@ -52,25 +52,26 @@ export class Page {
     this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
     designer.onChange = (codes) => store.set({ codes });
     designer.onPreview = (codes) => void this.#showPreview(codes);
-    this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
+    this.#filters = new FilterFields(find("filters"), targets, (t, range, run) => store.setFilter(t, range, run));
     const view = () => this.#scatterView();
     this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
     listen(find("plot"), this.#scatter, view, () => this.#data.front, {
-      setRange: (target, range) => store.setFilter(target, range),
+      setRange: (target, range, run) => store.setFilter(target, range, run),
       hover: (row, px, py) => this.#hover(row, px, py),
       load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
     });
     this.#fillTargets();
     this.#fillSizes();
     this.#listenToButtons();
-    store.subscribe((_, changed) => this.#onChange(changed));
-    addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
+    store.subscribe((_, changed, how) => this.#onChange(changed, how));
+    // Back, forward, and an address that someone has changed.
+    addEventListener("popstate", () => store.restore(readHash(location.hash, space, [...targets.keys()])));
     find("figure-size").textContent = space.size.toLocaleString("en");
   }
 
   /** Show the view; what can be seen first comes down first. Resolves when all has. */
   async begin(): Promise<void> {
-    this.#onChange(new Set(["codes", "x", "filters"]));
+    this.#onChange(new Set(["codes", "x", "filters"]), "replace");
     await this.#predict(this.store.view.codes, [Y]);
     find("app").setAttribute("aria-busy", "false");
     await this.#predict(this.store.view.codes, this.#needed());
@@ -97,10 +98,10 @@ export class Page {
     };
   }
 
-  #onChange(changed: ReadonlySet<string>): void {
+  #onChange(changed: ReadonlySet<string>, how: How): void {
     const { codes, x, filters, n } = this.store.view;
     const hash = writeHash(this.store.view, this.space);
-    if (location.hash !== hash) history.replaceState(null, "", hash);
+    if (location.hash !== hash) history[how === "push" ? "pushState" : "replaceState"](null, "", hash);
     if (changed.has("n")) void this.#sample(n);
     find<HTMLSelectElement>("sample-size").value = String(n);
     if (changed.has("codes")) {

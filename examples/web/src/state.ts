@@ -52,34 +52,63 @@ export function writeHash(view: View, space: SearchSpace): string {
   return `#${parts.join("&")}`;
 }
 
-type Listener = (view: View, changed: ReadonlySet<keyof View>) => void;
+/** What a change is to the browser's history: a step to go back to, more of the last one, or a step back. */
+export type How = "push" | "replace" | "restore";
+
+type Listener = (view: View, changed: ReadonlySet<keyof View>, how: How) => void;
 
 /** The current view, and those who draw it. */
 export class Store {
   #listeners: Listener[] = [];
+  /** What the last step was part of. */
+  #run: string | undefined;
   constructor(private current: View) {}
 
   get view(): View {
     return this.current;
   }
 
-  set(patch: Partial<View>): void {
+  /**
+   * Change the view, by a step that Back takes back.
+   *
+   * @param run Changes of one run, as of a range that is dragged, are one step together.
+   */
+  set(patch: Partial<View>, run?: string): void {
+    const more = run !== undefined && run === this.#run;
+    this.#run = run;
+    this.#apply(patch, more ? "replace" : "push");
+  }
+
+  /** Show a view that the address holds; what is in it already stays as it is. */
+  restore(view: View): void {
+    const differs = (key: keyof View) => JSON.stringify(plain(view[key])) !== JSON.stringify(plain(this.current[key]));
+    const keys = (Object.keys(view) as (keyof View)[]).filter(differs);
+    this.#run = undefined;
+    this.#apply(Object.fromEntries(keys.map((key) => [key, view[key]])), "restore");
+  }
+
+  #apply(patch: Partial<View>, how: How): void {
     const keys = Object.keys(patch) as (keyof View)[];
     // Codes are new arrays each time; setting the same ones again shows them again.
     const changed = new Set(keys.filter((key) => patch[key] !== this.current[key]));
     if (!changed.size) return;
     this.current = { ...this.current, ...patch };
-    for (const listener of this.#listeners) listener(this.current, changed);
+    for (const listener of this.#listeners) listener(this.current, changed, how);
   }
 
-  setFilter(target: string, range: Range | null): void {
+  setFilter(target: string, range: Range | null, run?: string): void {
     const filters = { ...this.current.filters };
     if (range === null || (range[0] === null && range[1] === null)) delete filters[target];
     else filters[target] = range;
-    this.set({ filters });
+    this.set({ filters }, run);
   }
 
   subscribe(listener: Listener): void {
     this.#listeners.push(listener);
   }
+}
+
+/** A part of a view as JSON tells it apart: typed arrays as arrays. */
+function plain(part: View[keyof View]): unknown {
+  return part instanceof Uint8Array ? [...part] : part;
 }

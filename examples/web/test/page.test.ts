@@ -296,6 +296,51 @@ describe("a shared link", () => {
   });
 });
 
+describe("the browser's history", () => {
+  it("takes back one step after the other, then leaves", async () => {
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    await page.goto(`${site.url}#a=${B0}`);
+    await ready(page);
+    const steps: [string, () => Promise<unknown>][] = [
+      ["a gene", () => page.locator("label", { has: option(page, "block1_e", "4") }).click()],
+      ["the same gene", () => page.locator("label", { has: option(page, "block1_e", "1") }).click()],
+      ["an architecture", () => page.click("#to-random")],
+      ["an axis", () => page.selectOption("#x-target", "params")],
+      ["a filter, typed", () => page.locator(".filter[data-target=accuracy] input").first().pressSequentially("65.5")],
+      ["a filter, dragged", async () => {
+        const box = (await page.locator(".axis-x").boundingBox())!;
+        await page.mouse.move(box.x + 40, box.y + 20);
+        await page.mouse.down();
+        await page.mouse.move(box.x + 200, box.y + 20, { steps: 6 });
+        await page.mouse.up();
+      }],
+      ["a sample", () => page.selectOption("#sample-size", "100000")],
+    ];
+    const seen: string[] = [];
+    for (const [, step] of steps) {
+      seen.push(page.url());
+      await step();
+      await expect.poll(() => page.url()).not.toBe(seen.at(-1));
+    }
+    for (const url of [...seen].reverse()) {
+      await page.goBack();
+      expect(page.url()).toBe(url);
+      const view = new URLSearchParams(new URL(url).hash.slice(1));
+      await expect.poll(() => index(page)).toBe(view.get("a"));
+      await expect.poll(() => page.locator("#x-target").inputValue()).toBe(view.get("x"));
+      expect(await page.locator(".filter.active").count()).toBe(view.get("f")?.split(",").length ?? 0);
+    }
+    await page.goForward();
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await page.goBack();
+    await page.goBack();
+    expect(page.url()).toBe("about:blank");
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+});
+
 describe("other ways to look at it", () => {
   it("is readable on a phone and answers to touch", async () => {
     const watched = await browse(site.url, {
