@@ -1,6 +1,5 @@
 import { make } from "./dom";
 import { longName, unitOf } from "./format";
-import { Y } from "./state";
 import type { Filters, Range, TargetInfo } from "./worker/protocol";
 
 /** Number fields for the ranges of both axes, and of every other target that is filtered. */
@@ -13,8 +12,8 @@ export class FilterFields {
     private readonly onChange: (target: string, range: Range | null, run?: string) => void,
   ) {}
 
-  show(x: string, filters: Filters): void {
-    const names = [...new Set([Y, x, ...Object.keys(filters)])];
+  show(axes: readonly string[], filters: Filters): void {
+    const names = [...new Set([...axes, ...Object.keys(filters)])];
     // Built anew only when other fields are needed, so that the one being typed in stays.
     if (names.join() !== this.#shown) {
       this.#shown = names.join();

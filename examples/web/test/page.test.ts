@@ -260,6 +260,32 @@ describe("the page", () => {
     }
   });
 
+  it.each([
+    ["latency_zcu102", "params"], // both to be small
+    ["throughput_a100", "accuracy"], // an exact front, its targets the other way round
+    ["macs", "throughput_tpuv3"],
+  ])("puts %s against %s", async (y, x) => {
+    await page.selectOption("#y-target", y);
+    await page.selectOption("#x-target", x);
+    expect(await page.locator("#y-target").inputValue()).toBe(y); // not changed by the other
+    expect(page.url()).toContain(`x=${x}&y=${y}`);
+    await expect.poll(() => page.locator(".filter").evaluateAll((all) => all.map((f) => (f as HTMLElement).dataset.target))).toEqual([y, x]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    const [names, ...rows] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
+    const sign = (target: string) => (/latency|params|macs/.test(target) ? -1 : 1);
+    const column = (target: string) => rows.map((row) => Number(row[names.indexOf(target)]) * sign(target));
+    const [xs, ys] = [column(x), column(y)];
+    expect(xs.length).toBe(await front(page));
+    for (let i = 1; i < xs.length; i++) expect((xs[i] - xs[i - 1]) * (ys[i] - ys[i - 1])).toBeLessThan(0);
+    await expect.poll(() => text(page, "#proof").then((proof) => proof.includes("exact front"))).toBe(x === "accuracy");
+    await page.click("#improve");
+    await expect.poll(() => counts(page), { timeout: 60_000 }).toContain("more searched in");
+    await shot(page, `axes-${y}`);
+    // What is chosen for the one changes places with the other.
+    await page.selectOption("#x-target", y);
+    await expect.poll(() => page.locator("#y-target").inputValue()).toBe(x);
+  });
+
   it("copies JSON and a link", async () => {
     await page.click("#copy-json");
     await expect.poll(() => text(page, "#copy-json")).toBe("Copied");

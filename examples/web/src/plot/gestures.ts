@@ -1,4 +1,3 @@
-import { Y } from "../state";
 import type { Range } from "../worker/protocol";
 import type { Scatter, ScatterView } from "./scatter";
 import type { Scale } from "./scale";
@@ -29,7 +28,7 @@ export function listen(
   const axisX = root.querySelector<HTMLElement>(".axis-x")!;
   const axisY = root.querySelector<HTMLElement>(".axis-y")!;
   brush(axisX, root, "clientX", () => scatter.x, () => view().x.name, view, act);
-  brush(axisY, root, "clientY", () => scatter.y, () => Y, view, act);
+  brush(axisY, root, "clientY", () => scatter.y, () => view().y.name, view, act);
   plane(root, scatter, view, act);
   keys(root, scatter, front, act);
 }
@@ -119,7 +118,7 @@ function plane(root: HTMLElement, scatter: Scatter, view: () => ScatterView, act
       return [Math.min(...values), Math.max(...values)];
     };
     act.setRange(view().x.name, range(scatter.x, down.x, x), `drag ${drags}`);
-    act.setRange(Y, range(scatter.y, down.y, y), `drag ${drags}`);
+    act.setRange(view().y.name, range(scatter.y, down.y, y), `drag ${drags}`);
   });
   canvas.addEventListener("pointerup", (event) => {
     const { x, y } = place(event);
