@@ -15,14 +15,17 @@ export const SAMPLE_SIZES = [100_000, 200_000, 500_000, 1_000_000];
 const DEFAULT_N = 200_000;
 const DEFAULT_X = "throughput_a100";
 
+/** The architecture of a link's fragment; EfficientNet-B0 where there is none. */
+export function readCodes(hash: string, space: SearchSpace): Uint8Array {
+  const index = new URLSearchParams(hash.replace(/^#/, "")).get("a");
+  const known = index !== null && /^\d{1,30}$/.test(index) && BigInt(index) < space.size;
+  return toCodes(known ? BigInt(index) : EFFICIENTNET_B0, space);
+}
+
 /** Read a view from a link's fragment; what is missing or wrong there takes its default. */
 export function readHash(hash: string, space: SearchSpace, targets: readonly string[]): View {
   const given = new URLSearchParams(hash.replace(/^#/, ""));
-  let codes = toCodes(EFFICIENTNET_B0, space);
-  const index = given.get("a");
-  if (index !== null && /^\d{1,30}$/.test(index) && BigInt(index) < space.size) {
-    codes = toCodes(BigInt(index), space);
-  }
+  const codes = readCodes(hash, space);
   const wanted = given.get("x") ?? DEFAULT_X;
   const others = targets.filter((name) => name !== Y);
   const x = others.includes(wanted) ? wanted : others.includes(DEFAULT_X) ? DEFAULT_X : others[0];

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Catalog, codesToIndex, codesToValues, EFFICIENTNET_B0, loadPure, MNASNET, toCodes, type Truth } from "../src/anb";
-import { folderOf } from "../build/artifacts";
+import { folderOf, givenFolder } from "../build/artifacts";
 import { BENCHMARK } from "../src/benchmark";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
 import { serveCards } from "./hostile";
 
 const B0 = "2169626640";
-const ARTIFACTS = folderOf(process.env.ANB_ARTIFACTS || "../../artifacts", BENCHMARK);
+const ARTIFACTS = folderOf(givenFolder(), BENCHMARK);
 
 let site: Site;
 beforeAll(async () => {
@@ -354,11 +354,31 @@ describe("other ways to look at it", () => {
     await watched.close();
   });
 
+  it("says which target cannot be shown, shows the others, and forgets it once it is mended", async () => {
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    const file = `**/artifacts/${BENCHMARK}/macs.onnx`;
+    await page.route(file, (route) => route.fulfill({ body: "no tables" }));
+    await page.goto(site.url);
+    await ready(page);
+    expect(await text(page, "#lacking")).toMatch(/^Multiply-adds cannot be shown: .*macs\.onnx is damaged/);
+    expect(await value(page, "macs")).toBe("");
+    expect(await value(page, "params")).toMatch(/\d/);
+    await page.unroute(file);
+    await page.click("#lacking button");
+    await expect.poll(() => value(page, "macs")).toBe("415.1");
+    expect(await page.locator("#lacking").isHidden()).toBe(true);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
   it("says why it cannot start", async () => {
     const watched = await browse("about:blank");
-    await watched.page.route(`**/artifacts/${BENCHMARK}/macs.onnx`, (route) => route.fulfill({ body: "no tables" }));
+    await watched.page.route(`**/artifacts/${BENCHMARK}/manifest.json`, (route) => route.abort());
     await watched.page.goto(site.url);
-    await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*macs\.onnx is damaged/);
+    await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*manifest\.json cannot be fetched/);
+    await watched.page.click("#failure button >> text=Close");
+    expect(await watched.page.locator("#failure").isHidden()).toBe(true);
     await watched.close();
   });
 });
@@ -388,10 +408,11 @@ describe("what a page must not believe", () => {
   });
 
   it.each<[string, (manifest: any) => void, RegExp]>([
-    ["something else than its file", (m) => (m.targets.accuracy.unit = "ppm"), /key "unit" is "ppm", but "%" in the card/],
-    ["another benchmark", (m) => (m.benchmark = "other"), /key "benchmark" is "other", but its folder is called/],
-    ["another space", (m) => (m.search_space.name = "other"), /of the space mnasnet, these are of other/],
-    ["an older schema", (m) => (m.schema = 1), /has schema 1, this package reads 2; convert its folder with: anb-export/],
+    ["something else than its file", (m) => (m.targets.accuracy.unit = "ppm"), /shown: .*key "unit" is "ppm", but "%" in the card/],
+    ["another benchmark", (m) => (m.benchmark = "other"), /start: .*key "benchmark" is "other", but its folder is called/],
+    ["another space", (m) => (m.search_space.name = "other"), /start: .*of the space mnasnet, these are of other/],
+    ["other choices", (m) => m.search_space.blocks[0].genes[1].choices.reverse(), /start: .*of the space mnasnet/],
+    ["an older schema", (m) => (m.schema = 1), /start: .*has schema 1, this package reads 2; convert its folder with: anb-export/],
   ])("a manifest that says %s", async (_, change, message) => {
     const watched = await browse("about:blank");
     const { page } = watched;
@@ -401,8 +422,7 @@ describe("what a page must not believe", () => {
       await route.fulfill({ json: manifest });
     });
     await page.goto(site.url);
-    await expect.poll(() => text(page, "#failure")).toMatch(/^.*cannot start: /);
-    expect(await text(page, "#failure")).toMatch(message);
+    await expect.poll(() => text(page, "[role=alert]:not(:empty)")).toMatch(message);
     await watched.close();
   });
 

@@ -1,0 +1,394 @@
+import { codesToIndex, codesToValues, EFFICIENTNET_B0, type SearchSpace, toCodes } from "./anb";
+import { copy, verify, whileDisabled } from "./actions";
+import { download, toCsv } from "./csv";
+import { Data } from "./data";
+import type { Designer } from "./designer";
+import { find, make } from "./dom";
+import { FilterFields } from "./filters";
+import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
+import { listenForFiles, readFiles } from "./given";
+import { miniGlyph } from "./glyph";
+import { Message } from "./messages";
+import { parseArchitecture } from "./parse";
+import { listen } from "./plot/gestures";
+import { Scatter, type ScatterView } from "./plot/scatter";
+import { Readout } from "./readout";
+import { readHash, SAMPLE_SIZES, type Store, writeHash, Y } from "./state";
+import type { Client } from "./worker/client";
+import type { Estimate, Event, Place, Proven, TargetInfo } from "./worker/protocol";
+import { sampleCodes } from "./worker/sample";
+
+const SEED = 1;
+
+/** Ties the parts together: the store changes, the parts draw. */
+export class Page {
+  readonly #data: Data;
+  readonly #readout: Readout;
+  readonly #scatter: Scatter;
+  readonly #filters: FilterFields;
+  #current: Record<string, Estimate> | null = null;
+  #preview: Record<string, Estimate> | null = null;
+  #searching: ScatterView["searching"] = null;
+  #proven: Proven | null = null;
+  /** What the last search has found, in words. */
+  #found = "";
+  #previewed = 0;
+  /** The latest search; what an earlier one says is of another view. */
+  #search = 0;
+  /** Targets that have failed to come, and why. */
+  readonly #failed = new Map<string, string>();
+  readonly #lacking = new Message(find("lacking"));
+  /** Whether the whole sample has been predicted. */
+  #sampled = false;
+
+  constructor(
+    private readonly client: Client,
+    private readonly space: SearchSpace,
+    private readonly targets: Map<string, TargetInfo>,
+    private readonly store: Store,
+    private readonly designer: Designer,
+  ) {
+    this.#data = new Data(targets);
+    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
+    designer.onChange = (codes) => store.set({ codes });
+    designer.onPreview = (codes) => void this.#showPreview(codes);
+    this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
+    const view = () => this.#scatterView();
+    this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
+    listen(find("plot"), this.#scatter, view, () => this.#data.front, {
+      setRange: (target, range) => store.setFilter(target, range),
+      hover: (row, px, py) => this.#hover(row, px, py),
+      load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
+    });
+    this.#fillTargets();
+    this.#fillSizes();
+    this.#listenToButtons();
+    store.subscribe((_, changed) => this.#onChange(changed));
+    addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
+    find("figure-size").textContent = space.size.toLocaleString("en");
+  }
+
+  /** Show the view; what can be seen first comes down first. Resolves when all has. */
+  async begin(): Promise<void> {
+    this.#onChange(new Set(["codes", "x", "filters"]));
+    await this.#predict(this.store.view.codes, [Y]);
+    find("app").setAttribute("aria-busy", "false");
+    await this.#predict(this.store.view.codes, this.#needed());
+    await this.#sample(this.store.view.n);
+    await this.#prove();
+  }
+
+  /** Targets that the view cannot do without. */
+  #needed(): string[] {
+    const { x, filters } = this.store.view;
+    return [...new Set([Y, x, ...Object.keys(filters)])];
+  }
+
+  #scatterView(): ScatterView {
+    const { x, filters } = this.store.view;
+    return {
+      x: this.targets.get(x)!,
+      y: this.targets.get(Y)!,
+      filters,
+      current: about(this.#current, x),
+      preview: about(this.#preview, x),
+      searching: this.#searching,
+      proven: this.#proven?.fronts[x] ?? null,
+    };
+  }
+
+  #onChange(changed: ReadonlySet<string>): void {
+    const { codes, x, filters, n } = this.store.view;
+    const hash = writeHash(this.store.view, this.space);
+    if (location.hash !== hash) history.replaceState(null, "", hash);
+    if (changed.has("n")) void this.#sample(n);
+    find<HTMLSelectElement>("sample-size").value = String(n);
+    if (changed.has("codes")) {
+      this.designer.show(codes);
+      find<HTMLInputElement>("architecture").value = String(codesToIndex(codes, this.space));
+      find("paste-error").textContent = "";
+      void this.#predict(codes);
+    }
+    if (changed.has("x")) {
+      this.#readout.choose(x);
+      this.#showProof();
+      find<HTMLSelectElement>("x-target").value = x;
+      this.#hover(-1, 0, 0);
+    }
+    if (changed.has("x") || changed.has("filters")) {
+      // What the view has come to need comes before what else is on its way.
+      if (!this.#sampled && this.#current) void this.#predict(codes, this.#needed());
+      this.#endSearch();
+      this.#filters.show(x, filters);
+      this.#select(changed.has("x"));
+    }
+  }
+
+  /** Apply the filters and draw; `fit` chooses the axes' ranges anew. */
+  #select(fit: boolean): void {
+    const { x, filters } = this.store.view;
+    if (!this.#data.select(filters, x)) return;
+    if (fit) this.#scatter.fit();
+    else this.#scatter.redraw();
+    this.#showCounts();
+  }
+
+  #showCounts(): void {
+    const { nSelected, nSampled, front } = this.#data;
+    const count = (n: number) => n.toLocaleString("en");
+    const part = nSelected < nSampled ? `${count(nSelected)} of ${count(nSampled)}` : count(nSampled);
+    find("counts").textContent =
+      `${part} random architectures · ${count(front.length)} on the Pareto front${this.#found}`;
+  }
+
+  /** Show what is proven of all architectures, once it is there. */
+  async #prove(): Promise<void> {
+    try {
+      this.#proven = await this.client.call("prove", {});
+    } catch (error) {
+      const again = make("button", { type: "button" }, "Try again");
+      again.addEventListener("click", () => void this.#prove());
+      find("proof").replaceChildren(`What is proven cannot be shown: ${(error as Error).message} `, again);
+      return;
+    }
+    if (!this.#proven) return;
+    this.#scatter.fit();
+    await this.#predict(this.store.view.codes);
+  }
+
+  #showProof(): void {
+    const [proven, current] = [this.#proven, this.#current];
+    const { x } = this.store.view;
+    const [a, b] = [Y, x].map((name) => current?.[name]?.place);
+    if (!proven) return;
+    find("proof").textContent = ""; // what it said may be of another target
+    if (!a || !b) return;
+    const count = (n: number | bigint) => n.toLocaleString("en");
+    const of = (target: string) => longName(this.targets.get(target)!);
+    const best = (target: string) => `${formatPlain(proven.optima[target])} ${this.targets.get(target)!.unit}`;
+    const place = ({ rank, better }: Place) => `${formatRank(rank)}, better than ${formatShare(better)}`;
+    const front = proven.fronts[x];
+    const b0 = [proven.b0[Y], proven.b0[x]];
+    const isB0 = b0[0] === a.rank[0] && b0[1] === b.rank[0];
+    find("proof").textContent = [
+      `Among all ${count(this.space.size)} this network is ${place(a)}, in accuracy, and ${place(b)}, in ${of(x)}.`,
+      b0.every(Boolean) && !isB0 ? `EfficientNet-B0 is no. ${count(b0[0])} and no. ${count(b0[1])}.` : "",
+      `The best there are have ${best(Y)}, and ${best(x)}.`,
+      front ? `The broad line is the exact front, of ${count(front.x.length)}.` : "",
+      "This is proven of the surrogates' predictions, not of measurements.",
+    ].filter(Boolean).join(" ");
+  }
+
+  /** Show what is predicted of an architecture: of the targets named, once they are there, and of others that are. */
+  async #predict(codes: Uint8Array, names: string[] = []): Promise<void> {
+    const estimates = await this.client.call("predict", { codes, names });
+    if (codes !== this.store.view.codes) return; // a newer architecture is on its way
+    this.#current = estimates;
+    void this.#showPreview(null);
+    this.#readout.showEstimates(estimates);
+    this.#showProof();
+    this.#scatter.refresh();
+  }
+
+  async #showPreview(codes: Uint8Array | null): Promise<void> {
+    const asked = ++this.#previewed;
+    const estimates = codes && (await this.client.call("predict", { codes, names: [] }));
+    if (asked !== this.#previewed) return;
+    this.#preview = estimates;
+    this.#readout.showPreview(estimates);
+    this.#scatter.refresh();
+  }
+
+  async #sample(n: number): Promise<void> {
+    this.#sampled = false;
+    this.#endSearch();
+    this.#failed.clear();
+    this.#lacking.clear();
+    const args = { n, seed: SEED, first: this.#needed() };
+    const facts = await this.client.call("sample", args).catch(passSuperseded);
+    if (!facts) return;
+    this.#sampled = true;
+    this.#setImprovable(true);
+    find("figure-rate").textContent = formatRate(facts.rate);
+    find("figure-rate").dataset.value = String(Math.round(facts.rate));
+    const total = `${(facts.predictions / 1e6).toFixed(1)} M predictions`;
+    find("readout-note").textContent = `${total} in ${facts.seconds.toFixed(1)} s`;
+  }
+
+  onEvent(event: Event): void {
+    if (event.event === "progress") showProgress(event.done, event.total);
+    else if (event.event === "loaded") void this.#predict(this.store.view.codes);
+    else if (event.event === "failed") this.#showFailed(event.target, event.message);
+    else if (event.event === "indices") this.#data.startSample(event.indices);
+    else if (event.event === "column") {
+      const { target, mean, quantiles, histogram } = event;
+      this.#data.addColumn(target, mean);
+      this.#readout.showDistribution(target, { quantiles, histogram });
+      const { x, filters } = this.store.view;
+      if ([x, Y, ...Object.keys(filters)].includes(target)) this.#select(true);
+    } else if (event.event === "searching" && event.search === this.#search) {
+      this.#searching = { x: event.x, y: event.y };
+      find("counts").textContent =
+        `searching: ${event.evaluated.toLocaleString("en")} architectures looked at, ${event.x.length} on the front`;
+      this.#scatter.refresh();
+    }
+  }
+
+  /** Say which target has not come, and why; the others are shown without it. */
+  #showFailed(target: string, message: string): void {
+    this.#failed.set(target, message);
+    const names = [...this.#failed.keys()].map((name) => longName(this.targets.get(name)!)).join(", ");
+    this.#lacking.show(`${names} cannot be shown: ${message}`, ["Try again", () => void this.#sample(this.store.view.n)]);
+  }
+
+  async #improve(): Promise<void> {
+    const search = this.#endSearch();
+    this.#setImprovable(false);
+    const { x, filters } = this.store.view;
+    const start = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
+    const found = await this.client.call("improve", { search, x, y: Y, filters, start }).catch(passSuperseded);
+    // The view or the sample may have become another one; what was found does not belong to it.
+    if (!found || search !== this.#search) return;
+    this.#endSearch();
+    this.#data.setFound(found);
+    const looked = found.evaluated.toLocaleString("en");
+    this.#found = `, ${looked} more searched in ${found.seconds.toFixed(1)} s`;
+    this.#select(true);
+  }
+
+  /** Let go of a search that may be going on; returns the number of the next one. */
+  #endSearch(): number {
+    this.#found = "";
+    this.#searching = null;
+    this.#setImprovable(this.#sampled);
+    return ++this.#search;
+  }
+
+  #setImprovable(may: boolean): void {
+    find<HTMLButtonElement>("improve").disabled = !may;
+  }
+
+  #hover(row: number, px: number, py: number): void {
+    const tip = find("plot").querySelector<HTMLElement>(".tip")!;
+    this.#scatter.hovered = row;
+    this.#scatter.refresh();
+    tip.hidden = row < 0;
+    if (row < 0) return;
+    const { x } = this.store.view;
+    const byKey = Number.isNaN(px);
+    const left = byKey ? this.#scatter.x.at(this.#data.columns[x][row]) : px;
+    const top = byKey ? this.#scatter.y.at(this.#data.columns[Y][row]) : py;
+    const index = this.#data.indices[row];
+    const what = this.#scatter.describe(row);
+    const picture = make("div");
+    picture.innerHTML = miniGlyph(toCodes(index, this.space), this.space); // numbers only
+    const words = make("p", {}, ...what.split(", ").flatMap((text, k) => (k ? [make("br"), text] : [text])));
+    const hint = `${byKey ? "Enter" : "Click"} to load no. ${index.toLocaleString("en")}`;
+    tip.replaceChildren(...picture.children, words, make("p", { class: "hint" }, hint));
+    const width = find("plot").clientWidth;
+    tip.classList.toggle("to-left", left > width / 2);
+    tip.style.left = `${left}px`;
+    tip.style.top = `${Math.max(8, top)}px`;
+    if (byKey) find("announce").textContent = what;
+  }
+
+  /** Take a device of one's own, and show it on the horizontal axis. */
+  async #add(given: Promise<File[]>): Promise<void> {
+    const refused = find("refused");
+    refused.hidden = true;
+    let added: TargetInfo[];
+    try {
+      const files = await readFiles(await given);
+      added = await this.client.call("add", { files });
+    } catch (error) {
+      refused.textContent = `This cannot be added: ${(error as Error).message}`;
+      refused.hidden = false;
+      return;
+    }
+    for (const target of added) this.targets.set(target.name, target);
+    const ordered = grouped([...this.targets.values()]).flatMap((group) => group.targets);
+    this.#readout.setTargets(ordered);
+    this.#fillTargets();
+    await this.#predict(this.store.view.codes);
+    const { x, n } = this.store.view;
+    if (x === added[0].name) this.#readout.choose(x);
+    else this.store.set({ x: added[0].name });
+    await this.#sample(n);
+  }
+
+  #fillTargets(): void {
+    const select = find<HTMLSelectElement>("x-target");
+    select.replaceChildren();
+    for (const group of grouped([...this.targets.values()].filter((t) => t.name !== Y))) {
+      const options = document.createElement("optgroup");
+      options.label = group.title;
+      for (const target of group.targets) options.append(new Option(longName(target), target.name));
+      select.append(options);
+    }
+    select.value = this.store.view.x;
+    find("figure-targets").textContent = String(this.targets.size);
+  }
+
+  #fillSizes(): void {
+    const size = find<HTMLSelectElement>("sample-size");
+    for (const n of SAMPLE_SIZES) size.append(new Option(n.toLocaleString("en"), String(n)));
+    size.addEventListener("change", () => this.store.set({ n: Number(size.value) }));
+  }
+
+  #listenToButtons(): void {
+    const { store, space } = this;
+    const click = (id: string, act: (button: HTMLButtonElement) => unknown) => {
+      const button = find<HTMLButtonElement>(id);
+      button.addEventListener("click", () => void act(button));
+    };
+    click("to-b0", () => store.set({ codes: toCodes(EFFICIENTNET_B0, space) }));
+    click("to-random", () => {
+      const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+      store.set({ codes: sampleCodes(1, seed, space) });
+    });
+    click("copy-json", (button) => copy(button, JSON.stringify(codesToValues(store.view.codes, space))));
+    click("copy-link", (button) => copy(button, location.href));
+    click("improve", () => this.#improve());
+    click("csv-front", (button) => whileDisabled(button, this.#saveCsv("front", this.#data.front)));
+    click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
+    click("verify-pure", (button) => whileDisabled(button, verify(this.client, "pure")));
+    click("verify-ort", (button) => whileDisabled(button, verify(this.client, "ort-web")));
+    listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
+    const select = find<HTMLSelectElement>("x-target");
+    select.addEventListener("change", () => store.set({ x: select.value }));
+    const field = find<HTMLInputElement>("architecture");
+    find("paste").addEventListener("submit", (event) => {
+      event.preventDefault();
+      try {
+        store.set({ codes: parseArchitecture(field.value, space) });
+      } catch (error) {
+        find("paste-error").textContent = (error as Error).message;
+      }
+    });
+    field.addEventListener("focus", () => field.select());
+    // A single-line field drops line breaks, which JSON and dicts can do without.
+    field.addEventListener("input", () => (find("paste-error").textContent = ""));
+  }
+
+  async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
+    const table = { indices: this.#data.indices, columns: this.#data.columns };
+    download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
+  }
+}
+
+export function showProgress(done: number, total: number): void {
+  const bar = find("progress");
+  bar.hidden = done >= total;
+  bar.setAttribute("aria-valuenow", String(Math.round((100 * done) / total)));
+  bar.querySelector("i")!.style.transform = `scaleX(${done / total})`;
+}
+
+/** Estimates, unless they were asked for before a target came. */
+function about(estimates: Record<string, Estimate> | null, x: string): Record<string, Estimate> | null {
+  return estimates && x in estimates ? estimates : null;
+}
+
+/** Undefined for what a newer call has ended; other errors go on. */
+function passSuperseded(error: Error): undefined {
+  if (error.message !== "superseded") throw error;
+}
