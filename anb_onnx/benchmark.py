@@ -15,6 +15,7 @@ from anb_onnx.encoding.encoding import Architectures, encode, is_single
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
 from anb_onnx.prediction import Prediction
+from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.surrogate import Surrogate
 
 
@@ -122,9 +123,10 @@ class Benchmark(Mapping[str, Surrogate]):
             Where an architecture is no member of the search space; names row, gene and value.
         """
         items = self._surrogates.items()
-        if isinstance(architectures, np.ndarray):
-            return {name: s.query(architectures, members=members) for name, s in items}
-        codes, single = encode(architectures, self.space), is_single(architectures)
+        given = as_ndarray(architectures)
+        if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
+            return {name: s.query(given, members=members) for name, s in items}
+        codes, single = encode(given, self.space), is_single(given, self.space)
         return {name: s._query_encoded(codes, members=members, single=single) for name, s in items}
 
     def close(self) -> None:
