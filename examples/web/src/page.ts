@@ -5,17 +5,18 @@ import { Data } from "./data";
 import type { Designer } from "./designer";
 import { find, make } from "./dom";
 import { FilterFields } from "./filters";
-import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
+import { formatRate, grouped, longName } from "./format";
 import { listenForFiles, readFiles } from "./given";
 import { miniGlyph } from "./glyph";
 import { Message } from "./messages";
 import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
 import { Scatter, type ScatterView } from "./plot/scatter";
+import { proofOf } from "./proof";
 import { Readout } from "./readout";
-import { readHash, SAMPLE_SIZES, type Store, writeHash, Y } from "./state";
+import { DEFAULT_Y, type How, readHash, SAMPLE_SIZES, type Store, writeHash } from "./state";
 import type { Client } from "./worker/client";
-import type { Estimate, Event, Place, Proven, TargetInfo } from "./worker/protocol";
+import type { Estimate, Event, Proven, TargetInfo } from "./worker/protocol";
 import { sampleCodes } from "./worker/sample";
 
 const SEED = 1;
@@ -49,29 +50,30 @@ export class Page {
     private readonly designer: Designer,
   ) {
     this.#data = new Data(targets);
-    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
+    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.setAxis("x", x));
     designer.onChange = (codes) => store.set({ codes });
     designer.onPreview = (codes) => void this.#showPreview(codes);
-    this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
+    this.#filters = new FilterFields(find("filters"), targets, (t, range, run) => store.setFilter(t, range, run));
     const view = () => this.#scatterView();
     this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
     listen(find("plot"), this.#scatter, view, () => this.#data.front, {
-      setRange: (target, range) => store.setFilter(target, range),
+      setRange: (target, range, run) => store.setFilter(target, range, run),
       hover: (row, px, py) => this.#hover(row, px, py),
       load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
     });
     this.#fillTargets();
     this.#fillSizes();
     this.#listenToButtons();
-    store.subscribe((_, changed) => this.#onChange(changed));
-    addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
+    store.subscribe((_, changed, how) => this.#onChange(changed, how));
+    // Back, forward, and an address that someone has changed.
+    addEventListener("popstate", () => store.restore(readHash(location.hash, space, [...targets.keys()])));
     find("figure-size").textContent = space.size.toLocaleString("en");
   }
 
   /** Show the view; what can be seen first comes down first. Resolves when all has. */
   async begin(): Promise<void> {
-    this.#onChange(new Set(["codes", "x", "filters"]));
-    await this.#predict(this.store.view.codes, [Y]);
+    this.#onChange(new Set(["codes", "x", "y", "filters"]), "replace");
+    await this.#predict(this.store.view.codes, this.#axes.slice(0, 1));
     find("app").setAttribute("aria-busy", "false");
     await this.#predict(this.store.view.codes, this.#needed());
     await this.#sample(this.store.view.n);
@@ -80,27 +82,26 @@ export class Page {
 
   /** Targets that the view cannot do without. */
   #needed(): string[] {
-    const { x, filters } = this.store.view;
-    return [...new Set([Y, x, ...Object.keys(filters)])];
+    return [...new Set([...this.#axes, ...Object.keys(this.store.view.filters)])];
   }
 
   #scatterView(): ScatterView {
-    const { x, filters } = this.store.view;
+    const { x, y, filters } = this.store.view;
     return {
       x: this.targets.get(x)!,
-      y: this.targets.get(Y)!,
+      y: this.targets.get(y)!,
       filters,
-      current: about(this.#current, x),
-      preview: about(this.#preview, x),
+      current: about(this.#current, x, y),
+      preview: about(this.#preview, x, y),
       searching: this.#searching,
-      proven: this.#proven?.fronts[x] ?? null,
+      proven: this.#proven?.fronts[`${x} ${y}`] ?? null,
     };
   }
 
-  #onChange(changed: ReadonlySet<string>): void {
-    const { codes, x, filters, n } = this.store.view;
+  #onChange(changed: ReadonlySet<string>, how: How): void {
+    const { codes, x, y, filters, n } = this.store.view;
     const hash = writeHash(this.store.view, this.space);
-    if (location.hash !== hash) history.replaceState(null, "", hash);
+    if (location.hash !== hash) history[how === "push" ? "pushState" : "replaceState"](null, "", hash);
     if (changed.has("n")) void this.#sample(n);
     find<HTMLSelectElement>("sample-size").value = String(n);
     if (changed.has("codes")) {
@@ -109,25 +110,27 @@ export class Page {
       find("paste-error").textContent = "";
       void this.#predict(codes);
     }
-    if (changed.has("x")) {
-      this.#readout.choose(x);
+    const axes = changed.has("x") || changed.has("y");
+    if (axes) {
+      this.#readout.choose(x, y);
       this.#showProof();
       find<HTMLSelectElement>("x-target").value = x;
+      find<HTMLSelectElement>("y-target").value = y;
       this.#hover(-1, 0, 0);
     }
-    if (changed.has("x") || changed.has("filters")) {
+    if (axes || changed.has("filters")) {
       // What the view has come to need comes before what else is on its way.
       if (!this.#sampled && this.#current) void this.#predict(codes, this.#needed());
       this.#endSearch();
-      this.#filters.show(x, filters);
-      this.#select(changed.has("x"));
+      this.#filters.show([y, x], filters);
+      this.#select(axes);
     }
   }
 
   /** Apply the filters and draw; `fit` chooses the axes' ranges anew. */
   #select(fit: boolean): void {
-    const { x, filters } = this.store.view;
-    if (!this.#data.select(filters, x)) return;
+    const { x, y, filters } = this.store.view;
+    if (!this.#data.select(filters, x, y)) return;
     if (fit) this.#scatter.fit();
     else this.#scatter.redraw();
     this.#showCounts();
@@ -157,26 +160,16 @@ export class Page {
   }
 
   #showProof(): void {
-    const [proven, current] = [this.#proven, this.#current];
-    const { x } = this.store.view;
-    const [a, b] = [Y, x].map((name) => current?.[name]?.place);
+    const proven = this.#proven;
     if (!proven) return;
-    find("proof").textContent = ""; // what it said may be of another target
-    if (!a || !b) return;
-    const count = (n: number | bigint) => n.toLocaleString("en");
-    const of = (target: string) => longName(this.targets.get(target)!);
-    const best = (target: string) => `${formatPlain(proven.optima[target])} ${this.targets.get(target)!.unit}`;
-    const place = ({ rank, better }: Place) => `${formatRank(rank)}, better than ${formatShare(better)}`;
-    const front = proven.fronts[x];
-    const b0 = [proven.b0[Y], proven.b0[x]];
-    const isB0 = b0[0] === a.rank[0] && b0[1] === b.rank[0];
-    find("proof").textContent = [
-      `Among all ${count(this.space.size)} this network is ${place(a)}, in accuracy, and ${place(b)}, in ${of(x)}.`,
-      b0.every(Boolean) && !isB0 ? `EfficientNet-B0 is no. ${count(b0[0])} and no. ${count(b0[1])}.` : "",
-      `The best there are have ${best(Y)}, and ${best(x)}.`,
-      front ? `The broad line is the exact front, of ${count(front.x.length)}.` : "",
-      "This is proven of the surrogates' predictions, not of measurements.",
-    ].filter(Boolean).join(" ");
+    const [y, x] = this.#axes.map((name) => this.targets.get(name)!);
+    const text = proofOf(proven, this.#current ?? {}, y, x, this.space.size);
+    find("proof").textContent = text ?? ""; // what it said may be of another target
+  }
+
+  /** The targets of both axes, the vertical one first. */
+  get #axes(): [string, string] {
+    return [this.store.view.y, this.store.view.x];
   }
 
   /** Show what is predicted of an architecture: of the targets named, once they are there, and of others that are. */
@@ -224,8 +217,7 @@ export class Page {
       const { target, mean, quantiles, histogram } = event;
       this.#data.addColumn(target, mean);
       this.#readout.showDistribution(target, { quantiles, histogram });
-      const { x, filters } = this.store.view;
-      if ([x, Y, ...Object.keys(filters)].includes(target)) this.#select(true);
+      if (this.#needed().includes(target)) this.#select(true);
     } else if (event.event === "searching" && event.search === this.#search) {
       this.#searching = { x: event.x, y: event.y };
       find("counts").textContent =
@@ -244,9 +236,9 @@ export class Page {
   async #improve(): Promise<void> {
     const search = this.#endSearch();
     this.#setImprovable(false);
-    const { x, filters } = this.store.view;
+    const { x, y, filters } = this.store.view;
     const start = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
-    const found = await this.client.call("improve", { search, x, y: Y, filters, start }).catch(passSuperseded);
+    const found = await this.client.call("improve", { search, x, y, filters, start }).catch(passSuperseded);
     // The view or the sample may have become another one; what was found does not belong to it.
     if (!found || search !== this.#search) return;
     this.#endSearch();
@@ -274,10 +266,10 @@ export class Page {
     this.#scatter.refresh();
     tip.hidden = row < 0;
     if (row < 0) return;
-    const { x } = this.store.view;
+    const { x, y } = this.store.view;
     const byKey = Number.isNaN(px);
     const left = byKey ? this.#scatter.x.at(this.#data.columns[x][row]) : px;
-    const top = byKey ? this.#scatter.y.at(this.#data.columns[Y][row]) : py;
+    const top = byKey ? this.#scatter.y.at(this.#data.columns[y][row]) : py;
     const index = this.#data.indices[row];
     const what = this.#scatter.describe(row);
     const picture = make("div");
@@ -311,21 +303,22 @@ export class Page {
     this.#fillTargets();
     await this.#predict(this.store.view.codes);
     const { x, n } = this.store.view;
-    if (x === added[0].name) this.#readout.choose(x);
-    else this.store.set({ x: added[0].name });
+    if (this.#axes.includes(added[0].name)) this.#readout.choose(x, this.store.view.y);
+    else this.store.setAxis("x", added[0].name);
     await this.#sample(n);
   }
 
   #fillTargets(): void {
-    const select = find<HTMLSelectElement>("x-target");
-    select.replaceChildren();
-    for (const group of grouped([...this.targets.values()].filter((t) => t.name !== Y))) {
-      const options = document.createElement("optgroup");
-      options.label = group.title;
-      for (const target of group.targets) options.append(new Option(longName(target), target.name));
-      select.append(options);
+    for (const axis of ["x", "y"] as const) {
+      const select = find<HTMLSelectElement>(`${axis}-target`);
+      select.replaceChildren();
+      for (const group of grouped([...this.targets.values()])) {
+        const options = make("optgroup", { label: group.title });
+        for (const target of group.targets) options.append(new Option(longName(target), target.name));
+        select.append(options);
+      }
+      select.value = this.store.view[axis];
     }
-    select.value = this.store.view.x;
     find("figure-targets").textContent = String(this.targets.size);
   }
 
@@ -354,8 +347,10 @@ export class Page {
     click("verify-pure", (button) => whileDisabled(button, verify(this.client, "pure")));
     click("verify-ort", (button) => whileDisabled(button, verify(this.client, "ort-web")));
     listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
-    const select = find<HTMLSelectElement>("x-target");
-    select.addEventListener("change", () => store.set({ x: select.value }));
+    for (const axis of ["x", "y"] as const) {
+      const select = find<HTMLSelectElement>(`${axis}-target`);
+      select.addEventListener("change", () => store.setAxis(axis, select.value));
+    }
     const field = find<HTMLInputElement>("architecture");
     find("paste").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -372,7 +367,7 @@ export class Page {
 
   async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
     const table = { indices: this.#data.indices, columns: this.#data.columns };
-    download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
+    download(await toCsv(table, rows, this.space), `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`);
   }
 }
 
@@ -384,8 +379,8 @@ export function showProgress(done: number, total: number): void {
 }
 
 /** Estimates, unless they were asked for before a target came. */
-function about(estimates: Record<string, Estimate> | null, x: string): Record<string, Estimate> | null {
-  return estimates && x in estimates ? estimates : null;
+function about(estimates: Record<string, Estimate> | null, ...names: string[]): Record<string, Estimate> | null {
+  return estimates && names.every((name) => name in estimates) ? estimates : null;
 }
 
 /** Undefined for what a newer call has ended; other errors go on. */

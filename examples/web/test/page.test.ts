@@ -260,6 +260,32 @@ describe("the page", () => {
     }
   });
 
+  it.each([
+    ["latency_zcu102", "params"], // both to be small
+    ["throughput_a100", "accuracy"], // an exact front, its targets the other way round
+    ["macs", "throughput_tpuv3"],
+  ])("puts %s against %s", async (y, x) => {
+    await page.selectOption("#y-target", y);
+    await page.selectOption("#x-target", x);
+    expect(await page.locator("#y-target").inputValue()).toBe(y); // not changed by the other
+    expect(page.url()).toContain(`x=${x}&y=${y}`);
+    await expect.poll(() => page.locator(".filter").evaluateAll((all) => all.map((f) => (f as HTMLElement).dataset.target))).toEqual([y, x]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    const [names, ...rows] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
+    const sign = (target: string) => (/latency|params|macs/.test(target) ? -1 : 1);
+    const column = (target: string) => rows.map((row) => Number(row[names.indexOf(target)]) * sign(target));
+    const [xs, ys] = [column(x), column(y)];
+    expect(xs.length).toBe(await front(page));
+    for (let i = 1; i < xs.length; i++) expect((xs[i] - xs[i - 1]) * (ys[i] - ys[i - 1])).toBeLessThan(0);
+    await expect.poll(() => text(page, "#proof").then((proof) => proof.includes("exact front"))).toBe(x === "accuracy");
+    await page.click("#improve");
+    await expect.poll(() => counts(page), { timeout: 60_000 }).toContain("more searched in");
+    await shot(page, `axes-${y}`);
+    // What is chosen for the one changes places with the other.
+    await page.selectOption("#x-target", y);
+    await expect.poll(() => page.locator("#y-target").inputValue()).toBe(x);
+  });
+
   it("copies JSON and a link", async () => {
     await page.click("#copy-json");
     await expect.poll(() => text(page, "#copy-json")).toBe("Copied");
@@ -291,6 +317,51 @@ describe("a shared link", () => {
     await ready(watched.page);
     expect(await index(watched.page)).toBe(B0);
     expect(await counts(watched.page)).toMatch(/^200,000 random/);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+});
+
+describe("the browser's history", () => {
+  it("takes back one step after the other, then leaves", async () => {
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    await page.goto(`${site.url}#a=${B0}`);
+    await ready(page);
+    const steps: [string, () => Promise<unknown>][] = [
+      ["a gene", () => page.locator("label", { has: option(page, "block1_e", "4") }).click()],
+      ["the same gene", () => page.locator("label", { has: option(page, "block1_e", "1") }).click()],
+      ["an architecture", () => page.click("#to-random")],
+      ["an axis", () => page.selectOption("#x-target", "params")],
+      ["a filter, typed", () => page.locator(".filter[data-target=accuracy] input").first().pressSequentially("65.5")],
+      ["a filter, dragged", async () => {
+        const box = (await page.locator(".axis-x").boundingBox())!;
+        await page.mouse.move(box.x + 40, box.y + 20);
+        await page.mouse.down();
+        await page.mouse.move(box.x + 200, box.y + 20, { steps: 6 });
+        await page.mouse.up();
+      }],
+      ["a sample", () => page.selectOption("#sample-size", "100000")],
+    ];
+    const seen: string[] = [];
+    for (const [, step] of steps) {
+      seen.push(page.url());
+      await step();
+      await expect.poll(() => page.url()).not.toBe(seen.at(-1));
+    }
+    for (const url of [...seen].reverse()) {
+      await page.goBack();
+      expect(page.url()).toBe(url);
+      const view = new URLSearchParams(new URL(url).hash.slice(1));
+      await expect.poll(() => index(page)).toBe(view.get("a"));
+      await expect.poll(() => page.locator("#x-target").inputValue()).toBe(view.get("x"));
+      expect(await page.locator(".filter.active").count()).toBe(view.get("f")?.split(",").length ?? 0);
+    }
+    await page.goForward();
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await page.goBack();
+    await page.goBack();
+    expect(page.url()).toBe("about:blank");
     expect(watched.problems).toEqual([]);
     await watched.close();
   });

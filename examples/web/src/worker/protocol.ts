@@ -40,8 +40,15 @@ export interface Proven {
   optima: Record<string, number>;
   /** The rank of EfficientNet-B0 in each target. */
   b0: Record<string, number>;
-  /** Exact fronts of accuracy and the target named, from the best accuracy on. */
-  fronts: Record<string, { x: Float32Array; y: Float32Array }>;
+  /** Exact fronts, by the names of the targets on the two axes: `frontOf` finds them. */
+  fronts: Record<string, ExactFront>;
+}
+
+/** All architectures that no other dominates: their codes row after row, and their means. */
+export interface ExactFront {
+  x: Float32Array;
+  y: Float32Array;
+  codes: Uint8Array;
 }
 
 export interface Requests {
