@@ -15,6 +15,7 @@ import { Scatter, type ScatterView } from "./plot/scatter";
 import { proofOf } from "./proof";
 import { Readout } from "./readout";
 import { DEFAULT_Y, type How, readHash, SAMPLE_SIZES, type Store, writeHash } from "./state";
+import { saidOf, Summary } from "./summary";
 import type { Client } from "./worker/client";
 import type { Estimate, Event, Proven, TargetInfo } from "./worker/protocol";
 import { sampleCodes } from "./worker/sample";
@@ -25,9 +26,12 @@ const SEED = 1;
 export class Page {
   readonly #data: Data;
   readonly #readout: Readout;
+  readonly #summary: Summary;
   readonly #scatter: Scatter;
   readonly #filters: FilterFields;
   #current: Record<string, Estimate> | null = null;
+  /** Predictions of the network before the last change. */
+  #before: Record<string, Estimate> | null = null;
   #preview: Record<string, Estimate> | null = null;
   #searching: ScatterView["searching"] = null;
   #proven: Proven | null = null;
@@ -36,6 +40,8 @@ export class Page {
   #previewed = 0;
   /** The latest search; what an earlier one says is of another view. */
   #search = 0;
+  /** The codes that #current is of. */
+  #predicted: Uint8Array | null = null;
   /** Targets that have failed to come, and why. */
   readonly #failed = new Map<string, string>();
   readonly #lacking = new Message(find("lacking"));
@@ -53,6 +59,7 @@ export class Page {
     this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.setAxis("x", x));
     designer.onChange = (codes) => store.set({ codes });
     designer.onPreview = (codes) => void this.#showPreview(codes);
+    this.#summary = new Summary(find("summary"), (target) => this.#readout.reveal(target));
     this.#filters = new FilterFields(find("filters"), targets, (t, range, run) => store.setFilter(t, range, run));
     const view = () => this.#scatterView();
     this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
@@ -113,6 +120,7 @@ export class Page {
     const axes = changed.has("x") || changed.has("y");
     if (axes) {
       this.#readout.choose(x, y);
+      this.#showSummary();
       this.#showProof();
       find<HTMLSelectElement>("x-target").value = x;
       find<HTMLSelectElement>("y-target").value = y;
@@ -176,11 +184,22 @@ export class Page {
   async #predict(codes: Uint8Array, names: string[] = []): Promise<void> {
     const estimates = await this.client.call("predict", { codes, names });
     if (codes !== this.store.view.codes) return; // a newer architecture is on its way
+    if (codes !== this.#predicted) this.#before = this.#current;
+    this.#predicted = codes;
     this.#current = estimates;
     void this.#showPreview(null);
     this.#readout.showEstimates(estimates);
+    this.#showSummary();
     this.#showProof();
     this.#scatter.refresh();
+  }
+
+  /** The axes' targets, and one more: what is filtered, or what a network costs. */
+  #showSummary(): void {
+    const names = [...new Set([...this.#needed(), "macs", ...this.targets.keys()])];
+    const shown = names.flatMap((name) => this.targets.get(name) ?? []).slice(0, 3);
+    this.#summary.show(shown, this.#current ?? {}, this.#before);
+    if (this.#before) find("announce").textContent = saidOf(shown, this.#current ?? {}, this.#before);
   }
 
   async #showPreview(codes: Uint8Array | null): Promise<void> {

@@ -76,6 +76,13 @@ export class Readout {
     this.#draw();
   }
 
+  /** Bring a target into view, and its row into focus. */
+  reveal(target: string): void {
+    const row = this.#rows.get(target)?.element;
+    row?.scrollIntoView({ block: "nearest" });
+    row?.focus({ preventScroll: true });
+  }
+
   /** Mark the targets that are on the axes. */
   choose(x: string, y: string): void {
     for (const [name, row] of this.#rows) {
