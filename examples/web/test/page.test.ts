@@ -368,29 +368,6 @@ describe("the browser's history", () => {
 });
 
 describe("other ways to look at it", () => {
-  it("is readable on a phone and answers to touch", async () => {
-    const watched = await browse(site.url, {
-      viewport: { width: 390, height: 844 },
-      deviceScaleFactor: 2,
-      isMobile: true,
-      hasTouch: true,
-    });
-    const { page } = watched;
-    await ready(page);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(width).toBeLessThanOrEqual(390);
-    for (const label of await page.locator(".segments label").all()) {
-      const box = (await label.boundingBox())!;
-      expect(Math.min(box.width, box.height)).toBeGreaterThanOrEqual(28);
-      expect(box.x + box.width).toBeLessThanOrEqual(390);
-    }
-    await page.locator("label", { has: option(page, "block6_l", "3") }).tap();
-    await expect.poll(() => index(page)).not.toBe(B0);
-    await shot(page, "phone");
-    expect(watched.problems).toEqual([]);
-    await watched.close();
-  });
-
   it("follows a dark system", async () => {
     const watched = await browse(site.url, { colorScheme: "dark" });
     await ready(watched.page);
