@@ -121,7 +121,7 @@ export class Readout {
       const mean = estimate.mean[0];
       const half = (estimate.upper[0] - estimate.lower[0]) / 2;
       row.value.textContent = half > 0 ? formatValue(mean, half) : formatPlain(mean);
-      row.half.textContent = row.target.exact ? "exact" : `± ${formatValue(half, half)}`;
+      row.half.textContent = row.target.exact ? "exact" : estimate.predictiveStd ? `± ${formatValue(half, half)}` : "± ?";
       const distribution = this.#distributions.get(name);
       const preview = this.#preview?.[name];
       row.better.classList.toggle("delta", preview !== undefined);
