@@ -82,6 +82,15 @@ describe("on a phone", () => {
     expect(await inSight()).toBe(true);
     await summary.tap(); // leads to the whole prediction
     await expect.poll(() => page.evaluate(() => (document.activeElement as HTMLElement).dataset.target)).toBe("accuracy");
+    // A point of the plot shows what it is at the first tap, and is loaded by the second.
+    const network = await page.locator("#architecture").inputValue();
+    await page.locator(".overlay").evaluate((canvas) => canvas.scrollIntoView({ block: "center", behavior: "instant" }));
+    const box = (await page.locator(".overlay").boundingBox())!;
+    await page.touchscreen.tap(box.x + box.width * 0.25, box.y + box.height * 0.4);
+    await expect.poll(() => page.locator(".tip").innerText()).toMatch(/Accuracy [\d.]+ %.*Press to load no\. /s);
+    expect(await page.locator("#architecture").inputValue()).toBe(network);
+    await page.touchscreen.tap(box.x + box.width * 0.25, box.y + box.height * 0.4);
+    await expect.poll(() => page.locator("#architecture").inputValue()).not.toBe(network);
     expect(problems).toEqual([]);
     await close();
   });
