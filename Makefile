@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 MEMBERS ?= build/export/compact/accuracy
 DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth notebooks bench clean
+.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth notebooks docs bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -83,6 +83,12 @@ truth: $(VENV)/.ready
 notebooks: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet "nbclient>=0.10" "ipykernel>=6.29"
 	$(BIN)/python examples/notebooks/run_notebooks.py
+
+# The documentation site, into build/docs; warnings are errors, and the tutorial is executed (in small;
+# ANB_NOTEBOOK=full as a site is published, a minute).
+docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[docs,search]"
+	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs build/docs
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"

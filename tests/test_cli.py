@@ -19,7 +19,8 @@ from small_artifact import N_MEMBERS, SMALL_TARGETS, expected, seed_of, write_ca
 import anb_onnx
 from anb_onnx import MNASNET, efficientnet_b0, sample
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
-from anb_onnx.cli.main import _WRITERS, main
+from anb_onnx.cli.main import main
+from anb_onnx.cli.query import _WRITERS
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import to_lists
 
@@ -297,7 +298,7 @@ def test_wrong_files_are_refused_with_the_place(
     [
         (["query"], ["no architectures given"]),
         (["query", "foo"], ["'foo' is no architecture", "efficientnet-b0"]),
-        (["query", "-1"], ["index -1 is out of range"]),
+        (["query", "-1"], ["'-1' is no architecture", "an index from 0 to 104485552127"]),
         (["query", "[1, 2]"], ["is no architecture"]),
         (["query", "[[1],[3],[1],[true]]"], ["expansion"]),
         (["query", "{}"], ["missing gene 'block0_e'"]),

@@ -56,7 +56,7 @@ def assert_same_bits(package: Path, folder: Path, target: str, codes: np.ndarray
     room = package.parents[1]
     command = ["node", "test/crosscheck.mjs", target, str(LEVEL)]
     files = [str(room / "codes.bin"), str(room / target)]
-    run([*command, *files], package, ANB_ARTIFACTS=str(folder))
+    run([*command, *files], package, ANB_ONNX_ARTIFACTS=str(folder))
     expected = predict_by_python(folder, target, codes)
     for engine in ("pure", "ort-node"):
         found = (room / f"{target}-{engine}.bin").read_bytes()

@@ -262,11 +262,11 @@ def test_what_an_encoding_lacks_is_escaped(room: Path) -> None:
 def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "x").write_text("old")
     code = (
-        "import signal, sys; from anb_onnx.cli import main as cli\n"
+        "import signal, sys; from anb_onnx.cli import main as cli, query\n"
         "def write(stream, *_):\n"
         "    stream.write('half'); stream.flush()\n"
         "    print('writing', flush=True); signal.pause()\n"
-        "cli._WRITERS['table'] = write\n"
+        "query._WRITERS['table'] = write\n"
         "sys.exit(cli.main(['query', '5', '--target', 'accuracy', '--out', sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x")]

@@ -40,7 +40,7 @@ export interface ReadOptions {
 }
 
 export interface OpenOptions extends FolderOptions {
-  /** Name of the benchmark, where a folder holds the folders of several. */
+  /** Name of the benchmark, where a folder holds those of several; default accel-nasbench, or the only one. */
   benchmark?: string;
 }
 
@@ -64,7 +64,7 @@ export class Catalog {
    *
    * @param folder The folder that holds `manifest.json`, or one with the folders of several
    *   benchmarks. In a browser an URL, relative to the page (default `artifacts/`). In Node a path
-   *   or an http(s) or file URL (default `$ANB_ARTIFACTS`, else the checkout's `artifacts`). As http
+   *   or an http(s) or file URL (default `$ANB_ONNX_ARTIFACTS`, else the checkout's `artifacts`). As http
    *   has no listings, an http address with the option `benchmark` is that of several.
    * @param options The benchmark, bounds on the sizes of files, and a signal that ends requests.
    */

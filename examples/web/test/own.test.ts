@@ -4,14 +4,14 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { folderOf } from "../build/artifacts";
+import { folderOf, givenFolder } from "../build/artifacts";
 import { Catalog, loadPure, sha256 } from "../src/anb";
 import { BENCHMARK } from "../src/benchmark";
 import { dropped, readFiles } from "../src/given";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
 import { withCard } from "./hostile";
 
-const ARTIFACTS = folderOf(process.env.ANB_ARTIFACTS || "../../artifacts", BENCHMARK);
+const ARTIFACTS = folderOf(givenFolder(), BENCHMARK);
 /** A folder that `anb-onnx adapt` wrote, if the caller has one. */
 const ADAPTED = process.env.ANB_ADAPTED;
 const NAME = "latency_my-phone";

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Catalog, codesToIndex, codesToValues, EFFICIENTNET_B0, loadPure, MNASNET, toCodes, type Truth } from "../src/anb";
-import { folderOf } from "../build/artifacts";
+import { folderOf, givenFolder } from "../build/artifacts";
 import { BENCHMARK } from "../src/benchmark";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
 import { serveCards } from "./hostile";
 
 const B0 = "2169626640";
-const ARTIFACTS = folderOf(process.env.ANB_ARTIFACTS || "../../artifacts", BENCHMARK);
+const ARTIFACTS = folderOf(givenFolder(), BENCHMARK);
 
 let site: Site;
 beforeAll(async () => {
