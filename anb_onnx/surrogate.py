@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from anb_onnx.calibration import EXACT, Calibration
 from anb_onnx.catalog.catalog import Target
+from anb_onnx.catalog.facts import facts
 from anb_onnx.encoding.encoding import (
     Architectures,
     Batch,
@@ -28,6 +29,7 @@ from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.prediction import Prediction
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.views import html
 
 if TYPE_CHECKING:
     from anb_onnx.catalog.truth import Number, Truth
@@ -532,6 +534,11 @@ class Surrogate:
             f"Surrogate({self.target.name} [{self.target.unit}], {self.n_members} members, "
             f"engine={self.engine!r}, threads={self.threads})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return its model card for notebooks."""
+        target = self.target
+        return html.card(f"{target.name} [{target.unit}]", facts(target, self.metadata))
 
 
 def open_native(

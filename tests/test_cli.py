@@ -298,7 +298,7 @@ def test_wrong_files_are_refused_with_the_place(
     [
         (["query"], ["no architectures given"]),
         (["query", "foo"], ["'foo' is no architecture", "efficientnet-b0"]),
-        (["query", "-1"], ["index -1 is out of range"]),
+        (["query", "-1"], ["'-1' is no architecture", "an index from 0 to 104485552127"]),
         (["query", "[1, 2]"], ["is no architecture"]),
         (["query", "[[1],[3],[1],[true]]"], ["expansion"]),
         (["query", "{}"], ["missing gene 'block0_e'"]),

@@ -491,13 +491,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: _dicts(3, block0_e=True),
         "row 3, gene 'block0_e': True is not",
     ),
-    "1 for a boolean": (
-        lambda: _dicts(3, block0_se=1),
-        "row 3, gene 'block0_se': 1 is not allowed; choose from True, False (or the same as str",
+    "2 for a boolean": (
+        lambda: _dicts(3, block0_se=2),
+        "row 3, gene 'block0_se': 2 is not allowed; choose from True, False (or the same as str",
     ),
-    "0 for a boolean": (
-        lambda: _dicts(3, block0_se=0),
-        "row 3, gene 'block0_se': 0 is not allowed",
+    "-1 for a boolean": (
+        lambda: _dicts(3, block0_se=-1),
+        "row 3, gene 'block0_se': -1 is not allowed",
     ),
     "float": (lambda: _dicts(3, block0_k=3.5), "row 3, gene 'block0_k': 3.5 is not allowed"),
     "NaN": (lambda: _dicts(3, block0_k=float("nan")), "row 3, gene 'block0_k': nan is not allowed"),

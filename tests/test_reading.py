@@ -130,10 +130,12 @@ def test_types_that_alternate_are_not_mistaken_for_each_other() -> None:
     plain: dict[str, Any] = dict(VALUES[0])
     spelt = {name: str(v) if isinstance(v, bool) else float(v) for name, v in plain.items()}
     mixed = {name: str(v) if isinstance(v, bool) else v for name, v in plain.items()}
-    wrong: dict[str, Any] = {name: int(v) for name, v in plain.items()}
-    for values in [plain, spelt, mixed, wrong] * 3:
+    whole: dict[str, Any] = {name: int(v) for name, v in plain.items()}
+    wrong = {name: v == 1 if name == "block0_e" else v for name, v in plain.items()}
+    for values in [plain, spelt, mixed, whole, wrong] * 3:
         for batch in ([values], [*[plain] * 9, values]):
             assert _said(batch, MNASNET) == _strictly(batch, MNASNET)
+    assert _said(whole, MNASNET) == _said(plain, MNASNET)
     assert "is not allowed" in _said(wrong, MNASNET)
 
 

@@ -129,7 +129,9 @@ function soundChoices(choices: unknown): boolean {
   const kinds = new Set(choices.map((choice) => typeof choice));
   const plain = choices.every(
     (choice) =>
-      typeof choice === "boolean" || Number.isSafeInteger(choice) || choice === "" || isName(choice),
+      // 2^53 is exact where it comes from JSON, of which an integer that no number holds is a bigint.
+      typeof choice === "boolean" || (Number.isInteger(choice) && Math.abs(choice as number) <= 2 ** 53) ||
+      choice === "" || isName(choice),
   );
   return kinds.size === 1 && plain && new Set(choices).size === choices.length;
 }

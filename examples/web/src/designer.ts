@@ -11,20 +11,19 @@ const KINDS = new Map([
 
 /** The network as a row of blocks, each with a control per gene. */
 export class Designer {
+  /** Called with the codes that an option would give while it is pointed at, and with null when it is left. */
+  onPreview: (codes: Uint8Array | null) => void = () => undefined;
   readonly #glyphs: HTMLElement[] = [];
   readonly #inputs: HTMLInputElement[][];
   #codes: Uint8Array | null = null;
 
   /**
    * @param onChange Called with the codes after a gene was changed.
-   * @param onPreview Called with the codes that an option would give while it is pointed at, and
-   *   with null when it is left.
    */
   constructor(
     root: HTMLElement,
     private readonly space: SearchSpace,
-    private readonly onChange: (codes: Uint8Array) => void,
-    private readonly onPreview: (codes: Uint8Array | null) => void,
+    public onChange: (codes: Uint8Array) => void,
   ) {
     this.#inputs = space.genes.map(() => []);
     root.append(this.#rowLabels());

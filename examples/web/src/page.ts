@@ -2,19 +2,21 @@ import { codesToIndex, codesToValues, EFFICIENTNET_B0, type SearchSpace, toCodes
 import { copy, verify, whileDisabled } from "./actions";
 import { download, toCsv } from "./csv";
 import { Data } from "./data";
-import { Designer } from "./designer";
+import type { Designer } from "./designer";
 import { find, make } from "./dom";
 import { FilterFields } from "./filters";
-import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
+import { formatRate, grouped, longName } from "./format";
 import { listenForFiles, readFiles } from "./given";
 import { miniGlyph } from "./glyph";
+import { Message } from "./messages";
 import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
 import { Scatter, type ScatterView } from "./plot/scatter";
+import { proofOf } from "./proof";
 import { Readout } from "./readout";
-import { readHash, SAMPLE_SIZES, type Store, writeHash, Y } from "./state";
+import { DEFAULT_Y, type How, readHash, SAMPLE_SIZES, type Store, writeHash } from "./state";
 import type { Client } from "./worker/client";
-import type { Estimate, Event, Place, Proven, TargetInfo } from "./worker/protocol";
+import type { Estimate, Event, Proven, TargetInfo } from "./worker/protocol";
 import { sampleCodes } from "./worker/sample";
 
 const SEED = 1;
@@ -22,7 +24,6 @@ const SEED = 1;
 /** Ties the parts together: the store changes, the parts draw. */
 export class Page {
   readonly #data: Data;
-  readonly #designer: Designer;
   readonly #readout: Readout;
   readonly #scatter: Scatter;
   readonly #filters: FilterFields;
@@ -32,10 +33,12 @@ export class Page {
   #proven: Proven | null = null;
   /** What the last search has found, in words. */
   #found = "";
-  #asked = 0;
   #previewed = 0;
   /** The latest search; what an earlier one says is of another view. */
   #search = 0;
+  /** Targets that have failed to come, and why. */
+  readonly #failed = new Map<string, string>();
+  readonly #lacking = new Message(find("lacking"));
   /** Whether the whole sample has been predicted. */
   #sampled = false;
 
@@ -44,75 +47,90 @@ export class Page {
     private readonly space: SearchSpace,
     private readonly targets: Map<string, TargetInfo>,
     private readonly store: Store,
+    private readonly designer: Designer,
   ) {
     this.#data = new Data(targets);
-    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
-    this.#designer = new Designer(
-      find("blocks"),
-      space,
-      (codes) => store.set({ codes }),
-      (codes) => this.#showPreview(codes),
-    );
-    this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
+    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.setAxis("x", x));
+    designer.onChange = (codes) => store.set({ codes });
+    designer.onPreview = (codes) => void this.#showPreview(codes);
+    this.#filters = new FilterFields(find("filters"), targets, (t, range, run) => store.setFilter(t, range, run));
     const view = () => this.#scatterView();
     this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
     listen(find("plot"), this.#scatter, view, () => this.#data.front, {
-      setRange: (target, range) => store.setFilter(target, range),
+      setRange: (target, range, run) => store.setFilter(target, range, run),
       hover: (row, px, py) => this.#hover(row, px, py),
       load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
     });
     this.#fillTargets();
     this.#fillSizes();
     this.#listenToButtons();
-    store.subscribe((_, changed) => this.#onChange(changed));
-    addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
-    this.#onChange(new Set(["codes", "x", "filters", "n"]));
+    store.subscribe((_, changed, how) => this.#onChange(changed, how));
+    // Back, forward, and an address that someone has changed.
+    addEventListener("popstate", () => store.restore(readHash(location.hash, space, [...targets.keys()])));
     find("figure-size").textContent = space.size.toLocaleString("en");
+  }
+
+  /** Show the view; what can be seen first comes down first. Resolves when all has. */
+  async begin(): Promise<void> {
+    this.#onChange(new Set(["codes", "x", "y", "filters"]), "replace");
+    await this.#predict(this.store.view.codes, this.#axes.slice(0, 1));
     find("app").setAttribute("aria-busy", "false");
-    void this.#prove();
+    await this.#predict(this.store.view.codes, this.#needed());
+    await this.#sample(this.store.view.n);
+    await this.#prove();
+  }
+
+  /** Targets that the view cannot do without. */
+  #needed(): string[] {
+    return [...new Set([...this.#axes, ...Object.keys(this.store.view.filters)])];
   }
 
   #scatterView(): ScatterView {
-    const { x, filters } = this.store.view;
+    const { x, y, filters } = this.store.view;
     return {
       x: this.targets.get(x)!,
-      y: this.targets.get(Y)!,
+      y: this.targets.get(y)!,
       filters,
-      current: about(this.#current, x),
-      preview: about(this.#preview, x),
+      current: about(this.#current, x, y),
+      preview: about(this.#preview, x, y),
       searching: this.#searching,
-      proven: this.#proven?.fronts[x] ?? null,
+      proven: this.#proven?.fronts[`${x} ${y}`] ?? null,
     };
   }
 
-  #onChange(changed: ReadonlySet<string>): void {
-    const { codes, x, filters, n } = this.store.view;
+  #onChange(changed: ReadonlySet<string>, how: How): void {
+    const { codes, x, y, filters, n } = this.store.view;
     const hash = writeHash(this.store.view, this.space);
-    if (location.hash !== hash) history.replaceState(null, "", hash);
+    if (location.hash !== hash) history[how === "push" ? "pushState" : "replaceState"](null, "", hash);
     if (changed.has("n")) void this.#sample(n);
+    find<HTMLSelectElement>("sample-size").value = String(n);
     if (changed.has("codes")) {
-      this.#designer.show(codes);
+      this.designer.show(codes);
       find<HTMLInputElement>("architecture").value = String(codesToIndex(codes, this.space));
       find("paste-error").textContent = "";
       void this.#predict(codes);
     }
-    if (changed.has("x")) {
-      this.#readout.choose(x);
+    const axes = changed.has("x") || changed.has("y");
+    if (axes) {
+      this.#readout.choose(x, y);
       this.#showProof();
       find<HTMLSelectElement>("x-target").value = x;
+      find<HTMLSelectElement>("y-target").value = y;
       this.#hover(-1, 0, 0);
     }
-    if (changed.has("x") || changed.has("filters")) {
+    if (axes || changed.has("filters")) {
+      // What the view has come to need comes before what else is on its way.
+      if (!this.#sampled && this.#current) void this.#predict(codes, this.#needed());
       this.#endSearch();
-      this.#filters.show(x, filters);
-      this.#select(changed.has("x"));
+      this.#filters.show([y, x], filters);
+      this.#select(axes);
     }
   }
 
   /** Apply the filters and draw; `fit` chooses the axes' ranges anew. */
   #select(fit: boolean): void {
-    const { x, filters } = this.store.view;
-    if (!this.#data.select(filters, x)) return;
+    const { x, y, filters } = this.store.view;
+    if (!this.#data.select(filters, x, y)) return;
     if (fit) this.#scatter.fit();
     else this.#scatter.redraw();
     this.#showCounts();
@@ -131,7 +149,9 @@ export class Page {
     try {
       this.#proven = await this.client.call("prove", {});
     } catch (error) {
-      find("proof").textContent = `What is proven cannot be shown: ${(error as Error).message}`;
+      const again = make("button", { type: "button" }, "Try again");
+      again.addEventListener("click", () => void this.#prove());
+      find("proof").replaceChildren(`What is proven cannot be shown: ${(error as Error).message} `, again);
       return;
     }
     if (!this.#proven) return;
@@ -140,32 +160,22 @@ export class Page {
   }
 
   #showProof(): void {
-    const [proven, current] = [this.#proven, this.#current];
-    const { x } = this.store.view;
-    const [a, b] = [Y, x].map((name) => current?.[name]?.place);
+    const proven = this.#proven;
     if (!proven) return;
-    find("proof").textContent = ""; // what it said may be of another target
-    if (!a || !b) return;
-    const count = (n: number | bigint) => n.toLocaleString("en");
-    const of = (target: string) => longName(this.targets.get(target)!);
-    const best = (target: string) => `${formatPlain(proven.optima[target])} ${this.targets.get(target)!.unit}`;
-    const place = ({ rank, better }: Place) => `${formatRank(rank)}, better than ${formatShare(better)}`;
-    const front = proven.fronts[x];
-    const b0 = [proven.b0[Y], proven.b0[x]];
-    const isB0 = b0[0] === a.rank[0] && b0[1] === b.rank[0];
-    find("proof").textContent = [
-      `Among all ${count(this.space.size)} this network is ${place(a)}, in accuracy, and ${place(b)}, in ${of(x)}.`,
-      b0.every(Boolean) && !isB0 ? `EfficientNet-B0 is no. ${count(b0[0])} and no. ${count(b0[1])}.` : "",
-      `The best there are have ${best(Y)}, and ${best(x)}.`,
-      front ? `The broad line is the exact front, of ${count(front.x.length)}.` : "",
-      "This is proven of the surrogates' predictions, not of measurements.",
-    ].filter(Boolean).join(" ");
+    const [y, x] = this.#axes.map((name) => this.targets.get(name)!);
+    const text = proofOf(proven, this.#current ?? {}, y, x, this.space.size);
+    find("proof").textContent = text ?? ""; // what it said may be of another target
   }
 
-  async #predict(codes: Uint8Array): Promise<void> {
-    const asked = ++this.#asked;
-    const estimates = await this.client.call("predict", { codes });
-    if (asked !== this.#asked) return; // a newer architecture is on its way
+  /** The targets of both axes, the vertical one first. */
+  get #axes(): [string, string] {
+    return [this.store.view.y, this.store.view.x];
+  }
+
+  /** Show what is predicted of an architecture: of the targets named, once they are there, and of others that are. */
+  async #predict(codes: Uint8Array, names: string[] = []): Promise<void> {
+    const estimates = await this.client.call("predict", { codes, names });
+    if (codes !== this.store.view.codes) return; // a newer architecture is on its way
     this.#current = estimates;
     void this.#showPreview(null);
     this.#readout.showEstimates(estimates);
@@ -175,7 +185,7 @@ export class Page {
 
   async #showPreview(codes: Uint8Array | null): Promise<void> {
     const asked = ++this.#previewed;
-    const estimates = codes && (await this.client.call("predict", { codes }));
+    const estimates = codes && (await this.client.call("predict", { codes, names: [] }));
     if (asked !== this.#previewed) return;
     this.#preview = estimates;
     this.#readout.showPreview(estimates);
@@ -183,12 +193,11 @@ export class Page {
   }
 
   async #sample(n: number): Promise<void> {
-    const { x, filters } = this.store.view;
-    const first = [Y, x, ...Object.keys(filters)];
-    find<HTMLSelectElement>("sample-size").value = String(n);
     this.#sampled = false;
     this.#endSearch();
-    const args = { n, seed: SEED, first: [...new Set(first)] };
+    this.#failed.clear();
+    this.#lacking.clear();
+    const args = { n, seed: SEED, first: this.#needed() };
     const facts = await this.client.call("sample", args).catch(passSuperseded);
     if (!facts) return;
     this.#sampled = true;
@@ -200,14 +209,15 @@ export class Page {
   }
 
   onEvent(event: Event): void {
-    if (event.event === "progress" || event.event === "loading") showProgress(event.done, event.total);
+    if (event.event === "progress") showProgress(event.done, event.total);
+    else if (event.event === "loaded") void this.#predict(this.store.view.codes);
+    else if (event.event === "failed") this.#showFailed(event.target, event.message);
     else if (event.event === "indices") this.#data.startSample(event.indices);
     else if (event.event === "column") {
       const { target, mean, quantiles, histogram } = event;
       this.#data.addColumn(target, mean);
       this.#readout.showDistribution(target, { quantiles, histogram });
-      const { x, filters } = this.store.view;
-      if ([x, Y, ...Object.keys(filters)].includes(target)) this.#select(true);
+      if (this.#needed().includes(target)) this.#select(true);
     } else if (event.event === "searching" && event.search === this.#search) {
       this.#searching = { x: event.x, y: event.y };
       find("counts").textContent =
@@ -216,12 +226,19 @@ export class Page {
     }
   }
 
+  /** Say which target has not come, and why; the others are shown without it. */
+  #showFailed(target: string, message: string): void {
+    this.#failed.set(target, message);
+    const names = [...this.#failed.keys()].map((name) => longName(this.targets.get(name)!)).join(", ");
+    this.#lacking.show(`${names} cannot be shown: ${message}`, ["Try again", () => void this.#sample(this.store.view.n)]);
+  }
+
   async #improve(): Promise<void> {
     const search = this.#endSearch();
     this.#setImprovable(false);
-    const { x, filters } = this.store.view;
+    const { x, y, filters } = this.store.view;
     const start = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
-    const found = await this.client.call("improve", { search, x, y: Y, filters, start }).catch(passSuperseded);
+    const found = await this.client.call("improve", { search, x, y, filters, start }).catch(passSuperseded);
     // The view or the sample may have become another one; what was found does not belong to it.
     if (!found || search !== this.#search) return;
     this.#endSearch();
@@ -249,10 +266,10 @@ export class Page {
     this.#scatter.refresh();
     tip.hidden = row < 0;
     if (row < 0) return;
-    const { x } = this.store.view;
+    const { x, y } = this.store.view;
     const byKey = Number.isNaN(px);
     const left = byKey ? this.#scatter.x.at(this.#data.columns[x][row]) : px;
-    const top = byKey ? this.#scatter.y.at(this.#data.columns[Y][row]) : py;
+    const top = byKey ? this.#scatter.y.at(this.#data.columns[y][row]) : py;
     const index = this.#data.indices[row];
     const what = this.#scatter.describe(row);
     const picture = make("div");
@@ -286,21 +303,22 @@ export class Page {
     this.#fillTargets();
     await this.#predict(this.store.view.codes);
     const { x, n } = this.store.view;
-    if (x === added[0].name) this.#readout.choose(x);
-    else this.store.set({ x: added[0].name });
+    if (this.#axes.includes(added[0].name)) this.#readout.choose(x, this.store.view.y);
+    else this.store.setAxis("x", added[0].name);
     await this.#sample(n);
   }
 
   #fillTargets(): void {
-    const select = find<HTMLSelectElement>("x-target");
-    select.replaceChildren();
-    for (const group of grouped([...this.targets.values()].filter((t) => t.name !== Y))) {
-      const options = document.createElement("optgroup");
-      options.label = group.title;
-      for (const target of group.targets) options.append(new Option(longName(target), target.name));
-      select.append(options);
+    for (const axis of ["x", "y"] as const) {
+      const select = find<HTMLSelectElement>(`${axis}-target`);
+      select.replaceChildren();
+      for (const group of grouped([...this.targets.values()])) {
+        const options = make("optgroup", { label: group.title });
+        for (const target of group.targets) options.append(new Option(longName(target), target.name));
+        select.append(options);
+      }
+      select.value = this.store.view[axis];
     }
-    select.value = this.store.view.x;
     find("figure-targets").textContent = String(this.targets.size);
   }
 
@@ -329,8 +347,10 @@ export class Page {
     click("verify-pure", (button) => whileDisabled(button, verify(this.client, "pure")));
     click("verify-ort", (button) => whileDisabled(button, verify(this.client, "ort-web")));
     listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
-    const select = find<HTMLSelectElement>("x-target");
-    select.addEventListener("change", () => store.set({ x: select.value }));
+    for (const axis of ["x", "y"] as const) {
+      const select = find<HTMLSelectElement>(`${axis}-target`);
+      select.addEventListener("change", () => store.setAxis(axis, select.value));
+    }
     const field = find<HTMLInputElement>("architecture");
     find("paste").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -347,7 +367,7 @@ export class Page {
 
   async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
     const table = { indices: this.#data.indices, columns: this.#data.columns };
-    download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
+    download(await toCsv(table, rows, this.space), `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`);
   }
 }
 
@@ -359,8 +379,8 @@ export function showProgress(done: number, total: number): void {
 }
 
 /** Estimates, unless they were asked for before a target came. */
-function about(estimates: Record<string, Estimate> | null, x: string): Record<string, Estimate> | null {
-  return estimates && x in estimates ? estimates : null;
+function about(estimates: Record<string, Estimate> | null, ...names: string[]): Record<string, Estimate> | null {
+  return estimates && names.every((name) => name in estimates) ? estimates : null;
 }
 
 /** Undefined for what a newer call has ended; other errors go on. */

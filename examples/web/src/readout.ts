@@ -76,8 +76,12 @@ export class Readout {
     this.#draw();
   }
 
-  choose(x: string): void {
-    for (const [name, row] of this.#rows) row.element.setAttribute("aria-pressed", String(name === x));
+  /** Mark the targets that are on the axes. */
+  choose(x: string, y: string): void {
+    for (const [name, row] of this.#rows) {
+      row.element.setAttribute("aria-pressed", String(name === x));
+      row.element.classList.toggle("vertical", name === y);
+    }
   }
 
   #makeRow(target: TargetInfo): HTMLElement {
@@ -88,8 +92,7 @@ export class Readout {
     const title = `${longName(target)}: show on the horizontal axis`;
     const attributes = { type: "button", class: "row", title, "data-target": target.name };
     const element = make("button", attributes, name, value, half, strip, better);
-    if (target.metric === "accuracy") element.disabled = true;
-    else element.addEventListener("click", () => this.onChoose(target.name));
+    element.addEventListener("click", () => this.onChoose(target.name));
     this.#rows.set(target.name, {
       target,
       element,

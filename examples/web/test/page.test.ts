@@ -260,6 +260,32 @@ describe("the page", () => {
     }
   });
 
+  it.each([
+    ["latency_zcu102", "params"], // both to be small
+    ["throughput_a100", "accuracy"], // an exact front, its targets the other way round
+    ["macs", "throughput_tpuv3"],
+  ])("puts %s against %s", async (y, x) => {
+    await page.selectOption("#y-target", y);
+    await page.selectOption("#x-target", x);
+    expect(await page.locator("#y-target").inputValue()).toBe(y); // not changed by the other
+    expect(page.url()).toContain(`x=${x}&y=${y}`);
+    await expect.poll(() => page.locator(".filter").evaluateAll((all) => all.map((f) => (f as HTMLElement).dataset.target))).toEqual([y, x]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    const [names, ...rows] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
+    const sign = (target: string) => (/latency|params|macs/.test(target) ? -1 : 1);
+    const column = (target: string) => rows.map((row) => Number(row[names.indexOf(target)]) * sign(target));
+    const [xs, ys] = [column(x), column(y)];
+    expect(xs.length).toBe(await front(page));
+    for (let i = 1; i < xs.length; i++) expect((xs[i] - xs[i - 1]) * (ys[i] - ys[i - 1])).toBeLessThan(0);
+    await expect.poll(() => text(page, "#proof").then((proof) => proof.includes("exact front"))).toBe(x === "accuracy");
+    await page.click("#improve");
+    await expect.poll(() => counts(page), { timeout: 60_000 }).toContain("more searched in");
+    await shot(page, `axes-${y}`);
+    // What is chosen for the one changes places with the other.
+    await page.selectOption("#x-target", y);
+    await expect.poll(() => page.locator("#y-target").inputValue()).toBe(x);
+  });
+
   it("copies JSON and a link", async () => {
     await page.click("#copy-json");
     await expect.poll(() => text(page, "#copy-json")).toBe("Copied");
@@ -291,6 +317,51 @@ describe("a shared link", () => {
     await ready(watched.page);
     expect(await index(watched.page)).toBe(B0);
     expect(await counts(watched.page)).toMatch(/^200,000 random/);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+});
+
+describe("the browser's history", () => {
+  it("takes back one step after the other, then leaves", async () => {
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    await page.goto(`${site.url}#a=${B0}`);
+    await ready(page);
+    const steps: [string, () => Promise<unknown>][] = [
+      ["a gene", () => page.locator("label", { has: option(page, "block1_e", "4") }).click()],
+      ["the same gene", () => page.locator("label", { has: option(page, "block1_e", "1") }).click()],
+      ["an architecture", () => page.click("#to-random")],
+      ["an axis", () => page.selectOption("#x-target", "params")],
+      ["a filter, typed", () => page.locator(".filter[data-target=accuracy] input").first().pressSequentially("65.5")],
+      ["a filter, dragged", async () => {
+        const box = (await page.locator(".axis-x").boundingBox())!;
+        await page.mouse.move(box.x + 40, box.y + 20);
+        await page.mouse.down();
+        await page.mouse.move(box.x + 200, box.y + 20, { steps: 6 });
+        await page.mouse.up();
+      }],
+      ["a sample", () => page.selectOption("#sample-size", "100000")],
+    ];
+    const seen: string[] = [];
+    for (const [, step] of steps) {
+      seen.push(page.url());
+      await step();
+      await expect.poll(() => page.url()).not.toBe(seen.at(-1));
+    }
+    for (const url of [...seen].reverse()) {
+      await page.goBack();
+      expect(page.url()).toBe(url);
+      const view = new URLSearchParams(new URL(url).hash.slice(1));
+      await expect.poll(() => index(page)).toBe(view.get("a"));
+      await expect.poll(() => page.locator("#x-target").inputValue()).toBe(view.get("x"));
+      expect(await page.locator(".filter.active").count()).toBe(view.get("f")?.split(",").length ?? 0);
+    }
+    await page.goForward();
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await page.goBack();
+    await page.goBack();
+    expect(page.url()).toBe("about:blank");
     expect(watched.problems).toEqual([]);
     await watched.close();
   });
@@ -354,11 +425,31 @@ describe("other ways to look at it", () => {
     await watched.close();
   });
 
+  it("says which target cannot be shown, shows the others, and forgets it once it is mended", async () => {
+    const watched = await browse("about:blank");
+    const { page } = watched;
+    const file = `**/artifacts/${BENCHMARK}/macs.onnx`;
+    await page.route(file, (route) => route.fulfill({ body: "no tables" }));
+    await page.goto(site.url);
+    await ready(page);
+    expect(await text(page, "#lacking")).toMatch(/^Multiply-adds cannot be shown: .*macs\.onnx is damaged/);
+    expect(await value(page, "macs")).toBe("");
+    expect(await value(page, "params")).toMatch(/\d/);
+    await page.unroute(file);
+    await page.click("#lacking button");
+    await expect.poll(() => value(page, "macs")).toBe("415.1");
+    expect(await page.locator("#lacking").isHidden()).toBe(true);
+    expect(watched.problems).toEqual([]);
+    await watched.close();
+  });
+
   it("says why it cannot start", async () => {
     const watched = await browse("about:blank");
-    await watched.page.route(`**/artifacts/${BENCHMARK}/macs.onnx`, (route) => route.fulfill({ body: "no tables" }));
+    await watched.page.route(`**/artifacts/${BENCHMARK}/manifest.json`, (route) => route.abort());
     await watched.page.goto(site.url);
-    await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*macs\.onnx is damaged/);
+    await expect.poll(() => text(watched.page, "#failure")).toMatch(/cannot start: .*manifest\.json cannot be fetched/);
+    await watched.page.click("#failure button >> text=Close");
+    expect(await watched.page.locator("#failure").isHidden()).toBe(true);
     await watched.close();
   });
 });
@@ -388,10 +479,11 @@ describe("what a page must not believe", () => {
   });
 
   it.each<[string, (manifest: any) => void, RegExp]>([
-    ["something else than its file", (m) => (m.targets.accuracy.unit = "ppm"), /key "unit" is "ppm", but "%" in the card/],
-    ["another benchmark", (m) => (m.benchmark = "other"), /key "benchmark" is "other", but its folder is called/],
-    ["another space", (m) => (m.search_space.name = "other"), /of the space mnasnet, these are of other/],
-    ["an older schema", (m) => (m.schema = 1), /has schema 1, this package reads 2; convert its folder with: anb-export/],
+    ["something else than its file", (m) => (m.targets.accuracy.unit = "ppm"), /shown: .*key "unit" is "ppm", but "%" in the card/],
+    ["another benchmark", (m) => (m.benchmark = "other"), /start: .*key "benchmark" is "other", but its folder is called/],
+    ["another space", (m) => (m.search_space.name = "other"), /start: .*of the space mnasnet, these are of other/],
+    ["other choices", (m) => m.search_space.blocks[0].genes[1].choices.reverse(), /start: .*of the space mnasnet/],
+    ["an older schema", (m) => (m.schema = 1), /start: .*has schema 1, this package reads 2; convert its folder with: anb-export/],
   ])("a manifest that says %s", async (_, change, message) => {
     const watched = await browse("about:blank");
     const { page } = watched;
@@ -401,8 +493,7 @@ describe("what a page must not believe", () => {
       await route.fulfill({ json: manifest });
     });
     await page.goto(site.url);
-    await expect.poll(() => text(page, "#failure")).toMatch(/^.*cannot start: /);
-    expect(await text(page, "#failure")).toMatch(message);
+    await expect.poll(() => text(page, "[role=alert]:not(:empty)")).toMatch(message);
     await watched.close();
   });
 
