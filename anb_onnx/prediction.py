@@ -185,7 +185,7 @@ class Prediction(Generic[_Value]):
         if self.calibration is None:
             msg = (
                 f"the artifact of {self.target!r} carries no calibration; "
-                "`anb-export build` writes artifacts that do"
+                "anb-export build and anb-onnx adapt write artifacts that do"
             )
             raise ArtifactError(msg)
         return self.calibration
