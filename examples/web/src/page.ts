@@ -1,4 +1,7 @@
 import { codesToIndex, codesToValues, EFFICIENTNET_B0, type SearchSpace, toCodes } from "./anb";
+import { meansOf } from "./answers";
+import { Comparison } from "./compare";
+import { type Shown, Lists } from "./lists";
 import { copy, verify, whileDisabled } from "./actions";
 import { download, toCsv } from "./csv";
 import { Data } from "./data";
@@ -15,6 +18,7 @@ import { Scatter, type ScatterView } from "./plot/scatter";
 import { proofOf } from "./proof";
 import { Readout } from "./readout";
 import { DEFAULT_Y, type How, readHash, SAMPLE_SIZES, type Store, writeHash } from "./state";
+import { saidOf, Summary } from "./summary";
 import type { Client } from "./worker/client";
 import type { Estimate, Event, Proven, TargetInfo } from "./worker/protocol";
 import { sampleCodes } from "./worker/sample";
@@ -25,10 +29,17 @@ const SEED = 1;
 export class Page {
   readonly #data: Data;
   readonly #readout: Readout;
+  readonly #summary: Summary;
+  readonly #comparison: Comparison;
+  readonly #lists: Lists;
   readonly #scatter: Scatter;
   readonly #filters: FilterFields;
   #current: Record<string, Estimate> | null = null;
+  /** Predictions of the network before the last change. */
+  #before: Record<string, Estimate> | null = null;
   #preview: Record<string, Estimate> | null = null;
+  /** Predictions of the network that was kept to compare with. */
+  #ofKept: Record<string, Estimate> | null = null;
   #searching: ScatterView["searching"] = null;
   #proven: Proven | null = null;
   /** What the last search has found, in words. */
@@ -36,6 +47,8 @@ export class Page {
   #previewed = 0;
   /** The latest search; what an earlier one says is of another view. */
   #search = 0;
+  /** The codes that #current is of. */
+  #predicted: Uint8Array | null = null;
   /** Targets that have failed to come, and why. */
   readonly #failed = new Map<string, string>();
   readonly #lacking = new Message(find("lacking"));
@@ -53,6 +66,9 @@ export class Page {
     this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.setAxis("x", x));
     designer.onChange = (codes) => store.set({ codes });
     designer.onPreview = (codes) => void this.#showPreview(codes);
+    this.#comparison = new Comparison(find("comparison"), space);
+    this.#lists = new Lists(client, space, () => this.#shown(), (codes) => store.set({ codes }));
+    this.#summary = new Summary(find("summary"), (target) => this.#readout.reveal(target));
     this.#filters = new FilterFields(find("filters"), targets, (t, range, run) => store.setFilter(t, range, run));
     const view = () => this.#scatterView();
     this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
@@ -72,7 +88,7 @@ export class Page {
 
   /** Show the view; what can be seen first comes down first. Resolves when all has. */
   async begin(): Promise<void> {
-    this.#onChange(new Set(["codes", "x", "y", "filters"]), "replace");
+    this.#onChange(new Set(["codes", "x", "y", "filters", "kept"]), "replace");
     await this.#predict(this.store.view.codes, this.#axes.slice(0, 1));
     find("app").setAttribute("aria-busy", "false");
     await this.#predict(this.store.view.codes, this.#needed());
@@ -93,6 +109,7 @@ export class Page {
       filters,
       current: about(this.#current, x, y),
       preview: about(this.#preview, x, y),
+      kept: about(this.#ofKept, x, y),
       searching: this.#searching,
       proven: this.#proven?.fronts[`${x} ${y}`] ?? null,
     };
@@ -110,9 +127,11 @@ export class Page {
       find("paste-error").textContent = "";
       void this.#predict(codes);
     }
+    if (changed.has("kept")) void this.#keep();
     const axes = changed.has("x") || changed.has("y");
     if (axes) {
       this.#readout.choose(x, y);
+      this.#showSummary();
       this.#showProof();
       find<HTMLSelectElement>("x-target").value = x;
       find<HTMLSelectElement>("y-target").value = y;
@@ -134,6 +153,7 @@ export class Page {
     if (fit) this.#scatter.fit();
     else this.#scatter.redraw();
     this.#showCounts();
+    this.#lists.refresh();
   }
 
   #showCounts(): void {
@@ -176,11 +196,58 @@ export class Page {
   async #predict(codes: Uint8Array, names: string[] = []): Promise<void> {
     const estimates = await this.client.call("predict", { codes, names });
     if (codes !== this.store.view.codes) return; // a newer architecture is on its way
+    if (codes !== this.#predicted) this.#before = this.#current;
+    this.#predicted = codes;
     this.#current = estimates;
     void this.#showPreview(null);
     this.#readout.showEstimates(estimates);
+    this.#showSummary();
     this.#showProof();
+    this.#showComparison();
+    this.#lists.refresh();
     this.#scatter.refresh();
+  }
+
+  /** Predict the network that is kept. */
+  async #keep(): Promise<void> {
+    const { kept } = this.store.view;
+    const estimates = kept && (await this.client.call("predict", { codes: kept, names: [] }));
+    if (kept !== this.store.view.kept) return;
+    this.#ofKept = estimates;
+    this.#showComparison();
+    this.#scatter.refresh();
+  }
+
+  #showComparison(): void {
+    const { kept, codes } = this.store.view;
+    find("pin").textContent = kept ? "Keep this one instead" : "Keep this network as A";
+    find("swap").hidden = find("unpin").hidden = !kept;
+    if (!kept) this.#comparison.clear();
+    else if (this.#ofKept && this.#current) this.#comparison.show(kept, codes, this.#ofKept, this.#current, [...this.targets.values()]);
+  }
+
+  /** What the lists are made of. */
+  #shown(): Shown {
+    const { codes, x, y, filters } = this.store.view;
+    const front = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
+    return {
+      codes,
+      targets: [...this.targets.values()],
+      axes: [y, x],
+      front,
+      searched: this.#found !== "",
+      filtered: Object.keys(filters).length > 0,
+      exact: this.#proven?.fronts[`${x} ${y}`]?.codes ?? null,
+      given: null,
+    };
+  }
+
+  /** The axes' targets, and one more: what is filtered, or what a network costs. */
+  #showSummary(): void {
+    const names = [...new Set([...this.#needed(), "macs", ...this.targets.keys()])];
+    const shown = names.flatMap((name) => this.targets.get(name) ?? []).slice(0, 3);
+    this.#summary.show(shown, this.#current ?? {}, this.#before);
+    if (this.#before) find("announce").textContent = saidOf(shown, this.#current ?? {}, this.#before);
   }
 
   async #showPreview(codes: Uint8Array | null): Promise<void> {
@@ -210,7 +277,7 @@ export class Page {
 
   onEvent(event: Event): void {
     if (event.event === "progress") showProgress(event.done, event.total);
-    else if (event.event === "loaded") void this.#predict(this.store.view.codes);
+    else if (event.event === "loaded") void Promise.all([this.#predict(this.store.view.codes), this.#keep()]);
     else if (event.event === "failed") this.#showFailed(event.target, event.message);
     else if (event.event === "indices") this.#data.startSample(event.indices);
     else if (event.event === "column") {
@@ -275,7 +342,7 @@ export class Page {
     const picture = make("div");
     picture.innerHTML = miniGlyph(toCodes(index, this.space), this.space); // numbers only
     const words = make("p", {}, ...what.split(", ").flatMap((text, k) => (k ? [make("br"), text] : [text])));
-    const hint = `${byKey ? "Enter" : "Click"} to load no. ${index.toLocaleString("en")}`;
+    const hint = `${byKey ? "Enter" : "Press"} to load no. ${index.toLocaleString("en")}`;
     tip.replaceChildren(...picture.children, words, make("p", { class: "hint" }, hint));
     const width = find("plot").clientWidth;
     tip.classList.toggle("to-left", left > width / 2);
@@ -341,6 +408,9 @@ export class Page {
     });
     click("copy-json", (button) => copy(button, JSON.stringify(codesToValues(store.view.codes, space))));
     click("copy-link", (button) => copy(button, location.href));
+    click("pin", () => store.set({ kept: store.view.codes }));
+    click("unpin", () => store.set({ kept: null }));
+    click("swap", () => store.set({ codes: store.view.kept!, kept: store.view.codes }));
     click("improve", () => this.#improve());
     click("csv-front", (button) => whileDisabled(button, this.#saveCsv("front", this.#data.front)));
     click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
@@ -366,7 +436,7 @@ export class Page {
   }
 
   async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
-    const table = { indices: this.#data.indices, columns: this.#data.columns };
+    const table = { indices: this.#data.indices, columns: meansOf(this.#data.columns) };
     download(await toCsv(table, rows, this.space), `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`);
   }
 }

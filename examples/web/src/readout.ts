@@ -76,6 +76,13 @@ export class Readout {
     this.#draw();
   }
 
+  /** Bring a target into view, and its row into focus. */
+  reveal(target: string): void {
+    const row = this.#rows.get(target)?.element;
+    row?.scrollIntoView({ block: "nearest" });
+    row?.focus({ preventScroll: true });
+  }
+
   /** Mark the targets that are on the axes. */
   choose(x: string, y: string): void {
     for (const [name, row] of this.#rows) {
@@ -114,7 +121,7 @@ export class Readout {
       const mean = estimate.mean[0];
       const half = (estimate.upper[0] - estimate.lower[0]) / 2;
       row.value.textContent = half > 0 ? formatValue(mean, half) : formatPlain(mean);
-      row.half.textContent = row.target.exact ? "exact" : `± ${formatValue(half, half)}`;
+      row.half.textContent = row.target.exact ? "exact" : estimate.predictiveStd ? `± ${formatValue(half, half)}` : "± ?";
       const distribution = this.#distributions.get(name);
       const preview = this.#preview?.[name];
       row.better.classList.toggle("delta", preview !== undefined);

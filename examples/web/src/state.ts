@@ -9,6 +9,8 @@ export interface View {
   readonly y: string;
   readonly filters: Filters;
   readonly n: number;
+  /** An architecture to compare with. */
+  readonly kept: Uint8Array | null;
 }
 
 export const SAMPLE_SIZES = [100_000, 200_000, 500_000, 1_000_000];
@@ -19,8 +21,12 @@ export const DEFAULT_Y = "accuracy";
 /** The architecture of a link's fragment; EfficientNet-B0 where there is none. */
 export function readCodes(hash: string, space: SearchSpace): Uint8Array {
   const index = new URLSearchParams(hash.replace(/^#/, "")).get("a");
+  return codesOf(index, space) ?? toCodes(EFFICIENTNET_B0, space);
+}
+
+function codesOf(index: string | null, space: SearchSpace): Uint8Array | null {
   const known = index !== null && /^\d{1,30}$/.test(index) && BigInt(index) < space.size;
-  return toCodes(known ? BigInt(index) : EFFICIENTNET_B0, space);
+  return known ? toCodes(BigInt(index), space) : null;
 }
 
 /** Read a view from a link's fragment; what is missing or wrong there takes its default. */
@@ -40,7 +46,8 @@ export function readHash(hash: string, space: SearchSpace, targets: readonly str
     if (targets.includes(name) && (found[0] !== null || found[1] !== null)) filters[name] = found;
   }
   const n = Number(given.get("n"));
-  return { codes, x, y, filters, n: SAMPLE_SIZES.includes(n) ? n : DEFAULT_N };
+  const kept = codesOf(given.get("c"), space);
+  return { codes, x, y, filters, n: SAMPLE_SIZES.includes(n) ? n : DEFAULT_N, kept };
 }
 
 /** Write a view as a link's fragment. */
@@ -52,6 +59,7 @@ export function writeHash(view: View, space: SearchSpace): string {
   );
   if (filters.length) parts.push(`f=${filters.join(",")}`);
   if (view.n !== DEFAULT_N) parts.push(`n=${view.n}`);
+  if (view.kept) parts.push(`c=${codesToIndex(view.kept, space)}`);
   return `#${parts.join("&")}`;
 }
 

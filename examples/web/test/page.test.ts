@@ -247,7 +247,7 @@ describe("the page", () => {
     expect(names.length).toBe(1 + 28 + 12);
     const rows = lines.slice(1).map((line) => line.split(","));
     expect(rows.length).toBe(await front(page));
-    const column = (name: string) => rows.map((row) => Number(row[names.indexOf(name)]));
+    const column = (name: string) => rows.map((row) => Number(row[names.indexOf(`${name}_mean`)]));
     const [x, y] = [column("throughput_a100"), column("accuracy")];
     for (let i = 1; i < x.length; i++) {
       expect(x[i]).toBeGreaterThan(x[i - 1]);
@@ -273,7 +273,7 @@ describe("the page", () => {
     const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
     const [names, ...rows] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
     const sign = (target: string) => (/latency|params|macs/.test(target) ? -1 : 1);
-    const column = (target: string) => rows.map((row) => Number(row[names.indexOf(target)]) * sign(target));
+    const column = (target: string) => rows.map((row) => Number(row[names.indexOf(`${target}_mean`)]) * sign(target));
     const [xs, ys] = [column(x), column(y)];
     expect(xs.length).toBe(await front(page));
     for (let i = 1; i < xs.length; i++) expect((xs[i] - xs[i - 1]) * (ys[i] - ys[i - 1])).toBeLessThan(0);
@@ -284,6 +284,62 @@ describe("the page", () => {
     // What is chosen for the one changes places with the other.
     await page.selectOption("#x-target", y);
     await expect.poll(() => page.locator("#y-target").inputValue()).toBe(x);
+  });
+
+  it("lists fronts and one-gene changes, sorted by any target, and loads what is chosen", async () => {
+    const rows = page.locator("#list tbody tr");
+    const column = (k: number) => page.locator(`#list tbody tr > :nth-child(${k + 1})`).evaluateAll((all) => all.map((cell) => parseFloat(cell.textContent!.replaceAll(",", ""))));
+    await page.selectOption("#list-source", "front");
+    await expect.poll(() => rows.count()).toBe(await front(page));
+    expect(await text(page, "#list-note")).toMatch(/of the sample that no other dominates .*not of all 104,485,552,128/);
+    const best = await column(1);
+    expect(best).toEqual([...best].sort((a, b) => b - a)); // accuracy, the best first
+    await page.click("#list [data-sort=params]");
+    await expect.poll(() => page.locator("#list [aria-sort=ascending]").innerText()).toMatch(/^Parameters/);
+    const params = await column(12);
+    expect(params).toEqual([...params].sort((a, b) => a - b));
+    await page.selectOption("#list-source", "exact");
+    await expect.poll(() => rows.count()).toBe(474);
+    expect(await text(page, "#list-note")).toMatch(/^Exact: of all 104,485,552,128 architectures no other dominates these 474/);
+    await page.selectOption("#list-source", "changes");
+    await expect.poll(() => rows.count()).toBe(43);
+    const change = rows.filter({ hasText: "block1_e: 6 → 4" });
+    const [promised] = /[\d.]+/.exec(await change.locator("td").first().innerText())!;
+    await change.locator("button").click();
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await expect.poll(() => value(page, "accuracy")).toBe(promised);
+    await page.selectOption("#list-source", "front");
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-list")]);
+    const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
+    const surrogate = await loadPure("accuracy", { artifacts: ARTIFACTS });
+    const p = await surrogate.query(lines.slice(1).map(([index]) => BigInt(index)));
+    const answers = { mean: p.mean, std: p.std, predictive_std: p.predictiveStd, ...p.interval(0.9) };
+    for (const [name, values] of Object.entries(answers)) {
+      const at = lines[0].indexOf(`accuracy_${name}`);
+      expect(lines.slice(1).map((line) => Math.fround(Number(line[at])))).toEqual([...values]);
+    }
+  });
+
+  it("compares two networks: genes, every target, and the difference", async () => {
+    await page.click("#pin");
+    await page.locator("label", { has: option(page, "block3_k", "5") }).click();
+    const compared = (target: string) => page.locator(`[data-compared=${target}] td`).allInnerTexts();
+    await expect.poll(() => page.locator("[data-compared]").count()).toBe(12);
+    await expect.poll(async () => (await compared("macs"))[2]).toMatch(/^\+/);
+    const [a, b, difference] = await compared("accuracy");
+    expect(a).toBe("66.03 ± 0.40");
+    expect(b).toMatch(/^66\.\d\d ± 0\.4\d$/);
+    expect(difference).toMatch(/^[+−]0\.\d\d ± 0\.5\d$/); // as of two independent measurements
+    expect(await page.locator(".differs").allInnerTexts()).toEqual(["3 → 5"]);
+    expect(page.url()).toContain(`c=${B0}`);
+    await page.mouse.move(2, 2);
+    await shot(page, "compared");
+    const changed = await index(page);
+    await page.click("#swap");
+    await expect.poll(() => index(page)).toBe(B0);
+    expect(page.url()).toContain(`c=${changed}`);
+    await page.click("#unpin");
+    expect(await page.locator("[data-compared]").count()).toBe(0);
   });
 
   it("copies JSON and a link", async () => {
@@ -368,29 +424,6 @@ describe("the browser's history", () => {
 });
 
 describe("other ways to look at it", () => {
-  it("is readable on a phone and answers to touch", async () => {
-    const watched = await browse(site.url, {
-      viewport: { width: 390, height: 844 },
-      deviceScaleFactor: 2,
-      isMobile: true,
-      hasTouch: true,
-    });
-    const { page } = watched;
-    await ready(page);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(width).toBeLessThanOrEqual(390);
-    for (const label of await page.locator(".segments label").all()) {
-      const box = (await label.boundingBox())!;
-      expect(Math.min(box.width, box.height)).toBeGreaterThanOrEqual(28);
-      expect(box.x + box.width).toBeLessThanOrEqual(390);
-    }
-    await page.locator("label", { has: option(page, "block6_l", "3") }).tap();
-    await expect.poll(() => index(page)).not.toBe(B0);
-    await shot(page, "phone");
-    expect(watched.problems).toEqual([]);
-    await watched.close();
-  });
-
   it("follows a dark system", async () => {
     const watched = await browse(site.url, { colorScheme: "dark" });
     await ready(watched.page);

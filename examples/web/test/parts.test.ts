@@ -105,6 +105,7 @@ describe("links", () => {
       y: "macs",
       filters: { accuracy: [60, null], latency_zcu102: [null, 4.5], macs: [-1, 1e-3] },
       n: 500_000,
+      kept: toCodes(78n, MNASNET),
     } as const;
     const targets = ["accuracy", "params", "latency_zcu102", "macs"];
     expect(readHash(writeHash(view, MNASNET), MNASNET, targets)).toEqual(view);

@@ -122,13 +122,17 @@ function plane(root: HTMLElement, scatter: Scatter, view: () => ScatterView, act
   });
   canvas.addEventListener("pointerup", (event) => {
     const { x, y } = place(event);
-    const row = down && !down.moved ? scatter.nearest(x, y) : -1;
+    if (!down || down.moved) return void (down = null);
+    const row = scatter.nearest(x, y);
+    // Without a pointer that hovers, the first press shows what the second one loads.
+    const seen = event.pointerType !== "touch" || scatter.hovered === row;
     down = null;
-    if (row >= 0) act.load(row);
+    if (!seen) act.hover(row, x, y);
+    else if (row >= 0) act.load(row);
   });
   canvas.addEventListener("pointercancel", () => (down = null));
-  canvas.addEventListener("pointerleave", () => {
-    if (!down) act.hover(-1, 0, 0);
+  canvas.addEventListener("pointerleave", (event) => {
+    if (!down && event.pointerType !== "touch") act.hover(-1, 0, 0);
   });
 }
 

@@ -15,6 +15,8 @@ export interface ScatterView {
   /** The current architecture, and what a change to it would give. */
   current: Record<string, Estimate> | null;
   preview: Record<string, Estimate> | null;
+  /** The one that was kept to compare with. */
+  kept: Record<string, Estimate> | null;
   /** The front while a search is going on. */
   searching: { x: Float32Array; y: Float32Array } | null;
   /** The exact front, of all architectures. */
@@ -303,13 +305,14 @@ export class Scatter {
   }
 
   #drawCurrent(c: CanvasRenderingContext2D): void {
-    const { x, y, current, preview } = this.view();
+    const { x, y, current, preview, kept } = this.view();
     if (!current) return;
     const colours = theme();
     const at = (e: Record<string, Estimate>, part: "mean" | "lower" | "upper") =>
       [this.x.at(e[x.name][part][0]), this.y.at(e[y.name][part][0])] as const;
     const [cx, cy] = at(current, "mean");
     c.strokeStyle = c.fillStyle = colours.you;
+    if (kept) this.#drawKept(c, ...at(kept, "mean"));
     if (preview) {
       const [px, py] = at(preview, "mean");
       c.lineWidth = 1.5;
@@ -343,6 +346,22 @@ export class Scatter {
     c.strokeText(text, tx, cy + 14);
     c.fillStyle = colours.you;
     c.fillText(text, tx, cy + 14);
+  }
+
+  /** A ring with the letter that the comparison calls it by. */
+  #drawKept(c: CanvasRenderingContext2D, x: number, y: number): void {
+    const colours = theme();
+    c.lineWidth = 2;
+    c.beginPath();
+    c.arc(x, y, 9, 0, 2 * Math.PI);
+    c.fillStyle = colours.panel;
+    c.fill();
+    c.stroke();
+    c.font = `600 12px ${colours.font}`;
+    c.fillStyle = colours.you;
+    c.textAlign = "center";
+    c.textBaseline = "middle";
+    c.fillText("A", x, y + 0.5);
   }
 
   /** Values of a row on both axes, for people. */

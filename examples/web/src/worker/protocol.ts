@@ -20,6 +20,8 @@ export interface TargetInfo {
 export interface Estimate {
   mean: Float32Array;
   std: Float32Array;
+  /** 0 where the target is exact; null where nobody calibrated it, and the interval is the mean alone. */
+  predictiveStd: Float32Array | null;
   lower: Float32Array;
   upper: Float32Array;
   /** Of the first architecture, among all of the space; null where nobody counted them. */

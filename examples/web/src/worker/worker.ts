@@ -56,11 +56,11 @@ async function predict({ codes, names }: Requests["predict"]["args"]): Promise<R
   const found: Record<string, Estimate> = {};
   for (const [name, surrogate] of shelf.loaded) {
     const p = surrogate.querySync(codes);
-    const { lower, upper } =
-      p.calibration && surrogate.metadata.exact !== true
-        ? p.interval(LEVEL)
-        : { lower: p.mean, upper: p.mean };
-    found[name] = { mean: p.mean, std: p.std, lower, upper, place: placeOf(name, p.mean[0]) };
+    const exact = surrogate.metadata.exact === true;
+    const calibrated = p.calibration && !exact;
+    const { lower, upper } = calibrated ? p.interval(LEVEL) : { lower: p.mean, upper: p.mean };
+    const predictiveStd = calibrated ? p.predictiveStd : exact ? new Float32Array(p.mean.length) : null;
+    found[name] = { mean: p.mean, std: p.std, predictiveStd, lower, upper, place: placeOf(name, p.mean[0]) };
   }
   return found;
 }
