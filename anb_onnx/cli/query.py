@@ -11,6 +11,7 @@ import numpy as np
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK
 from anb_onnx.cli.arguments import add_benchmark, add_out, add_shape, command, shape_of
+from anb_onnx.cli.notes import write_notes
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
 from anb_onnx.cli.targets import Targets, add_with
 from anb_onnx.cli.write import Codes, Predictions, open_text, write_csv, write_json, write_table
@@ -110,6 +111,8 @@ def _run(args: argparse.Namespace) -> int:
 
     with open_text(args.out) as stream:
         _WRITERS[shape_of(args)](stream, answers, space)
+        if shape_of(args) == "table":
+            write_notes(stream, surrogates)
     return OK
 
 
