@@ -59,7 +59,6 @@ class Room:
         """
         words = [str(word) for word in command]
         settings = {
-            "ANB_ARTIFACTS": str(self.artifacts),
             "ANB_ONNX_ARTIFACTS": str(self.artifacts),
             "ONNXRUNTIME_NODE_INSTALL": "skip",  # it would fetch CUDA
             "NO_COLOR": "1",

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ARTIFACTS = Path(os.environ.get("ANB_ARTIFACTS", ROOT / "artifacts")).resolve()
+ARTIFACTS = Path(os.environ.get("ANB_ONNX_ARTIFACTS") or ROOT / "artifacts").resolve()
 #: The folder of the benchmark that the examples are about, where `ARTIFACTS` has those of several.
 ACCEL = ARTIFACTS if (ARTIFACTS / "manifest.json").exists() else ARTIFACTS / "accel-nasbench"
 
@@ -41,7 +41,7 @@ def copy_sources(name: str, to: Path) -> Path:
 def run(command: list[str], folder: Path, **environment: str) -> str:
     """Run a command and return what it printed; if it fails, that is the failure's message."""
     settings = {
-        "ANB_ARTIFACTS": str(ARTIFACTS),
+        "ANB_ONNX_ARTIFACTS": str(ARTIFACTS),
         "ANB_CONFORMANCE": str(ROOT / "tests" / "conformance"),
         "ONNXRUNTIME_NODE_INSTALL": "skip",  # it would fetch CUDA
         "NO_COLOR": "1",

@@ -324,5 +324,5 @@ def test_commands_of_clients_say_why_they_failed(tmp_path: Path) -> None:
         room.run(command)
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         room.run(["no-such-program"])
-    shown = room.run([sys.executable, "-c", "import os; print(os.environ['ANB_ARTIFACTS'])"])
+    shown = room.run([sys.executable, "-c", "import os; print(os.environ['ANB_ONNX_ARTIFACTS'])"])
     assert shown.strip() == str(tmp_path)

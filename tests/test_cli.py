@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -279,7 +280,7 @@ WRONG_ROW = csv_text(NAMES, [*GENE_ROWS[:2], [7, *GENE_ROWS[2][1:]]])
         ("[1, 2", ["not valid JSON"]),
         ("1\n2\nx\n", ["line 3: 'x' is no architecture"]),
         ("[1, -1]", ["item 2: index -1 is out of range"]),
-        ("1\n-1\n", ["line 2: index -1 is out of range"]),
+        ("1\n-1\n", ["line 2: '-1' is no architecture"]),
         ('[{"block0_e": 1}]', ["item 1", "missing gene 'block0_k'"]),
         ('[{"a": 1, "a": 2}]', ["key 'a' stands twice"]),
         ("[1.5]", ["item 1: 1.5 is no architecture"]),
@@ -302,7 +303,7 @@ def test_wrong_files_are_refused_with_the_place(
     [
         (["query"], ["no architectures given"]),
         (["query", "foo"], ["'foo' is no architecture", "efficientnet-b0"]),
-        (["query", "-1"], ["index -1 is out of range"]),
+        (["query", "-1"], ["'-1' is no architecture", "an index from 0 to 104485552127"]),
         (["query", "[1, 2]"], ["is no architecture"]),
         (["query", "[[1],[3],[1],[true]]"], ["expansion"]),
         (["query", "{}"], ["missing gene 'block0_e'"]),
@@ -414,12 +415,24 @@ def test_sample_without_a_seed_differs(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_info(shell: Shell) -> None:
-    lines = [line.split() for line in shell.ok("info", "accuracy").splitlines()]
-    assert lines[0] == ["accuracy"]
-    assert ["unit", "%"] in lines
-    assert ["quality.test.kendall_tau", "0.93"] in lines
+    text = shell.ok("info", "accuracy")
+    facts = dict(re.findall(r"^  (\S+) +(.*)$", text, re.MULTILINE))
+    assert text.startswith("accuracy, of the benchmark accel-nasbench\n")
+    assert facts["unit"] == "%, more is better"
+    assert facts["quality"].startswith("Kendall tau 0.9300, mean error 0.25 % (512 test rows)")
+    assert facts["uncertainty"] == "no calibration: there are no intervals"
+    assert all(len(line) <= 80 or "accuracy.onnx" in line for line in text.splitlines())
     card = json.loads(shell.ok("info", "accuracy", "--json"))
     assert card["quality"]["test"] == {"n": 512, "mae": 0.25, "kendall_tau": 0.93}
+
+
+def test_info_of_a_benchmark(shell: Shell) -> None:
+    text = shell.ok("info")
+    assert text.startswith("accel-nasbench\n\n  space    mnasnet: 7 blocks, 28 genes, ")
+    assert ["accuracy", "%", "more", "0.9300", "-"] in [x.split() for x in text.splitlines()]
+    cards = json.loads(shell.ok("info", "--json"))
+    assert list(cards) == [t["name"] for t in json.loads(shell.ok("targets", "--json"))]
+    assert cards["accuracy"] == json.loads(shell.ok("info", "accuracy", "--json"))
 
 
 def test_verify(shell: Shell, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:

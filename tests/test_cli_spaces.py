@@ -178,8 +178,16 @@ def test_integers_alone_are_indices(tmp_path: Path) -> None:
     space = SearchSpace("numbers", tuple(Block(f"b{i}", (Gene(f"g{i}", (3, 5)),)) for i in "abc"))
     file.write_text("[3, 5, 3]")
     assert read_architectures(str(file), space).tolist() == [[0, 1, 1], [1, 0, 1], [0, 1, 1]]
-    file.write_text("[[3, 5, 3]]")
+    file.write_text("[[0, 1, 0]]")
     assert read_architectures(str(file), space).tolist() == [[0, 1, 0]]
+    file.write_text("[0, 1, 0]")
+    with pytest.raises(ArchitectureError, match="an array of 3 small numbers is one architecture"):
+        read_architectures(str(file), space)
+    file.write_text("[0, 1, 0]\n[1, 1, 1]\n")
+    assert read_architectures(str(file), space).tolist() == [[0, 1, 0], [1, 1, 1]]
+    file.write_text("[[3, 5, 3]]")
+    with pytest.raises(ArchitectureError, match="item 1: gene 'ga': code 3 is out of range"):
+        read_architectures(str(file), space)
 
 
 def test_architecture_strings_are_nasbench201s(tmp_path: Path, run: Any, capsys: Any) -> None:
@@ -190,7 +198,7 @@ def test_architecture_strings_are_nasbench201s(tmp_path: Path, run: Any, capsys:
     assert answer["index"] == 12_345
     assert main(["query", text, "--model", str(write(tmp_path, FBNET))]) == 2
     err = capsys.readouterr().err
-    assert "is no architecture; give an index from 0 to 984770902183611232880, a JSON obj" in err
+    assert "is no architecture; give an index from 0 to 984770902183611232880, 22 codes" in err
     assert "28 genes" not in err
 
 

@@ -91,7 +91,7 @@ def test_a_null_is_refused_with_row_and_column(kind: str, gene: str) -> None:
         ("block0_e", [1.0, 4.5, 6.0], "row 1, gene 'block0_e': 4.5 is not allowed"),
         ("block0_e", ["1", "4", "6"], "row 0, gene 'block0_e': '1' is not allowed"),
         ("block0_e", [True, True, True], "row 0, gene 'block0_e': True is not allowed"),
-        ("block0_se", [0, 1, 1], "row 0, gene 'block0_se': 0 is not allowed; choose from True, Fa"),
+        ("block0_se", [1, 2, 1], "row 1, gene 'block0_se': 2 is not allowed; choose from True, Fa"),
         ("block0_se", ["True", "yes", "no"], "row 1, gene 'block0_se': 'yes' is not allowed"),
         ("block0_e", [[1], [4], [6]], "'block0_e'"),
         ("block0_e", [{"a": 1}] * 3, "'block0_e'"),

@@ -82,7 +82,7 @@ class Target:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
     """One ONNX file of a catalog, with what its manifest says about it.
 
@@ -111,6 +111,9 @@ class Artifact:
     space: SearchSpace
     benchmark: str
     distribution: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Artifact({self.target.name!r} of {self.benchmark!r}, {str(self.path)!r})"
 
     @cached_property
     def card(self) -> Card:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import codecs
 import contextlib
 import errno
 import io
 import itertools
 import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,16 +24,14 @@ from anb_onnx.encoding.csv_plain import plain_block
 from anb_onnx.encoding.csv_stream import Believe, TextBlocks, csv_blocks
 from anb_onnx.encoding.encoding import indices_to_codes
 from anb_onnx.encoding.parquet_files import parquet_blocks
-from anb_onnx.encoding.table_files import INDEX, decimal
+from anb_onnx.encoding.table_files import INDEX
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
-from anb_onnx.spaces.mnasnet import LISTS, MNASNET, efficientnet_b0, from_lists
-from anb_onnx.spaces.nasbench201 import NASBENCH201, from_arch_string
+from anb_onnx.spaces.own_spellings import NAMED, are_lists, has_lists
 from anb_onnx.spaces.space import SearchSpace, is_integer
+from anb_onnx.spaces.spelling import text_codes, value_codes
 
 Codes = npt.NDArray[np.uint8]
-
-_B0 = "efficientnet-b0"
 
 FORMATS = ("json", "jsonl", "csv", "parquet", "text")
 
@@ -43,44 +39,11 @@ FORMATS = ("json", "jsonl", "csv", "parquet", "text")
 _LINE = 2**20
 
 _SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
-_WORDS = {None: "null", True: "true", False: "false"}
 
 
 def parse_architecture(text: str, space: SearchSpace) -> Codes:
-    """Codes [1, genes] of one architecture as a person types it.
-
-    An index, the values of the genes by name or by position as JSON or as Python writes them, or
-    what the space alone knows: see `spellings`.
-    """
-    stripped = text.strip()
-    try:
-        value = loads(stripped)
-    except JsonError as error:
-        value = _python(stripped)
-        if value is None:
-            if stripped.startswith(("{", "[")):
-                msg = f"{show(stripped)} is no architecture ({error})"
-                raise ArchitectureError(msg) from error
-            value = stripped
-    return _rows([_from_json(value, space)], space)
-
-
-def _python(text: str) -> Any:
-    """Return the value of a list, tuple or dict as Python writes it; None for anything else."""
-    if not text.startswith(("[", "(", "{")):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd literals, on standard error
-            tree = ast.parse(text, mode="eval")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Dict):
-                keys = [key and ast.dump(key) for key in node.keys]
-                if len(set(keys)) < len(keys):
-                    return None  # Python takes the last of two equal keys
-        return ast.literal_eval(tree)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None
+    """Codes [1, genes] of one architecture as a person types it: docs/architectures.md."""
+    return _rows([text_codes(text, space)], space)
 
 
 def read_blocks(
@@ -229,7 +192,7 @@ def text_blocks(chunks: Iterable[bytes], space: SearchSpace) -> Iterator[Codes]:
 
 
 def _parsed(value: Any, space: SearchSpace) -> Codes:
-    return _rows([_from_json(value, space)], space)
+    return _rows([value_codes(value, space)], space)
 
 
 @contextlib.contextmanager
@@ -261,80 +224,44 @@ def reading(path: str) -> Iterator[None]:
         raise ArchitectureError(msg) from error
 
 
-def _rows(architectures: Iterable[Architecture], space: SearchSpace) -> Codes:
+def _rows(rows: Iterable[bytes], space: SearchSpace) -> Codes:
     data = bytearray()
-    for number, architecture in enumerate(architectures, start=1):
+    for number, row in enumerate(rows, start=1):
         check_rows(number)
-        data += bytes(architecture.codes)
+        data += row
     return np.frombuffer(data, np.uint8).reshape(-1, space.n_genes)
-
-
-def spellings(space: SearchSpace) -> list[str]:
-    """Ways to name an architecture of a space, in words."""
-    ways = [
-        f"an index from 0 to {space.size - 1}",
-        f"a JSON object of the {space.n_genes} genes",
-        f"a list of their {space.n_genes} values",
-    ]
-    if space == MNASNET:
-        return [_B0, *ways, f"four lists [{', '.join(LISTS)}]"]
-    if space == NASBENCH201:
-        return ["a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'", *ways]
-    return ways
 
 
 def named(space: SearchSpace) -> dict[str, Architecture]:
     """Architectures of a space that go by a name."""
-    return {_B0: Architecture(efficientnet_b0(), space=space)} if space == MNASNET else {}
-
-
-def _from_json(value: Any, space: SearchSpace) -> Architecture:
-    spelled = _spelled(value, space)
-    if spelled is not None:
-        # By its values, of which an artifact's own space of that name may lack some.
-        return Architecture(spelled, space=space)
-    value = decimal(value)
-    if is_integer(value):
-        return Architecture.from_index(value, space=space)
-    by_position = isinstance(value, (list, tuple)) and len(value) == space.n_genes
-    if by_position or isinstance(value, dict):
-        return Architecture(value, space=space)
-    shown = _WORDS[value] if value is None or isinstance(value, bool) else show(value)
-    *ways, last = spellings(space)
-    msg = f"{shown} is no architecture; give {', '.join(ways)}, or {last}"
-    raise ArchitectureError(msg)
-
-
-def _spelled(value: Any, space: SearchSpace) -> Architecture | None:
-    """Return the architecture of a spelling that this one space has, or None."""
-    if space == MNASNET:
-        if value == _B0:
-            return efficientnet_b0()
-        if isinstance(value, dict) and value.keys() == LISTS.keys():
-            return from_lists(**value)
-        if _is_four_lists(value):
-            return from_lists(*value)
-    elif space == NASBENCH201 and isinstance(value, str) and value.startswith("|"):
-        return from_arch_string(value)
-    return None
-
-
-def _is_four_lists(value: Any) -> bool:
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == len(LISTS)
-        and all(isinstance(v, (list, tuple)) for v in value)
-        and not any(isinstance(item, (list, tuple, dict)) for v in value for item in v)
-    )
+    return {name: Architecture.parse(name, space=space) for name in NAMED if has_lists(space)}
 
 
 def _is_one(value: list[Any], space: SearchSpace) -> bool:
     """Say whether a JSON array is one architecture, rather than an array of them.
 
-    The four lists are, and values by position: but numbers alone would be indices just as well.
+    The four lists are, and values by position.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is of as many numbers as there are genes: codes of one or indices of many.
     """
-    if space == MNASNET and _is_four_lists(value):
+    if has_lists(space) and are_lists(value) and all(map(_flat, value)):
         return True
-    if len(value) != space.n_genes or all(is_integer(decimal(item)) for item in value):
+    if len(value) != space.n_genes:
+        return False
+    if all(map(is_integer, value)):
+        if len(value) > 1 and all(0 <= v < len(g) for g, v in zip(space.genes, value, strict=True)):
+            msg = (
+                f"an array of {len(value)} small numbers is one architecture's codes or "
+                f"{len(value)} indices; put codes into one more pair of brackets, and indices one "
+                "to a line"
+            )
+            raise ArchitectureError(msg)
         return False
     return all(gene.find(item) >= 0 for gene, item in zip(space.genes, value, strict=True))
+
+
+def _flat(items: list[Any]) -> bool:
+    return not any(isinstance(item, (list, dict)) for item in items)

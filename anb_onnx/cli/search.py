@@ -107,18 +107,13 @@ def _cells(task: Task) -> Sequence[str]:
         budget = f"{task.cost} {task.budget.cost:g}, {budget}"
     return [
         task.name,
-        ", ".join(o if isinstance(o, str) else _product(o) for o in task.objectives),
+        ", ".join(map(str, task.objectives)),
         ", ".join(f"{name}{operator}{value:g}" for name, operator, value in task.constraints)
         or "-",
         budget,
         "front" if task.known is None else f"{task.known.value:.4f}",
         "-" if task.noise == "none" else task.noise,
     ]
-
-
-def _product(product: Any) -> str:
-    ratio = f"{product.performance}/{product.reference:g}"
-    return f"{product.accuracy}*({ratio})^{product.exponent:g}"
 
 
 def _search(args: argparse.Namespace) -> int:

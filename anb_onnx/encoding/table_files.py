@@ -198,7 +198,7 @@ def from_cells(
 
 
 def cell_code(gene: Gene, cell: str, line: int) -> int:
-    """Return the code of a cell's text: 6 and 6.0 (pandas writes either), True and true.
+    """Return the code of a cell's text: 6 and 6.0 (pandas writes either), True, true and 1.
 
     Raises
     ------
@@ -209,9 +209,9 @@ def cell_code(gene: Gene, cell: str, line: int) -> int:
     value: object = text
     if gene.kind == "bool":
         value = _BOOLEANS.get(text.lower(), text)
-    elif gene.kind == "int" and (number := _NUMBER.fullmatch(text)):
+    if gene.kind != "str" and (number := _NUMBER.fullmatch(text)):
         value = int(number[1])  # as a float, a large one would turn into its neighbour
-    elif gene.find(cell) >= 0:
+    elif gene.kind == "str" and gene.find(cell) >= 0:
         value = cell
     code = gene.find(value)
     if code < 0:

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.own_spellings import are_lists, has_lists, lists_values
 from anb_onnx.spaces.ready import READY, is_ready_made, ready_made
 from anb_onnx.spaces.space import Choice, SearchSpace, is_integer, needed_space
-from anb_onnx.spaces.values import row_codes
+from anb_onnx.spaces.spelling import text_codes
+from anb_onnx.spaces.values import index_codes, row_codes
 
 Seed: TypeAlias = int | np.random.Generator | None
 
@@ -35,7 +37,8 @@ class Architecture(Mapping[str, Choice]):
     ----------
     values : mapping or sequence
         The value of every gene: by name in any `Mapping` (a ConfigSpace Configuration included), or
-        by position in a list, tuple or array [n_genes] in the order of ``space.genes``.
+        by position in a list, tuple or array [n_genes] in the order of ``space.genes``; for
+        `MNASNET` also its four lists, in order or by name.
     space : SearchSpace
         What it is a member of. May be left out where `values` is an Architecture.
 
@@ -125,15 +128,33 @@ class Architecture(Mapping[str, Choice]):
         if not is_integer(index):
             msg = f"an index is an integer, not {show(index)}"
             raise ArchitectureError(msg)
-        index = int(index)
-        if not 0 <= index < space.size:
-            msg = f"index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
-            raise ArchitectureError(msg)
-        codes = []
-        for size in reversed(space.gene_sizes):
-            index, code = divmod(index, size)
-            codes.append(code)
-        return cls._make(bytes(reversed(codes)), space)
+        return cls._make(index_codes(int(index), space), space)
+
+    @classmethod
+    def parse(cls, text: str, *, space: SearchSpace | None = None) -> Architecture:
+        """Return the architecture that a person or a program wrote as text.
+
+        Parameters
+        ----------
+        text : str
+            A name, an index, codes, values by position, an object of all genes, or what the space
+            alone knows, in JSON or as Python writes it: docs/architectures.md has the grammar.
+        space : SearchSpace, optional
+            `MNASNET` if not given.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is none; names gene and value, or all spellings of the space.
+
+        Examples
+        --------
+        >>> b0 = Architecture.parse("efficientnet-b0")
+        >>> [Architecture.parse(text) == b0 for text in ("2169626640", str(dict(b0)))]
+        [True, True]
+        """
+        space = needed_space(ready_made("mnasnet") if space is None else space, "parse")
+        return cls._make(text_codes(text, space), space)
 
     @classmethod
     def from_json(cls, text: str | bytes, *, space: SearchSpace | None = None) -> Architecture:
@@ -196,6 +217,13 @@ class Architecture(Mapping[str, Choice]):
         space = READY[name] if is_ready_made(self._space) else f"<SearchSpace {name!r}>"
         return f"Architecture({self.to_values()!r}, space={space})"
 
+    def _repr_html_(self) -> str:
+        """Return a picture for notebooks: the blocks of MnasNet, the cell of NAS-Bench-201."""
+        from anb_onnx.spaces.pictures import picture  # imported here: most are never looked at
+
+        title = f"architecture {self.index:,} of {self._space.name}"
+        return picture(self.to_values(), self._space, title)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Architecture):
             return NotImplemented
@@ -249,6 +277,8 @@ def _by_name(values: object, space: SearchSpace) -> Mapping[Any, object]:
     """Return the values of genes by name, however they were given."""
     if isinstance(values, Mapping):
         return values
+    if has_lists(space) and are_lists(values):
+        return lists_values(values)  # type: ignore[arg-type]
     if isinstance(values, np.ndarray) and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, (list, tuple)) or len(values) != space.n_genes:

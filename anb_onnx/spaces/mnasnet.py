@@ -11,13 +11,9 @@ space alone; in general an architecture is the values of its genes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import numpy as np
-
-from anb_onnx._io.show import show
-from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.own_spellings import LISTS, NAMED, lists_values
 from anb_onnx.spaces.space import Block, Choice, Gene, SearchSpace
 
 __all__ = ["LISTS", "MNASNET", "efficientnet_b0", "from_lists", "to_lists"]
@@ -41,9 +37,6 @@ def _mnasnet() -> SearchSpace:
 MNASNET = _mnasnet()
 """The search space of Accel-NASBench: 7 blocks, 28 genes, 104,485,552,128 architectures."""
 
-#: The four lists, and how the names of the genes end that each is about.
-LISTS = {"expansion": "e", "kernel": "k", "layers": "l", "se": "se"}
-
 
 def efficientnet_b0() -> Architecture:
     """Return EfficientNet-B0 as a member of `MNASNET`.
@@ -54,12 +47,7 @@ def efficientnet_b0() -> Architecture:
     >>> arch["block1_k"], arch.index
     (3, 2169626640)
     """
-    return from_lists(
-        expansion=(1, 6, 6, 6, 6, 6, 6),
-        kernel=(3, 3, 5, 3, 5, 5, 3),
-        layers=(1, 2, 2, 3, 3, 4, 1),
-        se=(True,) * 7,
-    )
+    return from_lists(**NAMED["efficientnet-b0"])
 
 
 def from_lists(
@@ -88,10 +76,7 @@ def from_lists(
     0
     """
     given = {"expansion": expansion, "kernel": kernel, "layers": layers, "se": se}
-    values: dict[str, Any] = {}
-    for key, items in given.items():
-        values.update(zip(_genes(key), _one_per_block(key, items), strict=True))
-    return Architecture(values, space=MNASNET)
+    return Architecture(lists_values(given), space=MNASNET)
 
 
 def to_lists(arch: Mapping[str, Choice]) -> dict[str, list[Choice]]:
@@ -113,14 +98,3 @@ def to_lists(arch: Mapping[str, Choice]) -> dict[str, list[Choice]]:
 
 def _genes(key: str) -> list[str]:
     return [f"{block.name}_{LISTS[key]}" for block in MNASNET.blocks]
-
-
-def _one_per_block(key: str, items: object) -> Sequence[Any]:
-    if isinstance(items, np.ndarray) and items.ndim == 1:
-        items = items.tolist()
-    n = MNASNET.n_blocks
-    if not isinstance(items, (list, tuple)) or len(items) != n:
-        count = f", which has {len(items)}" if isinstance(items, (list, tuple)) else ""
-        msg = f"{key} takes a list of {n} values, one per block, not {show(items)}{count}"
-        raise ArchitectureError(msg)
-    return items

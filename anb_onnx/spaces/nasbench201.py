@@ -9,7 +9,6 @@ another order, that in which they were trained: `to_benchmark_index` and `from_b
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -21,6 +20,7 @@ from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.matrix import as_uint8, in_range, plain, refuse_codes
+from anb_onnx.spaces.own_spellings import ARCH_STRING, arch_string_values
 from anb_onnx.spaces.space import Block, Choice, Gene, SearchSpace, is_integer
 
 __all__ = [
@@ -38,8 +38,6 @@ __all__ = [
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 _EDGES = ("edge_1_0", "edge_2_0", "edge_2_1", "edge_3_0", "edge_3_1", "edge_3_2")
-_FORM = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
-_PATTERN = re.compile(re.escape(_FORM).replace(r"\{\}", "([^|~+]+)"))
 
 NASBENCH201 = SearchSpace(
     "nasbench201", tuple(Block(name, (Gene(name, OPERATIONS),)) for name in _EDGES)
@@ -68,12 +66,12 @@ def from_arch_string(text: str) -> Architecture:
     ... ).codes
     (3, 0, 1, 0, 0, 4)
     """
-    found = _PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
-    if found is None:
-        form = _FORM.format(*["op"] * 6)
+    values = arch_string_values(text.strip()) if isinstance(text, str) else None
+    if values is None:
+        form = ARCH_STRING.format(*["op"] * 6)
         msg = f"an architecture string of {NASBENCH201.name} is {form!r}, not {show(text)}"
         raise ArchitectureError(msg)
-    return Architecture(found.groups(), space=NASBENCH201)
+    return Architecture(values, space=NASBENCH201)
 
 
 def to_arch_string(arch: Mapping[str, Choice]) -> str:
@@ -90,7 +88,7 @@ def to_arch_string(arch: Mapping[str, Choice]) -> str:
     '|none~0|+|none~0|none~1|+|none~0|none~1|none~2|'
     """
     arch = Architecture(arch, space=NASBENCH201)
-    return _FORM.format(*arch.values())
+    return ARCH_STRING.format(*arch.values())
 
 
 def from_benchmark_index(index: int) -> Architecture:

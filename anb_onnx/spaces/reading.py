@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 INTEGERS = frozenset({int, *(np.dtype(kind).type for kind in "bhilqBHILQ")})
 FLOATS = frozenset({float, np.float32, np.float64})
 _NUMPYS = INTEGERS - {int} | {np.bool_}
-_OF_KIND = {"int": INTEGERS | FLOATS, "bool": {bool, np.bool_}, "str": {str, np.str_}}
+# To a boolean gene 1 and 0 are the same values as True and False, and the same keys.
+_OF_KIND = {
+    "int": INTEGERS | FLOATS,
+    "bool": {bool, np.bool_} | INTEGERS | FLOATS,
+    "str": {str, np.str_},
+}
 
 # Combinations of types that are remembered: loops have one or two.
 _MOST_COMBINATIONS = 64

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.own_spellings import are_lists, has_lists, lists_values
 from anb_onnx.spaces.reading import column_codes
 from anb_onnx.spaces.small_tables import small_table_codes
 from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace, needed_space
@@ -28,7 +29,7 @@ _LONGEST_RUN = 2**12
 
 def value_error(gene: Gene, value: str, where: str = "") -> ArchitectureError:
     """Return the error for a value, as shown, that is not one of a gene's choices."""
-    also = " (or the same as strings)" if gene.kind == "bool" else ""
+    also = " (or the same as strings or as 1 and 0)" if gene.kind == "bool" else ""
     msg = f"{where}gene {gene.name!r}: {value} is not allowed; choose from {gene.allowed}{also}"
     return ArchitectureError(msg)
 
@@ -52,7 +53,7 @@ def _and_more(names: Sequence[object]) -> str:
 
 
 def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "") -> bytes:
-    """Return the codes of one mapping from gene names to values.
+    """Return the codes of one mapping from gene names to values, or of MnasNet's four lists.
 
     Raises
     ------
@@ -62,6 +63,8 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
     if type(values) is dict and (row := space.reader.mapping(values)) is not None:
         return row
     if values.keys() != space.positions.keys():
+        if has_lists(space) and are_lists(values):
+            return row_codes(lists_values(values, where), space, where)
         raise names_error(values, space, where)
     codes = []
     for gene in space.genes:
@@ -75,6 +78,24 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
             raise value_error(gene, show(value), where)
         codes.append(code)
     return bytes(codes)
+
+
+def index_codes(index: int, space: SearchSpace) -> bytes:
+    """Return the codes of the architecture with an index.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is out of range.
+    """
+    if not 0 <= index < space.size:
+        msg = f"index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
+        raise ArchitectureError(msg)
+    codes = []
+    for size in reversed(space.gene_sizes):
+        index, code = divmod(index, size)
+        codes.append(code)
+    return bytes(reversed(codes))
 
 
 def mappings_codes(
@@ -142,7 +163,7 @@ def array_codes(gene: Gene, column: NDArray[Any]) -> NDArray[np.int16]:
     """Return the code of each value of an array [N], -1 where it is not one of the choices."""
     kind = column.dtype.kind
     lookup = _lookup(gene)
-    if lookup is not None and kind in {"int": "iuf", "bool": "b"}[gene.kind]:
+    if lookup is not None and kind in {"int": "iuf", "bool": "biuf"}[gene.kind]:
         first, codes = lookup
         numbers = _integers(column, first, first + len(codes) - 1)
         if numbers is not None:

@@ -2,7 +2,7 @@
 //
 //     npm run bench [-- TARGET [N]]
 //
-// ANB_ARTIFACTS names another folder of artifacts.
+// ANB_ONNX_ARTIFACTS names another folder of artifacts.
 
 import { Catalog, load } from "../dist/index.js";
 import { count, failInOneLine } from "./tool.mjs";

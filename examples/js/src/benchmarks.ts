@@ -7,6 +7,9 @@ import { checkSchema } from "./schema.js";
 
 export const MANIFEST = "manifest.json";
 
+/** The benchmark that is meant where several are there and none is named, as in Python and C++. */
+const DEFAULT_BENCHMARK = "accel-nasbench";
+
 /** One benchmark: its folder, and the manifest as far as schema and name. */
 export interface Found {
   readonly name: string;
@@ -48,6 +51,7 @@ export async function findBenchmark(files: Folder, name: string | undefined): Pr
     if (name !== undefined && name !== found.name) throw new TargetError(unknown(name, valid([found.name])));
     return found;
   }
+  if (name === undefined && names.includes(DEFAULT_BENCHMARK)) return readBelow(files, DEFAULT_BENCHMARK);
   if (name === undefined && names.length > 1) {
     throw new TargetError(`${files.label} holds several benchmarks, say which by { benchmark: NAME }; ${valid(names)}`);
   }

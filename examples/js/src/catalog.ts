@@ -5,6 +5,7 @@ import { type Folder, type FolderOptions, type Limit, openFolder } from "./files
 import { benchmarkOfFiles } from "./given.js";
 import { Golden } from "./golden.js";
 import { sha256 } from "./hash.js";
+import { count, Shown } from "./inspect.js";
 import { isName, isObject, MAX_MEMBERS, NAME } from "./json.js";
 import { SearchSpace } from "./space.js";
 import type { Truth } from "./truth.js";
@@ -40,12 +41,12 @@ export interface ReadOptions {
 }
 
 export interface OpenOptions extends FolderOptions {
-  /** Name of the benchmark, where a folder holds the folders of several. */
+  /** Name of the benchmark, where a folder holds those of several; default accel-nasbench, or the only one. */
   benchmark?: string;
 }
 
 /** The artifacts of one benchmark, as the `manifest.json` of its folder lists them. */
-export class Catalog {
+export class Catalog extends Shown {
   private constructor(
     /** The benchmark's name. */
     readonly benchmark: string,
@@ -57,14 +58,21 @@ export class Catalog {
     /** The whole manifest. */
     readonly manifest: Readonly<Record<string, unknown>>,
     private readonly files: Folder,
-  ) {}
+  ) {
+    super();
+  }
+
+  override toString(): string {
+    const where = this.folder && ` in ${this.folder}`;
+    return `Catalog(${this.benchmark}: ${count(this.targets.length, "target")} of ${this.space.name}${where})`;
+  }
 
   /**
    * Read a benchmark's manifest; the ONNX files are not opened.
    *
    * @param folder The folder that holds `manifest.json`, or one with the folders of several
    *   benchmarks. In a browser an URL, relative to the page (default `artifacts/`). In Node a path
-   *   or an http(s) or file URL (default `$ANB_ARTIFACTS`, else the checkout's `artifacts`). As http
+   *   or an http(s) or file URL (default `$ANB_ONNX_ARTIFACTS`, else the checkout's `artifacts`). As http
    *   has no listings, an http address with the option `benchmark` is that of several.
    * @param options The benchmark, bounds on the sizes of files, and a signal that ends requests.
    */

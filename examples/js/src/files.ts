@@ -121,7 +121,7 @@ function folderUrl(text: string): URL {
 function fromDisk(fs: Promises, base: string | URL, label: string): Read {
   return async (name, limit, setting) => {
     const shown = label + name;
-    const mend = "pass a folder that holds manifest.json, or one with such folders, or set ANB_ARTIFACTS";
+    const mend = "pass a folder that holds manifest.json, or one with such folders, or set ANB_ONNX_ARTIFACTS";
     try {
       return await readRegular(fs, typeof base === "string" ? base + name : inFolder(base, name), {
         limit,
@@ -222,9 +222,24 @@ function inFolder(base: URL, name: string, end = ""): URL {
   return new URL(encodeURIComponent(name) + end, base);
 }
 
+/**
+ * In Node: the folder that `ANB_ONNX_ARTIFACTS` names, as in Python and C++; undefined where it is
+ * not set, or empty.
+ *
+ * Throws `ArtifactError` where the variable is set that had this meaning before: answers from other
+ * artifacts than those would be worse than none.
+ */
+export function namedFolder(): string | undefined {
+  const { ANB_ONNX_ARTIFACTS: named, ANB_ARTIFACTS: former } = process.env;
+  if (named || !former) return named || undefined;
+  throw new ArtifactError(
+    `the environment variable ANB_ARTIFACTS (${show(former)}) is called ANB_ONNX_ARTIFACTS now, as in Python and C++: set that one`,
+  );
+}
+
 /** In Node: what the environment names, or the folder of the checkout. */
 function defaultFolder(): string | URL {
-  const named = process.env.ANB_ARTIFACTS;
+  const named = namedFolder();
   if (named) return named;
   try {
     return new URL(/* @vite-ignore */ "../../../artifacts/", import.meta.url);
@@ -232,7 +247,7 @@ function defaultFolder(): string | URL {
     // Bundlers that write CommonJS leave no trace of where the package was.
     throw new ArtifactError(
       "this bundle does not know where the artifacts are: pass { artifacts: FOLDER } with a folder " +
-        "that holds manifest.json, or one with such folders, or set ANB_ARTIFACTS",
+        "that holds manifest.json, or one with such folders, or set ANB_ONNX_ARTIFACTS",
     );
   }
 }

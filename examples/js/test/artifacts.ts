@@ -3,7 +3,7 @@
 import { Catalog } from "../src/index.js";
 
 // Also where Vitest has moved the sources: the environment wins, then the checkout.
-export const catalog = await Catalog.open(process.env.ANB_ARTIFACTS || "../../artifacts", {
+export const catalog = await Catalog.open(process.env.ANB_ONNX_ARTIFACTS || "../../artifacts", {
   benchmark: "accel-nasbench",
 });
 

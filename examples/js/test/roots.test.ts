@@ -58,13 +58,15 @@ describe("a folder of several benchmarks", () => {
     }
   });
 
-  it("is asked which one is meant, unless there is one only", async () => {
+  it("is asked which one is meant, unless there is one only, or accel-nasbench", async () => {
     const one = await rootOf({ [OWN]: OWN });
     expect((await load("macs", { artifacts: one })).nMembers).toBe(1);
-    const several = await rootOf({ [OWN]: OWN, other: "other" });
+    expect((await Catalog.open(await rootOf({ only: "only" }))).benchmark).toBe("only");
+    expect((await Catalog.open(await rootOf({ [OWN]: OWN, "a.b": "a.b" }))).benchmark).toBe(OWN);
+    const several = await rootOf({ another: "another", other: "other" });
     const asked = await refusal(load("macs", { artifacts: several }));
     expect(asked).toBeInstanceOf(TargetError);
-    expect(asked.message).toContain(`holds several benchmarks, say which by { benchmark: NAME }; valid benchmarks: ${OWN}, other`);
+    expect(asked.message).toContain(`holds several benchmarks, say which by { benchmark: NAME }; valid benchmarks: another, other`);
   });
 
   it.each(["", "Other", "none", "../other", "other/", "__proto__", ".hidden", "a".repeat(65), "a\x1b[31m", 5, null])(

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Plugin, ResolvedConfig } from "vite";
+import { namedFolder } from "../../js/src/files";
 import { Catalog, TableEngine } from "../../js/src/pure";
 
 /**
@@ -32,6 +33,11 @@ export function artifacts(folder: string, benchmark: string): Plugin {
       for (const [file, content] of files) await writeFile(join(to, file), content);
     },
   };
+}
+
+/** The folder that `ANB_ONNX_ARTIFACTS` names, else the checkout's. */
+export function givenFolder(): string {
+  return namedFolder() ?? "../../artifacts";
 }
 
 /** The folder itself where it has a manifest, else the one of the benchmark's name in it. */

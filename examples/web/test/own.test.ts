@@ -4,14 +4,14 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { folderOf } from "../build/artifacts";
+import { folderOf, givenFolder } from "../build/artifacts";
 import { Catalog, loadPure, sha256 } from "../src/anb";
 import { BENCHMARK } from "../src/benchmark";
 import { dropped, readFiles } from "../src/given";
 import { browse, ready, RESULTS, serve, type Site, type Watched } from "./browser";
 import { withCard } from "./hostile";
 
-const ARTIFACTS = folderOf(process.env.ANB_ARTIFACTS || "../../artifacts", BENCHMARK);
+const ARTIFACTS = folderOf(givenFolder(), BENCHMARK);
 /** A folder that `anb-onnx adapt` wrote, if the caller has one. */
 const ADAPTED = process.env.ANB_ADAPTED;
 const NAME = "latency_my-phone";
@@ -73,7 +73,7 @@ async function added(page: Page, name: string): Promise<void> {
 async function savedFront(page: Page): Promise<(name: string) => string[]> {
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
   const [header, ...lines] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
-  return (name) => lines.map((line) => line[header.indexOf(name)]);
+  return (name) => lines.map((line) => line[header.indexOf(name === "index" ? name : `${name}_mean`)]);
 }
 
 let site: Site;
@@ -187,7 +187,7 @@ describe("files that are refused", () => {
     ["a name that the page has", async () => (await ownDevice((card) => (card.device = "zcu102"))).alone, /has a target latency_zcu102 already/],
     ["another form", async () => (await ownDevice((card) => delete card.terms)).alone, /has no tables/],
     ["another space", async () => {
-      const folder = "../../../tests/conformance/nasbench201-pairs";
+      const folder = "../../tests/conformance/nasbench201-pairs";
       const place = process.env.ANB_CONFORMANCE ? join(process.env.ANB_CONFORMANCE, "nasbench201-pairs") : folder;
       const name = (await readdir(place)).find((file) => file.endsWith(".onnx"))!;
       return new Map([[name, await read(place, name)]]);
