@@ -42,7 +42,9 @@ def add_output(parser: argparse.ArgumentParser, formats: Sequence[str], default:
         "--out-format",
         dest="shape",
         choices=formats,
-        help=f"format of the output (default: by the suffix of --out, else {default})",
+        metavar="FORMAT",
+        help=f"write {', '.join(formats[:-1])} or {formats[-1]} (default: by the suffix of --out, "
+        f"else {default})",
     )
     parser.set_defaults(out_formats=tuple(formats), out_default=default)
 
