@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from anb_onnx.few_shot.adapting import adapt, suggest
     from anb_onnx.links import Link
     from anb_onnx.loading import load
-    from anb_onnx.prediction import Prediction
+    from anb_onnx.prediction import Prediction, Predictions
     from anb_onnx.problems.listing import tasks
     from anb_onnx.problems.problem import Problem
     from anb_onnx.problems.task import Task
@@ -79,6 +79,7 @@ __all__ = [
     "MeasurementError",
     "Outputs",
     "Prediction",
+    "Predictions",
     "Problem",
     "SearchError",
     "SearchSpace",
@@ -128,7 +129,7 @@ _MODULE_OF = {
             "indices_to_codes",
         ),
         "spaces.space": ("Block", "Gene", "SearchSpace"),
-        "prediction": ("Prediction",),
+        "prediction": ("Prediction", "Predictions"),
         "problems.listing": ("tasks",),
         "problems.problem": ("Problem",),
         "problems.task": ("Task",),

@@ -11,12 +11,18 @@ import numpy as np
 
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
+from anb_onnx.catalog.card import HELD_OUT
 from anb_onnx.encoding.encoding import Architectures, encode_and_tell
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
-from anb_onnx.prediction import Prediction
+from anb_onnx.prediction import Predictions
 from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.surrogate import Surrogate
+from anb_onnx.views import html
+
+#: Names in a line, and rows in a notebook.
+_NAMES, _ROWS = 4, 40
+_BETTER = {"max": "more", "min": "less"}
 
 
 class Benchmark(Mapping[str, Surrogate]):
@@ -99,9 +105,7 @@ class Benchmark(Mapping[str, Surrogate]):
         self.space = first.space
         self._surrogates = MappingProxyType(surrogates)
 
-    def query(
-        self, architectures: Architectures, *, members: bool = False
-    ) -> Mapping[str, Prediction[Any]]:
+    def query(self, architectures: Architectures, *, members: bool = False) -> Predictions:
         """Predict every target.
 
         Parameters
@@ -113,9 +117,9 @@ class Benchmark(Mapping[str, Surrogate]):
 
         Returns
         -------
-        mapping of str to Prediction
-            By target name, in the order of the benchmark. Arrays, or scalars where one
-            architecture came in.
+        Predictions
+            A dict by target name, in the order of the benchmark, which makes one table of all
+            (`to_pandas` and so on). Arrays, or scalars where one architecture came in.
 
         Raises
         ------
@@ -125,9 +129,11 @@ class Benchmark(Mapping[str, Surrogate]):
         items = self._surrogates.items()
         given = as_ndarray(architectures)
         if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
-            return {name: s.query(given, members=members) for name, s in items}
+            return Predictions({n: s.query(given, members=members) for n, s in items})
         codes, single = encode_and_tell(given, self.space)
-        return {name: s._query_encoded(codes, members=members, single=single) for name, s in items}
+        return Predictions(
+            {n: s._query_encoded(codes, members=members, single=single) for n, s in items}
+        )
 
     def close(self) -> None:
         """Release all surrogates."""
@@ -164,7 +170,31 @@ class Benchmark(Mapping[str, Surrogate]):
         return _reopen, (list(self._surrogates.values()),)
 
     def __repr__(self) -> str:
-        return f"Benchmark({list(self._surrogates)})"
+        names = list(self._surrogates)
+        more = ", ..." if len(names) > _NAMES else ""
+        return f"Benchmark({', '.join(names[:_NAMES])}{more}: {len(names)} of {self.space.name})"
+
+    def _repr_html_(self) -> str:
+        """Return its targets for notebooks: units, directions, and how good they are."""
+        shown = list(self._surrogates.values())[:_ROWS]
+        rows = [
+            (s.target.name, s.target.unit, _BETTER[s.target.direction], _quality(s.metadata))
+            for s in shown
+        ]
+        n = len(self)
+        more = f"the first {len(shown)} of {n} targets" if n > len(shown) else ""
+        title = f"{n} target{'' if n == 1 else 's'} of {self.space.name}"
+        header = ["target", "unit", "better", "Kendall tau"]
+        return html.table(header, rows, numbers=header[3:], title=title, note=more)
+
+
+def _quality(card: Mapping[str, Any]) -> str:
+    """Return the rank correlation on rows that were not learnt from, where a card has it."""
+    if card.get("exact"):
+        return "exact"
+    parts = (card.get("quality", {}).get(part, {}) for part in HELD_OUT)
+    found = next((part["kendall_tau"] for part in parts if "kendall_tau" in part), None)
+    return "-" if found is None else f"{found:.4f}"
 
 
 def _reopen(surrogates: list[Surrogate]) -> Benchmark:

@@ -37,6 +37,20 @@ class LevelError(AnbError):
     """An interval was asked for at a level that cannot be given."""
 
 
+def check_level(level: Any, most: float = 1.0) -> float:
+    """Return a level of intervals, above 0 and at most a largest one.
+
+    Raises
+    ------
+    LevelError
+        If it is no such number.
+    """
+    if not isinstance(level, (int, float, np.floating)) or not 0 < level <= most:
+        msg = f"level must be above 0 and at most {most}, found {show(level)}"
+        raise LevelError(msg)
+    return float(level)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Predictive scale and interval quantiles of one target.
@@ -111,6 +125,11 @@ class Calibration:
         require(len(set(self.levels)) == len(self.levels), "levels must differ")
         require(self.levels[-1] < 1, f"levels must be below 1, found {self.levels[-1]!r}")
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it says that nothing is uncertain: every interval is the mean itself."""
+        return self.spread == 0 and self.noise == 0
+
     def check_range(self, low: float, high: float) -> None:
         """Check that every interval around a mean from `low` to `high` has finite bounds.
 
@@ -157,10 +176,9 @@ class Calibration:
         LevelError
             If the level is not in that range.
         """
-        if not isinstance(level, (int, float, np.floating)) or not 0 < level <= self.levels[-1]:
-            msg = f"level must be above 0 and at most {self.levels[-1]}, found {show(level)}"
-            raise LevelError(msg)
-        half = float(np.interp(level, self.levels, self.quantiles)) * self._scale(mean, std)
+        half = float(
+            np.interp(check_level(level, self.levels[-1]), self.levels, self.quantiles)
+        ) * self._scale(mean, std)
         centre = np.asarray(mean, dtype=np.float64)
         return (centre - half).astype(np.float32), (centre + half).astype(np.float32)
 
@@ -224,3 +242,7 @@ def _numbers(values: Any) -> tuple[Any, ...]:
         msg = f"a list of at most {MAX_LEVELS} numbers, not {show(values)}"
         raise TypeError(msg)
     return tuple(map(_number, values))
+
+
+#: Of what was counted or measured itself: new measurements are the mean.
+EXACT = Calibration(0.0, 0.0, 0, None, (0.0, 0.995), (0.0, 0.0))

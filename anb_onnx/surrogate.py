@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 import numpy.typing as npt
 
-from anb_onnx.calibration import Calibration
+from anb_onnx.calibration import EXACT, Calibration
 from anb_onnx.catalog.catalog import Target
+from anb_onnx.catalog.facts import facts
 from anb_onnx.encoding.encoding import (
     Architectures,
     Batch,
@@ -31,6 +32,7 @@ from anb_onnx.prediction import Prediction
 from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.views import html
 
 if TYPE_CHECKING:
     from anb_onnx.catalog.truth import Number, Truth
@@ -80,7 +82,8 @@ class Surrogate:
     metadata : mapping
         The model card: quality, data, recipe, link, versions, licence. Read-only.
     calibration : Calibration or None
-        What predictive intervals are made from, if the artifact carries it.
+        What predictive intervals are made from, if the artifact carries it; of one that says it is
+        exact, that every interval is the value itself.
 
     Examples
     --------
@@ -118,7 +121,13 @@ class Surrogate:
         self.space = space
         self.metadata: Mapping[str, Any] = MappingProxyType(dict(card))
         document = card.get("calibration")
-        self.calibration = None if document is None else Calibration.from_dict(document)
+        self.calibration = (
+            Calibration.from_dict(document)
+            if document is not None
+            else EXACT
+            if card.get("exact")
+            else None
+        )
         self._engine = engine
         self._checks_bounds = engine.checks_bounds
         self._origin = origin
@@ -527,6 +536,11 @@ class Surrogate:
             f"Surrogate({self.target.name} [{self.target.unit}], {self.n_members} members, "
             f"engine={self.engine!r}, threads={self.threads})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return its model card for notebooks."""
+        target = self.target
+        return html.card(f"{target.name} [{target.unit}]", facts(target, self.metadata))
 
 
 def open_native(

@@ -38,6 +38,9 @@ TIMEOUT = 900
 
 Bits = NDArray[np.uint32]
 
+#: Columns that the programs print between mean and std and the members.
+INTERVAL = ("predictive_std", "lower", "upper")
+
 
 def missing(reason: str) -> NoReturn:
     """Skip, but fail in continuous integration, where everything is to be there."""
@@ -154,10 +157,10 @@ class Program:
         """Return the bits [N, 2 + M] of mean, std and members of the lines of `text`."""
         result = self.query(folder, target, "--members", "--hex", text=text)
         assert result.returncode == 0, result.stderr
-        header, _, body = result.stdout.partition("\n")
-        width = len(header.split("\t"))
-        values = np.array([int(word, 16) for word in body.split()], dtype=np.uint32)
-        return values.reshape(-1, width)
+        header, *rows = (line.split("\t") for line in result.stdout.splitlines())
+        kept = [i for i, name in enumerate(header) if name not in INTERVAL]
+        values = [[int(row[i], 16) for i in kept] for row in rows]
+        return np.array(values, dtype=np.uint32).reshape(-1, len(kept))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 from cpp_room import (
     CPP,
+    INTERVAL,
     SANITIZED,
     STRICT,
+    TIMEOUT,
     Folder,
     Program,
     build,
@@ -101,8 +104,8 @@ OTHER = SearchSpace(
 )
 
 
-def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
-    """Write artifacts as the exporter does."""
+def _write(folder: Path, ensembles: dict[str, TableEnsemble], **facts_of_cards: object) -> Folder:
+    """Write artifacts as the exporter does, with these facts in their cards; None drops one."""
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
     from anb_export._io.files import sha256
     from anb_export.graphs.table_form import build_table_model
@@ -130,6 +133,8 @@ def _write(folder: Path, ensembles: dict[str, TableEnsemble]) -> Folder:
             "quality": {"test": {"n": 0}},
             "versions": {},
         }
+        card |= facts_of_cards
+        card = {key: fact for key, fact in card.items() if key == "device" or fact is not None}
         model = build_table_model(ensemble, card)
         card = model.card
         write_artifact(folder / f"{name}.onnx", model.content, name, card, space=space)
@@ -359,7 +364,10 @@ def test_the_readme_compiles(tmp_path: Path, shipped: Folder) -> None:
     )
     b0 = codes_to_symbols(np.array([efficientnet_b0().codes], dtype=np.uint8), MNASNET)
     mean, std, _ = shipped.ensemble("accuracy").predict(b0)
-    assert result.stdout == f"{mean[0]:.6g} +- {std[0]:.6g} %\n"
+    calibration = Calibration.from_dict(shipped.manifest["targets"]["accuracy"]["calibration"])
+    lower, upper = calibration.interval(mean, std, 0.9)
+    believed = f"90 % of new measurements from {lower[0]:.6g} to {upper[0]:.6g}"
+    assert result.stdout == f"{mean[0]:.6g} %, {believed}\n"
 
 
 def test_all_spellings_of_an_architecture(program: Program, shipped: Folder) -> None:
@@ -369,13 +377,13 @@ def test_all_spellings_of_an_architecture(program: Program, shipped: Folder) -> 
     result = program.query(shipped.path, "accuracy", *spellings)
     assert result.returncode == 0, result.stderr
     header, *rows = result.stdout.splitlines()
-    assert header == "mean\tstd"
+    assert header == "\t".join(("mean", "std", *INTERVAL))
     assert len(rows) == 4
     assert len(set(rows)) == 1
     mean, std, _ = shipped.ensemble("accuracy").predict(
         codes_to_symbols(np.array([b0.codes], dtype=np.uint8), MNASNET)
     )
-    assert [np.float32(word) for word in rows[0].split("\t")] == [mean[0], std[0]]
+    assert [np.float32(word) for word in rows[0].split("\t")[:2]] == [mean[0], std[0]]
 
 
 def test_intervals(program: Program, shipped: Folder) -> None:
@@ -383,8 +391,9 @@ def test_intervals(program: Program, shipped: Folder) -> None:
     for target in ("accuracy", "throughput_a100"):
         calibration = Calibration.from_dict(shipped.manifest["targets"][target]["calibration"])
         mean, std = (shipped.golden(target, name)[:200] for name in ("mean", "std"))
-        for level in (0.33, calibration.levels[1], calibration.levels[-1]):
-            arguments = ["--interval", repr(level), "--hex"]
+        for level in (None, 0.33, calibration.levels[1], calibration.levels[-1]):
+            arguments = ["--hex"] if level is None else ["--interval", repr(level), "--hex"]
+            level = level or 0.9
             result = program.query(shipped.path, target, *arguments, text=lines(codes))
             assert result.returncode == 0, result.stderr
             rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
@@ -393,6 +402,31 @@ def test_intervals(program: Program, shipped: Folder) -> None:
             bounds = np.column_stack(calibration.interval(mean, std, level))
             expected = joined_bits(mean, std, np.column_stack([scale, bounds]))
             np.testing.assert_array_equal(found, expected)
+
+
+EXACT = {
+    "exact": (True, ("00000000", None, None)),
+    "estimated": (False, ("", "", "")),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_intervals_without_a_calibration(
+    program: Program, small: Folder, tmp_path: Path, name: str
+) -> None:
+    """Of what is exact it is the mean; of other targets nothing is known: nothing is made up."""
+    exact, cells = EXACT[name]
+    folder = _write(tmp_path, {"t": small.ensemble("t")}, exact=exact, calibration=None)
+    rows = [
+        line.split("\t")
+        for line in program.query(folder.path, "t", "7", "--hex").stdout.splitlines()
+    ]
+    header, row = rows
+    assert header == ["mean", "std", *INTERVAL]
+    assert tuple(row[2:]) == tuple(row[0] if cell is None else cell for cell in cells)
+    result = program.query(folder.path, "t", "7", "--interval", "0.9")
+    assert result.returncode == (0 if exact else 2)
+    assert exact or "target t has no calibration" in result.stderr
 
 
 INPUT_ERRORS = {
@@ -455,9 +489,41 @@ def test_bad_usage(program: Program, shipped: Folder, name: str) -> None:
 
 
 def test_help(program: Program) -> None:
-    result = program.run(Path("nowhere"), "--help")
-    assert result.returncode == 0
-    assert result.stdout.startswith(f"usage: {program.path.name} ")
+    for word in ("--help", "-h"):
+        result = program.run(Path("nowhere"), word)
+        assert result.returncode == 0
+        assert result.stdout.startswith(f"usage: {program.path.name} ")
+
+
+def test_the_examples_of_the_help_run(program: Program, shipped: Folder) -> None:
+    text = program.run(Path("nowhere"), "--help").stdout
+    examples = [line.strip() for line in text.partition("examples:\n")[2].splitlines()]
+    assert len(examples) >= 4
+    for example in examples:
+        if " bench " in example:
+            continue  # `test_measuring` takes less time
+        command = example.replace(program.path.name, str(program.path), 1).partition(" > ")[0]
+        result = subprocess.run(
+            ["sh", "-c", command],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=True,
+            env={**os.environ, FOLDER_VARIABLE: str(shipped.path)},
+        )
+        rows = result.stdout.splitlines()
+        assert len(rows) > 1, example
+        if "verify" not in example:
+            assert rows[0].split("\t") == ["mean", "std", *INTERVAL]
+
+
+def test_the_release(program: Program) -> None:
+    """The headers and the package of JavaScript are of the release that this is."""
+    result = program.run(Path("nowhere"), "--version")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert result.stdout == f"{program.path.name} {project['version']}\n"
+    package = json.loads((ROOT / "examples" / "js" / "package.json").read_text("utf-8"))
+    assert package["version"] == project["version"]
 
 
 def test_measuring(standalone: Program, onnxruntime: Program, shipped: Folder) -> None:

@@ -29,7 +29,11 @@ from anb_onnx.spaces.space import SearchSpace
 MAX_TARGETS = 4096
 
 _REINSTALL = "mend it with: pip install --force-reinstall"
-_REBUILD = f"anb-export build writes the files and their {MANIFEST}"
+#: Of a folder that no distribution installed: nobody knows which of them it was.
+_REBUILD = (
+    f"anb-export build writes the files and their {MANIFEST}, anb-onnx adapt and Surrogate.save "
+    "those of a device of your own"
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Target:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
     """One ONNX file of a catalog, with what its manifest says about it.
 
@@ -111,6 +115,9 @@ class Artifact:
     space: SearchSpace
     benchmark: str
     distribution: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Artifact({self.target.name!r} of {self.benchmark!r}, {str(self.path)!r})"
 
     @cached_property
     def card(self) -> Card:

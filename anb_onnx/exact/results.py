@@ -51,7 +51,7 @@ class Solution:
     value: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Optimum:
     """The best architectures of a search space, proven.
 
@@ -89,8 +89,17 @@ class Optimum:
     nodes: int
     certificate: Certificate
 
+    def __repr__(self) -> str:
+        first, n = self.solutions[0], len(self.solutions)
+        more = f", and {n - 1} more" if n > 1 else ""
+        return (
+            f"Optimum({self.direction} {self.target}: {np.float32(first.value)!s} {self.unit}, "
+            f"architecture {first.architecture.index}{more}, {self.ties} "
+            f"{'' if self.all_ties else 'or more '}ties)"
+        )
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Enumeration:
     """All architectures that are at least as good as a value.
 
@@ -113,8 +122,13 @@ class Enumeration:
     nodes: int
     certificate: Certificate
 
+    def __repr__(self) -> str:
+        n = len(self.codes)
+        where = f", {self.values[0]!s} to {self.values[-1]!s} {self.unit}" if n else ""
+        return f"Enumeration({self.target}: {n} architecture{'' if n == 1 else 's'}{where})"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Front:
     """The exact Pareto front of some targets.
 
@@ -137,6 +151,12 @@ class Front:
     values: NDArray[np.float32]
     nodes: int
     certificate: Certificate
+
+    def __repr__(self) -> str:
+        pairs = zip(self.directions, self.targets, strict=True)
+        of = ", ".join(f"{direction} {target}" for direction, target in pairs)
+        n = len(self.codes)
+        return f"Front({of}: {n} architecture{'' if n == 1 else 's'})"
 
     @property
     def ideal(self) -> NDArray[np.float32]:

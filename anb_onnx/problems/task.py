@@ -14,6 +14,7 @@ from anb_onnx.errors import TruthError
 from anb_onnx.problems.objectives import Noise
 from anb_onnx.problems.problem import Problem
 from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.views import html
 
 if TYPE_CHECKING:
     from anb_onnx.catalog.truth import Front
@@ -27,6 +28,9 @@ class Product:
     performance: str
     reference: float
     exponent: float
+
+    def __str__(self) -> str:
+        return f"{self.accuracy}*({self.performance}/{self.reference:g})^{self.exponent:g}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Known:
     value: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Task:
     """A problem that papers can cite: once published, a name and a version never change.
 
@@ -168,6 +172,23 @@ class Task:
             "known": None if self.known is None else dict(vars(self.known)),
             "artifacts": dict(self.artifacts),
         }
+
+    def __repr__(self) -> str:
+        return f"Task({self.name!r}: {self.description}; {self.budget.evaluations} evaluations)"
+
+    def _repr_html_(self) -> str:
+        """Return what it asks for, for notebooks."""
+        best = "a front" if self.known is None else f"{self.known.value:.6g}, proven"
+        facts = [
+            ("asks for", self.description),
+            ("objectives", ", ".join(map(str, self.objectives))),
+            ("constraints", ", ".join(f"{t} {op} {v:g}" for t, op, v in self.constraints)),
+            ("budget", f"{self.budget.evaluations} evaluations"),
+            ("best", best),
+            ("noise", "" if self.noise == "none" else self.noise),
+            ("benchmark", self.benchmark),
+        ]
+        return html.card(self.name, [(name, text) for name, text in facts if text])
 
     def __call__(self, architectures: Any) -> NDArray[np.float64]:
         """Return means in the objectives' units; see `Problem.__call__`."""

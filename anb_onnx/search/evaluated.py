@@ -15,6 +15,8 @@ from anb_onnx.search.describing import Source, find
 from anb_onnx.search.objective import Direction, Floats
 from anb_onnx.search.settings import Codes
 from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.views import html
+from anb_onnx.views.figures import short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +51,23 @@ class Evaluated:
     def __repr__(self) -> str:
         what = ", ".join(f"{d} {n}" for n, d in zip(self.names, self.directions, strict=True))
         return f"<History of {len(self)} evaluations in {self.space.name!r}: {what}>"
+
+    def _repr_html_(self) -> str:
+        """Return what was searched and the range of what was found, for notebooks."""
+        kept = int(self.feasible.sum())
+        facts = [
+            ("evaluations", f"{len(self):,} in {self.space.name}"),
+            ("optimizer", str(self.optimizer.get("name", ""))),
+            ("constraints", ", ".join(f"{t} {op} {v:g}" for t, op, v in self.constraints)),
+            ("that keep all constraints", f"{kept:,}" if self.constraints else ""),
+        ]
+        for name, unit, direction, column in zip(
+            self.names, self.units, self.directions, self.observed[self.feasible].T, strict=True
+        ):
+            if kept:
+                best, worst = sorted((column.max(), column.min()), reverse=direction == "max")
+                facts.append((f"{direction} {name}", f"{short(best)} {unit}, worst {short(worst)}"))
+        return html.card("History", [(name, text) for name, text in facts if text])
 
     @property
     def n_objectives(self) -> int:

@@ -217,6 +217,13 @@ class Architecture(Mapping[str, Choice]):
         space = READY[name] if is_ready_made(self._space) else f"<SearchSpace {name!r}>"
         return f"Architecture({self.to_values()!r}, space={space})"
 
+    def _repr_html_(self) -> str:
+        """Return a picture for notebooks: the blocks of MnasNet, the cell of NAS-Bench-201."""
+        from anb_onnx.spaces.pictures import picture  # imported here: most are never looked at
+
+        title = f"architecture {self.index:,} of {self._space.name}"
+        return picture(self.to_values(), self._space, title)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Architecture):
             return NotImplemented

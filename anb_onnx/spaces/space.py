@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
+from math import log10, prod
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
@@ -25,6 +25,7 @@ from anb_onnx._io import strict_json
 from anb_onnx._io.show import MAX_NAME, is_name, show
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.reading import RowReader
+from anb_onnx.views import html
 
 #: Most blocks and genes of a space. Tables grow with the square of the blocks, and messages list
 #: genes; spaces of the literature have some 20 blocks and up to 100 genes.
@@ -193,7 +194,7 @@ class Block:
         return prod(map(len, self.genes))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchSpace:
     """A finite search space: the product of the choices of all genes.
 
@@ -239,6 +240,20 @@ class SearchSpace:
                 twice = next(name for name in names if names.count(name) > 1)
                 msg = f"search space {self.name!r}: the name {twice!r} is used twice"
                 raise ArchitectureError(msg)
+
+    def __repr__(self) -> str:
+        counts = ((self.n_blocks, "block"), (self.n_genes, "gene"), (self.size, "architecture"))
+        return f"<SearchSpace {self.name!r}: {', '.join(_counted(*count) for count in counts)}>"
+
+    def _repr_html_(self) -> str:
+        """Return its genes and their choices for notebooks."""
+        rows = [
+            (block.name, gene.name, _shortened(gene.choices))
+            for block in self.blocks[:_ROWS]
+            for gene in block.genes
+        ][:_ROWS]
+        more = f"the first {_ROWS} of {self.n_genes} genes" if self.n_genes > _ROWS else ""
+        return html.table(["block", "gene", "choices"], rows, title=repr(self)[1:-1], note=more)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
@@ -389,6 +404,22 @@ class SearchSpace:
         # Without the cached properties: they are cheap to compute and read-only arrays would
         # come back writable.
         return {"name": self.name, "blocks": self.blocks}
+
+
+#: Genes, choices of each and characters of a cell that a notebook is shown.
+_ROWS, _CHOICES, _CHARACTERS = 64, 32, 200
+
+
+def _shortened(values: tuple[Choice, ...]) -> str:
+    text = ", ".join(map(str, values[:_CHOICES]))
+    cut = len(values) > _CHOICES or len(text) > _CHARACTERS
+    return text[:_CHARACTERS] + ", ..." if cut else text
+
+
+def _counted(n: int, what: str) -> str:
+    """Return a number of things; of a very large one, its magnitude."""
+    number = f"{n:,}" if n < 10**15 else f"about 1e{int(log10(n))}"
+    return f"{number} {what}{'' if n == 1 else 's'}"
 
 
 def _items(data: Mapping[str, Any], key: str, most: int) -> tuple[Any, ...]:

@@ -127,6 +127,15 @@ struct Target {
   std::optional<Terms> terms;    // where there are tables
   std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
+  bool exact = false;  // counted rather than estimated
+
+  // Where a share `level` of new measurements lies, from a prediction's mean and std: for what is
+  // exact the mean itself, and nothing where there is no calibration. Throws for a wrong level.
+  std::optional<Calibration::Interval> interval(float mean, float std, double level) const {
+    if (calibration) return calibration->interval(mean, std, level);
+    if (exact) return Calibration::Interval{0, mean, mean};
+    return {};
+  }
 };
 
 namespace detail {
@@ -371,6 +380,8 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_tabl
   if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
     target.calibration = read_calibration(*calibration);
   }
+  const auto exact = json.find("exact");
+  target.exact = exact && exact->boolean();
 }
 
 }  // namespace detail

@@ -40,7 +40,8 @@ struct Options {
   std::string benchmark;  // "": the only one of the folder
   std::vector<std::string> arguments;
   bool members = false, hex = false, verify = false, input_is_closed = false;
-  std::optional<double> level;
+  double level = 0.9;             // of the interval
+  bool level_is_given = false;
   std::size_t rows = 1'000'000, repeats = 20, threads = 1;
 };
 
@@ -88,10 +89,12 @@ inline Options parse_options(int argc, char** argv) {
       options.verify = true;
     } else if (word == "--interval") {
       const std::string text = value();
-      options.level = detail::parse_double(text);
-      if (!options.level) {
+      const std::optional<double> level = detail::parse_double(text);
+      if (!level) {
         throw Error("--interval takes a level as 0.9, not '" + detail::excerpt(text) + "'");
       }
+      options.level = *level;
+      options.level_is_given = true;
     } else if (word == "--rows") {
       options.rows = parse_count(word, value(), 100'000'000);
     } else if (word == "--repeats") {
@@ -236,6 +239,12 @@ struct ClosedStreams {
   }
 };
 
+// The name by which a program was started.
+inline std::string program_name(int argc, char** argv) {
+  const std::string path = argc > 0 ? argv[0] : "";
+  return detail::printable(path.substr(path.find_last_of('/') + 1));
+}
+
 // Runs a program; `usage` is printed for --help, and errors on one line of standard error.
 inline int run(int argc, char** argv, const char* usage,
                const std::function<int(const Manifest&, const Options&)>& work) {
@@ -244,8 +253,13 @@ inline int run(int argc, char** argv, const char* usage,
     const ClosedStreams closed = ClosedStreams::find();
     if (closed.output) throw Error("cannot write to standard output (it is closed)");
     for (int i = 1; i < argc; ++i) {
-      if (std::strcmp(argv[i], "--help") == 0) {
+      const std::string_view word = argv[i];
+      if (word == "--help" || word == "-h") {
         write_out(usage);
+        return ok;
+      }
+      if (word == "--version") {
+        write_out(program_name(argc, argv) + ' ' + version + '\n');
         return ok;
       }
     }
@@ -261,9 +275,7 @@ inline int run(int argc, char** argv, const char* usage,
   } catch (...) {
     message = "an unknown failure";
   }
-  const std::string path = argc > 0 ? argv[0] : "";
-  const std::string name = detail::printable(path.substr(path.find_last_of('/') + 1));
-  std::fprintf(stderr, "%s: error: %s\n", name.c_str(), message.c_str());
+  std::fprintf(stderr, "%s: error: %s\n", program_name(argc, argv).c_str(), message.c_str());
   return user_error;
 }
 

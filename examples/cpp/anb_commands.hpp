@@ -80,19 +80,17 @@ class Lines {
   std::size_t at_ = 0, number_ = 0;
 };
 
-// Writes predictions as tab-separated text.
+// Writes predictions as tab-separated text: the mean, with what is to be believed of it. The cells of an
+// interval are empty where the artifact has no calibration.
 template <class Engine>
 class Printer {
  public:
   Printer(const Engine& engine, const Options& options) : engine_(engine), options_(options) {
-    if (options.level) {
-      if (!engine.target().calibration) {
-        throw Error("target " + engine.target().name + " has no calibration");
-      }
-      engine.target().calibration->interval(0, 0, *options.level);  // refuses a wrong level
+    const Target& target = engine.target();
+    if (!target.interval(0, 0, options.level) && options.level_is_given) {  // or the level is wrong
+      throw Error("target " + target.name + " has no calibration");
     }
-    line_ = "mean\tstd";
-    if (options.level) line_ += "\tpredictive_std\tlower\tupper";
+    line_ = "mean\tstd\tpredictive_std\tlower\tupper";
     for (std::size_t m = 0; options.members && m < engine.n_members(); ++m) {
       line_ += "\tmember_" + std::to_string(m);
     }
@@ -107,10 +105,10 @@ class Printer {
     for (std::size_t row = 0; row < n; ++row) {
       append(mean[row]);
       append(std[row]);
-      if (options_.level) {
-        const auto [scale, lower, upper] =
-            engine_.target().calibration->interval(mean[row], std[row], *options_.level);
-        for (const float value : {scale, lower, upper}) append(value);
+      if (const auto found = engine_.target().interval(mean[row], std[row], options_.level)) {
+        for (const float value : {found->predictive_std, found->lower, found->upper}) append(value);
+      } else {
+        line_ += "\t\t\t";
       }
       for (std::size_t m = 0; options_.members && m < m_count; ++m) {
         append(members[row * m_count + m]);
@@ -146,12 +144,14 @@ template <class Engine>
 int query(const Manifest& manifest, const Options& options) {
   const Engine engine(manifest, target_argument(manifest, options));
   Codes codes;
-  for (std::size_t i = 1; i < options.arguments.size(); ++i) {
+  const bool from_input = options.arguments.size() == 1 ||
+                          (options.arguments.size() == 2 && options.arguments[1] == "-");
+  for (std::size_t i = 1; i < options.arguments.size() && !from_input; ++i) {
     const Codes row = parse_architecture(options.arguments[i], engine.space());
     codes.insert(codes.end(), row.begin(), row.end());
   }
   Printer<Engine> printer(engine, options);
-  if (options.arguments.size() > 1) {
+  if (!from_input) {
     printer.predict(codes);
     return ok;
   }

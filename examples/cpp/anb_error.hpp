@@ -9,6 +9,10 @@
 #include <string_view>
 
 namespace anb {
+
+// The release that these headers are of.
+inline constexpr const char* version = "0.1.0";
+
 namespace detail {
 
 // The number of bytes of the UTF-8 character at a place (RFC 3629), or 0 if there is none.

@@ -196,8 +196,8 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
 }  // namespace detail
 
 // Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
-// search space, metric, device, unit, direction, form, members, terms, link, calibration, and of tables
-// their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, exactness, and
+// of tables their place and shape. Of tables, also what the graph computes with them is compared, and that no
 // sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
@@ -221,6 +221,7 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   require(own.terms == target.terms, "terms");
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
+  require(own.exact == target.exact, "exact");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
   if (target.name != name) {
     throw Error("target " + target.name + " of the manifest must be called " + name +

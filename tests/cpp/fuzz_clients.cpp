@@ -241,7 +241,7 @@ void try_arguments(const std::string& text) {
   const auto options = anb::cli::parse_options(static_cast<int>(argv.size()), argv.data());
   demand(options.threads >= 1 && options.threads <= 1024, "a number of threads");
   demand(options.rows >= 1 && options.rows <= 100'000'000, "a number of rows");
-  demand(!options.level || std::isfinite(*options.level), "a level that is not finite");
+  demand(std::isfinite(options.level), "a level that is not finite");
 }
 
 void try_input(const std::uint8_t* data, std::size_t size) {

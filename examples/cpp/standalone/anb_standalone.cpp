@@ -11,12 +11,14 @@ constexpr const char* usage =
        anb_standalone verify [TARGET...] [options]
        anb_standalone bench TARGET [--rows N] [--repeats N] [--threads N] [options]
 
-query   predicts architectures, or those on the lines of standard input if none is given. An
+query   predicts architectures, or those on the lines of standard input if none is given, or "-". An
         architecture is an index, all codes in the order of the genes, or JSON: values by the names of
         the genes {"gene": value, ...} or in their order [value, ...]. Of mnasnet, it may also be
         efficientnet-b0 or four lists [[expansion...],[kernel...],[layers...],[se...]]; of
         nasbench201 a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'.
-        Prints tab-separated text.
+        Prints tab-separated text with a header, in the unit of the target: the mean; std, which says
+        how far the members disagree and is no error bar; predictive_std, how far a new measurement
+        lies from the mean; and lower and upper, between which a share LEVEL of new measurements lies.
 verify  compares with the golden vectors, bit for bit.
 bench   measures predictions per second of mean and std from codes in memory: the best and the
         median of the repeats, by the clock and by the processor time of all threads.
@@ -24,9 +26,18 @@ bench   measures predictions per second of mean and std from codes in memory: th
   --artifacts DIR   folder of a benchmark (with manifest.json), or of several such folders
                     (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
   --benchmark NAME  which of several benchmarks (default: accel-nasbench, or the only one)
+  --interval LEVEL  share of new measurements in the interval (default: 0.9)
   --members         each member's prediction, too
-  --interval LEVEL  print the calibrated scale and interval, for example 0.9
   --hex             print the bits of each float32
+  --version         print the release
+  --help            print this
+
+examples:
+  anb_standalone query accuracy efficientnet-b0
+  anb_standalone query latency_zcu102 2169626640 0 --interval 0.5
+  seq 1000 | anb_standalone query accuracy > accuracy.tsv
+  anb_standalone verify
+  anb_standalone bench accuracy --threads 2
 )";
 
 }  // namespace

@@ -17,6 +17,10 @@
 #include <string_view>
 
 namespace anb {
+
+// The release that these headers are of.
+inline constexpr const char* version = "0.1.0";
+
 namespace detail {
 
 // The number of bytes of the UTF-8 character at a place (RFC 3629), or 0 if there is none.
@@ -1408,6 +1412,15 @@ struct Target {
   std::optional<Terms> terms;    // where there are tables
   std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
+  bool exact = false;  // counted rather than estimated
+
+  // Where a share `level` of new measurements lies, from a prediction's mean and std: for what is
+  // exact the mean itself, and nothing where there is no calibration. Throws for a wrong level.
+  std::optional<Calibration::Interval> interval(float mean, float std, double level) const {
+    if (calibration) return calibration->interval(mean, std, level);
+    if (exact) return Calibration::Interval{0, mean, mean};
+    return {};
+  }
 };
 
 namespace detail {
@@ -1652,6 +1665,8 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_tabl
   if (const auto calibration = json.find("calibration"); calibration && !calibration->is_null()) {
     target.calibration = read_calibration(*calibration);
   }
+  const auto exact = json.find("exact");
+  target.exact = exact && exact->boolean();
 }
 
 }  // namespace detail
@@ -2637,8 +2652,8 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
 }  // namespace detail
 
 // Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
-// search space, metric, device, unit, direction, form, members, terms, link, calibration, and of tables
-// their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, exactness, and
+// of tables their place and shape. Of tables, also what the graph computes with them is compared, and that no
 // sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
@@ -2662,6 +2677,7 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   require(own.terms == target.terms, "terms");
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
+  require(own.exact == target.exact, "exact");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
   if (target.name != name) {
     throw Error("target " + target.name + " of the manifest must be called " + name +

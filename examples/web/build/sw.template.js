@@ -3,7 +3,9 @@ const CACHE = `anb-${"VERSION"}`;
 const FILES = ["FILES"];
 
 self.addEventListener("install", (event) => {
-  const keep = caches.open(CACHE).then((cache) => cache.addAll(FILES));
+  // What the page has read a moment ago is asked about, not sent again, where the server can tell.
+  const requests = FILES.map((file) => new Request(file, { cache: "no-cache" }));
+  const keep = caches.open(CACHE).then((cache) => cache.addAll(requests));
   event.waitUntil(keep.then(() => self.skipWaiting()));
 });
 

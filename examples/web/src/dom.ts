@@ -14,3 +14,8 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   element.append(...children);
   return element;
 }
+
+/** An element of the page itself. */
+export function find<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}

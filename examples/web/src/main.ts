@@ -1,449 +1,52 @@
-import { codesToIndex, codesToValues, EFFICIENTNET_B0, SearchSpace, toCodes } from "./anb";
+import { MNASNET } from "./anb";
 import { BENCHMARK } from "./benchmark";
-import { download, toCsv } from "./csv";
-import { Data } from "./data";
 import { Designer } from "./designer";
-import { make } from "./dom";
-import { FilterFields } from "./filters";
-import { formatPlain, formatRank, formatRate, formatShare, grouped, longName } from "./format";
-import { listenForFiles, readFiles } from "./given";
-import { miniGlyph } from "./glyph";
-import { parseArchitecture } from "./parse";
-import { listen } from "./plot/gestures";
-import { Scatter, type ScatterView } from "./plot/scatter";
-import { Readout } from "./readout";
-import { readHash, SAMPLE_SIZES, Store, writeHash, Y } from "./state";
+import { find } from "./dom";
+import { grouped } from "./format";
+import { Message } from "./messages";
+import { Page } from "./page";
+import { readCodes, readHash, Store } from "./state";
 import { Client } from "./worker/client";
-import type { Estimate, Event, Place, Proven, TargetInfo } from "./worker/protocol";
-import { sampleCodes } from "./worker/sample";
+import type { Event } from "./worker/protocol";
 
-const SEED = 1;
-
-function find<T extends HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
-}
-
-let onEvent: (event: Event) => void = (event) => {
-  if (event.event === "loading") showProgress(event.done, event.total);
-};
+const failure = new Message(find("failure"));
+let onEvent = (_: Event): void => undefined;
 const client = new Client((event) => onEvent(event));
 
-function showProgress(done: number, total: number): void {
-  const bar = find("progress");
-  bar.hidden = done >= total;
-  bar.setAttribute("aria-valuenow", String(Math.round((100 * done) / total)));
-  bar.querySelector("i")!.style.transform = `scaleX(${done / total})`;
-}
-
+/** Draw the network at once, and all else when the manifest is there. */
 async function start(): Promise<void> {
+  const space = MNASNET;
+  let codes = readCodes(location.hash, space);
+  const designer = new Designer(find("blocks"), space, (changed) => designer.show((codes = changed)));
+  designer.show(codes);
   const artifacts = new URL("artifacts/", document.baseURI).href;
   const opened = await client.call("open", { artifacts, benchmark: BENCHMARK });
-  const space = SearchSpace.fromDocument(opened.space);
   const ordered = grouped(opened.targets).flatMap((group) => group.targets);
   const targets = new Map(ordered.map((target) => [target.name, target]));
-  if (!targets.has(Y)) throw new Error(`the artifacts lack the target ${Y}`);
-  const names = [...targets.keys()];
-  new Page(space, targets, new Store(readHash(location.hash, space, names)));
+  if (targets.size < 2) throw new Error("the artifacts have fewer than two targets");
+  const view = { ...readHash(location.hash, space, [...targets.keys()]), codes };
+  const page = new Page(client, space, targets, new Store(view), designer);
+  onEvent = (event) => page.onEvent(event);
+  await page.begin();
+  keepOffline();
 }
 
-/** Ties the parts together: the store changes, the parts draw. */
-class Page {
-  readonly #data: Data;
-  readonly #designer: Designer;
-  readonly #readout: Readout;
-  readonly #scatter: Scatter;
-  readonly #filters: FilterFields;
-  #current: Record<string, Estimate> | null = null;
-  #preview: Record<string, Estimate> | null = null;
-  #searching: ScatterView["searching"] = null;
-  #proven: Proven | null = null;
-  /** What the last search has found, in words. */
-  #found = "";
-  #asked = 0;
-  #previewed = 0;
-  /** The latest search; what an earlier one says is of another view. */
-  #search = 0;
-  /** Whether the whole sample has been predicted. */
-  #sampled = false;
-
-  constructor(
-    private readonly space: SearchSpace,
-    private readonly targets: Map<string, TargetInfo>,
-    private readonly store: Store,
-  ) {
-    this.#data = new Data(targets);
-    this.#readout = new Readout(find("rows"), [...targets.values()], (x) => store.set({ x }));
-    this.#designer = new Designer(
-      find("blocks"),
-      space,
-      (codes) => store.set({ codes }),
-      (codes) => this.#showPreview(codes),
-    );
-    this.#filters = new FilterFields(find("filters"), targets, (t, range) => store.setFilter(t, range));
-    const view = () => this.#scatterView();
-    this.#scatter = new Scatter(find("plot"), this.#data, view, longName);
-    listen(find("plot"), this.#scatter, view, () => this.#data.front, {
-      setRange: (target, range) => store.setFilter(target, range),
-      hover: (row, px, py) => this.#hover(row, px, py),
-      load: (row) => store.set({ codes: toCodes(this.#data.indices[row], space) }),
-    });
-    this.#fillTargets();
-    this.#fillSizes();
-    this.#listenToButtons();
-    onEvent = (event) => this.#onEvent(event);
-    store.subscribe((_, changed) => this.#onChange(changed));
-    addEventListener("hashchange", () => store.set(readHash(location.hash, space, [...targets.keys()])));
-    this.#onChange(new Set(["codes", "x", "filters", "n"]));
-    find("figure-size").textContent = space.size.toLocaleString("en");
-    find("app").setAttribute("aria-busy", "false");
-    void this.#prove();
-  }
-
-  #scatterView(): ScatterView {
-    const { x, filters } = this.store.view;
-    return {
-      x: this.targets.get(x)!,
-      y: this.targets.get(Y)!,
-      filters,
-      current: about(this.#current, x),
-      preview: about(this.#preview, x),
-      searching: this.#searching,
-      proven: this.#proven?.fronts[x] ?? null,
-    };
-  }
-
-  #onChange(changed: ReadonlySet<string>): void {
-    const { codes, x, filters, n } = this.store.view;
-    const hash = writeHash(this.store.view, this.space);
-    if (location.hash !== hash) history.replaceState(null, "", hash);
-    if (changed.has("n")) void this.#sample(n);
-    if (changed.has("codes")) {
-      this.#designer.show(codes);
-      find<HTMLInputElement>("architecture").value = String(codesToIndex(codes, this.space));
-      find("paste-error").textContent = "";
-      void this.#predict(codes);
-    }
-    if (changed.has("x")) {
-      this.#readout.choose(x);
-      this.#showProof();
-      find<HTMLSelectElement>("x-target").value = x;
-      this.#hover(-1, 0, 0);
-    }
-    if (changed.has("x") || changed.has("filters")) {
-      this.#endSearch();
-      this.#filters.show(x, filters);
-      this.#select(changed.has("x"));
-    }
-  }
-
-  /** Apply the filters and draw; `fit` chooses the axes' ranges anew. */
-  #select(fit: boolean): void {
-    const { x, filters } = this.store.view;
-    if (!this.#data.select(filters, x)) return;
-    if (fit) this.#scatter.fit();
-    else this.#scatter.redraw();
-    this.#showCounts();
-  }
-
-  #showCounts(): void {
-    const { nSelected, nSampled, front } = this.#data;
-    const count = (n: number) => n.toLocaleString("en");
-    const part = nSelected < nSampled ? `${count(nSelected)} of ${count(nSampled)}` : count(nSampled);
-    find("counts").textContent =
-      `${part} random architectures · ${count(front.length)} on the Pareto front${this.#found}`;
-  }
-
-  /** Show what is proven of all architectures, once it is there. */
-  async #prove(): Promise<void> {
-    try {
-      this.#proven = await client.call("prove", {});
-    } catch (error) {
-      find("proof").textContent = `What is proven cannot be shown: ${(error as Error).message}`;
-      return;
-    }
-    if (!this.#proven) return;
-    this.#scatter.fit();
-    await this.#predict(this.store.view.codes);
-  }
-
-  #showProof(): void {
-    const [proven, current] = [this.#proven, this.#current];
-    const { x } = this.store.view;
-    const [a, b] = [Y, x].map((name) => current?.[name]?.place);
-    if (!proven) return;
-    find("proof").textContent = ""; // what it said may be of another target
-    if (!a || !b) return;
-    const count = (n: number | bigint) => n.toLocaleString("en");
-    const of = (target: string) => longName(this.targets.get(target)!);
-    const best = (target: string) => `${formatPlain(proven.optima[target])} ${this.targets.get(target)!.unit}`;
-    const place = ({ rank, better }: Place) => `${formatRank(rank)}, better than ${formatShare(better)}`;
-    const front = proven.fronts[x];
-    const b0 = [proven.b0[Y], proven.b0[x]];
-    const isB0 = b0[0] === a.rank[0] && b0[1] === b.rank[0];
-    find("proof").textContent = [
-      `Among all ${count(this.space.size)} this network is ${place(a)}, in accuracy, and ${place(b)}, in ${of(x)}.`,
-      b0.every(Boolean) && !isB0 ? `EfficientNet-B0 is no. ${count(b0[0])} and no. ${count(b0[1])}.` : "",
-      `The best there are have ${best(Y)}, and ${best(x)}.`,
-      front ? `The broad line is the exact front, of ${count(front.x.length)}.` : "",
-      "This is proven of the surrogates' predictions, not of measurements.",
-    ].filter(Boolean).join(" ");
-  }
-
-  async #predict(codes: Uint8Array): Promise<void> {
-    const asked = ++this.#asked;
-    const estimates = await client.call("predict", { codes });
-    if (asked !== this.#asked) return; // a newer architecture is on its way
-    this.#current = estimates;
-    void this.#showPreview(null);
-    this.#readout.showEstimates(estimates);
-    this.#showProof();
-    this.#scatter.refresh();
-  }
-
-  async #showPreview(codes: Uint8Array | null): Promise<void> {
-    const asked = ++this.#previewed;
-    const estimates = codes && (await client.call("predict", { codes }));
-    if (asked !== this.#previewed) return;
-    this.#preview = estimates;
-    this.#readout.showPreview(estimates);
-    this.#scatter.refresh();
-  }
-
-  async #sample(n: number): Promise<void> {
-    const { x, filters } = this.store.view;
-    const first = [Y, x, ...Object.keys(filters)];
-    find<HTMLSelectElement>("sample-size").value = String(n);
-    this.#sampled = false;
-    this.#endSearch();
-    const args = { n, seed: SEED, first: [...new Set(first)] };
-    const facts = await client.call("sample", args).catch(passSuperseded);
-    if (!facts) return;
-    this.#sampled = true;
-    this.#setImprovable(true);
-    find("figure-rate").textContent = formatRate(facts.rate);
-    find("figure-rate").dataset.value = String(Math.round(facts.rate));
-    const total = `${(facts.predictions / 1e6).toFixed(1)} M predictions`;
-    find("readout-note").textContent = `${total} in ${facts.seconds.toFixed(1)} s`;
-  }
-
-  #onEvent(event: Event): void {
-    if (event.event === "progress" || event.event === "loading") showProgress(event.done, event.total);
-    else if (event.event === "indices") this.#data.startSample(event.indices);
-    else if (event.event === "column") {
-      const { target, mean, quantiles, histogram } = event;
-      this.#data.addColumn(target, mean);
-      this.#readout.showDistribution(target, { quantiles, histogram });
-      const { x, filters } = this.store.view;
-      if ([x, Y, ...Object.keys(filters)].includes(target)) this.#select(true);
-    } else if (event.event === "searching" && event.search === this.#search) {
-      this.#searching = { x: event.x, y: event.y };
-      find("counts").textContent =
-        `searching: ${event.evaluated.toLocaleString("en")} architectures looked at, ${event.x.length} on the front`;
-      this.#scatter.refresh();
-    }
-  }
-
-  async #improve(): Promise<void> {
-    const search = this.#endSearch();
-    this.#setImprovable(false);
-    const { x, filters } = this.store.view;
-    const start = Float64Array.from(this.#data.front, (row) => this.#data.indices[row]);
-    const found = await client.call("improve", { search, x, y: Y, filters, start }).catch(passSuperseded);
-    // The view or the sample may have become another one; what was found does not belong to it.
-    if (!found || search !== this.#search) return;
-    this.#endSearch();
-    this.#data.setFound(found);
-    const looked = found.evaluated.toLocaleString("en");
-    this.#found = `, ${looked} more searched in ${found.seconds.toFixed(1)} s`;
-    this.#select(true);
-  }
-
-  /** Let go of a search that may be going on; returns the number of the next one. */
-  #endSearch(): number {
-    this.#found = "";
-    this.#searching = null;
-    this.#setImprovable(this.#sampled);
-    return ++this.#search;
-  }
-
-  #setImprovable(may: boolean): void {
-    find<HTMLButtonElement>("improve").disabled = !may;
-  }
-
-  #hover(row: number, px: number, py: number): void {
-    const tip = find("plot").querySelector<HTMLElement>(".tip")!;
-    this.#scatter.hovered = row;
-    this.#scatter.refresh();
-    tip.hidden = row < 0;
-    if (row < 0) return;
-    const { x } = this.store.view;
-    const byKey = Number.isNaN(px);
-    const left = byKey ? this.#scatter.x.at(this.#data.columns[x][row]) : px;
-    const top = byKey ? this.#scatter.y.at(this.#data.columns[Y][row]) : py;
-    const index = this.#data.indices[row];
-    const what = this.#scatter.describe(row);
-    const picture = make("div");
-    picture.innerHTML = miniGlyph(toCodes(index, this.space), this.space); // numbers only
-    const words = make("p", {}, ...what.split(", ").flatMap((text, k) => (k ? [make("br"), text] : [text])));
-    const hint = `${byKey ? "Enter" : "Click"} to load no. ${index.toLocaleString("en")}`;
-    tip.replaceChildren(...picture.children, words, make("p", { class: "hint" }, hint));
-    const width = find("plot").clientWidth;
-    tip.classList.toggle("to-left", left > width / 2);
-    tip.style.left = `${left}px`;
-    tip.style.top = `${Math.max(8, top)}px`;
-    if (byKey) find("announce").textContent = what;
-  }
-
-  /** Take a device of one's own, and show it on the horizontal axis. */
-  async #add(given: Promise<File[]>): Promise<void> {
-    const refused = find("refused");
-    refused.hidden = true;
-    let added: TargetInfo[];
-    try {
-      const files = await readFiles(await given);
-      added = await client.call("add", { files });
-    } catch (error) {
-      refused.textContent = `This cannot be added: ${(error as Error).message}`;
-      refused.hidden = false;
-      return;
-    }
-    for (const target of added) this.targets.set(target.name, target);
-    const ordered = grouped([...this.targets.values()]).flatMap((group) => group.targets);
-    this.#readout.setTargets(ordered);
-    this.#fillTargets();
-    await this.#predict(this.store.view.codes);
-    const { x, n } = this.store.view;
-    if (x === added[0].name) this.#readout.choose(x);
-    else this.store.set({ x: added[0].name });
-    await this.#sample(n);
-  }
-
-  #fillTargets(): void {
-    const select = find<HTMLSelectElement>("x-target");
-    select.replaceChildren();
-    for (const group of grouped([...this.targets.values()].filter((t) => t.name !== Y))) {
-      const options = document.createElement("optgroup");
-      options.label = group.title;
-      for (const target of group.targets) options.append(new Option(longName(target), target.name));
-      select.append(options);
-    }
-    select.value = this.store.view.x;
-    find("figure-targets").textContent = String(this.targets.size);
-  }
-
-  #fillSizes(): void {
-    const size = find<HTMLSelectElement>("sample-size");
-    for (const n of SAMPLE_SIZES) size.append(new Option(n.toLocaleString("en"), String(n)));
-    size.addEventListener("change", () => this.store.set({ n: Number(size.value) }));
-  }
-
-  #listenToButtons(): void {
-    const { store, space } = this;
-    const click = (id: string, act: (button: HTMLButtonElement) => unknown) => {
-      const button = find<HTMLButtonElement>(id);
-      button.addEventListener("click", () => void act(button));
-    };
-    click("to-b0", () => store.set({ codes: toCodes(EFFICIENTNET_B0, space) }));
-    click("to-random", () => {
-      const seed = crypto.getRandomValues(new Uint32Array(1))[0];
-      store.set({ codes: sampleCodes(1, seed, space) });
-    });
-    click("copy-json", (button) => copy(button, JSON.stringify(codesToValues(store.view.codes, space))));
-    click("copy-link", (button) => copy(button, location.href));
-    click("improve", () => this.#improve());
-    click("csv-front", (button) => whileDisabled(button, this.#saveCsv("front", this.#data.front)));
-    click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
-    click("verify-pure", (button) => whileDisabled(button, verify("pure")));
-    click("verify-ort", (button) => whileDisabled(button, verify("ort-web")));
-    listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
-    const select = find<HTMLSelectElement>("x-target");
-    select.addEventListener("change", () => store.set({ x: select.value }));
-    const field = find<HTMLInputElement>("architecture");
-    find("paste").addEventListener("submit", (event) => {
-      event.preventDefault();
-      try {
-        store.set({ codes: parseArchitecture(field.value, space) });
-      } catch (error) {
-        find("paste-error").textContent = (error as Error).message;
-      }
-    });
-    field.addEventListener("focus", () => field.select());
-    // A single-line field drops line breaks, which JSON and dicts can do without.
-    field.addEventListener("input", () => (find("paste-error").textContent = ""));
-  }
-
-  async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
-    const table = { indices: this.#data.indices, columns: this.#data.columns };
-    download(await toCsv(table, rows, this.space), `anb-${name}-${this.store.view.x}.csv`);
-  }
-}
-
-/** Estimates, unless they were asked for before a target came. */
-function about(estimates: Record<string, Estimate> | null, x: string): Record<string, Estimate> | null {
-  return estimates && x in estimates ? estimates : null;
-}
-
-/** Keep a button from being pressed again before what it has begun ends, well or badly. */
-async function whileDisabled(button: HTMLButtonElement, work: Promise<void>): Promise<void> {
-  button.disabled = true;
-  await work.finally(() => (button.disabled = false));
-}
-
-/** Undefined for what a newer call has ended; other errors go on. */
-function passSuperseded(error: Error): undefined {
-  if (error.message !== "superseded") throw error;
-}
-
-async function copy(button: HTMLButtonElement, text: string): Promise<void> {
-  const label = button.dataset.label ?? button.textContent ?? "";
-  button.dataset.label = label;
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch {
-    button.textContent = "Not allowed here";
-  }
-  setTimeout(() => (button.textContent = label), 1500);
-}
-
-async function verify(engine: "pure" | "ort-web"): Promise<void> {
-  const output = find("verdict");
-  output.textContent = "verifying …";
-  output.className = "";
-  try {
-    const v = await client.call("verify", { engine });
-    const what = `${v.targets} targets × ${v.vectors.toLocaleString("en")} golden vectors`;
-    const name = engine === "pure" ? "this page" : "ONNX Runtime Web";
-    const good = v.differing === 0 && v.values > 0;
-    output.className = good ? "good" : "bad";
-    output.textContent = good
-      ? `✓ ${what}: all ${v.values.toLocaleString("en")} values equal to the last bit (${name}, ${v.seconds.toFixed(1)} s, ${formatRate(v.rate)} predictions/s)`
-      : `✗ ${v.differing.toLocaleString("en")} of ${v.values.toLocaleString("en")} values differ (${name})`;
-    output.dataset.rate = String(Math.round(v.rate));
-  } catch (error) {
-    output.className = "bad";
-    output.textContent = `✗ ${(error as Error).message}`;
-  }
-}
-
-/** Say what has gone wrong, at the top of the page. */
-function showFailure(what: string): void {
-  const failure = find("failure");
-  if (!failure.hidden) return; // what went wrong first is what the rest follows from
-  failure.hidden = false;
-  failure.textContent = what;
-}
-
-// Nothing fails in silence: an error of the worker, or of the page itself, is one to read.
-addEventListener("unhandledrejection", ({ reason }) => showFailure(`Something went wrong: ${reason?.message ?? reason}`));
-addEventListener("error", ({ message }) => showFailure(`Something went wrong: ${message}`));
-
-start().catch((error: Error) => showFailure(`The page cannot start: ${error.message}`));
-
-if (import.meta.env.PROD && "serviceWorker" in navigator && isSecureContext) {
+/** Keep the page for offline use, once all that it shows has come down. */
+function keepOffline(): void {
+  if (!import.meta.env.PROD || !("serviceWorker" in navigator) || !isSecureContext) return;
   navigator.serviceWorker
     .register("./sw.js")
     .then(() => navigator.serviceWorker.ready)
     .then(() => (find("offline").textContent = "Now available offline."))
     .catch(() => undefined); // the page works without
 }
+
+// Nothing fails in silence: an error of the worker, or of the page itself, is one to read. What went
+// wrong first is what the rest follows from.
+function showFailure(what: string): void {
+  if (!failure.shown) failure.show(what, ["Reload", () => location.reload()]);
+}
+addEventListener("unhandledrejection", ({ reason }) => showFailure(`Something went wrong: ${reason?.message ?? reason}`));
+addEventListener("error", ({ message }) => showFailure(`Something went wrong: ${message}`));
+
+start().catch((error: Error) => showFailure(`The page cannot start: ${error.message}`));

@@ -2,6 +2,8 @@
 
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
@@ -20,16 +22,43 @@ export function chromiumPath(): string {
 
 export interface Site {
   url: string;
+  /** Bytes that have gone out to browsers so far, with all headers. */
+  sent(): number;
+  /** Let go of what was held back. */
+  release(): void;
   close(): Promise<void>;
 }
 
-export async function serve(): Promise<Site> {
-  const server: PreviewServer = await preview({
+/**
+ * Serve the built page as a plain web server does: whole files, with an ETag, compressed by nobody.
+ *
+ * @param held Paths that are answered only after `release`.
+ */
+export async function serve(held: (path: string) => boolean = () => false): Promise<Site> {
+  const built: PreviewServer = await preview({
     preview: { port: 0, host: "127.0.0.1", strictPort: false },
     logLevel: "silent",
   });
-  const address = server.httpServer.address() as { port: number };
-  return { url: `http://127.0.0.1:${address.port}/`, close: () => server.close() };
+  const sockets = new Set<Socket>();
+  let release!: () => void;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const server = createServer(async (request, response) => {
+    if (held(request.url ?? "")) await released;
+    delete request.headers["accept-encoding"];
+    built.middlewares(request, response);
+  });
+  server.on("connection", (socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    sent: () => [...sockets].reduce((total, socket) => total + socket.bytesWritten, 0),
+    release,
+    async close() {
+      release();
+      server.closeAllConnections();
+      await Promise.all([new Promise((resolve) => server.close(resolve)), built.close()]);
+    },
+  };
 }
 
 /** Everything a page has complained about or asked another host for. */

@@ -29,7 +29,8 @@ export async function loadGiven(
   return surrogates;
 }
 
-function sameSpace(a: SearchSpace, b: SearchSpace): boolean {
+/** Whether two spaces have the same name, blocks, genes and choices. */
+export function sameSpace(a: SearchSpace, b: SearchSpace): boolean {
   const plain = ({ name, blocks }: SearchSpace) => JSON.stringify([name, blocks.map((block) => [block.name, block.genes.map((gene) => [gene.name, gene.choices])])]);
   return plain(a) === plain(b);
 }

@@ -20,6 +20,8 @@ export interface TargetInfo {
 export interface Estimate {
   mean: Float32Array;
   std: Float32Array;
+  /** 0 where the target is exact; null where nobody calibrated it, and the interval is the mean alone. */
+  predictiveStd: Float32Array | null;
   lower: Float32Array;
   upper: Float32Array;
   /** Of the first architecture, among all of the space; null where nobody counted them. */
@@ -40,18 +42,29 @@ export interface Proven {
   optima: Record<string, number>;
   /** The rank of EfficientNet-B0 in each target. */
   b0: Record<string, number>;
-  /** Exact fronts of accuracy and the target named, from the best accuracy on. */
-  fronts: Record<string, { x: Float32Array; y: Float32Array }>;
+  /** Exact fronts, by the names of the targets on the two axes: `frontOf` finds them. */
+  fronts: Record<string, ExactFront>;
+}
+
+/** All architectures that no other dominates: their codes row after row, and their means. */
+export interface ExactFront {
+  x: Float32Array;
+  y: Float32Array;
+  codes: Uint8Array;
 }
 
 export interface Requests {
-  open: { args: { artifacts: string; benchmark: string }; result: { space: object; targets: TargetInfo[] } };
+  open: { args: { artifacts: string; benchmark: string }; result: { targets: TargetInfo[] } };
   /** Null where the artifacts come without; from then on, predictions have a place. */
   prove: { args: object; result: Proven | null };
   /** Targets of files by their names; all of them are added, or none. */
   add: { args: { files: [string, Uint8Array][] }; result: TargetInfo[] };
-  predict: { args: { codes: Uint8Array }; result: Record<string, Estimate> };
-  /** Answered when all is predicted; columns arrive as events before. */
+  /** Of the targets named, which are loaded for it, and of all others that are there. */
+  predict: { args: { codes: Uint8Array; names: string[] }; result: Record<string, Estimate> };
+  /**
+   * Answered when all is predicted; columns arrive as events before. Targets are loaded in this
+   * order, those named first; what fails of one is an event, and the others follow.
+   */
   sample: { args: { n: number; seed: number; first: string[] }; result: SampleFacts };
   /** A later search ends an earlier one, whose answer is then the error "superseded". */
   improve: { args: { search: number; x: string; y: string; filters: Filters; start: Float64Array }; result: Found };
@@ -84,7 +97,8 @@ export interface Verdict {
 }
 
 export type Event =
-  | { event: "loading"; done: number; total: number }
+  | { event: "loaded"; target: string }
+  | { event: "failed"; target: string; message: string }
   | { event: "progress"; done: number; total: number }
   | { event: "indices"; indices: Float64Array }
   | { event: "column"; target: string; mean: Float32Array; quantiles: Float32Array; histogram: Float32Array }

@@ -1,9 +1,9 @@
-import { Catalog, codesToIndices, loadPure, MNASNET, type PureSurrogate, toCodes, type Truth } from "../anb";
-import { Y } from "../state";
+import { Catalog, codesToIndices, MNASNET, type PureSurrogate, toCodes, type Truth } from "../anb";
 import { paretoFront } from "../pareto";
 import type { Call, Estimate, Event, Found, Place, Proven, Requests, SampleFacts, TargetInfo } from "./protocol";
-import { infoOf, loadGiven } from "./own";
+import { infoOf, loadGiven, sameSpace } from "./own";
 import { neighbours, sampleCodes } from "./sample";
+import { Shelf } from "./shelf";
 
 // Predictive intervals hold this share of new measurements.
 const LEVEL = 0.9;
@@ -12,10 +12,12 @@ const CHUNK = 8192;
 const HISTOGRAM_BINS = 72;
 const N_QUANTILES = 1001;
 
-const surrogates = new Map<string, PureSurrogate>();
 let catalog: Catalog;
+let shelf: Shelf;
 let truths: ReadonlyMap<string, Truth> | null = null;
 let latestSample = 0;
+/** Targets that the page has asked for last: the sample goes on with them. */
+let urgent: readonly string[] = [];
 let latestSearch = 0;
 
 function tell(event: Event, transfer: Transferable[] = []): void {
@@ -33,45 +35,42 @@ function breathe(): Promise<void> {
 
 async function open({ artifacts, benchmark }: Requests["open"]["args"]): Promise<Requests["open"]["result"]> {
   catalog = await Catalog.open(artifacts, { benchmark });
-  if (catalog.space.name !== MNASNET.name) {
-    throw new Error(`the page draws architectures of the space mnasnet, these are of ${catalog.space.name}`);
+  if (!sameSpace(catalog.space, MNASNET)) {
+    throw new Error(`the page draws architectures of the space mnasnet, these are of ${catalog.space.name}, or of other choices`);
   }
-  if (catalog.space.size > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new Error(`the page counts architectures up to 2^53, this space has ${catalog.space.size}`);
-  }
-  const total = catalog.targets.length;
-  let done = 0;
-  tell({ event: "loading", done, total });
-  const targets = await Promise.all(
-    catalog.targets.map(async (target): Promise<TargetInfo> => {
-      const surrogate = await loadPure(target.name, { artifacts: catalog });
-      surrogates.set(target.name, surrogate);
-      tell({ event: "loading", done: ++done, total });
-      return infoOf(surrogate, false);
-    }),
-  );
-  return { space: catalog.manifest.search_space as object, targets };
+  shelf = new Shelf(catalog, (target) => tell({ event: "loaded", target }));
+  return { targets: shelf.bundled };
 }
 
 /** Add targets of files; one of the same name that was added before is replaced. */
 async function add({ files }: Requests["add"]["args"]): Promise<TargetInfo[]> {
   const bundled = new Set(catalog.targets.map(({ name }) => name));
   const added = await loadGiven(new Map(files), catalog.space, (name) => bundled.has(name));
-  for (const surrogate of added) surrogates.set(surrogate.target.name, surrogate);
+  for (const surrogate of added) shelf.put(surrogate);
   return added.map((surrogate) => infoOf(surrogate, true));
 }
 
-function predict({ codes }: { codes: Uint8Array }): Record<string, Estimate> {
+async function predict({ codes, names }: Requests["predict"]["args"]): Promise<Record<string, Estimate>> {
+  if (names.length) urgent = names;
+  await Promise.all(names.map(needed));
   const found: Record<string, Estimate> = {};
-  for (const [name, surrogate] of surrogates) {
+  for (const [name, surrogate] of shelf.loaded) {
     const p = surrogate.querySync(codes);
-    const { lower, upper } =
-      p.calibration && surrogate.metadata.exact !== true
-        ? p.interval(LEVEL)
-        : { lower: p.mean, upper: p.mean };
-    found[name] = { mean: p.mean, std: p.std, lower, upper, place: placeOf(name, p.mean[0]) };
+    const exact = surrogate.metadata.exact === true;
+    const calibrated = p.calibration && !exact;
+    const { lower, upper } = calibrated ? p.interval(LEVEL) : { lower: p.mean, upper: p.mean };
+    const predictiveStd = calibrated ? p.predictiveStd : exact ? new Float32Array(p.mean.length) : null;
+    found[name] = { mean: p.mean, std: p.std, predictiveStd, lower, upper, place: placeOf(name, p.mean[0]) };
   }
   return found;
+}
+
+/** Load a target; null, and an event, where that fails. */
+function needed(name: string): Promise<PureSurrogate | null> {
+  return shelf.need(name).catch((error: Error) => {
+    tell({ event: "failed", target: name, message: error.message });
+    return null;
+  });
 }
 
 /** Read what is proven; it is checked as the artifacts are. */
@@ -83,10 +82,11 @@ async function prove(): Promise<Proven | null> {
     proven.optima[name] = truth.optimum.value;
     const b0 = truth.landmarks.get("efficientnet-b0");
     if (b0) proven.b0[name] = Number(b0.better) + 1;
-    const front = truth.fronts.find(({ targets }) => targets[0] === Y && targets[1] === name);
-    if (!front) continue;
-    const column = (k: number) => front.values.filter((_, i) => i % 2 === k);
-    proven.fronts[name] = { x: column(1), y: column(0) };
+    for (const { targets, values, codes } of truth.fronts) {
+      const other = targets[0] === name ? 1 : 0;
+      const column = (k: number) => values.filter((_, i) => i % 2 === k);
+      proven.fronts[`${name} ${targets[other]}`] = { x: column(1 - other), y: column(other), codes };
+    }
   }
   return proven;
 }
@@ -105,11 +105,18 @@ async function sample(args: Requests["sample"]["args"]): Promise<SampleFacts> {
   const codes = sampleCodes(n, args.seed, catalog.space);
   const indices = Float64Array.from(codesToIndices(codes, catalog.space), Number);
   tell({ event: "indices", indices }, [indices.buffer]);
-  const order = [...first, ...[...surrogates.keys()].filter((name) => !first.includes(name))];
+  const left = new Set([...first, ...shelf.names]);
+  const total = left.size * n;
+  let done = 0;
   let ensembleRows = 0;
   let ensembleTime = 0;
-  for (const [place, name] of order.entries()) {
-    const { tables, nMembers } = surrogates.get(name)!;
+  while (left.size) {
+    const name = urgent.find((name) => left.has(name)) ?? [...left][0];
+    left.delete(name);
+    const surrogate = await needed(name);
+    if (mine !== latestSample) throw new Error("superseded");
+    if (!surrogate) continue; // the page has been told
+    const { tables, nMembers } = surrogate;
     const out = { mean: new Float32Array(n), std: new Float32Array(n), members: null };
     for (let start = 0; start < n; start += CHUNK) {
       const stop = Math.min(start + CHUNK, n);
@@ -119,14 +126,15 @@ async function sample(args: Requests["sample"]["args"]): Promise<SampleFacts> {
         ensembleTime += performance.now() - from;
         ensembleRows += stop - start;
       }
-      tell({ event: "progress", done: place * n + stop, total: order.length * n });
+      tell({ event: "progress", done: done + stop, total });
       await breathe();
       if (mine !== latestSample) throw new Error("superseded");
     }
+    done += n;
     tellColumn(name, out.mean);
   }
   const seconds = (performance.now() - started) / 1000;
-  return { predictions: n * order.length, seconds, rate: (ensembleRows / ensembleTime) * 1000 };
+  return { predictions: done, seconds, rate: (ensembleRows / ensembleTime) * 1000 };
 }
 
 /** Send the predictions of one target, and how they are distributed. */
@@ -160,7 +168,8 @@ async function improve({ search, x, y, filters, start }: Requests["improve"]["ar
   const { space } = catalog;
   const n = space.nGenes;
   const names = [...new Set([x, y, ...Object.keys(filters)])];
-  const sign = (name: string) => (surrogates.get(name)!.target.direction === "max" ? 1 : -1);
+  const used = new Map(await Promise.all(names.map(async (name) => [name, await shelf.need(name)] as const)));
+  const sign = (name: string) => (used.get(name)!.target.direction === "max" ? 1 : -1);
   const expanded = new Set<number>();
   let front = start;
   let evaluated = 0;
@@ -179,7 +188,7 @@ async function improve({ search, x, y, filters, start }: Requests["improve"]["ar
     const columns = new Map<string, Float32Array>();
     const allowed = new Uint8Array(indices.length).fill(1);
     for (const name of names) {
-      const { mean } = surrogates.get(name)!.tables.predict(codes);
+      const { mean } = used.get(name)!.tables.predict(codes);
       columns.set(name, mean);
       const [low, high] = filters[name] ?? [null, null];
       mean.forEach((value, row) => {
@@ -204,7 +213,7 @@ async function improve({ search, x, y, filters, start }: Requests["improve"]["ar
   const codes = new Uint8Array(front.length * n);
   front.forEach((index, row) => codes.set(toCodes(index, space), row * n));
   const columns: Record<string, Float32Array> = {};
-  for (const [name, surrogate] of surrogates) columns[name] = surrogate.tables.predict(codes).mean;
+  for (const [name, surrogate] of shelf.loaded) columns[name] = surrogate.tables.predict(codes).mean;
   return { indices: front, columns, evaluated, seconds: (performance.now() - started) / 1000 };
 }
 

@@ -1,0 +1,55 @@
+"""Text of many rows at once: each column an array of bytes, whose padding goes when it is joined.
+
+Cells of different lengths in one array need padding. It is a byte that no UTF-8 text holds, so
+that one pass drops it wherever it stands. The characters of one place lie side by side, [width, N],
+which makes every step on them one over contiguous memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: A byte that UTF-8 does not use.
+PAD = 0xFF
+
+_PAD = bytes([PAD])
+
+#: Bytes [width, N] of a column's cells.
+Cells: TypeAlias = NDArray[np.uint8]
+
+
+def cells_of(texts: Sequence[str]) -> Cells:
+    """Return texts as cells uint8 [width of the longest, N]."""
+    raw = [text.encode() for text in texts]
+    width = max(map(len, raw), default=0)
+    joined = b"".join(text.ljust(width, _PAD) for text in raw)
+    return np.frombuffer(joined, np.uint8).reshape(len(raw), width).T
+
+
+def join_cells(parts: Sequence[Cells | bytes], n_rows: int) -> bytes:
+    """Return the text of rows: in each, cells [width, N] and constants one after another."""
+    widths = [len(part) for part in parts]
+    rows = np.empty((n_rows, sum(widths)), np.uint8)
+    start = 0
+    for part, width in zip(parts, widths, strict=True):
+        place = rows[:, start : start + width]
+        place[:] = np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part.T
+        start += width
+    return rows.tobytes().translate(None, _PAD)
+
+
+def lengths_of(cells: Cells) -> NDArray[np.int64]:
+    """Return the number of bytes of each cell, int64 [N]."""
+    lengths: NDArray[np.int64] = np.add.reduce(cells != PAD, axis=0, dtype=np.int64)
+    return lengths
+
+
+def justified(cells: Cells, width: int, *, right: bool = False) -> list[Cells]:
+    """Return cells with spaces beside them, at the end or before: longer ones are as they were."""
+    missing = width - lengths_of(cells)
+    spaces = np.where(np.arange(width)[:, None] < missing, np.uint8(32), np.uint8(PAD))
+    return [spaces, cells] if right else [cells, spaces]

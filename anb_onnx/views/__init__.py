@@ -1,0 +1,1 @@
+"""How values look: numbers with the digits that count, HTML for notebooks, tables of others."""
