@@ -15,6 +15,7 @@ PARTS = (
     "anb_mnasnet.hpp",
     "anb_nasbench201.hpp",
     "anb_notation.hpp",
+    "anb_spelling.hpp",
     "anb_json.hpp",
     "anb_terms.hpp",
     "anb_files.hpp",
