@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -403,12 +404,24 @@ def test_sample_without_a_seed_differs(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_info(shell: Shell) -> None:
-    lines = [line.split() for line in shell.ok("info", "accuracy").splitlines()]
-    assert lines[0] == ["accuracy"]
-    assert ["unit", "%"] in lines
-    assert ["quality.test.kendall_tau", "0.93"] in lines
+    text = shell.ok("info", "accuracy")
+    facts = dict(re.findall(r"^  (\S+) +(.*)$", text, re.MULTILINE))
+    assert text.startswith("accuracy, of the benchmark accel-nasbench\n")
+    assert facts["unit"] == "%, more is better"
+    assert facts["quality"].startswith("Kendall tau 0.9300, mean error 0.25 % (512 test rows)")
+    assert facts["uncertainty"] == "no calibration: there are no intervals"
+    assert all(len(line) <= 80 or "accuracy.onnx" in line for line in text.splitlines())
     card = json.loads(shell.ok("info", "accuracy", "--json"))
     assert card["quality"]["test"] == {"n": 512, "mae": 0.25, "kendall_tau": 0.93}
+
+
+def test_info_of_a_benchmark(shell: Shell) -> None:
+    text = shell.ok("info")
+    assert text.startswith("accel-nasbench\n\n  space    mnasnet: 7 blocks, 28 genes, ")
+    assert ["accuracy", "%", "more", "0.9300", "-"] in [x.split() for x in text.splitlines()]
+    cards = json.loads(shell.ok("info", "--json"))
+    assert list(cards) == [t["name"] for t in json.loads(shell.ok("targets", "--json"))]
+    assert cards["accuracy"] == json.loads(shell.ok("info", "accuracy", "--json"))
 
 
 def test_verify(shell: Shell, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:

@@ -106,7 +106,7 @@ OTHER = SearchSpace(
 
 
 def _write(folder: Path, ensembles: dict[str, TableEnsemble], **facts_of_cards: object) -> Folder:
-    """Write artifacts as the exporter does, with these facts in the cards; None leaves one out."""
+    """Write artifacts as the exporter does, with these facts in their cards; None drops one."""
     pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
     from anb_export._io.files import sha256
     from anb_export.graphs.table_form import build_table_model
@@ -433,7 +433,7 @@ EXACT = {
 def test_intervals_without_a_calibration(
     program: Program, small: Folder, tmp_path: Path, name: str
 ) -> None:
-    """Of what is exact it is the mean; of other targets nothing is known, nor made up."""
+    """Of what is exact it is the mean; of other targets nothing is known: nothing is made up."""
     exact, cells = EXACT[name]
     folder = _write(tmp_path, {"t": small.ensemble("t")}, exact=exact, calibration=None)
     rows = [

@@ -6,11 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from anb_onnx._io.help_text import with_examples
+from anb_onnx.cli.examples import EXAMPLES
+
 
 def command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     """Add a command that `run` carries out, described in a line; return its parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=with_examples(EXAMPLES.get(name, ())),
+        allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     return parser

@@ -33,7 +33,8 @@ def add_command(commands: Any) -> None:
         metavar="ARCHITECTURE",
         help="an index, or the values of the genes: a JSON object by name or a list in their "
         "order; for mnasnet also efficientnet-b0 or four lists "
-        "'[[expansion...],[kernel...],[layers...],[se...]]', for nasbench201 '|op~0|+|op~0|...'",
+        "'[[expansion...],[kernel...],[layers...],[se...]]', for nasbench201 '|op~0|+|op~0|...'; "
+        "'-' for standard input, as with --file",
     )
     _add_files(query)
     query.add_argument(
@@ -81,10 +82,13 @@ def _run(args: argparse.Namespace) -> int:
     if not args.architectures and not args.file:
         msg = "no architectures given; name one (efficientnet-b0), an index, or --file FILE"
         raise AnbError(msg)
+    # "-" is standard input, as for --file.
+    given = [text for text in args.architectures if text != "-"]
+    files = [*args.file, *["-"] * (len(args.architectures) - len(given))]
     surrogates = _surrogates(args)
     # One batch is encoded once and asked of every surrogate: they must share a space.
     space = _common_space([(s.target.name, s.space) for s in surrogates])
-    parts = [parse_architecture(text, space) for text in args.architectures]
+    parts = [parse_architecture(text, space) for text in given]
     parts += [
         read_architectures(
             path,
@@ -93,7 +97,7 @@ def _run(args: argparse.Namespace) -> int:
             ignore_extra=args.ignore_extra,
             index_column=args.index_column,
         )
-        for path in args.file
+        for path in files
     ]
     check_rows(sum(map(len, parts)))
     codes: Codes = np.concatenate(parts) if len(parts) > 1 else parts[0]

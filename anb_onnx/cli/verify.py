@@ -201,5 +201,5 @@ def _ok(what: str, of: str) -> None:
 
 
 def _unverified(message: str) -> int:
-    complain("anb-onnx", message)
+    complain(message)
     return UNVERIFIED

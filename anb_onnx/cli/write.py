@@ -133,25 +133,6 @@ def write_array(stream: TextIO, items: Iterator[Any]) -> None:
     stream.write("\n]\n")
 
 
-def write_card(stream: TextIO, name: str, card: Mapping[str, Any]) -> None:
-    """Write a model card, one line per fact."""
-    lines = [(printable(key), printable(value)) for key, value in _flat(card)]
-    width = max((len(key) for key, _ in lines), default=0)
-    stream.write(f"{printable(name)}\n")
-    stream.writelines(f"  {key.ljust(width)}  {value}\n" for key, value in lines)
-
-
-def _flat(card: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of nested objects under dotted keys."""
-    for key, value in card.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str):
-            yield prefix + key, value
-        else:
-            yield prefix + key, "-" if value is None else json.dumps(value)
-
-
 def _members(results: Predictions) -> dict[str, npt.NDArray[np.float32]]:
     return {n: p.members for n, p in results.items() if p.members is not None}
 

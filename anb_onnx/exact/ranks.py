@@ -74,11 +74,11 @@ def rank(
     >>> exact.rank("accuracy", second).rank
     2
     """
-    if not is_single(architecture):
-        msg = f"one architecture is needed, as query takes it, not {show(architecture)}"
-        raise ArchitectureError(msg)
     question = ask([target], (), None, Source(benchmark, path))
     (surrogate,) = question.surrogates
+    if not is_single(architecture, surrogate.space):
+        msg = f"one architecture is needed, as query takes it, not {show(architecture)}"
+        raise ArchitectureError(msg)
     wish = Wish(tables_of(surrogate), surrogate.target.direction == "max")
     value = np.float32(surrogate.query(architecture).mean)
     counts = _from_truth(surrogate, value) or _listed(surrogate, wish, value)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx.errors import ArtifactError
+from anb_onnx.onnx_files.describing import describe
 from anb_onnx.onnx_files.steps import FLOAT, INPUT
 from anb_onnx.spaces.space import SearchSpace
 
@@ -125,19 +126,25 @@ class Graph:
             The target's entry of the manifest, without file, sha256 and bytes, and with the name
             of the ``benchmark``.
         """
+        told = describe(card, space, n_members)
         graph = b"".join(written(1, node) for node in self.nodes)
         graph += written(2, f"anb_onnx_{card.get('metric', 'surrogate')}")
         graph += b"".join(written(5, tensor) for tensor in self.constants)
-        graph += written(11, _value(INPUT, _TYPES["uint8"], ["N", space.n_genes]))
+        graph += written(10, told.graph)
+        graph += written(11, _value(INPUT, _TYPES["uint8"], ["N", space.n_genes], told.input))
         shapes: dict[str, list[int | str]] = {
             "mean": ["N"],
             "std": ["N"],
             "members": ["N", n_members],
         }
         for name, shape in shapes.items():
-            graph += written(12, _value(name, FLOAT, shape))
+            graph += written(12, _value(name, FLOAT, shape, told.outputs[name]))
         model = written(1, IR_VERSION) + written(2, PRODUCER) + written(3, f"schema {SCHEMA}")
-        model += written(7, graph) + written(8, written(1, "") + written(2, OPSET))
+        model += (
+            written(6, told.model)
+            + written(7, graph)
+            + written(8, written(1, "") + written(2, OPSET))
+        )
         for key, text in metadata(card, space).items():
             model += written(14, written(1, key) + written(2, text))
         return model
@@ -166,7 +173,8 @@ def _attribute(name: str, value: int | Sequence[int]) -> bytes:
     return written(1, name) + b"".join(written(8, v) for v in value) + written(20, _INTS)
 
 
-def _value(name: str, dtype: int, shape: Sequence[int | str]) -> bytes:
+def _value(name: str, dtype: int, shape: Sequence[int | str], told: str) -> bytes:
     """Return the description of an input or output; sizes that are open have names."""
     sizes = b"".join(written(1, written(1 if isinstance(d, int) else 2, d)) for d in shape)
-    return written(1, name) + written(2, written(1, written(1, dtype) + written(2, sizes)))
+    kind = written(1, written(1, dtype) + written(2, sizes))
+    return written(1, name) + written(2, kind) + written(3, told)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 #: SHA-256 of the artifact of each target.
 ARTIFACTS: dict[str, str] = {
-    "accuracy": "3cf6428e8be1552a0b49e7a4bce32567833c7fb1a1fb1977e06041347f34f528",
-    "latency_vck190": "8e7371c15db5de0371808d47537134ff763123712a205bc17eaf2d1c815a6e0d",
-    "latency_zcu102": "43b42b7835397b2abeae913191df41458f4342cc5c6081fc0237efd730b9653b",
-    "params": "761692eb094e90e1757f062b35a65e32e0a0c0c4442bb022d121df6c35ea0340",
-    "throughput_3090": "79d3ffd0482ba4ee1db3c92514441de622542a12720b55c6e614c32fbaebbb8a",
-    "throughput_a100": "5a8aa875abcaec4afd3ec125b142718433781b0b5434eb402f05c4de18a53fd9",
-    "throughput_tpuv2": "eb75c5af0b7867fcdd615f8bc03e1c2fe9ac197568b4a649ba2fcad763a1ba99",
-    "throughput_tpuv3": "0752214d10276dd6297b2a60c7dcb798e4e780e6ab3e29d2547cd1ef968565bb",
-    "throughput_vck190": "e9e119efe55eff0b4cb8b156b59540cab68e66ea61c0bb28af7192d9aed93448",
-    "throughput_zcu102": "f18b934d3bc5219b30366f707658718ad4b85a13af08d2457d12c04789de762c",
-    "train_time": "ab45cea193becdf68786bb3160f940f06af50a3999e61f1b4f0c4c787fea9d47",
+    "accuracy": "d160b8850be19a761a4b30a614cf0d8ce08fac4e4ade5962fec7ef89d28d28b5",
+    "latency_vck190": "b7e204f7710a159bfeb00248e743ec31b72381b77626d9781f8ac1953174a2f4",
+    "latency_zcu102": "32e5a265b1cabe755e67ef22d0b3f0d57e255547df38f6e0f2252d128637c6f9",
+    "params": "79c1f106a56b31521b104522f5a4a890ed07b4dc3180be33cecc75583132384d",
+    "throughput_3090": "c4e2d0319d2e78ace5a058ff87a9b05a1e3e2917208baab4521f1cf0b243460c",
+    "throughput_a100": "015e98ca4a6ac965b040648000377ac125427aded4c454ad31c5474e17d053a2",
+    "throughput_tpuv2": "4b762039f5a2f5075cacee3f978c0cf4ce5caac5aa497b8150c50c11120c161f",
+    "throughput_tpuv3": "72eb3048ee39330ad98f30faa87e8cf27e6427da61816554522b37ebe5153c27",
+    "throughput_vck190": "22f1c09c30afcedd513f11d23fcff8cd9973c6a9cbf3b584940e989e2081c232",
+    "throughput_zcu102": "e528514e06fd00f379771e5afd21c0ce0b5730030cf4c8ee4e2cc123c712f2b2",
+    "train_time": "c77d98953c3102aec6f8ec7c1fba4a9d57f3afff6b70c2c732a70c80bee7f707",
 }
 
 #: Index and value of each optimum, in the unit of the objective.

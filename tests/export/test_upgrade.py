@@ -1,4 +1,4 @@
-"""`anb-export upgrade`: folders of schema 1 are converted, and keep their bits."""
+"""`anb-export upgrade`: folders become what is written today, and keep their bits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import onnx
 import pytest
 from anb_export.artifacts.truth import pack
 from anb_export.cli import main
+from anb_export.graphs.graph import serialise, untold
 from onnx import helper
 from small_truth import truths_of, with_truth
 
@@ -94,6 +95,56 @@ def test_what_is_proven_stays_where_the_files_are_the_same(tmp_path: Path) -> No
     assert main(["upgrade", str(old), "--out", str(tmp_path / "damaged")]) == 2
 
 
+def wordless(source: Path, folder: Path) -> Path:
+    """Write a folder as it was before files said in words what they are."""
+    shutil.copytree(source, folder)
+    proven = dict(read_truth(source) or {})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name, entry in manifest["targets"].items():
+        path = folder / entry["file"]
+        model = onnx.load(path)
+        (tables,) = (t.raw_data for t in model.graph.initializer if t.name == "tables")
+        content = serialise(untold(model))
+        path.write_bytes(content)
+        entry |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        entry["tables"]["offset"] = content.index(tables)
+        if name in proven:
+            proven[name] = replace(proven[name], sha256=entry["sha256"])
+    if proven:
+        content = pack(proven)
+        (folder / "truth.bin").write_bytes(content)
+        manifest["truth"] |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_files_without_words_are_given_them_and_stay_proven(tmp_path: Path) -> None:
+    old = wordless(BUNDLED, tmp_path / "old")
+    assert onnx.load(old / "accuracy.onnx").doc_string == ""
+    with anb_onnx.load("accuracy", path=old) as surrogate:  # today's package still reads them
+        assert surrogate.truth is not None
+    new = tmp_path / BUNDLED.name
+    assert main(["upgrade", str(old), "--out", str(new)]) == 0
+    for path in BUNDLED.iterdir():
+        assert (new / path.name).read_bytes() == path.read_bytes(), path.name
+    # Once more, nothing is left to do.
+    again = tmp_path / "again" / BUNDLED.name
+    assert main(["upgrade", str(new), "--out", str(again)]) == 0
+    for path in BUNDLED.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_what_is_proven_of_other_files_is_not_carried_over(tmp_path: Path) -> None:
+    old = wordless(BUNDLED, tmp_path / "old")
+    content = (BUNDLED / "truth.bin").read_bytes()  # of the files with words
+    (old / "truth.bin").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit(old, truth={"file": "truth.bin", "sha256": digest, "bytes": len(content)})
+    new = tmp_path / BUNDLED.name
+    assert main(["upgrade", str(old), "--out", str(new)]) == 2
+    assert read_truth(new) is None
+
+
 def edit(folder: Path, **changes: Any) -> None:
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
@@ -105,7 +156,11 @@ def test_what_is_not_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str
         return capsys.readouterr().err
 
     out = str(tmp_path / "new")
-    assert "key 'schema' is 2; 1 is converted" in refusal(str(PAIRS), "--out", out)
+    assert "of the benchmark 'nasbench201-pairs', not of 'new'" in refusal(str(PAIRS), "--out", out)
+    newer = tmp_path / "newer"
+    shutil.copytree(PAIRS, newer)
+    edit(newer, schema=3)
+    assert "key 'schema' is 3; 1 and 2 are converted" in refusal(str(newer), "--out", out)
     assert "cannot be read" in refusal(str(tmp_path / "nowhere"), "--out", out)
     old = schema_1(PAIRS, tmp_path / "old")
     assert "is the folder to convert" in refusal(str(old), "--out", str(old))

@@ -73,7 +73,7 @@ async function added(page: Page, name: string): Promise<void> {
 async function savedFront(page: Page): Promise<(name: string) => string[]> {
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
   const [header, ...lines] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
-  return (name) => lines.map((line) => line[header.indexOf(name)]);
+  return (name) => lines.map((line) => line[header.indexOf(name === "index" ? name : `${name}_mean`)]);
 }
 
 let site: Site;

@@ -102,8 +102,10 @@ describe("links", () => {
     const view = {
       codes: toCodes(77n, MNASNET),
       x: "params",
+      y: "macs",
       filters: { accuracy: [60, null], latency_zcu102: [null, 4.5], macs: [-1, 1e-3] },
       n: 500_000,
+      kept: toCodes(78n, MNASNET),
     } as const;
     const targets = ["accuracy", "params", "latency_zcu102", "macs"];
     expect(readHash(writeHash(view, MNASNET), MNASNET, targets)).toEqual(view);
@@ -111,12 +113,13 @@ describe("links", () => {
 
   it("of any kind give a view of the space and its targets", () => {
     const targets = ["accuracy", "throughput_a100", "params"];
-    const pieces = ["a=", "x=", "f=", "n=", "&", "#", "accuracy", "params", ":", "~", ",", "5", "-1e9", "%00", "%", "NaN", "__proto__", "toString", "<b>"];
+    const pieces = ["a=", "x=", "y=", "f=", "n=", "&", "#", "accuracy", "params", ":", "~", ",", "5", "-1e9", "%00", "%", "NaN", "__proto__", "toString", "<b>"];
     for (let round = 0; round < 5000; round++) {
       const hash = Array.from({ length: 12 }, () => pieces[Math.floor(uniform() * pieces.length)]).join("");
       const view = readHash(hash, MNASNET, targets);
       expect(view.codes.length).toBe(28);
-      expect(["throughput_a100", "params"]).toContain(view.x);
+      expect(targets).toContain(view.x);
+      expect(targets.filter((name) => name !== view.x)).toContain(view.y);
       expect([100_000, 200_000, 500_000, 1_000_000]).toContain(view.n);
       for (const [name, range] of Object.entries(view.filters)) {
         expect(targets).toContain(name);

@@ -1,13 +1,16 @@
-"""Converts a folder of artifacts of schema 1, in which all tables are of all pairs of blocks.
+"""Converts a folder of artifacts to what is written today.
 
-Schema 2 states the terms and names the benchmark. The graphs stay as they are, node by node, and
-so do the bits of every prediction; only what the files say of themselves is written anew.
+In schema 1 all tables are of all pairs of blocks; schema 2 states the terms and names the
+benchmark. Files of schema 2 are given what today's say in words (``doc_string``). The graphs stay
+as they are, node by node, and so do the bits of every prediction; only what the files say of
+themselves is written anew.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,15 @@ from onnx import helper, numpy_helper
 
 from anb_export._io.files import sha256, write_atomically
 from anb_export.artifacts.truth import write_truth
-from anb_export.graphs.graph import serialise
+from anb_export.graphs.graph import serialise, tell, untold
 from anb_onnx._io.show import show
 from anb_onnx.catalog.card import Card
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.catalog.manifest import (
     MANIFEST,
+    benchmark_name,
+    card_from_metadata,
     file_name,
     parse_object,
     read_bytes,
@@ -31,30 +36,34 @@ from anb_onnx.catalog.manifest import (
     read_space,
 )
 from anb_onnx.catalog.truth_file import read_listed
-from anb_onnx.catalog.truth_reader import of_catalog
+from anb_onnx.catalog.truth_reader import of_catalog, read_truth
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import ArtifactError
 from anb_onnx.onnx_files.building import SCHEMA
+from anb_onnx.onnx_files.describing import describe
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
 from anb_onnx.writing.manifest import set_listed, write_artifact
 from anb_onnx.writing.table_form import TABLES
 
-#: The schema that is converted.
-OLD_SCHEMA = 1
+#: The schema that is converted, and today's, whose files are given what they lack.
+OLD_SCHEMA, NEW_SCHEMA = 1, int(SCHEMA)
 
 _MEND = "give the folder that anb-export wrote, with its manifest.json"
 
 
 def upgrade(folder: Path, out: Path, benchmark: str) -> list[str]:
-    """Write the artifacts of a folder of schema 1 to another folder, in today's schema.
+    """Write the artifacts of a folder to another folder, as they are written today.
+
+    What is proven of files of schema 2 (``truth.bin``) is proven of those that are written, too:
+    but for their words they are compared to be the same messages, and the golden bits are theirs.
 
     Parameters
     ----------
     folder : Path
-        With a manifest of schema 1 and the files that it lists.
+        With a manifest of schema 1 or 2 and the files that it lists.
     out : Path
         Folder to write to; another one.
     benchmark : str
@@ -68,16 +77,25 @@ def upgrade(folder: Path, out: Path, benchmark: str) -> list[str]:
     Raises
     ------
     ArtifactError
-        If the folder is not of schema 1, a file is missing, damaged or of another schema, or what
-        was written does not give the golden bits of the folder.
+        If the folder is of no such schema or of another benchmark, a file is missing, damaged or
+        of another schema, or what was written does not give the golden bits of the folder.
     """
     source = folder / MANIFEST
     manifest = read_document(source, mend=_MEND)
-    if manifest.get("schema") != OLD_SCHEMA:
-        msg = f"{source}: key 'schema' is {show(manifest.get('schema'))}; {OLD_SCHEMA} is converted"
+    schema = manifest.get("schema")
+    if type(schema) is not int or schema not in (OLD_SCHEMA, NEW_SCHEMA):
+        msg = (
+            f"{source}: key 'schema' is {show(schema)}; {OLD_SCHEMA} and {NEW_SCHEMA} are converted"
+        )
         raise ArtifactError(msg)
     if folder.resolve() == out.resolve():
         msg = f"--out {out} is the folder to convert; give another one"
+        raise ArtifactError(msg)
+    if schema == NEW_SCHEMA and benchmark_name(manifest, str(source)) != benchmark:
+        msg = (
+            f"{source} is of the benchmark {manifest['benchmark']!r}, not of {benchmark!r}; its "
+            f"files say so, too: give --benchmark {manifest['benchmark']}"
+        )
         raise ArtifactError(msg)
     space = read_space(manifest.get("search_space"), str(source))
     targets = manifest.get("targets")
@@ -90,24 +108,50 @@ def upgrade(folder: Path, out: Path, benchmark: str) -> list[str]:
         if sha256(model) != entry.get("sha256"):
             msg = f"{path} is damaged: its SHA-256 is not the one in {source}"
             raise ArtifactError(msg)
-        written, card = _convert(model, entry, space, benchmark, str(path))
+        convert = _convert if schema == OLD_SCHEMA else _described
+        written, card = convert(model, entry, space, benchmark, str(path))
         write_artifact(out / path.name, written, name, card, space=space)
     if "golden" in manifest:
         _copy_golden(folder, out, manifest["golden"])
-    if "truth" in manifest:
+    if "truth" in manifest and schema == OLD_SCHEMA:
         _copy_truth(folder, out, manifest["truth"])
+    elif "truth" in manifest:
+        _bind_truth(folder, out)
     return list(targets)
+
+
+def _parsed(model: bytes, source: str) -> onnx.ModelProto:
+    try:
+        return onnx.load_from_string(model)
+    except Exception as error:  # protobuf's own errors, of several types
+        msg = f"{source} is not an ONNX file: {error}"
+        raise ArtifactError(msg) from error
+
+
+def _described(
+    model: bytes, entry: Mapping[str, Any], space: SearchSpace, benchmark: str, source: str
+) -> tuple[bytes, Card]:
+    """Return a file of today's schema with what it says in words, and its card."""
+    proto = _parsed(model, source)
+    metadata = {prop.key: prop.value for prop in proto.metadata_props}
+    document = card_from_metadata(metadata, source)
+    card = Card.from_dict({**entry, "benchmark": benchmark}, source, listed=True)
+    tell(proto, describe(document, space, card.members))
+    written = serialise(proto)
+    before, after = untold(_parsed(model, source)), untold(_parsed(written, source))
+    if serialise(before) != serialise(after):
+        msg = f"{source}: written anew, it is another graph; make it again with anb-export"
+        raise ArtifactError(msg)
+    if card.tables is not None:
+        card |= {"tables": {**card.tables, "offset": _offset(proto, written, source)}}
+    return written, card
 
 
 def _convert(
     model: bytes, entry: Mapping[str, Any], space: SearchSpace, benchmark: str, source: str
 ) -> tuple[bytes, Card]:
     """Return file and card in today's schema."""
-    try:
-        proto = onnx.load_from_string(model)
-    except Exception as error:  # protobuf's own errors, of several types
-        msg = f"{source} is not an ONNX file: {error}"
-        raise ArtifactError(msg) from error
+    proto = _parsed(model, source)
     metadata = {prop.key: prop.value for prop in proto.metadata_props}
     if metadata.get("anb_onnx.schema") != str(OLD_SCHEMA):
         msg = (
@@ -124,6 +168,7 @@ def _convert(
     del proto.metadata_props[:]
     helper.set_model_props(proto, {"anb_onnx.schema": SCHEMA, "anb_onnx.card": text})
     proto.producer_version = f"schema {SCHEMA}"
+    tell(proto, describe({**document, **added}, space, card.members))
     written = serialise(proto)
     if card.tables is not None:
         card |= {"tables": {**card.tables, "offset": _offset(proto, written, source)}}
@@ -176,3 +221,11 @@ def _copy_truth(folder: Path, out: Path, entry: Any) -> None:
     except ArtifactError:
         return
     write_truth(out, found)
+
+
+def _bind_truth(folder: Path, out: Path) -> None:
+    """Copy what is proven, of the files that were written: they compute the same."""
+    proven = read_truth(folder)
+    if proven is not None:
+        digest = {a.target.name: a.sha256 for a in Catalog.read(out).artifacts}
+        write_truth(out, {n: replace(t, sha256=digest[n]) for n, t in proven.items()})

@@ -1,4 +1,4 @@
-"""``anb-export upgrade``: converts a folder of artifacts of schema 1."""
+"""``anb-export upgrade``: converts a folder of artifacts to what is written today."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from anb_export.commands._show import note
 
-HELP = "convert a folder of artifacts of schema 1 to today's schema; predictions keep their bits"
+HELP = "convert a folder of artifacts to what is written today; predictions keep their bits"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="folder with a manifest.json of schema 1"
+        "folder", type=Path, metavar="FOLDER", help="folder with a manifest.json of schema 1 or 2"
     )
     parser.add_argument(
         "--out",

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from anb_export._io.files import sha256
 from anb_onnx.errors import AnbError
 from anb_onnx.onnx_files.building import IR_VERSION, OPSET, PRODUCER, SCHEMA, metadata
+from anb_onnx.onnx_files.describing import Descriptions, describe
 from anb_onnx.onnx_files.steps import INPUT
 from anb_onnx.spaces.space import SearchSpace
 
@@ -126,8 +127,25 @@ def make_model(
         producer_version=f"schema {SCHEMA}",
     )
     helper.set_model_props(model, metadata(card, space))
+    tell(model, describe(card, space, n_members))
     check_model(model)
     return model
+
+
+def tell(model: onnx.ModelProto, told: Descriptions) -> None:
+    """Set what model, graph, input and outputs say of themselves in words."""
+    model.doc_string, model.graph.doc_string = told.model, told.graph
+    for value in (*model.graph.input, *model.graph.output):
+        value.doc_string = told.input if value.name == INPUT else told.outputs[value.name]
+
+
+def untold(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy of a model without the words that `tell` sets: all that it computes."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for part in (bare, bare.graph, *bare.graph.input, *bare.graph.output):
+        part.ClearField("doc_string")
+    return bare
 
 
 def check_model(model: onnx.ModelProto | bytes) -> None:
