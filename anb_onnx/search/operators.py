@@ -139,4 +139,5 @@ def neighbours(codes: Codes, *, space: SearchSpace | None) -> Codes:
         msg = f"codes are those of one architecture, uint8 [{space.n_genes}], not {show(codes)}"
         raise SearchError(msg)
     row = row_matrix("codes", codes[np.newaxis], space)
-    return all_near(row, space)[0]
+    near: Codes = all_near(row, space)[0]
+    return near
