@@ -198,3 +198,53 @@ def test_problems_and_ranks_take_what_query_takes() -> None:
     assert anb_onnx.exact.rank("accuracy", "efficientnet-b0") == rank
     with pytest.raises(ArchitectureError, match="one architecture is needed, as query takes it"):
         anb_onnx.exact.rank("accuracy", ["efficientnet-b0"])
+
+
+@pytest.mark.parametrize("space", [MNASNET, NASBENCH201, FBNET], ids=lambda space: space.name)
+def test_neighbours_and_mutants_of_what_sample_returns(space: anb_onnx.SearchSpace) -> None:
+    codes = anb_onnx.sample(20, seed=1, space=space)
+    near = anb_onnx.neighbours(codes, space=space)
+    assert near.dtype == np.uint8
+    assert near.shape == (20, sum(space.gene_sizes) - space.n_genes, space.n_genes)
+    for row, found in zip(codes, near, strict=True):
+        arch = Architecture.from_codes(row, space=space)
+        assert found.tolist() == [[*other.codes] for other in anb_onnx.neighbours(arch)]
+        np.testing.assert_array_equal(anb_onnx.neighbours(row, space=space), found)
+    mutants = anb_onnx.mutate(codes, seed=2, n_genes=3, space=space)
+    assert (mutants != codes).sum(axis=1).tolist() == [3] * 20
+    encode(mutants, space)
+    np.testing.assert_array_equal(
+        mutants, anb_onnx.search.mutate(codes, rng=2, n_genes=3, space=space)
+    )
+    again = anb_onnx.mutate(codes.astype(int), seed=2, n_genes=3, space=space)
+    np.testing.assert_array_equal(mutants, again)
+    one = anb_onnx.mutate(codes[0], seed=2, space=space)
+    assert one.shape == (space.n_genes,)
+    assert (one != codes[0]).sum() == 1
+    assert anb_onnx.neighbours(codes[:0], space=space).shape == (0, *near.shape[1:])
+    assert anb_onnx.mutate(codes[:0], space=space).shape == (0, space.n_genes)
+
+
+@pytest.mark.parametrize("call", [anb_onnx.neighbours, anb_onnx.mutate])
+def test_neighbours_and_mutants_of_what_is_no_code_are_refused(call: Any) -> None:
+    codes = CODES.copy()
+    before = codes.copy()
+    call(codes, space=MNASNET)
+    np.testing.assert_array_equal(codes, before)
+    for wrong, said in (
+        ([*B0.codes], "takes an Architecture, or an array of codes [28] or [N, 28], not [0, 0"),
+        ("efficientnet-b0", "not 'efficientnet-b0'; encode() makes codes of all else"),
+        (CODES[:, :27], "codes have the shape [N, 28], not [5, 27]"),
+        (CODES[0, :27], "codes have the shape [N, 28], not [1, 27]"),
+        (np.full((2, 28), 7, np.uint8), "row 0, gene 'block0_e': code 7 is out of range"),
+        (np.full(28, 7), "row 0, gene 'block0_e': code 7 is out of range"),
+        (CODES[np.newaxis], "takes an Architecture, or an array of codes"),
+    ):
+        with pytest.raises(ArchitectureError) as error:
+            call(wrong, space=MNASNET)
+        assert said in str(error.value)
+    with pytest.raises(ArchitectureError, match="needs to know the search space"):
+        call(CODES)
+    with pytest.raises(ArchitectureError, match="an Architecture knows its space"):
+        call(B0, space=NASBENCH201)
+    assert call(B0, space=MNASNET)

@@ -268,7 +268,7 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signal
         "def write(stream, *_):\n"
         "    stream.write('half'); stream.flush()\n"
         "    print('writing', flush=True); signal.pause()\n"
-        "query._WRITERS['table'] = write\n"
+        "query.write_table = write\n"
         "sys.exit(cli.main(['query', '5', '--target', 'accuracy', '--out', sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x")]
