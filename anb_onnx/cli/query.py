@@ -89,7 +89,9 @@ def _add_files(query: argparse.ArgumentParser) -> None:
         "--format",
         dest="in_format",
         choices=FORMATS,
-        help="format of the input, of --file and '-' (default: by the suffix, or by what is there)",
+        metavar="FORMAT",
+        help=f"of --file and '-': {', '.join(FORMATS)} (default: by the suffix, or by what is "
+        "there)",
     )
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
     query.add_argument(
