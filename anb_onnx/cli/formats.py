@@ -14,7 +14,13 @@ from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
 
 #: What a suffix says of a file.
-SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+SUFFIXES = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".md": "markdown",
+}
 
 #: What is written where nothing says otherwise has none of these suffixes, or one for text.
 _TEXT = ("", ".txt", ".text")
