@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 # Members of the accuracy ensemble, where `make artifacts` leaves them; trained first if missing.
 MEMBERS ?= build/export/compact/accuracy
-DATASET ?= ../shared/data/anb_dataset_jsons.tar.gz
+# The folder of published measurements, which are not part of the repository: CONTRIBUTING.md.
+ANB_SHARED ?= ../shared/data
+DATASET ?= $(ANB_SHARED)/anb_dataset_jsons.tar.gz
 
 .PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth notebooks docs bench clean
 
@@ -46,7 +48,7 @@ check-wheel: wheel
 check-oldest:
 	$(PYTHON) -m venv --clear $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --editable ".[test]" --constraint constraints/oldest.txt
-	ANB_WITHOUT=integrations $(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py \
+	ANB_WITHOUT=integrations,$(ANB_WITHOUT) $(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py \
 		$(addprefix --ignore=,$(wildcard tests/test_cpp*.py)) --ignore=tests/test_js.py --ignore=tests/test_web.py
 
 # The tests of the exporter that meet its libraries, on the oldest versions that it states.
@@ -71,7 +73,7 @@ artifacts: $(VENV)/.ready
 	$(BIN)/anb-export build --dataset $(DATASET) --out artifacts/accel-nasbench
 
 # Catalogs of other search spaces, from the published measurements in this folder.
-SPACES_DATA ?= ../shared/data/seeds
+SPACES_DATA ?= $(ANB_SHARED)/seeds
 spaces: $(VENV)/.ready
 	$(BIN)/anb-export spaces --data $(SPACES_DATA) --out spaces/anb_onnx_spaces/artifacts
 
@@ -88,7 +90,7 @@ notebooks: $(VENV)/.ready
 # ANB_NOTEBOOK=full as a site is published, a minute).
 docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[docs,search]"
-	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs build/docs
+	$(BIN)/sphinx-build -W --keep-going -n -E -q -b html docs build/docs
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"

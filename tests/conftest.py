@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from measured_data import need_data, summary
 
 # The machines that run this are shared: a slow example is no failure.
 settings.register_profile("anb", deadline=None, print_blob=True)
@@ -21,19 +21,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the public Accel-NASBench data set, which is not part of the repository."""
-    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    folder = Path(os.environ.get("ANB_SHARED", default))
-    archive = folder / "anb_dataset_jsons.tar.gz"
-    if not archive.is_file():
-        pytest.skip(f"needs the Accel-NASBench data set: no {archive}; ANB_SHARED names its folder")
-    return folder
+    return need_data("anb_dataset_jsons.tar.gz")
 
 
 @pytest.fixture(scope="session")
 def spaces_data() -> Path:
     """Folder of published measurements of other spaces, which are not part of the repository."""
-    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    folder = Path(os.environ.get("ANB_SHARED", default)) / "seeds"
-    if not (folder / "help_nb201.npz").is_file():
-        pytest.skip(f"needs measurements of other spaces: no {folder}; ANB_SHARED names its parent")
-    return folder
+    return need_data("seeds/help_nb201.npz") / "seeds"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests did not run for lack of data, and what would run them."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    line = summary(str(report.longrepr) for report in skipped)
+    if line is not None:
+        terminalreporter.section("data")
+        terminalreporter.line(line, yellow=True)

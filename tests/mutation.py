@@ -31,6 +31,7 @@ from cosmic_ray.mutating import mutate_and_test
 from cosmic_ray.testing import run_tests
 from cosmic_ray.work_db import use_db
 from cosmic_ray.work_item import MutationSpec, TestOutcome
+from measured_data import VARIABLE, data_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -179,7 +180,7 @@ def main() -> int:
         os.environ["PYTHONPATH"] = os.pathsep.join([name, str(Path(name, "export"))])
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         os.environ["NUMBA_CACHE_DIR"] = str(Path(name, "numba"))
-        os.environ.setdefault("ANB_SHARED", str(ROOT.parent / "shared" / "data"))
+        os.environ[VARIABLE] = str(data_folder())
         for module in arguments.modules or MODULES:
             counts = try_module(module, choose)
             survived += counts["survived"]

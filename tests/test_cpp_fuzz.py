@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cpp_room import (
+    CASES,
     CPP,
     SANITIZED,
     SOURCES,
@@ -73,6 +74,23 @@ def test_every_digit_of_a_manifest(fuzzer: Path, small: Folder) -> None:
     tried, refused = map(int, re.findall(r"manifest\t(\d+) tried\t(\d+)", result.stdout)[0])
     assert tried == 9 * sum(character.isdigit() for character in text)
     assert 0 < refused < tried
+
+
+def test_cases_of_architectures_as_text(fuzzer: Path, small: Folder) -> None:
+    """Those that all languages share, in spaces of every kind, under the sanitizers."""
+    cases = json.loads(CASES.read_text("utf-8"))["spaces"]
+    result = subprocess.run(
+        [str(fuzzer), str(small.path), "spell", str(CASES)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines() == [
+        f"{here['space']['name']}\t{len(here['valid'])} valid\t{len(here['invalid'])} invalid"
+        for here in cases
+    ]
 
 
 def _judge(document: str) -> bool:

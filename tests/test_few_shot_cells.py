@@ -15,6 +15,7 @@ pytest.importorskip("scipy")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from few_shot_devices import small_devices
+from measured_data import need_data
 
 import anb_onnx
 import anb_onnx.exact
@@ -190,10 +191,8 @@ def test_what_came_of_a_constraint(measured: Measured) -> None:
 
 
 @pytest.fixture(scope="module")
-def seeds(shared_data: Path) -> Path:
-    if not (shared_data / "seeds" / "help_nb201.npz").is_file():
-        pytest.skip(f"needs the measurements of HELP in {shared_data / 'seeds'}")
-    return shared_data
+def seeds() -> Path:
+    return need_data("seeds/help_nb201.npz")
 
 
 def test_a_small_run_on_real_measurements(seeds: Path, tmp_path: Path) -> None:

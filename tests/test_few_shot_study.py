@@ -11,6 +11,7 @@ pytest.importorskip("scipy")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from few_shot_devices import small_devices
+from measured_data import need_data
 
 import anb_onnx
 from benchmarks.few_shot import baselines, counts, scores, tasks
@@ -25,10 +26,8 @@ def measured() -> Measured:
 
 
 @pytest.fixture(scope="module")
-def seeds(shared_data: Path) -> Path:
-    if not (shared_data / "seeds" / "help_nb201.npz").is_file():
-        pytest.skip(f"needs the measurements of HELP in {shared_data / 'seeds'}")
-    return shared_data
+def seeds() -> Path:
+    return need_data("seeds/help_nb201.npz")
 
 
 def asked(space: str, role: str) -> dict[str, Question]:

@@ -29,7 +29,8 @@ from anb_onnx._io.program import BROKEN_PIPE, USER_ERROR
 from anb_onnx._io.show import one_line, printable
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.cli import main as cli
-from anb_onnx.cli.write import write_card, write_csv, write_json, write_table
+from anb_onnx.cli.info import write_facts
+from anb_onnx.cli.write import write_csv, write_json, write_table
 from anb_onnx.prediction import Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +69,7 @@ WORK = {
     "sample": ["sample", "5"],
     "info": ["info", "accuracy"],
     "verify": ["verify"],
+    "completion": ["completion", "zsh"],
     "optimum": ["optimum", "accuracy", *TABLES],
     "pareto": ["pareto", "accuracy", "latency_edgegpu", *TABLES],
     "rank": ["rank", "accuracy", "5", *TABLES],
@@ -266,7 +268,7 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signal
         "def write(stream, *_):\n"
         "    stream.write('half'); stream.flush()\n"
         "    print('writing', flush=True); signal.pause()\n"
-        "query._WRITERS['table'] = write\n"
+        "query.write_table = write\n"
         "sys.exit(cli.main(['query', '5', '--target', 'accuracy', '--out', sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x")]
@@ -295,7 +297,7 @@ def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: s
             if name == "{command}" and {when!r} == "imported":
                 signal.raise_signal(signal.SIGINT)
 
-    def main():
+    def main(program):
         if {when!r} == "run":
             signal.raise_signal(signal.SIGINT)
         return 0
@@ -373,10 +375,10 @@ def test_names_and_cards_from_files_do_not_steer_the_terminal() -> None:
         assert text.isprintable()
         assert shown in text or r"\u001b]0;title\u0007\n\u202e" in text
     stream = io.StringIO()
-    write_card(stream, evil, {evil: {evil: evil, "list": [evil]}})
-    assert stream.getvalue().count("\n") == 3
+    write_facts(stream, [(evil, evil), ("unit", evil)])
+    assert stream.getvalue().count("\n") == 2
     assert stream.getvalue().replace("\n", "").isprintable()
-    assert stream.getvalue().count(shown) == 5
+    assert stream.getvalue().count(shown) == 3
 
 
 @pytest.mark.parametrize("text", ["\udcff\udc80", "a\nb\x1b[31m", "\ud800", "x" * 5000, "a\0b", ""])

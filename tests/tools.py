@@ -26,6 +26,16 @@ HEAVY = {
 }
 
 
+def in_ci() -> bool:
+    """Whether this is continuous integration, where nothing may be skipped unsaid."""
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def does_without(what: str) -> bool:
+    """Whether the environment says that it does without `what`: ANB_WITHOUT=data,integrations."""
+    return what in os.environ.get("ANB_WITHOUT", "").split(",")
+
+
 def need_tool(module: str) -> Any:
     """Import a module, or skip the test where its package is not installed.
 
@@ -42,7 +52,7 @@ def need_installed(module: str) -> None:
     package = module.partition(".")[0]
     if importlib.util.find_spec(package) is None:
         reason = f"needs {package}: pip install --editable '.[{HEAVY.get(package, 'test')}]'"
-        without = package in HEAVY and os.environ.get("ANB_WITHOUT") == "integrations"
-        if os.environ.get("CI", "").lower() in ("1", "true") and not without:
+        without = package in HEAVY and does_without("integrations")
+        if in_ci() and not without:
             pytest.fail(f"continuous integration must not skip this: {reason}")
         pytest.skip(reason, allow_module_level=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from measured_data import need_data
 
 BIN = Path(sys.executable).parent
 #: What has changed since the reports were written: a module lies elsewhere, and calls name the
@@ -28,10 +29,8 @@ CHANGED = {
 
 
 @pytest.fixture(scope="module")
-def cases(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    source = shared_data.parent / "cases"
-    if not source.is_dir():
-        pytest.skip(f"needs the replayed reports: no {source}")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = need_data("../cases") / "../cases"
     folder = tmp_path_factory.mktemp("replayed") / "cases"
     shutil.copytree(source, folder)
     for path in [folder, *folder.rglob("*")]:

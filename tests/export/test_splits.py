@@ -8,6 +8,7 @@ import pytest
 from anb_export.data.dataset import Dataset
 from anb_export.data.read import read_dataset
 from anb_export.data.splits import SplitError, read_split
+from measured_data import need_data
 
 from .synthetic import records, write_folder, write_split
 
@@ -85,7 +86,8 @@ def test_too_few_architectures(tmp_path: Path) -> None:
         read_split(read_dataset(write_folder(tmp_path, records(9))), "random:0")
 
 
-def test_published_split(published: Dataset, shared_data: Path) -> None:
+def test_published_split(published: Dataset) -> None:
+    shared_data = need_data("default_split")
     split = read_split(published, shared_data / "default_split")
     assert [len(rows) for rows in split.parts().values()] == [4100, 512, 512]
     paths = json.loads((shared_data / "default_split" / "test_paths.json").read_text())

@@ -20,6 +20,7 @@ from anb_export.data.splits import random_split
 from anb_export.data.targets import TargetSpec
 from anb_export.training import out_of_fold
 from anb_export.training.compact import recipes_for
+from measured_data import need_data
 from numpy.typing import NDArray
 
 import anb_onnx
@@ -80,10 +81,7 @@ def test_the_description_on_the_page_is_that_of_the_example(
 @pytest.fixture(scope="module")
 def nasbench201() -> dict[str, NDArray[np.float64]]:
     """Latencies of all 15,625 architectures of NAS-Bench-201 on 27 devices (HELP, MIT)."""
-    data = Path(os.environ.get("ANB_SHARED", ROOT.parent / "shared")) / "data"
-    path = data / "seeds" / "help_nb201.npz"
-    if not path.is_file():
-        pytest.skip(f"the measurements of NAS-Bench-201 are not at {path}")
+    path = need_data("seeds/help_nb201.npz") / "seeds" / "help_nb201.npz"
     with np.load(path) as file:
         return {name: file[name] for name in ("codes", "latency_ms", "devices")}
 
