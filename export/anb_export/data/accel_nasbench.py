@@ -125,7 +125,7 @@ def read_archive(path: str | Path) -> Dataset:
         if not path.exists():
             msg = (
                 f"no data set at {path}: give anb_dataset_jsons.tar.gz or the folder unpacked "
-                "from it"
+                "from it; `anb-export fetch-data` downloads it"
             )
             raise DatasetError(msg)
         members = _from_folder(path, limit) if path.is_dir() else _from_archive(path, limit)
