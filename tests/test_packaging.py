@@ -85,6 +85,7 @@ def test_the_exporter_takes_its_files_only(checkout: Path, tmp_path: Path) -> No
     wheel, sdist = build(checkout / "export", tmp_path)
     package = sources(ROOT / "export/anb_export")
     package |= {"anb_export/py.typed", "anb_export/training/recipes/compact.json"}
+    package |= {"anb_export/training/recipes/upstream.json"}
     assert in_wheel(wheel) == package
     assert in_sdist(sdist) - {"pyproject.toml", "PKG-INFO", "README.md", ".gitignore"} == package
 
