@@ -8,7 +8,7 @@ MEMBERS ?= build/export/compact/accuracy
 ANB_SHARED ?= ../shared/data
 DATASET ?= $(ANB_SHARED)/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth notebooks docs bench clean
+.PHONY: test lint wheel check-wheel check-oldest check-oldest-export check-configspace kill-points mutants artifacts spaces truth notebooks docs bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +58,18 @@ check-oldest-export:
 		--constraint constraints/oldest-export.txt
 	$(VENV)-oldest-export/bin/python -m pytest -n 2 tests/export $(addprefix --ignore=tests/export/test_,$(addsuffix .py,$(OWN)))
 
+# Configurations of the releases of ConfigSpace that users have, each in an environment of its own:
+# the reference pins the first. What was built for NumPy 1 needs it.
+CONFIGSPACES ?= 0.6.1 0.7.1 newest
+check-configspace:
+	for version in $(CONFIGSPACES); do \
+		case $$version in newest) wanted="ConfigSpace" ;; *) wanted="ConfigSpace==$$version numpy<2" ;; esac; \
+		$(PYTHON) -m venv --clear $(VENV)-configspace && \
+		$(VENV)-configspace/bin/python -m pip install --quiet --editable . pytest $$wanted && \
+		ANB_CONFIGSPACE=$$version $(VENV)-configspace/bin/python -m pytest -q --noconftest -c /dev/null \
+			--rootdir=. tests/configspace_versions || exit 1; \
+	done
+
 # Ends train, import, convert, compile and build at every point at which they touch a file.
 kill-points: $(VENV)/.ready
 	$(BIN)/python tests/kill_points.py
@@ -97,4 +109,4 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks --members $(MEMBERS) --dataset $(DATASET) --out benchmarks/results
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-oldest-export build dist
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-oldest-export $(VENV)-configspace build dist

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
@@ -36,16 +36,30 @@ def value_error(gene: Gene, value: str, where: str = "") -> ArchitectureError:
 
 def names_error(values: Mapping[Any, object], space: SearchSpace, where: str) -> ArchitectureError:
     """Return the error for a mapping whose keys are not the genes."""
-    unknown = [key for key in values if key not in space.positions]
-    missing = [name for name in space.gene_names if name not in values]
+    given = list(values)  # ConfigSpace 0.7.1 cannot say whether a name is in it
+    unknown = [key for key in given if key not in space.positions]
+    missing = [name for name in space.gene_names if name not in given]
     parts = []
     if unknown:
         parts.append(f"unknown gene {show(unknown[0])}" + _and_more(unknown))
     if missing:
         parts.append(f"missing gene {missing[0]!r}" + _and_more(missing))
+    if not parts:  # of a mapping whose keys are others than those that it is asked by
+        parts.append(f"keys of {show(values)} that are not the genes, each once")
     first, last = space.gene_names[0], space.gene_names[-1]
     msg = f"{where}{' and '.join(parts)}; the {space.n_genes} genes are {first!r} ... {last!r}"
     return ArchitectureError(msg)
+
+
+def _has_the_genes(values: Mapping[Any, object], space: SearchSpace) -> bool:
+    """Say whether the keys of a mapping are the genes; those of some are a list, and not a set."""
+    keys: Any = values.keys()
+    if keys == space.positions.keys():
+        return True
+    if isinstance(keys, Set):
+        return False
+    names = list(keys)
+    return len(names) == space.n_genes and all(name in names for name in space.gene_names)
 
 
 def _and_more(names: Sequence[object]) -> str:
@@ -62,7 +76,7 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
     """
     if type(values) is dict and (row := space.reader.mapping(values)) is not None:
         return row
-    if values.keys() != space.positions.keys():
+    if not _has_the_genes(values, space):
         if has_lists(space) and are_lists(values):
             return row_codes(lists_values(values, where), space, where)
         raise names_error(values, space, where)
@@ -125,8 +139,7 @@ def _dicts_codes(
         if set(map(len, mappings)) != {n_genes}:
             return None
     else:
-        keys = space.positions.keys()
-        if not all(mapping.keys() == keys for mapping in mappings):
+        if not all(_has_the_genes(mapping, space) for mapping in mappings):
             return None
     try:
         values = chain.from_iterable(map(space.reader.values_of, mappings))
