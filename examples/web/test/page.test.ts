@@ -644,10 +644,10 @@ describe("a search that another view interrupts", () => {
 
 describe.runIf(process.env.ANB_SCREENSHOTS)("for the documentation", () => {
   it.each([
-    ["web-desktop", { viewport: { width: 1440, height: 900 } }],
+    ["web-desktop", { viewport: { width: 1240, height: 720 } }],
     ["web-phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
   ] as const)("takes the picture %s", async (name, options) => {
-    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100`, { ...options, colorScheme: "light" });
+    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100&n=100000`, { ...options, colorScheme: "light" });
     const { page } = watched;
     await ready(page);
     await expect.poll(() => text(page, "#proof")).toContain("Among all");
