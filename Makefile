@@ -97,7 +97,7 @@ notebooks: $(VENV)/.ready
 # ANB_NOTEBOOK=full as a site is published, a minute).
 docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[docs,search]"
-	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs build/docs
+	$(BIN)/sphinx-build -W --keep-going -n -E -q -b html docs build/docs
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"

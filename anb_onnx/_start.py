@@ -16,36 +16,38 @@ from typing import Any, NoReturn
 _INTERRUPTED = 130  # as in `_program`, which imports more than is needed here
 
 
-def main() -> int:
-    """Run `anb-onnx`; return its exit code, 130 after Ctrl-C at any time."""
-    return start("anb_onnx.cli.main")
+def main(program: str = "anb-onnx") -> int:
+    """Run `anb-onnx`, as it was typed; return its exit code, 130 after Ctrl-C at any time."""
+    return start("anb_onnx.cli.main", program)
 
 
-def start(module: str) -> int:
+def start(module: str, program: str) -> int:
     """Import the module of a command, run its ``main`` and return the exit code.
 
     Parameters
     ----------
     module : str
-        Has a function ``main`` without arguments.
+        Has a function ``main`` that takes ``program``.
+    program : str
+        What was typed, for messages and help.
     """
     here = threading.current_thread() is threading.main_thread()
     # Not where somebody else decides about Ctrl-C: a shell that starts a job in the background.
     if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return _run(import_module(module))
+        return _run(import_module(module), program)
     signal.signal(signal.SIGINT, _leave)
     command = import_module(module)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return _run(command)
+        return _run(command, program)
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
         signal.signal(signal.SIGINT, _leave)  # while the interpreter ends
 
 
-def _run(command: Any) -> int:
-    code: int = command.main()
+def _run(command: Any, program: str) -> int:
+    code: int = command.main(program=program)
     return code
 
 

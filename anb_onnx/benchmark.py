@@ -12,10 +12,11 @@ import numpy as np
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.card import HELD_OUT
-from anb_onnx.encoding.encoding import Architectures, encode, is_single
+from anb_onnx.encoding.encoding import Architectures, encode_and_tell
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
 from anb_onnx.prediction import Predictions
+from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.views import html
 
@@ -126,9 +127,10 @@ class Benchmark(Mapping[str, Surrogate]):
             Where an architecture is no member of the search space; names row, gene and value.
         """
         items = self._surrogates.items()
-        if isinstance(architectures, np.ndarray):
-            return Predictions({n: s.query(architectures, members=members) for n, s in items})
-        codes, single = encode(architectures, self.space), is_single(architectures)
+        given = as_ndarray(architectures)
+        if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
+            return Predictions({n: s.query(given, members=members) for n, s in items})
+        codes, single = encode_and_tell(given, self.space)
         return Predictions(
             {n: s._query_encoded(codes, members=members, single=single) for n, s in items}
         )

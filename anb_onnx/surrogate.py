@@ -18,15 +18,18 @@ from anb_onnx.catalog.facts import facts
 from anb_onnx.encoding.encoding import (
     Architectures,
     Batch,
+    Single,
     check_codes,
     encode,
+    encode_and_tell,
     indices_to_codes,
-    is_single,
 )
+from anb_onnx.encoding.mixed import are_texts
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
 from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError, TruthError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.prediction import Prediction
+from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.views import html
@@ -296,9 +299,7 @@ class Surrogate:
         return self.truth.regret(value)
 
     @overload
-    def query(
-        self, architectures: Mapping[str, Any], *, members: bool = ...
-    ) -> Prediction[np.float32]: ...
+    def query(self, architectures: Single, *, members: bool = ...) -> Prediction[np.float32]: ...
     @overload
     def query(
         self,
@@ -312,10 +313,11 @@ class Surrogate:
         Parameters
         ----------
         architectures
-            One `Architecture` or mapping from gene names to values; or a batch: an integer array
-            [N, genes] of codes, an integer array [N] of indices (of Python's integers where 64 bits
-            do not hold them), a list of architectures, mappings or rows, or a table of pandas,
-            polars or pyarrow (see `anb_onnx.encode`). N may be 0. Memory beyond the given batch and
+            One `Architecture`, mapping from gene names to values, text (``"efficientnet-b0"``, see
+            `Architecture.parse`) or index; or a batch: an integer array [N, genes] of codes, an
+            integer array [N] of indices (of Python's integers where 64 bits do not hold them), a
+            list of architectures, mappings, texts, indices or rows, or a table of pandas, polars
+            or pyarrow (see `anb_onnx.encode`). N may be 0. Memory beyond the given batch and
             the result does not grow with the N of an array.
         members : bool
             Whether to return each member's prediction too.
@@ -331,12 +333,11 @@ class Surrogate:
         ArchitectureError
             Where an architecture is no member of the search space; names row, gene and value.
         """
-        if isinstance(architectures, np.ndarray) and architectures.ndim > 0:
-            out = self._query_array(architectures, members)
-        else:
-            codes = encode(architectures, self.space)
-            out = self._engine.predict(codes, members=members)
-        return self._prediction(out, single=is_single(architectures))
+        given = as_ndarray(architectures)
+        if isinstance(given, np.ndarray) and given.ndim > 0:
+            return self._prediction(self._query_array(given, members), single=False)
+        codes, single = encode_and_tell(given, self.space)
+        return self._prediction(self._engine.predict(codes, members=members), single=single)
 
     def _query_encoded(
         self, codes: npt.NDArray[np.uint8], *, members: bool, single: bool
@@ -437,7 +438,8 @@ class Surrogate:
         out = Outputs.empty(n, self.n_members, members=members)
         # A long array [N] holds indices; `encode` might take its last, short block for one row of
         # codes and ask back.
-        convert = indices_to_codes if batch.ndim == 1 and n > _BLOCK_ROWS else encode
+        numbers = not are_texts(batch)
+        convert = indices_to_codes if numbers and batch.ndim == 1 and n > _BLOCK_ROWS else encode
         # max(n, 1): an empty array of the wrong shape or dtype is refused, too.
         for start in range(0, max(n, 1), _BLOCK_ROWS):
             stop = min(start + _BLOCK_ROWS, n)

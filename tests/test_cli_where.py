@@ -72,7 +72,11 @@ def test_a_number_of_any_length_is_read_at_once() -> None:
     ("space", "texts", "meant"),
     [
         (MNASNET, ["block0_k=3"], {"block0_k": [3]}),
-        (MNASNET, ["block5_l = 3, 4", "block0_se=TRUE"], {"block5_l": [3, 4], "block0_se": [True]}),
+        (
+            MNASNET,
+            ["block5_l = 3, 4", "block0_se=TRUE", "block1_se=0"],
+            {"block5_l": [3, 4], "block0_se": [True], "block1_se": [False]},
+        ),
         (MNASNET, ["block0_se=[false, true]"], {"block0_se": [False, True]}),
         (NASBENCH201, [f"{GENES[0]}={KINDS[0]},{KINDS[1]}"], {GENES[0]: [*KINDS[:2]]}),
         (AWKWARD, ["a, b=x,y"], {"a, b": ["x,y"]}),
@@ -103,7 +107,7 @@ def test_values_of_genes(space: SearchSpace, texts: list[str], meant: dict[str, 
         (["block0_k=[3"], "not a JSON list of values"),
         (["block0_k=[true]"], "gene 'block0_k': True is not allowed"),
         (["block0_k=" + "9" * 5000], "is not allowed"),
-        (["block0_se=1"], "gene 'block0_se': '1' is not allowed; choose from True, False"),
+        (["block0_se=2"], "gene 'block0_se': '2' is not allowed; choose from True, False"),
         (["block0_k=3", "block0_k=5"], "gene 'block0_k' is given twice"),
     ],
 )

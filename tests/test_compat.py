@@ -224,7 +224,7 @@ def test_wrong_seeds(seed: Any) -> None:
         B0[:3],
         [B0[0][:6], *B0[1:]],
         [[5, 6, 6, 6, 6, 6, 6], *B0[1:]],
-        [*B0[:3], [1] * 7],
+        [*B0[:3], [2] * 7],
     ],
 )
 def test_wrong_manual_samples_are_refused(lists: Any) -> None:

@@ -67,7 +67,7 @@ def test_every_engine_gives_the_golden_bits(engine: str, benchmark_name: str, ta
 
 @pytest.mark.parametrize(("benchmark_name", "target"), targets(), ids=lambda value: value)
 def test_the_tables_add_up_as_the_specification_says(benchmark_name: str, target: str) -> None:
-    """Entry by entry, in Python's integers, from `docs/embedding.md`."""
+    """Entry by entry, in Python's integers, from `docs/reference/format.md`."""
     catalog = find_benchmark(benchmark_name, FOLDER)
     artifact = catalog.find(target)
     stated = artifact.card["tables"]

@@ -36,8 +36,8 @@ from anb_onnx.encoding.encoding import (
     codes_to_indices,
     codes_to_symbols,
     encode,
+    encode_and_tell,
     indices_to_codes,
-    is_single,
 )
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.spaces.architecture import Architecture, sample
@@ -374,10 +374,10 @@ def test_n_may_be_0(empty: Any, each_way: str) -> None:
 
 
 def test_one_architecture_is_single_and_a_batch_of_one_is_not() -> None:
-    assert is_single(B0)
-    assert is_single(oracle.B0_VALUES)
-    assert not is_single([B0])
-    assert not is_single(encode(B0, MNASNET))
+    for single in (B0, oracle.B0_VALUES):
+        assert encode_and_tell(single, MNASNET)[1]
+    for batch in ([B0], encode(B0, MNASNET)):
+        assert not encode_and_tell(batch, MNASNET)[1]
     assert encode(B0, MNASNET).shape == encode(oracle.B0_VALUES, MNASNET).shape == (1, 28)
     assert encode([B0], MNASNET).flags.writeable
     assert encode(oracle.B0_VALUES, MNASNET).flags.writeable
@@ -439,7 +439,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "0 columns": (lambda: CODES[:, :0], "codes have the shape [N, 28], not [200, 0]"),
     "transposed": (lambda: CODES[:100].T, "codes have the shape [N, 28], not [28, 100]"),
     "3-D": (lambda: CODES[None], "codes have the shape [N, 28], not [1, 200, 28]"),
-    "0-D": (lambda: np.array(5), "codes have the shape [N, 28], not []"),
+    "0-D": (lambda: np.array(5.0), "codes have the shape [N, 28], not []"),
     "one row": (lambda: CODES[0], "pass codes[None] if these are codes, indices_to_codes(indices)"),
     "one int64 row": (lambda: CODES[0].astype(int), "looks like one row of codes"),
     "one wrong row": (lambda: np.full(28, 9, np.uint8), "looks like one row of codes"),
@@ -512,8 +512,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "one mapping": (lambda: {**VALUES[0], "block0_e": 5}, "gene 'block0_e': 5 is not allowed"),
     # Lists of other things
     "list of indices": (
-        lambda: [5, 6],
-        "row 0: 5 is not an Architecture or a mapping; make an array",
+        lambda: [5, -1],
+        "row 1: index -1 is out of range; allowed are 0 to 1044",
     ),
     "ragged": (
         lambda: [[0, 1], [0]],
@@ -527,8 +527,25 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     # Other things
     "None": (lambda: None, "None is not a batch of architectures; accepted are an Architecture"),
-    "int": (lambda: 5, "5 is not a batch of architectures"),
-    "string": (lambda: "efficientnet-b0", "'efficientnet-b0' is not a batch of architectures"),
+    "list of codes": (lambda: CODES[0].tolist(), "a list of 28 small integers is one row of codes"),
+    "list of a wrong code": (lambda: [9] * 28, "pass [codes] for a batch of this row"),
+    "int": (lambda: -5, "index -5 is out of range"),
+    "5.0": (lambda: 5.0, "5.0 is not a batch of architectures"),
+    "boolean": (lambda: True, "True is not a batch of architectures"),
+    "string": (lambda: "efficientnet-b1", "'efficientnet-b1' is no architecture; give efficientn"),
+    "strings, of which one is none": (
+        lambda: ["0", "efficientnet-b1"],
+        "row 1: 'efficientnet-b1' is no architecture; give",
+    ),
+    "array of strings": (lambda: np.array(["0", "x"]), "row 1: 'x' is no architecture"),
+    "lists, one too short": (
+        lambda: [[1] * 7, [3] * 7, [1] * 6, [True] * 7],
+        "layers takes a list of 7 values, one per block, not [1, 1, 1, 1, 1, 1], which has 6",
+    ),
+    "values by position": (
+        lambda: [*[*B0.values()][:-1], 2],
+        "gene 'block6_se': 2 is not allowed",
+    ),
     "bytes": (lambda: bytes(28), "is not a batch of architectures"),
     "set": (lambda: {B0}, "is not a batch of architectures"),
     "generator": (_generator, "generator"),
@@ -603,7 +620,8 @@ def test_no_input_raises_anything_else(anything: Any) -> None:
             codes = encode(batch, MNASNET)
         except ArchitectureError:
             continue
-        assert codes.shape in {(0, 28), (1, 28)}
+        n = len(anything) if batch is anything and isinstance(anything, list) else 1
+        assert codes.shape in {(n, 28), (1, 28)}
 
 
 def test_check_codes_takes_uint8_only() -> None:
@@ -677,7 +695,7 @@ def test_one_row_of_codes_is_refused_with_the_way_to_pass_it() -> None:
             call(CODES[:1], MNASNET)
 
 
-@pytest.mark.parametrize("shape", [(), (2, 28, 1), (3, 28, 28), (28, 28, 28), (2, 27), (2, 29)])
+@pytest.mark.parametrize("shape", [(2, 28, 1), (3, 28, 28), (28, 28, 28), (2, 27), (2, 29)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
 def test_arrays_of_other_shapes_are_refused(shape: tuple[int, ...], dtype: type) -> None:
     codes: np.ndarray = np.zeros(shape, dtype)

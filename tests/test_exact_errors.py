@@ -126,7 +126,7 @@ def test_more_than_the_limit() -> None:
         ({"block0_k": 7}, "gene 'block0_k': 7 is not allowed; choose from 3, 5"),
         ({"block0_k": [3, 7]}, "gene 'block0_k': 7 is not allowed; choose from 3, 5"),
         ({"block0_k": []}, "gene 'block0_k': an empty list is not allowed; choose from 3, 5"),
-        ({"block0_se": 1}, "gene 'block0_se': 1 is not allowed"),
+        ({"block0_se": 2}, "gene 'block0_se': 2 is not allowed"),
         ({"kernel": 3}, "there is no gene 'kernel'; the genes are block0_e, block0_k,"),
         ({0: 3}, "there is no gene 0; the genes are block0_e, block0_k,"),
         ([("block0_k", 3)], "genes must be a mapping from names to a value or a list of values"),

@@ -25,7 +25,7 @@ jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema: pip ins
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get(FOLDER_VARIABLE) or ROOT / "artifacts/accel-nasbench")
 SCHEMA = json.loads((ROOT / "docs" / "manifest.schema.json").read_text(encoding="utf-8"))
-DOCUMENT = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "reference" / "format.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ def floors(pyproject: Path) -> dict[str, str]:
     needed += [
         need
         for name, part in extras.items()
-        if name not in ("bench", "lint", "mutation")
+        if name not in ("bench", "docs", "lint", "mutation")
         for need in part
     ]
     found = (re.fullmatch(r"([\w-]+)>=([\w.]+)", need) for need in needed)

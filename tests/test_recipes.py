@@ -145,5 +145,31 @@ def test_go_fuses_nothing_on_arm64_thanks_to_the_conversions(go: Path) -> None:
     assert fused["bare"] >= 3
 
 
+def quick_check() -> str:
+    """The table of EfficientNet-B0's bits, as the page of the format shows it."""
+    rows = [
+        "| target | unit | mean | bits of mean | bits of std |",
+        "| --- | --- | ---: | --- | --- |",
+    ]
+    for target in anb_onnx.targets():
+        found = anb_onnx.load(target.name).query(anb_onnx.efficientnet_b0())
+        cells = (
+            target.name,
+            target.unit,
+            found.mean,
+            f"`{bits(found.mean)}`",
+            f"`{bits(found.std)}`",
+        )
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(rows)
+
+
+def test_the_page_of_the_format_shows_the_bits_of_b0() -> None:
+    page = (ROOT / "docs" / "reference" / "format.md").read_text("utf-8")
+    assert f"<!-- quick-check:begin -->\n{quick_check()}\n<!-- quick-check:end -->" in page
+    assert anb_onnx.efficientnet_b0().index == 2169626640
+    assert f"`{B0}`" in page.replace(", ", ",")
+
+
 def bits(value: object) -> str:
     return f"{np.float32(value).view(np.uint32):08x}"  # type: ignore[arg-type]

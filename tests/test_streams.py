@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -29,7 +31,10 @@ from anb_onnx._io.program import BROKEN_PIPE, USER_ERROR
 from anb_onnx._io.show import one_line, printable
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.cli import main as cli
-from anb_onnx.cli.write import write_card, write_csv, write_json, write_table
+from anb_onnx.cli import query
+from anb_onnx.cli.answers import ask
+from anb_onnx.cli.answers_table import write_table
+from anb_onnx.cli.info import write_facts
 from anb_onnx.prediction import Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +73,7 @@ WORK = {
     "sample": ["sample", "5"],
     "info": ["info", "accuracy"],
     "verify": ["verify"],
+    "completion": ["completion", "zsh"],
     "optimum": ["optimum", "accuracy", *TABLES],
     "pareto": ["pareto", "accuracy", "latency_edgegpu", *TABLES],
     "rank": ["rank", "accuracy", "5", *TABLES],
@@ -266,7 +272,7 @@ def test_a_signal_leaves_no_temporary_file(tmp_path: Path, number: signal.Signal
         "def write(stream, *_):\n"
         "    stream.write('half'); stream.flush()\n"
         "    print('writing', flush=True); signal.pause()\n"
-        "query._WRITERS['table'] = write\n"
+        "query.write_table = write\n"
         "sys.exit(cli.main(['query', '5', '--target', 'accuracy', '--out', sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "x")]
@@ -295,7 +301,7 @@ def test_ctrl_c_is_silent_from_the_first_import_to_the_end(package: str, when: s
             if name == "{command}" and {when!r} == "imported":
                 signal.raise_signal(signal.SIGINT)
 
-    def main():
+    def main(program):
         if {when!r} == "run":
             signal.raise_signal(signal.SIGINT)
         return 0
@@ -361,22 +367,28 @@ def test_text_from_outside_is_printable(text: str, shown: str) -> None:
     assert len(one_line("x " * 100_000)) < 5000
 
 
-def test_names_and_cards_from_files_do_not_steer_the_terminal() -> None:
+def test_names_and_cards_from_files_do_not_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     evil, shown = "\x1b]0;title\x07\n\u202e", r"\x1b]0;title\x07\n\u202e"
     values = np.ones(1, np.float32)
     found = Prediction(values, values, values[:, None], evil, evil, None)
     codes = np.zeros((1, 28), np.uint8)
-    for write in (write_table, write_csv, write_json):
-        stream = io.StringIO()
-        write(stream, lambda: iter([(codes, {evil: found})]), MNASNET)
-        text = stream.getvalue().replace("\n", "")
+    asked: Any = SimpleNamespace(query=lambda codes, members: found)
+    answers = [(codes, [ask(asked, codes, 0.9, members=True)])]
+    for form in ("table", "csv", "json", "jsonl"):
+        if form == "table":
+            write_table(sys.stdout, answers, MNASNET)
+        else:
+            query._write(None, form, answers, answers[0][1], MNASNET)
+        text = capsys.readouterr().out.replace("\n", "")
         assert text.isprintable()
         assert shown in text or r"\u001b]0;title\u0007\n\u202e" in text
     stream = io.StringIO()
-    write_card(stream, evil, {evil: {evil: evil, "list": [evil]}})
-    assert stream.getvalue().count("\n") == 3
+    write_facts(stream, [(evil, evil), ("unit", evil)])
+    assert stream.getvalue().count("\n") == 2
     assert stream.getvalue().replace("\n", "").isprintable()
-    assert stream.getvalue().count(shown) == 5
+    assert stream.getvalue().count(shown) == 3
 
 
 @pytest.mark.parametrize("text", ["\udcff\udc80", "a\nb\x1b[31m", "\ud800", "x" * 5000, "a\0b", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -9,8 +10,9 @@ import select
 import stat
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from anb_onnx._io.files import limit_of
 from anb_onnx._io.output import follow
@@ -28,12 +30,13 @@ ROWS_VARIABLE = "ANB_ONNX_MAX_ROWS"
 PIPE_SECONDS = 30.0
 
 _CHUNK = 2**20
+_START = 4  # bytes tell what is no text
 _STARTS = {
     b"\xff\xfe": "it is UTF-16 text; save it as UTF-8 (iconv -f utf-16 -t utf-8)",
     b"\xfe\xff": "it is UTF-16 text; save it as UTF-8 (iconv -f utf-16 -t utf-8)",
     b"\x1f\x8b": "it is compressed; unpack it with gunzip",
     b"PK\x03\x04": "it is a ZIP archive or a spreadsheet; save it as CSV",
-    b"PAR1": "it is Parquet; give a file with --format parquet",
+    b"PAR1": "it is Parquet; --in-format parquet reads it",
 }
 
 
@@ -51,6 +54,91 @@ def check_rows(count: int) -> None:
         raise ArchitectureError(msg)
 
 
+def raw_chunks(path: str, on_read: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a file, a pipe or, for "-", standard input, as they come.
+
+    The first chunk is long enough to tell what it is, unless there is no more.
+
+    Parameters
+    ----------
+    path : str
+    on_read : callable, optional
+        Called with the size of each chunk.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        first = b""
+        file: BinaryIO | io.FileIO = sys.stdin.buffer
+        if path != "-":
+            file = opened = stack.enter_context(_open(path))
+            kind = os.fstat(opened.fileno()).st_mode
+            if stat.S_ISFIFO(kind) and not os.get_blocking(opened.fileno()):
+                first = _wait_for_writer(opened)
+        held, begun = b"", False
+        for part in _parts(file, first):
+            if on_read is not None:
+                on_read(len(part))
+            held += part
+            if begun or len(held) >= _START:
+                yield held
+                held, begun = b"", True
+        if held:
+            yield held
+
+
+def _parts(file: BinaryIO | io.FileIO, first: bytes) -> Iterator[bytes]:
+    if first:
+        yield first
+    while (part := file.read(_CHUNK)) != b"":
+        if part is None:  # nothing there yet, of a stream that does not wait by itself
+            select.select([file], [], [])
+        else:
+            yield part
+
+
+def text_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield chunks of text as they are, unless they tell that they are something else.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is no UTF-8 text.
+    """
+    total = 0
+    for part in chunks:
+        if total == 0:
+            _check_start(part)
+        if b"\0" in part:
+            msg = f"it is no text, or not UTF-8: byte {total + part.index(0)} is NUL"
+            raise ArchitectureError(msg)
+        total += len(part)
+        yield part
+
+
+def whole_text(chunks: Iterable[bytes]) -> bytes:
+    """Return all of a text.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is larger than the limit.
+    """
+    limit = limit_of(INPUT_VARIABLE, INPUT_BYTES)
+    parts: list[bytes] = []
+    total = 0
+    for part in chunks:
+        parts.append(part)
+        total += len(part)
+        if total > limit:
+            msg = f"it has more than {limit} bytes; {INPUT_VARIABLE} sets this limit"
+            raise ArchitectureError(msg)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 def read_text(path: str) -> bytes:
     """Return the bytes of UTF-8 text from a file, a pipe or, for "-", standard input.
 
@@ -61,20 +149,7 @@ def read_text(path: str) -> bytes:
     ArchitectureError
         If it is larger than the limit, or no such text.
     """
-    limit = limit_of(INPUT_VARIABLE, INPUT_BYTES)
-    if path == "-":
-        raw = _read(sys.stdin.buffer, limit)
-    else:
-        with _open(path) as file:
-            found = os.fstat(file.fileno())
-            first = b""
-            if stat.S_ISFIFO(found.st_mode) and not os.get_blocking(file.fileno()):
-                first = _wait_for_writer(file)
-            if found.st_size > limit:
-                _refuse_size(limit)
-            raw = _read(file, limit, first)
-    _check_start(raw)
-    return raw
+    return whole_text(text_chunks(raw_chunks(path)))
 
 
 def _check_start(raw: bytes) -> None:
@@ -119,27 +194,3 @@ def _wait_for_writer(file: io.FileIO) -> bytes:
             reason = f"nobody writes into this pipe, for {PIPE_SECONDS:g} s"
             raise OSError(errno.ENXIO, reason)
     return b""
-
-
-def _read(file: BinaryIO | io.FileIO, limit: int, first: bytes = b"") -> bytes:
-    parts: list[bytes] = []
-    total = 0
-    while (part := first or file.read(_CHUNK)) != b"":
-        first = b""
-        if part is None:  # nothing there yet, of a stream that does not wait by itself
-            select.select([file], [], [])
-            continue
-        parts.append(part)
-        if b"\0" in part:
-            _check_start(parts[0])
-            msg = f"it is no text, or not UTF-8: byte {total + part.index(0)} is NUL"
-            raise ArchitectureError(msg)
-        total += len(part)
-        if total > limit:
-            _refuse_size(limit)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _refuse_size(limit: int) -> NoReturn:
-    msg = f"it has more than {limit} bytes; {INPUT_VARIABLE} sets this limit"
-    raise ArchitectureError(msg)

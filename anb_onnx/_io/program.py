@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import IO, Any, NoReturn
 
+from anb_onnx._io.help_text import Formatter
 from anb_onnx._io.show import one_line
 from anb_onnx.errors import AnbError
 
@@ -39,8 +40,20 @@ class StreamError(AnbError):
 class Parser(argparse.ArgumentParser):
     """Reports errors on one line, as all others, and does not lose help that cannot be written."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"formatter_class": Formatter, **options})
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # argparse would point at the help of all commands, for an option of one.
+        found, more = self.parse_known_args(args, namespace)
+        if more:
+            commands = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+            chosen = [a.choices[getattr(found, a.dest)] for a in commands]
+            (chosen[0] if chosen else self).error(f"unrecognized arguments: {' '.join(more)}")
+        return found
+
     def error(self, message: str) -> NoReturn:
-        complain(self.prog.split()[0], f"{message} (see {self.prog} --help)")
+        complain(f"{message} (see {self.prog} --help)")
         sys.exit(USER_ERROR)
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -48,9 +61,19 @@ class Parser(argparse.ArgumentParser):
         (sys.stderr if file is None else file).write(message)
 
 
-def complain(program: str, message: str) -> None:
+#: What was typed, innermost last; one line for each error begins with it.
+_typed: list[str] = []
+
+
+def complain(message: str) -> None:
     """Write one line to standard error."""
-    sys.stderr.write(f"{program}: error: {one_line(message)}\n")
+    tell(f"error: {message}")
+
+
+def tell(message: str) -> None:
+    """Write one line to standard error, after the name of the program as it was typed."""
+    program = _typed[-1] if _typed else "anb-onnx"
+    sys.stderr.write(f"{program}: {one_line(message)}\n")
 
 
 def run(program: str, command: Callable[[], int]) -> int:
@@ -59,7 +82,7 @@ def run(program: str, command: Callable[[], int]) -> int:
     Parameters
     ----------
     program : str
-        Name for messages.
+        Name for messages: what was typed.
     command : callable
         Does the work and returns the exit code.
 
@@ -76,26 +99,35 @@ def run(program: str, command: Callable[[], int]) -> int:
     SystemExit
         As `command` does (argparse: help, version, wrong usage), once the output is written.
     """
-    with _standard_streams() as output, _stop_signals():
+    with _named(program), _standard_streams() as output, _stop_signals():
         try:
             return _finish(command, output)
         except AnbError as error:
-            complain(program, str(error))
+            complain(str(error))
         except MemoryError as error:
-            complain(program, f"not enough memory ({str(error) or 'for this input'})")
+            complain(f"not enough memory ({str(error) or 'for this input'})")
         except RecursionError:
-            complain(program, "the input is nested too deeply")
+            complain("the input is nested too deeply")
         except BrokenPipeError as error:
             if output is None or output.failure is not error:
-                complain(program, f"whoever read an output has gone ({error.strerror or error})")
+                complain(f"whoever read an output has gone ({error.strerror or error})")
             return BROKEN_PIPE
         except OSError as error:
-            complain(program, str(error))
+            complain(str(error))
         except Stopped as stop:
             return 128 + stop.number
         except KeyboardInterrupt:
             return INTERRUPTED
         return USER_ERROR
+
+
+@contextlib.contextmanager
+def _named(program: str) -> Iterator[None]:
+    _typed.append(program)
+    try:
+        yield
+    finally:
+        _typed.pop()
 
 
 def _finish(command: Callable[[], int], output: _Output | None) -> int:

@@ -32,6 +32,11 @@ class Progress:
         Standard error if not given.
     clock : callable
         Seconds, of any beginning.
+
+    Attributes
+    ----------
+    shown : bool
+        Whether anything is written.
     """
 
     def __init__(
@@ -45,7 +50,7 @@ class Progress:
         self._unit = unit
         self._stream = sys.stderr if stream is None else stream
         self._terminal = self._stream.isatty()
-        self._show = show or self._terminal
+        self.shown = show or self._terminal
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()
         self._wrote: tuple[float, int] | None = None
@@ -53,7 +58,7 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Say that so many are done."""
-        if not self._show:
+        if not self.shown:
             return
         now = self._clock()
         self._seen.append((now, done))

@@ -1,7 +1,7 @@
 """The file of what is proven of a benchmark's targets: nothing in it is believed unchecked.
 
 It is an 8-byte little-endian length, that many bytes of JSON, and plain little-endian arrays one
-after the other. See docs/embedding.md.
+after the other. See docs/reference/format.md.
 """
 
 from __future__ import annotations

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+
+from anb_onnx._io.help_text import with_examples
+from anb_onnx._io.program import tell
+from anb_onnx.cli.examples import EXAMPLES
 
 
 def command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     """Add a command that `run` carries out, described in a line; return its parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=with_examples(EXAMPLES.get(name, ())),
+        allow_abbrev=False,
     )
     parser.set_defaults(run=run)
     return parser
+
+
+@contextlib.contextmanager
+def goes_on(what: str) -> Iterator[None]:
+    """Say, where the user or a signal interrupts, that nothing is lost that was finished."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"interrupted; finished {what} are kept, and the same command goes on from there")
+        raise
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
@@ -33,23 +52,3 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
         help="a benchmark of 'anb-onnx benchmarks' (default: accel-nasbench, or the only one)",
     )
     add_folder(parser)
-
-
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out``."""
-    parser.add_argument("--out", metavar="FILE", help="write to a file, complete or not at all")
-
-
-def add_shape(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json`` and ``--csv``, of which one may be given."""
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument(
-        "--json", action="store_const", dest="shape", const="json", help="print JSON"
-    )
-    shape.add_argument("--csv", action="store_const", dest="shape", const="csv", help="print CSV")
-
-
-def shape_of(args: argparse.Namespace) -> str:
-    """Return the shape of the output: what was asked for, or what the file's name says."""
-    suffix = Path(args.out).suffix.lower() if args.out else ""
-    return str(args.shape or {".json": "json", ".csv": "csv"}.get(suffix, "table"))

@@ -9,28 +9,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from anb_onnx import __version__
+from anb_onnx._io.completing import ASKED
+from anb_onnx._io.help_text import grouped
 from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
-from anb_onnx.cli import query, sample, score
+from anb_onnx.cli import completion, info, query, sample, score
 from anb_onnx.cli.adapt import add_commands as add_adapt_commands
 from anb_onnx.cli.arguments import add_benchmark, add_folder, command
 from anb_onnx.cli.compare import add_command as add_compare_command
+from anb_onnx.cli.completion import answer_shell
 from anb_onnx.cli.exact import add_commands as add_exact_commands
+from anb_onnx.cli.examples import GROUPS
 from anb_onnx.cli.search import add_commands as add_search_commands
 from anb_onnx.cli.sweep import add_merge_arguments, add_sweep_arguments, run_merge, run_sweep
 from anb_onnx.cli.verify import verify
-from anb_onnx.cli.write import write_aligned, write_card
+from anb_onnx.cli.write import write_aligned
 from anb_onnx.loading import ENGINES
 
+_PROGRAM = "anb-onnx"
 
-def main(argv: Sequence[str] | None = None) -> int:
+
+def main(argv: Sequence[str] | None = None, *, program: str = _PROGRAM) -> int:
     """Run the command line.
 
     Parameters
     ----------
     argv : sequence of str, optional
         Arguments without the program's name; those of the process if not given.
+    program : str
+        What was typed, for messages and help.
 
     Returns
     -------
@@ -39,11 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         the user or with full or closed streams (one line on standard error), 130 after Ctrl-C,
         141 where whoever read the output stopped.
     """
-    return run("anb-onnx", lambda: _main(argv))
+    return run(program, lambda: _main(argv, program))
 
 
-def _main(argv: Sequence[str] | None) -> int:
-    args = _parser().parse_args(argv)
+def _main(argv: Sequence[str] | None, program: str) -> int:
+    parser = _parser(program)
+    given = sys.argv[1:] if argv is None else [*argv]
+    if given[:1] == [ASKED]:
+        return answer_shell(parser, given[1:])
+    args = parser.parse_args(given)
     return int(args.run(args))
 
 
@@ -64,14 +76,17 @@ class _Parser(Parser):
             self._mixing = False
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="anb-onnx",
+        prog=program,
+        usage=f"{program} [-h] [--version] COMMAND ...",
         description="Predict accuracy and device performance of architectures by surrogates.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"anb-onnx {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog=program, help=argparse.SUPPRESS
+    )
 
     listing = command(commands, "benchmarks", _benchmarks, "list the benchmarks")
     add_folder(listing)
@@ -105,11 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_merge_arguments(merging)
 
-    info = command(commands, "info", _info, "print a target's model card")
-    info.add_argument("target", metavar="TARGET")
-    add_benchmark(info)
-    info.add_argument("--json", action="store_true", help="print JSON")
-
+    info.add_command(commands)
     checking = command(
         commands,
         "verify",
@@ -124,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="count a random shard of every target again, not of one",
     )
+    completion.add_command(commands)
+    parser.epilog = grouped(commands, GROUPS)
     return parser
 
 
@@ -184,15 +197,6 @@ def _targets(args: argparse.Namespace) -> int:
         for a in artifacts
     ]
     write_aligned(sys.stdout, header, lambda: cells, ["members"])
-    return OK
-
-
-def _info(args: argparse.Namespace) -> int:
-    artifact = _catalog(args).find(args.target)
-    if args.json:
-        sys.stdout.write(json.dumps(dict(artifact.card), indent=1) + "\n")
-        return OK
-    write_card(sys.stdout, artifact.target.name, artifact.card)
     return OK
 
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK
-from anb_onnx.cli.arguments import add_benchmark, add_out, add_shape, command, shape_of
-from anb_onnx.cli.read import FORMATS, parse_architecture, read_architectures
+from anb_onnx._io.show import printable
+from anb_onnx.cli.answers import LEVEL, Answer, ask, check_level
+from anb_onnx.cli.answers_table import Answers, write_table
+from anb_onnx.cli.arguments import add_benchmark, command
+from anb_onnx.cli.blocks import merged, peeked
+from anb_onnx.cli.columns import Column, architecture_columns
+from anb_onnx.cli.formats import add_output, output_format
+from anb_onnx.cli.notes import write_notes
+from anb_onnx.cli.read import FORMATS, parse_architecture, read_blocks
+from anb_onnx.cli.tables import Blocks, write_csv, write_json, write_json_lines, write_parquet
 from anb_onnx.cli.targets import Targets, add_with
-from anb_onnx.cli.write import Codes, Predictions, open_text, write_csv, write_json, write_table
+from anb_onnx.cli.write import open_binary, open_text
 from anb_onnx.errors import AnbError
 from anb_onnx.loading import ENGINES, load
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 
-_BLOCK_ROWS = 2**16
+Codes = npt.NDArray[np.uint8]
 
-_WRITERS = {"table": write_table, "json": write_json, "csv": write_csv}
+_BLOCK_ROWS = 2**16
 
 
 def add_command(commands: Any) -> None:
@@ -32,7 +43,7 @@ def add_command(commands: Any) -> None:
         nargs="*",
         metavar="ARCHITECTURE",
         help="an index, or the values of the genes: a JSON object by name or a list in their "
-        "order; for mnasnet also efficientnet-b0 or four lists "
+        "order; '-' for standard input; for mnasnet also efficientnet-b0 or four lists "
         "'[[expansion...],[kernel...],[layers...],[se...]]', for nasbench201 '|op~0|+|op~0|...'",
     )
     _add_files(query)
@@ -55,8 +66,14 @@ def add_command(commands: Any) -> None:
     query.add_argument("--members", action="store_true", help="print each member's prediction")
     query.add_argument("--threads", type=int, metavar="N", help="default: all CPUs")
     query.add_argument("--engine", choices=ENGINES, default="auto", help="default: auto")
-    add_shape(query)
-    add_out(query)
+    query.add_argument(
+        "--interval",
+        type=float,
+        default=LEVEL,
+        metavar="LEVEL",
+        help="the share of new measurements between 'lower' and 'upper' (default: 0.9)",
+    )
+    add_output(query, ("table", "csv", "json", "jsonl", "parquet"), "table")
 
 
 def _add_files(query: argparse.ArgumentParser) -> None:
@@ -68,7 +85,15 @@ def _add_files(query: argparse.ArgumentParser) -> None:
         help="architectures from a JSON, JSON-lines, CSV or Parquet file, '-' for standard input "
         "(JSON, JSON lines or CSV); CSV and Parquet need a column per gene or one 'index'",
     )
-    query.add_argument("--format", choices=FORMATS, help="format of the files")
+    query.add_argument(
+        "--in-format",
+        "--format",
+        dest="in_format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"format of the input, of --file and '-': {', '.join(FORMATS[:-1])} or {FORMATS[-1]} "
+        "(default: by the suffix, or by what is there)",
+    )
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
     query.add_argument(
         "--index-column",
@@ -79,34 +104,133 @@ def _add_files(query: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     if not args.architectures and not args.file:
-        msg = "no architectures given; name one (efficientnet-b0), an index, or --file FILE"
+        msg = "no architectures given; name one (efficientnet-b0), an index, --file FILE, or -"
         raise AnbError(msg)
+    form = output_format(args)
     surrogates = _surrogates(args)
+    check_level(surrogates, args.interval)
     # One batch is encoded once and asked of every surrogate: they must share a space.
     space = _common_space([(s.target.name, s.space) for s in surrogates])
-    parts = [parse_architecture(text, space) for text in args.architectures]
-    parts += [
-        read_architectures(
+    blocks = merged(_given(args, space), _BLOCK_ROWS, space.n_genes)
+
+    def answers() -> Answers:
+        for codes in blocks:
+            yield codes, [ask(s, codes, args.interval, members=args.members) for s in surrogates]
+
+    found = answers()
+    first, found = peeked(found)
+    if form == "table":
+        with open_text(args.out) as stream:
+            write_table(stream, found, space)
+            write_notes(stream, surrogates)
+        return OK
+    _write(args.out, form, found, first[1], space)
+    return OK
+
+
+def _given(args: argparse.Namespace, space: SearchSpace) -> Iterator[Codes]:
+    """Yield the codes of what was named, in its order: arguments before files."""
+    rows = 0
+    texts = [text for text in args.architectures if text != "-"]
+    if texts:
+        rows = len(texts)
+        check_rows(rows)
+        yield np.concatenate([parse_architecture(text, space) for text in texts])
+    paths = ["-"] * ("-" in args.architectures) + args.file
+    if paths.count("-") > 1 or args.architectures.count("-") > 1:
+        msg = "standard input is named twice: it is there to be read once"
+        raise AnbError(msg)
+    for path in paths:
+        blocks = read_blocks(
             path,
             space,
-            file_format=args.format,
+            file_format=args.in_format,
             ignore_extra=args.ignore_extra,
             index_column=args.index_column,
+            answers=_names_of_answers(args),
+            believe=partial(_are_answers, args),
         )
-        for path in args.file
-    ]
-    check_rows(sum(map(len, parts)))
-    codes: Codes = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        for codes in blocks:
+            rows += len(codes)
+            check_rows(rows)
+            yield codes
 
-    def answers() -> Iterator[tuple[Codes, Predictions]]:
-        # As text, a million answers take more memory than the architectures.
-        for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
-            block = codes[start : start + _BLOCK_ROWS]
-            yield block, {s.target.name: s.query(block, members=args.members) for s in surrogates}
 
-    with open_text(args.out) as stream:
-        _WRITERS[shape_of(args)](stream, answers, space)
-    return OK
+def _names_of_answers(args: argparse.Namespace) -> frozenset[str]:
+    """Return the names of all targets that are known, which the page's files have as columns."""
+    try:
+        return frozenset(Targets(args).names())
+    except AnbError:  # no benchmark is there: --model does without
+        return frozenset()
+
+
+def _are_answers(args: argparse.Namespace, codes: Codes, means: dict[str, list[str]]) -> bool:
+    """Say whether means, as text by column, are those of architectures: then these are meant."""
+    place = Targets(args)
+    known = {f"{printable(name)}_mean": name for name in _names_of_answers(args)}
+    compared = False
+    for column, texts in means.items():
+        if column not in known or not texts:
+            continue
+        with place.load(known[column], engine="auto") as surrogate:
+            values = surrogate.query(codes[: len(texts)]).mean
+        try:
+            if not np.array_equal(np.array(texts, np.float32), values):
+                return False
+        except ValueError:
+            return False
+        compared = True
+    return compared
+
+
+def _columns(answers: Answers, space: SearchSpace, *, genes: bool = False) -> Blocks:
+    for codes, block in answers:
+        found = architecture_columns(codes, space, genes=genes)
+        yield [*found, *(column for answer in block for column in answer.columns())]
+
+
+def _write(
+    out: str | None, form: str, answers: Answers, targets: Sequence[Answer], space: SearchSpace
+) -> None:
+    if form == "parquet":
+        metadata = {
+            "anb_onnx.units": json.dumps({a.target: a.unit for a in targets}),
+            "anb_onnx.levels": json.dumps({a.target: a.level for a in targets}),
+        }
+        with open_binary(out) as file:
+            write_parquet(file, _columns(answers, space), metadata)
+        return
+    with open_text(out) as stream:
+        if form == "csv":
+            write_csv(stream, _columns(answers, space))
+        else:
+            write = write_json if form == "json" else write_json_lines
+            write(stream, _columns(answers, space, genes=True), partial(_item, targets, space))
+
+
+def _item(targets: Sequence[Answer], space: SearchSpace, columns: Sequence[Column]) -> Any:
+    """Return what an architecture and its answers are in JSON."""
+    index, *rest = columns
+    genes, rest = rest[: space.n_genes], rest[space.n_genes :]
+    predictions = {}
+    for answer in targets:
+        n_numbers, n_members = len(answer.numbers()), len(answer.members)
+        numbers, members, rest = (
+            rest[:n_numbers],
+            rest[n_numbers : n_numbers + n_members],
+            rest[n_numbers + n_members :],
+        )
+        predictions[answer.target] = {
+            **dict(zip(answer.numbers(), numbers, strict=True)),
+            "level": answer.level,
+            "unit": answer.unit,
+            **({"members": members} if members else {}),
+        }
+    return {
+        "index": index,
+        "architecture": {gene.name: gene for gene in genes},
+        "predictions": predictions,
+    }
 
 
 def _common_space(of_targets: Sequence[tuple[str, SearchSpace]]) -> SearchSpace:

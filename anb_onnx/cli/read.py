@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import io
-from collections.abc import Iterable, Iterator
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from anb_onnx._io.files import FileError
-from anb_onnx._io.input import check_rows, read_text
+from anb_onnx._io.input import check_rows, raw_chunks, text_chunks
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
-from anb_onnx.encoding.parquet_files import from_parquet
-from anb_onnx.encoding.table_files import from_csv
+from anb_onnx.cli.json_stream import JsonItems, json_blocks
+from anb_onnx.encoding.csv_plain import plain_block
+from anb_onnx.encoding.csv_stream import Believe, TextBlocks, csv_blocks
+from anb_onnx.encoding.encoding import indices_to_codes
+from anb_onnx.encoding.parquet_files import parquet_blocks
+from anb_onnx.encoding.table_files import INDEX
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.own_spellings import NAMED, are_lists, has_lists
@@ -26,7 +33,10 @@ from anb_onnx.spaces.spelling import text_codes, value_codes
 
 Codes = npt.NDArray[np.uint8]
 
-FORMATS = ("json", "csv", "parquet")
+FORMATS = ("json", "jsonl", "csv", "parquet", "text")
+
+# Bytes of a first line that are looked at.
+_LINE = 2**20
 
 _SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
 
@@ -36,39 +46,153 @@ def parse_architecture(text: str, space: SearchSpace) -> Codes:
     return _rows([text_codes(text, space)], space)
 
 
-def read_architectures(
+def read_blocks(
     path: str,
     space: SearchSpace,
     *,
     file_format: str | None = None,
     ignore_extra: bool = False,
     index_column: str | None = None,
-) -> Codes:
-    """Codes [N, genes] of the architectures in a file, "-" for standard input.
+    answers: frozenset[str] = frozenset(),
+    believe: Believe | None = None,
+    on_read: Callable[[int], None] | None = None,
+) -> Iterator[Codes]:
+    """Yield codes [some, genes] of the architectures in a file, "-" for standard input.
 
-    The format follows from the suffix, on standard input from the text. Errors name the file and
-    the line or item.
+    The format follows from the suffix, on standard input and of a text from what is there. Errors
+    name the file and the line or item. Memory does not grow with the number of architectures.
+
+    Parameters
+    ----------
+    path : str
+    space : SearchSpace
+    file_format : str, optional
+        One of `FORMATS`.
+    ignore_extra, index_column
+        As for `Columns`.
+    answers : set of str
+        Names of columns that are answers.
+    believe : callable, optional
+        Asked about indices that look like row numbers.
+    on_read : callable, optional
+        Called with the number of bytes of each part that is read.
     """
-    if file_format is None and path != "-":
-        suffix = Path(path).suffix.lower()
-        if suffix not in _SUFFIXES:
-            msg = (
-                f"{path}: the suffix {suffix!r} tells no format; "
-                f"give --format {{{','.join(FORMATS)}}}"
-            )
-            raise ArchitectureError(msg)
-        file_format = _SUFFIXES[suffix]
+    options: dict[str, Any] = {
+        "ignore_extra": ignore_extra,
+        "index": index_column,
+        "answers": answers,
+    }
+    file_format = file_format or _format_of(path)
     with reading(path):
+        if file_format == "parquet" and path != "-":
+            yield from parquet_blocks(path, space, **options, on_read=on_read)
+            return
+        chunks = raw_chunks(path, on_read)
+        first = next(chunks, b"")
+        if file_format in (None, "parquet") and first.startswith(b"PAR1"):
+            yield from parquet_blocks(itertools.chain([first], chunks), space, **options)
+            return
         if file_format == "parquet":
-            return from_parquet(path, space, ignore_extra, index_column)
-        raw = read_text(path)
-        text = raw.decode("utf-8-sig")
+            msg = "not readable as Parquet (it does not begin as such)"
+            raise ArchitectureError(msg)
+        text = text_chunks(itertools.chain([first] if first else [], chunks))
         if file_format is None:
-            file_format = "json" if _looks_like_json(text) else "csv"
-        if file_format == "json":
-            return _from_json_text(text, space)
-        del text  # CSV is decoded line by line
-        return from_csv(raw, space, ignore_extra, index_column)
+            file_format, text = sniffed(text, space)
+        if file_format == "csv":
+            yield from csv_blocks(text, space, **options, believe=believe)
+        elif file_format == "text":
+            yield from text_blocks(text, space)
+        else:
+            items = JsonItems(space, _parsed, **options, believe=believe)
+            yield from json_blocks(text, items, lambda value: _is_one(value, space))
+
+
+def _format_of(path: str) -> str | None:
+    """Return the format that a suffix tells; None for what has to be looked at."""
+    suffix = Path(path).suffix.lower()
+    if path == "-" or suffix in ("", ".txt", ".text"):
+        return None
+    if suffix not in _SUFFIXES:
+        msg = (
+            f"{path}: the suffix {suffix!r} tells no format; "
+            f"give --in-format {{{','.join(FORMATS)}}}"
+        )
+        raise ArchitectureError(msg)
+    return _SUFFIXES[suffix]
+
+
+def read_architectures(path: str, space: SearchSpace, **options: Any) -> Codes:
+    """Return the codes [N, genes] of a file all at once: see `read_blocks`."""
+    codes = bytearray()
+    for block in read_blocks(path, space, **options):
+        codes += block.tobytes()
+        check_rows(len(codes) // space.n_genes)
+    return np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes)
+
+
+def sniffed(chunks: Iterator[bytes], space: SearchSpace) -> tuple[str, Iterator[bytes]]:
+    """Return the format of a text, from its first line, and the text as it was."""
+    begun: list[bytes] = []
+    line = b""
+    for chunk in chunks:
+        begun.append(chunk)
+        line = b"".join(begun).removeprefix(codecs.BOM_UTF8).lstrip()
+        if b"\n" in line or len(line) > _LINE:
+            break
+    first = line.split(b"\n", 1)[0].decode(errors="replace").strip()
+    return _format_of_line(first, space), itertools.chain(begun, chunks)
+
+
+def _format_of_line(line: str, space: SearchSpace) -> str:
+    starts_json = line.startswith(("{", "["))
+    try:
+        loads(line)
+    except JsonError:
+        pass
+    else:
+        is_index = line.isdecimal()
+        return "text" if is_index else "json"
+    try:
+        parse_architecture(line, space)
+    except ArchitectureError:
+        if starts_json:
+            return "json"
+        names = {name.strip(' \t"') for name in re.split("[,;|\t ]", line)}
+        is_table = not line or "," in line or names & {INDEX, *space.gene_names} or len(names) > 1
+        return "csv" if is_table else "text"
+    return "text"
+
+
+def text_blocks(chunks: Iterable[bytes], space: SearchSpace) -> Iterator[Codes]:
+    """Yield the codes of lines, each an architecture as a person types it.
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the line.
+    """
+    text, n_lines = TextBlocks(chunks), 0
+    while block := text.next():
+        plain = plain_block(block, 1)
+        indices = None if plain is None else plain.integers(0)
+        if indices is not None and int(indices.max()) < space.size:
+            yield indices_to_codes(indices, space)
+            n_lines += len(indices)
+            continue
+        rows = []
+        for line in io.StringIO(text.decode(block), newline=None):
+            n_lines += 1
+            if line.strip():
+                try:
+                    rows.append(parse_architecture(line, space))
+                except ArchitectureError as error:
+                    msg = f"line {n_lines}: {error}"
+                    raise ArchitectureError(msg) from error
+        yield np.concatenate([np.empty((0, space.n_genes), np.uint8), *rows])
+
+
+def _parsed(value: Any, space: SearchSpace) -> Codes:
+    return _rows([value_codes(value, space)], space)
 
 
 @contextlib.contextmanager
@@ -141,59 +265,3 @@ def _is_one(value: list[Any], space: SearchSpace) -> bool:
 
 def _flat(items: list[Any]) -> bool:
     return not any(isinstance(item, (list, dict)) for item in items)
-
-
-def _looks_like_json(text: str) -> bool:
-    first = next((line for line in _lines(text) if line.strip()), "").strip()
-    if first[:1] in ("{", "["):
-        return True
-    try:
-        loads(first)
-    except JsonError:
-        return False
-    return True
-
-
-def _lines(text: str) -> Iterable[str]:
-    """Lines that end in LF, CR LF or CR; `str.splitlines` knows further ends."""
-    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8", newline=None)
-
-
-def _from_json_text(text: str, space: SearchSpace) -> Codes:
-    """One architecture, an array of them, or one per line."""
-    if not text.strip():
-        msg = "no JSON in it"
-        raise ArchitectureError(msg)
-    try:
-        value = loads(text)
-    except JsonError as whole:
-        return _rows(_from_json_lines(text, space, whole), space)
-    single = not isinstance(value, list) or _is_one(value, space)
-    items = enumerate([value] if single else value, start=1)
-    return _rows((_placed(f"item {number}", item, space) for number, item in items), space)
-
-
-def _from_json_lines(text: str, space: SearchSpace, whole: JsonError) -> Iterable[bytes]:
-    first = True
-    for number, line in enumerate(_lines(text), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = loads(line)
-        except JsonError as error:
-            # The first line of a document that goes on is no value: then it is the error of the
-            # whole that tells.
-            msg = f"line {number}: not valid JSON ({error})"
-            if first:
-                msg = f"not valid JSON, neither whole nor line by line ({whole})"
-            raise ArchitectureError(msg) from error
-        first = False
-        yield _placed(f"line {number}", value, space)
-
-
-def _placed(where: str, value: Any, space: SearchSpace) -> bytes:
-    try:
-        return value_codes(value, space)
-    except ArchitectureError as error:
-        msg = f"{where}: {error}"
-        raise ArchitectureError(msg) from error

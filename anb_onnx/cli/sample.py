@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import csv
+from collections.abc import Sequence
 from typing import Any
 
 from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK
 from anb_onnx.catalog.benchmarks import find_benchmark
-from anb_onnx.cli.arguments import add_benchmark, add_out, command
-from anb_onnx.cli.write import open_text, write_array
-from anb_onnx.encoding.encoding import codes_to_indices
+from anb_onnx.cli.arguments import add_benchmark, command
+from anb_onnx.cli.columns import Column, architecture_columns
+from anb_onnx.cli.formats import add_output, output_format
+from anb_onnx.cli.tables import Blocks, write_csv, write_json, write_json_lines, write_parquet
+from anb_onnx.cli.write import open_binary, open_text
+from anb_onnx.errors import AnbError
 from anb_onnx.loading import load
-from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import SearchSpace
+
+_FORMATS = ("csv", "json", "jsonl", "parquet")
 
 _BLOCK_ROWS = 2**16
 
@@ -24,7 +29,13 @@ def add_command(commands: Any) -> None:
     draw = command(commands, "sample", _run, "draw architectures uniformly at random")
     draw.add_argument("n", type=int, metavar="N", help="how many")
     draw.add_argument("--seed", type=int, help="for the same architectures again")
-    draw.add_argument("--format", choices=("index", "json", "csv"), default="index")
+    draw.add_argument(
+        "--format",
+        choices=("index", *_FORMATS),
+        metavar="FORMAT",
+        help="format of the output, as --out-format; 'index' is one column of indices, as lines "
+        "or in what the suffix of --out says (default: by the suffix, else index)",
+    )
     whose = draw.add_mutually_exclusive_group()
     whose.add_argument(
         "--target", metavar="TARGET", help="of the search space of this target (default: any)"
@@ -33,26 +44,51 @@ def add_command(commands: Any) -> None:
         "--model", metavar="FILE.onnx", help="of the search space of a file of anb-export"
     )
     add_benchmark(draw)
-    add_out(draw)
+    add_output(draw, ("index", *_FORMATS), "index")
 
 
 def _run(args: argparse.Namespace) -> int:
     check_rows(args.n)
+    form, by_index = _form(args)
     space = _space_to_sample(args)
     codes = sample(args.n, seed=args.seed, space=space)
-    rows = (Architecture.from_codes(row, space=space).to_values() for row in codes)
+
+    def blocks() -> Blocks:
+        for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
+            part = codes[start : start + _BLOCK_ROWS]
+            yield architecture_columns(part, space, index=by_index, genes=not by_index)
+
+    def item(columns: Sequence[Column]) -> Any:
+        return columns[0] if by_index else {column.name: column for column in columns}
+
+    if form == "parquet":
+        with open_binary(args.out) as file:
+            write_parquet(file, blocks(), {"anb_onnx.space": space.name})
+        return OK
     with open_text(args.out) as stream:
-        if args.format == "index":
-            for start in range(0, len(codes), _BLOCK_ROWS):
-                indices = codes_to_indices(codes[start : start + _BLOCK_ROWS], space)
-                stream.writelines(f"{index}\n" for index in indices.tolist())
-        elif args.format == "json":
-            write_array(stream, rows)
-        else:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(space.gene_names)
-            writer.writerows(values.values() for values in rows)
+        if form == "csv":
+            write_csv(stream, blocks())
+        elif form == "json":
+            write_json(stream, blocks(), item)
+        else:  # an index is JSON, too
+            write_json_lines(stream, blocks(), item)
     return OK
+
+
+def _form(args: argparse.Namespace) -> tuple[str, bool]:
+    """Return the format of the output, and whether it has indices rather than genes."""
+    if args.format not in (None, "index"):
+        if args.shape not in (None, args.format):
+            msg = f"--format {args.format} and {args.shape}: both say how the output is written"
+            raise AnbError(msg)
+        args.shape = args.format
+    elif args.format == "index" and args.shape == "index":
+        args.shape = None
+    by_index = args.format == "index" or args.shape == "index"
+    if by_index and args.shape == "index":
+        args.shape = None
+    form = output_format(args)
+    return form, by_index or form == "index"
 
 
 def _space_to_sample(args: argparse.Namespace) -> SearchSpace:

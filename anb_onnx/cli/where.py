@@ -162,5 +162,6 @@ def _values(gene: Gene, text: str, what: str) -> list[Any]:
 
 def _value(gene: Gene, text: str) -> object:
     if gene.kind == "bool":
-        return {"true": True, "false": False}.get(text.lower(), text)
+        words = {"true": True, "false": False, "1": True, "0": False}
+        return words.get(text.lower(), text)
     return decimal(text) if gene.kind == "int" else text

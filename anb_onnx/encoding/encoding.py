@@ -12,17 +12,26 @@ import sys
 from collections.abc import Mapping, Sequence
 from math import inf, prod
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.encoding.configurations import many_codes, one_codes
-from anb_onnx.encoding.rows import is_row, rows_codes
+from anb_onnx.encoding.mixed import (
+    are_texts,
+    is_one_list,
+    mixed_codes,
+    one_list_codes,
+    other_space,
+    refuse_codes_or_indices,
+)
+from anb_onnx.encoding.rows import rows_codes
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
+from anb_onnx.spaces.arrays import as_ndarray, is_table
 from anb_onnx.spaces.matrix import (
     as_uint8,
     in_range,
@@ -32,6 +41,7 @@ from anb_onnx.spaces.matrix import (
     refuse_one_row,
 )
 from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
+from anb_onnx.spaces.spelling import value_codes
 from anb_onnx.spaces.values import from_table, mappings_codes, rows_array
 
 __all__ = [
@@ -41,9 +51,9 @@ __all__ = [
     "codes_to_indices",
     "codes_to_symbols",
     "encode",
+    "encode_and_tell",
     "from_table",
     "indices_to_codes",
-    "is_single",
 ]
 
 
@@ -58,20 +68,29 @@ class Table(Protocol):
         """Return the number of rows."""
 
 
+class Array(Protocol):
+    """An array of another library, as far as types tell."""
+
+    def __array__(self) -> NDArray[Any]:
+        """Return it as an array of NumPy."""
+
+
 Batch: TypeAlias = (
     NDArray[Any]
-    | Sequence[Mapping[str, Any]]
-    | Sequence[Sequence[Any]]
-    | Sequence[NDArray[Any]]
+    | Sequence[Mapping[str, Any] | Sequence[Any] | NDArray[Any] | int | np.integer[Any]]
     | Table
+    | Array
 )
 """What `encode` accepts of more than one architecture."""
 
-Architectures: TypeAlias = Mapping[str, Any] | Batch
-"""What `encode` accepts. An `Architecture` is a `Mapping`."""
+Single: TypeAlias = Mapping[str, Any] | str | int | np.integer[Any]
+"""What `encode` accepts of one architecture. An `Architecture` is a `Mapping`."""
+
+Architectures: TypeAlias = Single | Batch
+"""What `encode` accepts."""
 
 _DICT, _ARCHITECTURE = {dict}, {Architecture}
-_MAPPINGS = _DICT | _ARCHITECTURE
+_ROWS = (list, tuple, np.ndarray)
 
 # Seconds per row that a compiled kernel saves, and what it costs to have one: to import numba and
 # set it up, or, where that is done, to compile a kernel or load it from the cache (a figure between
@@ -86,12 +105,6 @@ _COUNTED_ROWS = 2**13
 _lost: dict[tuple[str, str], float] = {}
 
 
-def is_single(architectures: object) -> TypeGuard[Mapping[str, Any]]:
-    """Say whether this is one architecture (answered by scalars) rather than a batch."""
-    # The types of nearly all are quicker to see than that they are mappings.
-    return type(architectures) in _MAPPINGS or isinstance(architectures, Mapping)
-
-
 def encode(
     architectures: Architectures, space: SearchSpace | None = None, *, threads: int = 1
 ) -> NDArray[np.uint8]:
@@ -102,17 +115,24 @@ def encode(
     architectures
         One of
 
-        * an `Architecture`, or any `Mapping` from gene names to values;
-        * a list or tuple of these;
+        * one architecture: an `Architecture`, any `Mapping` from gene names to values, a text (see
+          `Architecture.parse`), an index; values by position in a list or tuple [n_genes] with a
+          boolean among them or a string that is its gene's value; of MnasNet's space the four
+          lists, in order or in a mapping;
+        * a list or tuple of these, mixed or not;
         * a list or tuple of rows, each a list, tuple or array [n_genes]. If the first row has a
           boolean or a string among its items, all are rows of values in the order of
           ``space.genes``, as `Architecture` takes them; else all are rows of codes, as in an array
           of the same numbers;
         * an array of codes [N, n_genes] of any integer type, or of floats that are integers;
         * an array of indices [N] of any integer type, or of Python's integers (dtype object);
+        * an array [N] of strings, each a text;
+        * anything that NumPy makes one of these arrays of by ``__array__`` or ``__dlpack__``:
+          tensors in main memory, series;
         * a pandas or polars DataFrame, a pyarrow Table or RecordBatch, as `from_table` takes them.
 
-        N may be 0. A ConfigSpace Configuration is a Mapping; of its values, those count that its
+        N may be 0. A list of `n_genes` integers could be codes or indices, and is refused.
+        A ConfigSpace Configuration is a Mapping; of its values, those count that its
         `get_array` stands for.
     space : SearchSpace
         The space they are members of. May be left out for `Architecture` objects, which know it.
@@ -140,16 +160,42 @@ def encode(
     [[0, 0, 0, 0], [0, 0, 0, 0]]
     """
     space = needed_space(_space_of(architectures) if space is None else space, "encode")
+    return encode_and_tell(architectures, space, threads=threads)[0]
+
+
+def encode_and_tell(
+    architectures: Architectures, space: SearchSpace, *, threads: int = 1
+) -> tuple[NDArray[np.uint8], bool]:
+    """Return what `encode` does, and whether it is one architecture rather than a batch.
+
+    Raises
+    ------
+    ArchitectureError
+        As from `encode`.
+    """
+    kind = type(architectures)
+    if kind is Architecture:
+        return _architectures_codes([architectures], space), True  # type: ignore[list-item]
     if isinstance(architectures, (list, tuple)):
         return _sequence_codes(architectures, space)
-    if is_single(architectures):
-        if type(architectures) is Architecture:
-            return _architectures_codes([architectures], space)
-        return rows_array(bytearray(one_codes(architectures, space)), space)
-    # Of the class: to ask a lazy table itself is work.
-    if any(hasattr(type(architectures), name) for name in ("columns", "schema")):
-        return from_table(architectures, space)
-    array = plain(architectures)
+    if kind is not np.ndarray:
+        if isinstance(architectures, Mapping):
+            return rows_array(bytearray(one_codes(architectures, space)), space), True
+        if isinstance(architectures, str) or is_integer(architectures):
+            return rows_array(bytearray(value_codes(architectures, space)), space), True
+        if is_table(architectures):
+            return from_table(architectures, space), False
+    array = as_ndarray(architectures)
+    if isinstance(array, np.ndarray) and array.ndim == 0 and is_integer(array[()]):
+        return encode_and_tell(array[()], space)
+    return _array_codes(array, space, threads), False
+
+
+def _array_codes(array: Any, space: SearchSpace, threads: int) -> NDArray[np.uint8]:
+    """Return the codes of an array of codes, of indices or of texts."""
+    if isinstance(array, np.ndarray) and are_texts(array):
+        return mixed_codes(array.tolist(), space)
+    array = plain(array)
     if array.ndim == 1:
         if len(array) == 0:
             return np.empty((0, space.n_genes), dtype=np.uint8)
@@ -168,33 +214,29 @@ def _space_of(architectures: object) -> SearchSpace | None:
     return known[0] if known and len(known) == len(items) else None
 
 
-def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
-    """Return the codes of a list or tuple of architectures and mappings, or of rows."""
+def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> tuple[NDArray[np.uint8], bool]:
+    """Return the codes of a list or tuple, and whether it is one architecture, not many."""
     kinds = set(map(type, items))
     if kinds == _DICT:
-        return mappings_codes(items, space)
+        return mappings_codes(items, space), False
     if kinds <= _ARCHITECTURE:
-        return _architectures_codes(items, space)
-    if is_row(items[0]):
-        return rows_codes(items, space)
-    if not all(issubclass(kind, Mapping) for kind in kinds):
-        for row, item in enumerate(items):
-            if not isinstance(item, Mapping):
-                many_codes(items[:row], space)  # an earlier row may offend, too
-                hint = "; make an array of a list of codes or indices" if row == 0 else ""
-                msg = f"row {row}: {show(item)} is not an Architecture or a mapping{hint}"
-                raise ArchitectureError(msg)
-    return many_codes(items, space)
+        return _architectures_codes(items, space), False
+    if is_one_list(items, space):
+        return rows_array(bytearray(one_list_codes(items, space)), space), True
+    if all(issubclass(kind, _ROWS) for kind in kinds) and getattr(items[0], "ndim", True):
+        return rows_codes(items, space), False
+    if all(issubclass(kind, Mapping) for kind in kinds):
+        return many_codes(items, space), False
+    if all(map(is_integer, items)):
+        refuse_codes_or_indices(items, space)
+        return indices_to_codes(items, space), False
+    return mixed_codes(items, space), False
 
 
 def _architectures_codes(items: Sequence[Architecture], space: SearchSpace) -> NDArray[np.uint8]:
     for row, item in enumerate(items):
         if item._space is not space and item._space != space:
-            msg = (
-                f"row {row} is an architecture of search space {item.space.name!r}, which is "
-                f"not the space asked for, {space.name!r}"
-            )
-            raise ArchitectureError(msg)
+            raise other_space(row, item, space)
     return rows_array(bytearray().join([item._codes for item in items]), space)
 
 

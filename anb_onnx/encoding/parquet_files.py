@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,10 +26,27 @@ _BATCH = 2**16
 _BUFFER = 2**20
 
 
-def from_parquet(path: str, space: SearchSpace, ignore_extra: bool, index: str | None) -> Codes:
-    """Return the codes [N, genes] of a Parquet file, read in batches and the needed columns only.
+def parquet_blocks(
+    source: str | Iterable[bytes],
+    space: SearchSpace,
+    *,
+    ignore_extra: bool = False,
+    index: str | None = None,
+    answers: frozenset[str] = frozenset(),
+    on_read: Callable[[int], None] | None = None,
+) -> Iterator[Codes]:
+    """Yield the codes [<= a batch, genes] of a Parquet file, of which the needed columns are read.
 
     A column of indices holds integers, or strings of decimals where 64 bits do not hold them.
+
+    Parameters
+    ----------
+    source : str or iterable of bytes
+        The path of a regular file; or the bytes of one, which go into a temporary file first.
+    space, ignore_extra, index, answers
+        As for `Columns`.
+    on_read : callable, optional
+        Called with a share of the file's bytes for each batch.
 
     Raises
     ------
@@ -37,20 +55,27 @@ def from_parquet(path: str, space: SearchSpace, ignore_extra: bool, index: str |
     ArchitectureError
         If it is not Parquet, has too many rows, or its columns are not those of architectures.
     """
-    if path == "-":
-        msg = "Parquet is read from files only; save it and give its path"
-        raise ArchitectureError(msg)
-    codes = bytearray()
-    with open_parquet(path) as file:
+    with ExitStack() as stack:
+        place: str | BinaryIO
+        if isinstance(source, str):
+            place = source
+        else:
+            place = stack.enter_context(tempfile.TemporaryFile())
+            for chunk in source:
+                place.write(chunk)
+        file = stack.enter_context(open_parquet(place))
         check_rows(file.n_rows)
-        for batch in file.read(space, ignore_extra=ignore_extra, index=index):
-            codes += batch.data
-            check_rows(len(codes) // space.n_genes)  # the file may state fewer
-    return np.frombuffer(codes, np.uint8).reshape(-1, space.n_genes)
+        done = 0
+        for batch in file.read(space, ignore_extra=ignore_extra, index=index, answers=answers):
+            yield batch
+            before, done = done, done + len(batch)
+            if on_read is not None and file.n_rows:
+                size = file.n_bytes
+                on_read(size * done // file.n_rows - size * before // file.n_rows)
 
 
 @contextmanager
-def open_parquet(path: str | os.PathLike[str]) -> Iterator[ParquetFile]:
+def open_parquet(path: str | os.PathLike[str] | BinaryIO) -> Iterator[ParquetFile]:
     """Open a Parquet file; what its reader raises, in the block too, is an error of ours.
 
     Raises
@@ -66,7 +91,11 @@ def open_parquet(path: str | os.PathLike[str]) -> Iterator[ParquetFile]:
     except ImportError as error:
         msg = "reading Parquet needs pyarrow: pip install 'anb-onnx[parquet]'"
         raise ArchitectureError(msg) from error
-    with open_regular(path) as source:
+    with ExitStack() as stack:
+        if isinstance(path, (str, os.PathLike)):
+            source = stack.enter_context(open_regular(path))
+        else:
+            source = path
         try:
             yield ParquetFile(pyarrow, source)
         except AnbError:
@@ -84,6 +113,8 @@ class ParquetFile:
     ----------
     n_rows : int
         Of all row groups, as the file states them.
+    n_bytes : int
+        Of the file.
     group_rows : tuple of int
         Rows of each row group.
     """
@@ -94,6 +125,7 @@ class ParquetFile:
         self._file = self._open(())
         metadata = self._file.metadata
         self.n_rows: int = metadata.num_rows
+        self.n_bytes = self._source.seek(0, os.SEEK_END)
         self.group_rows = tuple(
             metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
         )
@@ -106,6 +138,7 @@ class ParquetFile:
         index: str | None = None,
         group: int | None = None,
         batch_rows: int | None = None,
+        answers: frozenset[str] = frozenset(),
     ) -> Iterator[Codes]:
         """Yield the codes uint8 [<= `batch_rows`, genes] of all rows, or of one row group.
 
@@ -117,7 +150,9 @@ class ParquetFile:
             If the columns are not those of architectures, or a cell is wrong: with the row,
             counted from the start of the file.
         """
-        columns, texts = self.columns(space, ignore_extra=ignore_extra, index=index)
+        columns, texts = self.columns(
+            space, ignore_extra=ignore_extra, index=index, answers=answers
+        )
         # Kept as dictionaries: a long text in every row is in memory once.
         file = self._open(texts)
         batches = file.iter_batches(
@@ -140,7 +175,12 @@ class ParquetFile:
             raise row_numbers_error(columns.wanted[0], first, row)
 
     def columns(
-        self, space: SearchSpace, *, ignore_extra: bool, index: str | None
+        self,
+        space: SearchSpace,
+        *,
+        ignore_extra: bool,
+        index: str | None,
+        answers: frozenset[str] = frozenset(),
     ) -> tuple[Columns, list[str]]:
         """Return the columns to read, and which of them hold texts.
 
@@ -150,7 +190,9 @@ class ParquetFile:
             If one is missing, unknown, there twice or of a type that is not a gene's.
         """
         kinds, types = self._arrow.types, self._file.schema_arrow
-        columns = Columns(types.names, space, ignore_extra, index)
+        # Files of ours say so, and have no row numbers.
+        ours = any(key.startswith(b"anb_onnx.") for key in types.metadata or ())
+        columns = Columns(types.names, space, ignore_extra, index, answers, ours=ours)
         texts = []
         for name in columns.wanted:
             kind = types.field(name).type

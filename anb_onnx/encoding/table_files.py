@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -20,15 +18,19 @@ from anb_onnx.spaces.space import Gene, SearchSpace
 
 Codes = npt.NDArray[np.uint8]
 
-_INDEX = "index"
+#: What a column of indices is called, unless told otherwise.
+INDEX = "index"
 _BATCH = 2**16
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"([+-]?[0-9]{1,20})(\.0{0,20})?")
 _LINE_END = re.compile(rb"[\r\n]")
 _BOOLEANS = {"true": True, "false": False}
 
-# The columns beside `index` in a table that `anb-onnx query --csv` wrote.
-_OWN = re.compile(r".+_(mean|std|member_[0-9]+)")
+# The columns beside architectures in tables that `anb-onnx` wrote: answers, and in files of
+# searches and of measurements what is not told apart from a column of anybody, but for the genes.
+_ANSWER = re.compile(r".+_(mean|std|predictive_std|lower|upper|member_[0-9]+)")
+_RANK = {"target", "mean", "unit", "rank", "better", "equal", "total"}
+_BESIDE_GENES = re.compile(r"index|architecture|value|std|repeats|cost|.+_(value|violation)")
 
 
 class Columns:
@@ -40,9 +42,13 @@ class Columns:
         Of the table.
     space : SearchSpace
     ignore_extra : bool
-        Whether other columns may stand beside them.
+        Whether other columns than answers may stand beside them.
     index : str, optional
         The column of indices; if not given, one called "index" where no gene is there.
+    answers : set of str
+        Names of answers, if all genes are there, beside those that tell.
+    ours : bool
+        Whether the table itself says that `anb-onnx` wrote it.
 
     Attributes
     ----------
@@ -52,6 +58,10 @@ class Columns:
     doubtful : bool
         Whether the indices may be row numbers: nobody said that they are not, and other columns
         stand beside them.
+    also : str or None
+        A column of indices beside the genes, which should say the same.
+    means : list of str
+        Columns of means, which tell indices from row numbers.
 
     Raises
     ------
@@ -60,25 +70,39 @@ class Columns:
     """
 
     def __init__(
-        self, names: Sequence[str], space: SearchSpace, ignore_extra: bool, index: str | None
+        self,
+        names: Sequence[str],
+        space: SearchSpace,
+        ignore_extra: bool,
+        index: str | None,
+        answers: frozenset[str] = frozenset(),
+        *,
+        ours: bool = False,
     ) -> None:
         genes = list(space.gene_names)
-        found = index is None and not set(genes) & set(names) and _INDEX in names
+        found = index is None and not set(genes) & set(names) and INDEX in names
         self.by_index = index is not None or found
-        self.wanted = ([_INDEX] if index is None else [index]) if self.by_index else genes
+        self.wanted = ([INDEX] if index is None else [index]) if self.by_index else genes
         extra = [name for name in names if name not in self.wanted]
-        self.doubtful = found and bool(extra)
+        self.doubtful = found and bool(extra) and not ours
+        self.means = [name for name in extra if name.endswith("_mean")]
         _check_names(names, self.wanted, space)
-        if not extra:
-            return
-        if not ignore_extra:
-            msg = f"unknown column {show(extra[0])}; --ignore-extra passes over such columns"
+        alone = not self.by_index and not ignore_extra and names.count(INDEX) == 1
+        self.also = INDEX if alone and INDEX in extra else None
+        known = answers if not self.by_index else _RANK if set(extra) == _RANK else frozenset()
+        strange = [
+            name
+            for name in extra
+            if not (name in known or _ANSWER.fullmatch(name))
+            and ((self.by_index and not ours) or not _BESIDE_GENES.fullmatch(name))
+        ]
+        if strange and not ignore_extra:
+            msg = f"unknown column {show(strange[0])}; --ignore-extra passes over such columns"
             raise ArchitectureError(msg)
-        strange = [name for name in extra if not _OWN.fullmatch(name)]
         if found and strange:
             msg = (
-                f"column {_INDEX!r} may hold row numbers: beside it stands {show(strange[0])}"
-                f"{_meant(strange[0], space)}; --index-column {_INDEX} takes it for indices of "
+                f"column {INDEX!r} may hold row numbers: beside it stands {show(strange[0])}"
+                f"{_meant(strange[0], space)}; --index-column {INDEX} takes it for indices of "
                 "architectures"
             )
             raise ArchitectureError(msg)
@@ -95,7 +119,7 @@ def _check_names(names: Sequence[str], wanted: Sequence[str], space: SearchSpace
                 hint = " (the first line holds values, not names)"
             msg = (
                 f"column {name!r} is missing{hint}; needed are the {space.n_genes} genes "
-                f"({space.gene_names[0]} ... {space.gene_names[-1]}) or one column {_INDEX!r}"
+                f"({space.gene_names[0]} ... {space.gene_names[-1]}) or one column {INDEX!r}"
             )
             raise ArchitectureError(msg)
         if list(names).count(name) > 1:
@@ -112,29 +136,6 @@ def _meant(name: str, space: SearchSpace) -> str:
     return "" if gene is None else f" (is the gene {gene!r} meant?)"
 
 
-def from_csv(raw: bytes, space: SearchSpace, ignore_extra: bool, index: str | None) -> Codes:
-    """Return the codes [N, genes] of CSV in UTF-8; a header alone is a table of no rows."""
-    check_separator(raw, space)
-    lines = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
-    reader = csv.reader(lines, strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        columns = Columns(header, space, ignore_extra, index)
-        places = [header.index(name) for name in columns.wanted]
-        rows = csv_rows(reader, len(header))
-        if columns.by_index:
-            cells = ((f"line {line}: ", decimal(row[places[0]])) for line, row in rows)
-            codes, numbered = from_index_cells(cells, columns.wanted[0], space)
-            check_rows(len(codes))
-            if numbered and columns.doubtful and len(codes):
-                raise row_numbers_error(columns.wanted[0], 0, len(codes))
-            return codes
-        return _from_cells(rows, places, space)
-    except csv.Error as error:
-        msg = f"line {reader.line_num}: not valid CSV ({error})"
-        raise ArchitectureError(msg) from error
-
-
 def check_separator(raw: bytes, space: SearchSpace) -> None:
     """Refuse a table whose columns look separated by something else than commas.
 
@@ -148,7 +149,7 @@ def check_separator(raw: bytes, space: SearchSpace) -> None:
         return
     for separator, shown in ((";", ";"), ("\t", r"\t"), ("|", "|"), (" ", " ")):
         parts = {part.strip(" \"'") for part in header.split(separator)}
-        if len(parts) > 1 and (separator != " " or parts & {_INDEX, *space.gene_names}):
+        if len(parts) > 1 and (separator != " " or parts & {INDEX, *space.gene_names}):
             msg = f"the columns look separated by '{shown}'; give commas (tr '{shown}' ',')"
             raise ArchitectureError(msg)
 
@@ -170,9 +171,16 @@ def csv_rows(reader: Any, width: int) -> Iterator[tuple[int, list[str]]]:
         yield reader.line_num, row
 
 
-def _from_cells(
+def from_cells(
     rows: Iterable[tuple[int, list[str]]], places: Sequence[int], space: SearchSpace
 ) -> Codes:
+    """Return the codes of rows, given with their lines, from the places of the genes in them.
+
+    Raises
+    ------
+    ArchitectureError
+        For the first cell that is no value of its gene.
+    """
     # Remembering each spelling that occurred makes a cell one look-up.
     known: list[dict[str, int]] = [{} for _ in places]
     codes = bytearray()

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import ArchitectureError
+from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.spaces.space import Gene, SearchSpace, is_integer
 
 
 def plain(array: object) -> NDArray[Any]:
     """Return an array of integers or floats as a plain ndarray; refuse anything else.
 
-    An array [N] of Python's integers (dtype object) is one, too: of indices beyond 64 bits.
+    An array [N] of Python's integers (dtype object) is one, too: of indices beyond 64 bits. Arrays
+    of other libraries are converted.
     """
+    array = as_ndarray(array)
     if isinstance(array, np.ma.MaskedArray):
         msg = "a masked array is not a batch of architectures; drop the masked rows"
         raise ArchitectureError(msg)
@@ -32,8 +35,8 @@ def plain(array: object) -> NDArray[Any]:
 
 
 ACCEPTED = (
-    "accepted are an Architecture, a mapping of gene names to values, a list or tuple of these, "
-    "an array of integers [N, n_genes] of codes or [N] of indices"
+    "accepted are an Architecture, a mapping of gene names to values, a text, an index, a list or "
+    "tuple of these, a table, an array of integers [N, n_genes] of codes or [N] of indices"
 )
 
 

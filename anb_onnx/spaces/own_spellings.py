@@ -50,13 +50,16 @@ def has_arch_strings(space: SearchSpace) -> bool:
 
 
 def are_lists(value: object) -> bool:
-    """Say whether a list or tuple is four lists (of whatever), or a mapping has their names."""
+    """Say whether a list is four lists or arrays (of whatever), or a mapping has their names."""
     if isinstance(value, Mapping):
         return set(value) == LISTS.keys()
     return (
         isinstance(value, (list, tuple))
         and len(value) == len(LISTS)
-        and all(isinstance(v, (list, tuple)) for v in value)
+        and all(
+            isinstance(v, (list, tuple)) or (isinstance(v, np.ndarray) and v.ndim == 1)
+            for v in value
+        )
     )
 
 

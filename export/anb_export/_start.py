@@ -5,6 +5,6 @@ from __future__ import annotations
 from anb_onnx._start import start
 
 
-def main() -> int:
-    """Run `anb-export`; return its exit code, 130 after Ctrl-C at any time."""
-    return start("anb_export.cli")
+def main(program: str = "anb-export") -> int:
+    """Run `anb-export`, as it was typed; return its exit code, 130 after Ctrl-C at any time."""
+    return start("anb_export.cli", program)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
 import sys
@@ -9,7 +10,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from anb_export import commands
-from anb_onnx._io.program import Parser, run
+from anb_export.commands import completion
+from anb_export.commands._examples import EXAMPLES, GROUPS
+from anb_onnx._io.completing import ASKED, answer
+from anb_onnx._io.help_text import grouped, with_examples
+from anb_onnx._io.program import OK, Parser, run, tell
+
+_PROGRAM = "anb-export"
 
 
 def command_names() -> list[str]:
@@ -22,35 +29,49 @@ def _module_names() -> list[str]:
     return sorted(name for name in found if not name.startswith("_"))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = _PROGRAM) -> int:
     """Run one command and return its exit code, as `anb_onnx._io.program.run` tells them."""
-    return run("anb-export", lambda: _main(arguments))
+    return run(program, lambda: _main(arguments, program))
 
 
-def _main(arguments: Sequence[str] | None) -> int:
-    parsed = parser().parse_args(arguments)
+def _main(arguments: Sequence[str] | None, program: str) -> int:
+    given = sys.argv[1:] if arguments is None else [*arguments]
+    if given[:1] == [ASKED]:
+        sys.stdout.write(answer(parser(program), given[1:], completion.values))
+        return OK
+    parsed = parser(program).parse_args(given)
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
-        sys.stderr.write("anb-export: interrupted\n")
+        tell("interrupted")
         raise
 
 
-def parser() -> Parser:
+def parser(program: str = _PROGRAM) -> Parser:
     """Return the parser of all commands."""
     found = Parser(
-        prog="anb-export",
+        prog=program,
+        usage=f"{program} [-h] [--version] COMMAND ...",
         description="Train surrogate ensembles and compile them into ONNX artifacts.",
+        allow_abbrev=False,
     )
-    found.add_argument("--version", action="version", version=version("anb-onnx-export"))
-    subparsers = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    stated = f"{_PROGRAM} {version('anb-onnx-export')} (of the distribution anb-onnx-export)"
+    found.add_argument("--version", action="version", version=stated)
+    subparsers = found.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog=program, help=argparse.SUPPRESS
+    )
     for name in _module_names():
         module = importlib.import_module(f"{commands.__name__}.{name}")
+        typed = name.rstrip("_").replace("_", "-")
         subparser = subparsers.add_parser(
-            name.rstrip("_").replace("_", "-"), help=module.HELP, description=module.HELP
+            typed,
+            help=module.HELP,
+            description=module.HELP[0].upper() + module.HELP[1:] + ".",
+            epilog=with_examples(EXAMPLES.get(typed, ())),
         )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
+    found.epilog = grouped(subparsers, GROUPS)
     return found
 
 

@@ -1,4 +1,5 @@
 import { ArtifactError, LevelError, show } from "./errors.js";
+import { short, Shown } from "./inspect.js";
 import { inRange } from "./link.js";
 
 const MAX_LEVELS = 1024;
@@ -10,7 +11,7 @@ const MAX_LEVELS = 1024;
  *
  * Intervals use the residuals' own quantiles in units of predictive_std.
  */
-export class Calibration {
+export class Calibration extends Shown {
   private constructor(
     readonly spread: number,
     readonly noise: number,
@@ -18,7 +19,22 @@ export class Calibration {
     readonly offset: number | null,
     readonly levels: readonly number[],
     readonly quantiles: readonly number[],
-  ) {}
+  ) {
+    super();
+  }
+
+  /** Of what is exact: every interval is the mean itself. */
+  static readonly EXACT = new Calibration(0, 0, 0, null, [0, 0.995], [0, 0]);
+
+  /** Whether it says that nothing is uncertain. */
+  get isExact(): boolean {
+    return this.spread === 0 && this.noise === 0;
+  }
+
+  override toString(): string {
+    const levels = `${this.levels.length} levels up to ${short(this.levels.at(-1)!)}`;
+    return `Calibration(spread ${short(this.spread)}, noise ${short(this.noise)}, ${levels})`;
+  }
 
   /** Read the `calibration` of a manifest's entry. */
   static fromDocument(document: unknown, source: string): Calibration {

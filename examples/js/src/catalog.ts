@@ -5,6 +5,7 @@ import { type Folder, type FolderOptions, type Limit, openFolder } from "./files
 import { benchmarkOfFiles } from "./given.js";
 import { Golden } from "./golden.js";
 import { sha256 } from "./hash.js";
+import { count, Shown } from "./inspect.js";
 import { isName, isObject, MAX_MEMBERS, NAME } from "./json.js";
 import { SearchSpace } from "./space.js";
 import type { Truth } from "./truth.js";
@@ -45,7 +46,7 @@ export interface OpenOptions extends FolderOptions {
 }
 
 /** The artifacts of one benchmark, as the `manifest.json` of its folder lists them. */
-export class Catalog {
+export class Catalog extends Shown {
   private constructor(
     /** The benchmark's name. */
     readonly benchmark: string,
@@ -57,7 +58,14 @@ export class Catalog {
     /** The whole manifest. */
     readonly manifest: Readonly<Record<string, unknown>>,
     private readonly files: Folder,
-  ) {}
+  ) {
+    super();
+  }
+
+  override toString(): string {
+    const where = this.folder && ` in ${this.folder}`;
+    return `Catalog(${this.benchmark}: ${count(this.targets.length, "target")} of ${this.space.name}${where})`;
+  }
 
   /**
    * Read a benchmark's manifest; the ONNX files are not opened.

@@ -1,20 +1,27 @@
-import { accepted, type Architecture, toCodes } from "./architecture.js";
+import { accepted, type Architecture, isRecord, toCodes } from "./architecture.js";
 import { checkCodes } from "./codes.js";
 import { ArchitectureError, show } from "./errors.js";
+import { isLists, type Lists } from "./mnasnet.js";
 import { type Choice, needSpace, type SearchSpace } from "./space.js";
+import type { Values } from "./values.js";
 import { allocated, isBytes, kindOf, ownCopy } from "./views.js";
 
 /**
  * A batch of N architectures: codes as a Uint8Array of N times one byte per gene, row after row;
- * indices as a BigInt64Array, BigUint64Array or Float64Array; or an array of architectures in any
- * of their forms. N may be 0.
+ * indices as a BigInt64Array, BigUint64Array or Float64Array; an array of architectures in any of
+ * their forms; or one architecture that is no array: a text, an index, or an object. N may be 0.
  */
 export type Batch =
   | Uint8Array
   | BigInt64Array
   | BigUint64Array
   | Float64Array
-  | readonly Architecture[];
+  | readonly Architecture[]
+  | Values
+  | Lists
+  | string
+  | number
+  | bigint;
 
 type Indices = BigInt64Array | BigUint64Array | Float64Array;
 
@@ -39,10 +46,11 @@ export function encode(batch: Batch, space: SearchSpace): Uint8Array {
     checkCodes(codes, space);
     return codes;
   }
+  if (isOne(batch, space)) return toCodes(batch, space);
   const isIndices = INDICES.includes(kindOf(batch) ?? "");
   if (!isIndices && !Array.isArray(batch)) {
     throw new ArchitectureError(
-      `${show(batch)} is not a batch: give an array of architectures, or use queryOne; ${accepted(space)}`,
+      `${show(batch)} is not a batch: give an array of architectures, or one of them; ${accepted(space)}`,
     );
   }
   const rows = isIndices ? ownCopy(batch as Indices) : (batch as readonly Architecture[]);
@@ -53,6 +61,13 @@ export function encode(batch: Batch, space: SearchSpace): Uint8Array {
     codes.set(toCodes(rows[row], space, `row ${row}, `), row * n);
   }
   return codes;
+}
+
+/** Whether a batch is one architecture: a text, an index, or an object that has one of the names. */
+function isOne(batch: unknown, space: SearchSpace): batch is string | number | bigint | Values | Lists {
+  if (["string", "number", "bigint"].includes(typeof batch)) return true;
+  if (!isRecord(batch) || Array.isArray(batch)) return false;
+  return isLists(batch) || space.genes.some((gene) => Object.hasOwn(batch, gene.name));
 }
 
 /** Refuse an array that is one architecture, but would be taken for several. */

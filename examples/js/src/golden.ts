@@ -1,4 +1,5 @@
 import { ArtifactError, show } from "./errors.js";
+import { count, Shown } from "./inspect.js";
 import { isObject } from "./json.js";
 import type { SearchSpace } from "./space.js";
 
@@ -7,7 +8,7 @@ const OUTPUTS = ["mean", "std", "members"] as const;
 export type GoldenName = (typeof OUTPUTS)[number];
 
 /** Architectures and, for every target, the bits that each engine gives for them. */
-export class Golden {
+export class Golden extends Shown {
   readonly #arrays = new Map<string, Uint8Array>();
 
   /**
@@ -22,14 +23,15 @@ export class Golden {
     members: ReadonlyMap<string, number>,
     source: string,
   ) {
+    super();
     const { n, arrays } = document;
     if (!Number.isSafeInteger(n) || (n as number) < 1 || !Array.isArray(arrays)) {
       throw new ArtifactError(`${source}: key "golden": malformed ${show(document)}`);
     }
     this.n = n as number;
     const expected = new Map([[keyOf(null, "architectures"), [this.n, space.nGenes]]]);
-    for (const [target, count] of members) {
-      for (const name of OUTPUTS) expected.set(keyOf(target, name), name === "members" ? [this.n, count] : [this.n]);
+    for (const [target, nMembers] of members) {
+      for (const name of OUTPUTS) expected.set(keyOf(target, name), name === "members" ? [this.n, nMembers] : [this.n]);
     }
     for (const array of arrays as unknown[]) this.#add(array, expected, file, source);
     for (const key of expected.keys()) {
@@ -39,6 +41,10 @@ export class Golden {
 
   /** Number of architectures. */
   readonly n: number;
+
+  override toString(): string {
+    return `Golden(${count(this.n, "architecture")}, ${count((this.#arrays.size - 1) / OUTPUTS.length, "target")})`;
+  }
 
   /** The architectures: N rows of codes. */
   get codes(): Uint8Array {

@@ -26,7 +26,7 @@ export interface Lists {
   expansion: readonly number[];
   kernel: readonly number[];
   layers: readonly number[];
-  se: readonly (boolean | string)[];
+  se: readonly (boolean | string | number)[];
 }
 
 // The suffixes of the genes' names.
@@ -41,9 +41,19 @@ export const EFFICIENTNET_B0: Lists = {
   se: [true, true, true, true, true, true, true],
 };
 
-/** Whether architectures of a space may be written as four lists: of the one named "mnasnet". */
+/** The name by which a text may call it. */
+export const B0_NAME = "efficientnet-b0";
+
+/** Whether architectures of a space may be written as four lists: of MnasNet's, or a part of it. */
 export function hasLists(space: SearchSpace): boolean {
-  return space.name === MNASNET.name;
+  const { nGenes, genes, name } = MNASNET;
+  return space.name === name && space.nGenes === nGenes && genes.every((gene) => space.positions.has(gene.name));
+}
+
+/** The four lists of a list of lists, or null where it is none. */
+export function fourLists(items: readonly unknown[]): Lists | null {
+  if (items.length !== KEYS.length || !items.every(Array.isArray)) return null;
+  return Object.fromEntries(KEYS.map((key, part) => [key, items[part]])) as unknown as Lists;
 }
 
 /** Whether an object is meant as the four lists. */

@@ -19,6 +19,7 @@ export { sha256 } from "./hash.js";
 export { type Hinge, Link, type Regime, type Step } from "./link.js";
 export { codesToLists, EFFICIENTNET_B0, type Lists, MNASNET } from "./mnasnet.js";
 export { codesToArchString } from "./nasbench201.js";
+export { parseArchitecture } from "./spelling.js";
 export { type Block, type Choice, type Gene, SearchSpace, type SpaceDocument } from "./space.js";
 export { SCHEMA } from "./schema.js";
 export * from "./surrogate.js";

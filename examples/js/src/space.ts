@@ -1,4 +1,5 @@
 import { ArchitectureError, show } from "./errors.js";
+import { count, Shown } from "./inspect.js";
 import { isName } from "./json.js";
 
 export type Choice = number | boolean | string;
@@ -43,7 +44,7 @@ export interface SpaceDocument {
  * one per block, which are the codes of its genes in mixed radix with the first gene most
  * significant; and the *index*, which is all codes in mixed radix.
  */
-export class SearchSpace {
+export class SearchSpace extends Shown {
   readonly genes: readonly Gene[];
   readonly positions: ReadonlyMap<string, number>;
   /** Number of choices of each gene. */
@@ -59,6 +60,7 @@ export class SearchSpace {
     readonly name: string,
     readonly blocks: readonly Block[],
   ) {
+    super();
     this.genes = blocks.flatMap((block) => block.genes);
     this.positions = new Map(this.genes.map((gene, position) => [gene.name, position]));
     this.geneSizes = this.genes.map((gene) => gene.choices.length);
@@ -78,6 +80,11 @@ export class SearchSpace {
 
   get nBlocks(): number {
     return this.blocks.length;
+  }
+
+  override toString(): string {
+    const parts = `${count(this.nGenes, "gene")} in ${count(this.nBlocks, "block")}`;
+    return `SearchSpace(${this.name}: ${parts}, ${count(this.size, "architecture")})`;
   }
 
   /** Read the `search_space` of a manifest; refuse what does not describe one. */
@@ -129,7 +136,9 @@ function soundChoices(choices: unknown): boolean {
   const kinds = new Set(choices.map((choice) => typeof choice));
   const plain = choices.every(
     (choice) =>
-      typeof choice === "boolean" || Number.isSafeInteger(choice) || choice === "" || isName(choice),
+      // 2^53 is exact where it comes from JSON, of which an integer that no number holds is a bigint.
+      typeof choice === "boolean" || (Number.isInteger(choice) && Math.abs(choice as number) <= 2 ** 53) ||
+      choice === "" || isName(choice),
   );
   return kinds.size === 1 && plain && new Set(choices).size === choices.length;
 }

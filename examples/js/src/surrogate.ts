@@ -4,6 +4,7 @@ import { Calibration } from "./calibration.js";
 import type { Card, Target } from "./catalog.js";
 import { type Batch, encode } from "./encoding.js";
 import { ArtifactError, EngineError } from "./errors.js";
+import { count, short, Shown } from "./inspect.js";
 import { checkOutputs, type Outputs } from "./outputs.js";
 import type { SearchSpace } from "./space.js";
 
@@ -22,7 +23,7 @@ export interface QueryOptions {
 }
 
 /** Predicted values of one target for N architectures. */
-export class Prediction {
+export class Prediction extends Shown {
   constructor(
     /** Ensemble mean, float32 [N], in `unit`. */
     readonly mean: Float32Array,
@@ -36,7 +37,18 @@ export class Prediction {
     readonly unit: string,
     readonly target: string,
     readonly calibration: Calibration | null,
-  ) {}
+  ) {
+    super();
+  }
+
+  override toString(): string {
+    const { length } = this.mean;
+    const members = this.members && length ? `, ${count(this.members.length / length, "member")}` : "";
+    if (length === 1) return `Prediction(${this.target}: ${believed(this)}${members})`;
+    const sorted = Float32Array.from(this.mean).sort();
+    const range = length ? `, ${short(sorted[0])} to ${short(sorted[length - 1])} ${this.unit}` : "";
+    return `Prediction(${this.target}: ${count(length, "architecture")}${range}${members})`;
+  }
 
   /** How far a new measurement lies from the mean: one standard deviation, float32 [N]. */
   get predictiveStd(): Float32Array {
@@ -66,7 +78,8 @@ export interface Single {
 }
 
 /** Predicts one target for architectures; made by `load`. */
-export class Surrogate {
+export class Surrogate extends Shown {
+  /** What intervals are made from; of an artifact that is exact, that they are the value itself. */
   readonly calibration: Calibration | null;
   #disposed = false;
 
@@ -77,13 +90,19 @@ export class Surrogate {
     readonly metadata: Card,
     protected readonly computes: Engine,
   ) {
+    super();
     if (metadata.members !== computes.nMembers) {
       const found = `the manifest states ${metadata.members}, the file has ${computes.nMembers}`;
       throw new ArtifactError(`${target.name}: number of members: ${found}`);
     }
     this.calibration = metadata.calibration
       ? Calibration.fromDocument(metadata.calibration, target.name)
-      : null;
+      : metadata.exact ? Calibration.EXACT : null;
+  }
+
+  override toString(): string {
+    const { name, unit } = this.target;
+    return `Surrogate(${name} [${unit}], ${count(this.nMembers, "member")}, engine ${this.engine})`;
   }
 
   /** Name of the engine that computes. */
@@ -110,7 +129,7 @@ export class Surrogate {
   /** Predict the target for one architecture. */
   async queryOne(architecture: Architecture): Promise<Single> {
     this.checkOpen();
-    return single(await this.#predict(toCodes(architecture, this.space), false));
+    return new One(await this.#predict(toCodes(architecture, this.space), false));
   }
 
   /**
@@ -138,15 +157,39 @@ export class Surrogate {
   }
 }
 
-function single(p: Prediction): Single {
-  return {
-    mean: p.mean[0],
-    std: p.std[0],
-    predictiveStd: p.calibration ? p.predictiveStd[0] : null,
-    unit: p.unit,
-    interval(level) {
-      const { lower, upper } = p.interval(level);
-      return { lower: lower[0], upper: upper[0] };
-    },
-  };
+class One extends Shown implements Single {
+  readonly mean: number;
+  readonly std: number;
+  readonly predictiveStd: number | null;
+  readonly unit: string;
+  readonly #batch: Prediction;
+
+  constructor(batch: Prediction) {
+    super();
+    this.#batch = batch;
+    this.mean = batch.mean[0];
+    this.std = batch.std[0];
+    this.predictiveStd = batch.calibration ? batch.predictiveStd[0] : null;
+    this.unit = batch.unit;
+  }
+
+  interval(level: number): { lower: number; upper: number } {
+    const { lower, upper } = this.#batch.interval(level);
+    return { lower: lower[0], upper: upper[0] };
+  }
+
+  override toString(): string {
+    return this.#batch.toString();
+  }
+}
+
+/** What to believe of the first architecture: its value, and where new measurements of it lie. */
+function believed({ mean, std, unit, calibration }: Prediction): string {
+  const value = `${short(mean[0])} ${unit}`;
+  if (!calibration) return value;
+  if (calibration.isExact) return `${value}, exact`;
+  const level = Math.min(0.9, calibration.levels.at(-1)!);
+  const { lower, upper } = calibration.interval(mean, std, level);
+  const share = short(100 * level);
+  return `${value}, ${share} % interval ${short(lower[0])} to ${short(upper[0])}`;
 }

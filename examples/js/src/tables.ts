@@ -1,5 +1,6 @@
 import { outOfRange } from "./codes.js";
 import { AnbError, ArchitectureError, ArtifactError, EngineError, show } from "./errors.js";
+import { count, Shown } from "./inspect.js";
 import { MAX_MEMBERS } from "./json.js";
 import { type Layout, layOut } from "./layout.js";
 import { inRange, LARGEST, Link, type Regime } from "./link.js";
@@ -41,7 +42,7 @@ const BLOCK = 256;
  * and each output rounded once to float32. JavaScript numbers are float64 and never fused, so
  * these are the bits of every other engine.
  */
-export class TableEngine {
+export class TableEngine extends Shown {
   readonly name = "pure";
   readonly nMembers: number;
   #entries: Int32Array;
@@ -72,6 +73,7 @@ export class TableEngine {
     shift: number,
     link: Link,
   ) {
+    super();
     this.nMembers = nMembers;
     this.#entries = entries;
     this.#scale = scale;
@@ -84,6 +86,10 @@ export class TableEngine {
     this.#places = new Int32Array(terms.blocks.length);
     this.#bent = link.regime && bentBlock(link.regime, space);
     this.#values = new Float64Array(BLOCK * nMembers);
+  }
+
+  override toString(): string {
+    return `TableEngine(${count(this.nMembers, "member")}, ${count(this.#entries.length, "integer")})`;
   }
 
   /** Take the tables out of an ONNX file, at the place that its manifest entry states. */

@@ -1,5 +1,6 @@
 import { after, atLeast, atMost, Below, type Distribution, type Listed } from "./counts.js";
 import { show, TruthError } from "./errors.js";
+import { count, short, Shown } from "./inspect.js";
 
 /** The best or the worst mean of all architectures, and which of them have it. */
 export interface Extreme {
@@ -49,7 +50,7 @@ export interface Proven {
  * What is proven of a target over the whole search space. It is about the surrogate's means, not
  * about measurements.
  */
-export class Truth implements Proven {
+export class Truth extends Shown implements Proven {
   readonly target: string;
   readonly unit: string;
   readonly direction: "max" | "min";
@@ -65,6 +66,7 @@ export class Truth implements Proven {
   readonly below: Below;
 
   constructor(proven: Proven, fronts: readonly Front[]) {
+    super();
     this.target = proven.target;
     this.unit = proven.unit;
     this.direction = proven.direction;
@@ -76,6 +78,11 @@ export class Truth implements Proven {
     this.landmarks = proven.landmarks;
     this.fronts = fronts;
     this.below = belowOf(proven);
+  }
+
+  override toString(): string {
+    const optimum = `optimum ${short(this.optimum.value)} ${this.unit}`;
+    return `Truth(${this.target}: ${optimum} of ${count(this.total, "architecture")})`;
   }
 
   /** Largest error that `quantile` can have, as a share; null without a distribution. */

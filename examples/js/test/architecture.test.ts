@@ -108,9 +108,9 @@ describe("a space of words", () => {
     expect(() => toCodes({ ...named, edge3: "None" }, space)).toThrow(`gene "edge3": "None" is not allowed; ${choose}`);
     expect(() => toCodes([...names.slice(0, 5), "True"], space)).toThrow('gene "edge5": "True" is not allowed');
     expect(() => encode([names, [...names.slice(0, 5), 2]], space)).toThrow('row 1, gene "edge5": 2 is not allowed');
-    expect(() => toCodes(names.slice(1), space)).toThrow("the values of the 6 genes in their order; got 5");
-    expect(() => toCodes("none" as never, space)).toThrow(
-      '"none" is not an architecture; give the values of all genes by name or in their order, an index, or codes',
+    expect(() => toCodes(names.slice(1), space)).toThrow("has 6 codes or values, one for each gene, not 5");
+    expect(() => toCodes("none", space)).toThrow(
+      '"none" is no architecture; give an index from 0 to 15624, 6 codes 0 ... or [0, ...], a list of 6 values',
     );
   });
 
@@ -193,14 +193,25 @@ describe("encode", () => {
   });
 
   it("takes booleans as Python spells them", () => {
-    const lists = { ...EFFICIENTNET_B0, se: ["True", "False", true, false, "True", true, true] };
+    const lists = { ...EFFICIENTNET_B0, se: ["True", "False", true, 0, "true", 1, true] };
     expect(codesToLists(toCodes(lists, MNASNET), MNASNET).se).toEqual([true, false, true, false, true, true, true]);
+  });
+
+  it("takes a list of numbers alone as codes, others as values, and four lists in order", () => {
+    const ordered = Object.values(values());
+    expect(toCodes(B0_CODES, MNASNET)).toEqual(toCodes(ordered, MNASNET));
+    expect(encode([B0_CODES, ordered], MNASNET)).toEqual(Uint8Array.from([...B0_CODES, ...B0_CODES]));
+    const { expansion, kernel, layers, se } = EFFICIENTNET_B0;
+    expect(toCodes([expansion, kernel, layers, se], MNASNET)).toEqual(toCodes(ordered, MNASNET));
+    const numbers = ordered.map(Number);
+    expect(() => toCodes(numbers, MNASNET)).toThrow('gene "block0_k": code 3 is out of range; allowed are 0 to 1');
+    expect(() => toCodes(numbers, MNASNET)).toThrow("a list of numbers alone holds codes");
   });
 
   const wrong: [unknown, string][] = [
     [{ ...values(), block2_k: 7 }, 'row 0, gene "block2_k": 7 is not allowed; choose from 3, 5'],
     [{ ...values(), block2_k: "3" }, 'gene "block2_k": "3" is not allowed'],
-    [{ ...values(), block2_se: 1 }, 'gene "block2_se": 1 is not allowed; choose from true, false'],
+    [{ ...values(), block2_se: 2 }, 'gene "block2_se": 2 is not allowed; choose from true, false (or "True", "False", 1, 0)'],
     [{ ...values(), block7_e: 1 }, 'unknown gene "block7_e"'],
     [{ block0_e: 1 }, 'missing gene "block0_k" (and 26 more)'],
     [{ ...EFFICIENTNET_B0, expansion: [1, 6] }, "expansion takes a list of 7 values"],
@@ -211,10 +222,13 @@ describe("encode", () => {
     [1.5, "an index is an integer"],
     [2 ** 60, "use a bigint"],
     [Number.NaN, "an index is an integer"],
-    ["text", "is not an architecture"],
+    ["text", "is no architecture"],
     [null, "is not an architecture"],
-    [[1, 4], "a list holds the values of the 28 genes in their order; got 2"],
-    [B0_CODES, 'gene "block0_e": 0 is not allowed; choose from 1, 4, 6'],
+    [[1, 4], "has 28 codes or values, one for each gene, not 2, or four lists"],
+    [[...B0_CODES.slice(1), true], 'gene "block0_e": 0 is not allowed; choose from 1, 4, 6'],
+    [[5, ...B0_CODES.slice(1)], 'gene "block0_e": code 5 is out of range'],
+    [[0.5, ...B0_CODES.slice(1)], 'gene "block0_e": code 0.5 is out of range'],
+    [[null, ...B0_CODES.slice(1)], 'gene "block0_e": code null is out of range'],
     [10n ** 200n, "... is out of range; allowed are 0 to 104485552127"],
     [Uint8Array.of(1, 2), "codes are 28 bytes"],
     [Uint8Array.from(B0_CODES, (c, g) => (g === 5 ? 2 : c)), 'gene "block1_k": code 2 is out of range'],
@@ -230,7 +244,8 @@ describe("encode", () => {
     codes[28 + 3] = 9;
     expect(() => encode(codes, MNASNET)).toThrow('row 1, gene "block0_se": code 9 is out of range');
     expect(() => encode(codes.subarray(0, 30), MNASNET)).toThrow("got 30 bytes");
-    expect(() => encode(EFFICIENTNET_B0 as never, MNASNET)).toThrow("is not a batch");
+    expect(() => encode({ a: 1 } as never, MNASNET)).toThrow("is not a batch");
+    expect(encode(EFFICIENTNET_B0, MNASNET)).toEqual(Uint8Array.from(B0_CODES));
     expect(() => encode(B0_CODES, MNASNET)).toThrow("looks like one row of codes");
   });
 });

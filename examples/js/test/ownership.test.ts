@@ -142,7 +142,7 @@ describe.each(engines)("a query of %s", (_, open) => {
       [new ArrayBuffer(N), /^ArrayBuffer of 28 bytes is not a batch/],
       [new Uint8Array(N + 1), /got 29 bytes/],
       [[...ROWS[1]], /looks like one row of codes/],
-      [[[...ROWS[1]]], /^row 0, gene "block0_e": 0 is not allowed; choose from 1, 4, 6/],
+      [[[...ROWS[1], 0]], /^row 0, an architecture of "mnasnet" has 28 codes or values, one for each gene, not 29/],
       [[new Uint8ClampedArray(N)], /^row 0, Uint8ClampedArray of 28 bytes is not an architecture/],
       [[new DataView(new ArrayBuffer(N))], /is not an architecture/],
       [Float64Array.of(0, Number.NaN), /^row 1, index (null|NaN): an index is an integer/],
@@ -151,7 +151,8 @@ describe.each(engines)("a query of %s", (_, open) => {
       [new Array(3), /^row 0, undefined is not an architecture/],
       [[Symbol("a")], /is not an architecture/],
       [null, /^null is not a batch/],
-      ["0", /^"0" is not a batch/],
+      ["zero", /^"zero" is no architecture/],
+      [true, /^true is not a batch/],
       [new Proxy(new Uint8Array(N), {}), /is not a batch/],
     ];
     for (const [batch, message] of wrong) {

@@ -1,12 +1,12 @@
 import { codesToValues, type SearchSpace, toCodes } from "./anb";
 
-/** Rows of a table of architectures: indices, and the mean of every target. */
+/** Rows of a table of architectures: indices, and columns of numbers. */
 export interface Table {
   indices: ArrayLike<number>;
   columns: Record<string, ArrayLike<number>>;
 }
 
-/** Architectures as CSV: index, the 28 genes, and every target to the digits of a float32. */
+/** Architectures as CSV: index, the 28 genes, and every column to the digits of a float32. */
 export async function toCsv(table: Table, rows: ArrayLike<number>, space: SearchSpace): Promise<Blob> {
   const names = Object.keys(table.columns);
   const header = ["index", ...space.genes.map((gene) => gene.name), ...names];
@@ -17,13 +17,18 @@ export async function toCsv(table: Table, rows: ArrayLike<number>, space: Search
       const row = rows[r];
       const index = table.indices[row];
       const values = Object.values(codesToValues(toCodes(index, space), space));
-      const means = names.map((name) => Number(table.columns[name][row].toPrecision(9)));
-      text += `${[index, ...values.map(cell), ...means].join(",")}\n`;
+      const numbers = names.map((name) => decimals(table.columns[name][row]));
+      text += `${[index, ...values.map(cell), ...numbers].join(",")}\n`;
     }
     parts.push(text);
     await new Promise((resolve) => setTimeout(resolve)); // keeps the page alive
   }
   return new Blob(parts, { type: "text/csv" });
+}
+
+/** A float32 so that it is read as the same; nothing where there is none. */
+function decimals(value: number): string {
+  return Number.isNaN(value) ? "" : String(Number(value.toPrecision(9)));
 }
 
 /** A value as a cell: in quotation marks where it would be read as several. */

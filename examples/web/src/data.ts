@@ -1,5 +1,4 @@
 import { paretoFront } from "./pareto";
-import { Y } from "./state";
 import type { Filters, Found, TargetInfo } from "./worker/protocol";
 
 /**
@@ -44,10 +43,10 @@ export class Data {
     }
   }
 
-  /** Apply filters and find the front for x; false if columns are still missing. */
-  select(filters: Filters, x: string): boolean {
+  /** Apply filters and find the front of x and y; false if columns are still missing. */
+  select(filters: Filters, x: string, y: string): boolean {
     const names = Object.keys(filters);
-    if (![x, Y, ...names].every((name) => name in this.columns)) return false;
+    if (![x, y, ...names].every((name) => name in this.columns)) return false;
     const n = this.indices.length;
     this.mask = new Uint8Array(n).fill(1);
     for (const name of names) {
@@ -59,7 +58,7 @@ export class Data {
     this.nSelected = 0;
     for (let i = 0; i < this.nSampled; i++) this.nSelected += this.mask[i];
     this.front = paretoFront(
-      this.columns[x], this.columns[Y], this.sign(x), this.sign(Y), names.length ? this.mask : null,
+      this.columns[x], this.columns[y], this.sign(x), this.sign(y), names.length ? this.mask : null,
     );
     return true;
   }

@@ -3,16 +3,19 @@ import { make } from "./dom";
 import { blockGlyph, shapes } from "./glyph";
 
 const KINDS = new Map([
-  ["e", { label: "Expansion", short: "exp" }],
-  ["k", { label: "Kernel", short: "kernel" }],
-  ["l", { label: "Layers", short: "layers" }],
-  ["se", { label: "Squeeze-excite", short: "SE" }],
+  ["e", "Expansion"],
+  ["k", "Kernel"],
+  ["l", "Layers"],
+  ["se", "Squeeze-excite"],
 ]);
 
 /** The network as a row of blocks, each with a control per gene. */
 export class Designer {
   /** Called with the codes that an option would give while it is pointed at, and with null when it is left. */
   onPreview: (codes: Uint8Array | null) => void = () => undefined;
+  /** Where there is room for one block only: all in small, to choose it. */
+  readonly #picks: HTMLButtonElement[] = [];
+  readonly #sections: HTMLElement[] = [];
   readonly #glyphs: HTMLElement[] = [];
   readonly #inputs: HTMLInputElement[][];
   #codes: Uint8Array | null = null;
@@ -26,19 +29,38 @@ export class Designer {
     public onChange: (codes: Uint8Array) => void,
   ) {
     this.#inputs = space.genes.map(() => []);
-    root.append(this.#rowLabels());
+    root.append(this.#picker(), this.#rowLabels());
     space.blocks.forEach((_, block) => root.append(this.#block(block)));
+    this.#pick(0);
     root.addEventListener("pointerleave", () => this.onPreview(null));
   }
 
   show(codes: Uint8Array): void {
     this.#codes = codes;
     this.#inputs.forEach((options, gene) => (options[codes[gene]].checked = true));
-    shapes(codes, this.space).forEach((shape, b) => (this.#glyphs[b].innerHTML = blockGlyph(shape)));
+    shapes(codes, this.space).forEach((shape, b) => {
+      this.#glyphs[b].innerHTML = blockGlyph(shape);
+      this.#picks[b].firstElementChild!.innerHTML = blockGlyph(shape);
+    });
+  }
+
+  #picker(): HTMLElement {
+    this.space.blocks.forEach((_, block) => {
+      const name = make("span", { class: "unseen" }, "Block ");
+      const button = make("button", { type: "button" }, make("span"), name, String(block));
+      button.addEventListener("click", () => this.#pick(block));
+      this.#picks.push(button);
+    });
+    return make("div", { class: "picker", role: "group", "aria-label": "Block to change" }, ...this.#picks);
+  }
+
+  #pick(block: number): void {
+    this.#sections.forEach((section, b) => section.classList.toggle("chosen", b === block));
+    this.#picks.forEach((button, b) => button.setAttribute("aria-pressed", String(b === block)));
   }
 
   #rowLabels(): HTMLElement {
-    const names = this.space.blocks[0].genes.map((gene) => make("span", {}, kindOf(gene.name).label));
+    const names = this.space.blocks[0].genes.map((gene) => make("span", {}, kindOf(gene.name)));
     const flow = make("span", { class: "flow" }, "input →");
     return make("div", { class: "row-labels", "aria-hidden": "true" }, flow, ...names);
   }
@@ -57,14 +79,15 @@ export class Designer {
     const { genes } = this.space.blocks[block];
     genes.forEach((_, g) => controls.append(this.#control(block, this.space.blockStarts[block] + g)));
     section.append(glyph, title, controls);
+    this.#sections.push(section);
     return section;
   }
 
   #control(block: number, position: number): HTMLElement {
     const gene = this.space.genes[position];
-    const { label, short } = kindOf(gene.name);
+    const label = kindOf(gene.name);
     const spoken = make("span", { class: "unseen" }, `Block ${block} ${label}`);
-    const seen = make("span", { class: "short", "aria-hidden": "true" }, short);
+    const seen = make("span", { class: "short", "aria-hidden": "true" }, label);
     const group = make("fieldset", { class: "segments" }, make("legend", {}, spoken, seen));
     gene.choices.forEach((choice, code) => {
       const option = document.createElement("label");
@@ -93,7 +116,7 @@ export class Designer {
   }
 }
 
-function kindOf(gene: string): { label: string; short: string } {
+function kindOf(gene: string): string {
   const suffix = gene.slice(gene.lastIndexOf("_") + 1);
-  return KINDS.get(suffix) ?? { label: gene, short: gene };
+  return KINDS.get(suffix) ?? gene;
 }

@@ -1,6 +1,5 @@
 import { make } from "./dom";
 import { longName, unitOf } from "./format";
-import { Y } from "./state";
 import type { Filters, Range, TargetInfo } from "./worker/protocol";
 
 /** Number fields for the ranges of both axes, and of every other target that is filtered. */
@@ -10,11 +9,11 @@ export class FilterFields {
   constructor(
     private readonly root: HTMLElement,
     private readonly targets: ReadonlyMap<string, TargetInfo>,
-    private readonly onChange: (target: string, range: Range | null) => void,
+    private readonly onChange: (target: string, range: Range | null, run?: string) => void,
   ) {}
 
-  show(x: string, filters: Filters): void {
-    const names = [...new Set([Y, x, ...Object.keys(filters)])];
+  show(axes: readonly string[], filters: Filters): void {
+    const names = [...new Set([...axes, ...Object.keys(filters)])];
     // Built anew only when other fields are needed, so that the one being typed in stays.
     if (names.join() !== this.#shown) {
       this.#shown = names.join();
@@ -44,7 +43,7 @@ export class FilterFields {
       make("button", { type: "button", "aria-label": `Clear the filter on ${name}` }, "×"),
     );
     const read = (input: HTMLInputElement) => (input.value === "" ? null : input.valueAsNumber);
-    field.addEventListener("input", () => this.onChange(target.name, [read(low), read(high)]));
+    field.addEventListener("input", () => this.onChange(target.name, [read(low), read(high)], `type ${target.name}`));
     field.querySelector("button")!.addEventListener("click", () => {
       low.value = high.value = "";
       this.onChange(target.name, null);

@@ -5,7 +5,7 @@ import { find } from "./dom";
 import { grouped } from "./format";
 import { Message } from "./messages";
 import { Page } from "./page";
-import { readCodes, readHash, Store, Y } from "./state";
+import { readCodes, readHash, Store } from "./state";
 import { Client } from "./worker/client";
 import type { Event } from "./worker/protocol";
 
@@ -23,7 +23,7 @@ async function start(): Promise<void> {
   const opened = await client.call("open", { artifacts, benchmark: BENCHMARK });
   const ordered = grouped(opened.targets).flatMap((group) => group.targets);
   const targets = new Map(ordered.map((target) => [target.name, target]));
-  if (!targets.has(Y)) throw new Error(`the artifacts lack the target ${Y}`);
+  if (targets.size < 2) throw new Error("the artifacts have fewer than two targets");
   const view = { ...readHash(location.hash, space, [...targets.keys()]), codes };
   const page = new Page(client, space, targets, new Store(view), designer);
   onEvent = (event) => page.onEvent(event);

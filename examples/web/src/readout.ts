@@ -76,8 +76,19 @@ export class Readout {
     this.#draw();
   }
 
-  choose(x: string): void {
-    for (const [name, row] of this.#rows) row.element.setAttribute("aria-pressed", String(name === x));
+  /** Bring a target into view, and its row into focus. */
+  reveal(target: string): void {
+    const row = this.#rows.get(target)?.element;
+    row?.scrollIntoView({ block: "nearest" });
+    row?.focus({ preventScroll: true });
+  }
+
+  /** Mark the targets that are on the axes. */
+  choose(x: string, y: string): void {
+    for (const [name, row] of this.#rows) {
+      row.element.setAttribute("aria-pressed", String(name === x));
+      row.element.classList.toggle("vertical", name === y);
+    }
   }
 
   #makeRow(target: TargetInfo): HTMLElement {
@@ -88,8 +99,7 @@ export class Readout {
     const title = `${longName(target)}: show on the horizontal axis`;
     const attributes = { type: "button", class: "row", title, "data-target": target.name };
     const element = make("button", attributes, name, value, half, strip, better);
-    if (target.metric === "accuracy") element.disabled = true;
-    else element.addEventListener("click", () => this.onChoose(target.name));
+    element.addEventListener("click", () => this.onChoose(target.name));
     this.#rows.set(target.name, {
       target,
       element,
@@ -111,7 +121,7 @@ export class Readout {
       const mean = estimate.mean[0];
       const half = (estimate.upper[0] - estimate.lower[0]) / 2;
       row.value.textContent = half > 0 ? formatValue(mean, half) : formatPlain(mean);
-      row.half.textContent = row.target.exact ? "exact" : `± ${formatValue(half, half)}`;
+      row.half.textContent = row.target.exact ? "exact" : estimate.predictiveStd ? `± ${formatValue(half, half)}` : "± ?";
       const distribution = this.#distributions.get(name);
       const preview = this.#preview?.[name];
       row.better.classList.toggle("delta", preview !== undefined);

@@ -1,6 +1,6 @@
 /** The built page, driven as a person would. */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -229,7 +229,21 @@ describe("the page", () => {
     expect(await text(page, "#paste-error")).toBe('gene "block4_k": 7 is not allowed; choose from 3, 5');
     await field.fill("104485552128");
     await field.press("Enter");
-    expect(await text(page, "#paste-error")).toContain("out of range");
+    expect(await text(page, "#paste-error")).toContain("104485552127");
+    await page.click("#to-b0"); // what is mended is not spoken of any more
+    expect(await page.locator("#paste-error").isHidden()).toBe(true);
+    // As every other door has it: the first and the last of some kinds of the shared cases.
+    const fixtures = process.env.ANB_CONFORMANCE ? join(process.env.ANB_CONFORMANCE, "../fixtures") : "../../tests/fixtures";
+    const { spaces } = JSON.parse(await readFile(join(fixtures, "architectures.json"), "utf8"));
+    const valid = spaces[0].valid as { text: string; codes: number[] }[];
+    for (const start of ["e", "[", "[[", "{", "(", "0", "{\"expansion"]) {
+      for (const { text, codes } of [valid.find((c) => c.text.startsWith(start)), valid.findLast((c) => c.text.startsWith(start))].map((c) => c!)) {
+        await field.fill(text);
+        await field.press("Enter");
+        await expect.poll(() => index(page), { message: text }).toBe(String(codesToIndex(Uint8Array.from(codes), MNASNET)));
+        expect(await page.locator("#paste-error").isHidden()).toBe(true);
+      }
+    }
     await page.click("#to-b0");
     await expect.poll(() => page.url()).toContain(`a=${B0}`);
   });
@@ -247,7 +261,7 @@ describe("the page", () => {
     expect(names.length).toBe(1 + 28 + 12);
     const rows = lines.slice(1).map((line) => line.split(","));
     expect(rows.length).toBe(await front(page));
-    const column = (name: string) => rows.map((row) => Number(row[names.indexOf(name)]));
+    const column = (name: string) => rows.map((row) => Number(row[names.indexOf(`${name}_mean`)]));
     const [x, y] = [column("throughput_a100"), column("accuracy")];
     for (let i = 1; i < x.length; i++) {
       expect(x[i]).toBeGreaterThan(x[i - 1]);
@@ -258,6 +272,130 @@ describe("the page", () => {
       const { mean } = await surrogate.query(rows.map((row) => BigInt(row[0])));
       expect(column(target).map(Math.fround)).toEqual([...mean]);
     }
+  });
+
+  it.each([
+    ["latency_zcu102", "params"], // both to be small
+    ["throughput_a100", "accuracy"], // an exact front, its targets the other way round
+    ["macs", "throughput_tpuv3"],
+  ])("puts %s against %s", async (y, x) => {
+    await page.selectOption("#y-target", y);
+    await page.selectOption("#x-target", x);
+    expect(await page.locator("#y-target").inputValue()).toBe(y); // not changed by the other
+    expect(page.url()).toContain(`x=${x}&y=${y}`);
+    await expect.poll(() => page.locator(".filter").evaluateAll((all) => all.map((f) => (f as HTMLElement).dataset.target))).toEqual([y, x]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    const [names, ...rows] = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
+    const sign = (target: string) => (/latency|params|macs/.test(target) ? -1 : 1);
+    const column = (target: string) => rows.map((row) => Number(row[names.indexOf(`${target}_mean`)]) * sign(target));
+    const [xs, ys] = [column(x), column(y)];
+    expect(xs.length).toBe(await front(page));
+    for (let i = 1; i < xs.length; i++) expect((xs[i] - xs[i - 1]) * (ys[i] - ys[i - 1])).toBeLessThan(0);
+    await expect.poll(() => text(page, "#proof").then((proof) => proof.includes("exact front"))).toBe(x === "accuracy");
+    await page.click("#improve");
+    await expect.poll(() => counts(page), { timeout: 60_000 }).toContain("more searched in");
+    await shot(page, `axes-${y}`);
+    // What is chosen for the one changes places with the other.
+    await page.selectOption("#x-target", y);
+    await expect.poll(() => page.locator("#y-target").inputValue()).toBe(x);
+  });
+
+  it("lists fronts and one-gene changes, sorted by any target, and loads what is chosen", async () => {
+    const rows = page.locator("#list tbody tr");
+    const column = (k: number) => page.locator(`#list tbody tr > :nth-child(${k + 1})`).evaluateAll((all) => all.map((cell) => parseFloat(cell.textContent!.replaceAll(",", ""))));
+    await page.selectOption("#list-source", "front");
+    await expect.poll(() => rows.count()).toBe(await front(page));
+    expect(await text(page, "#list-note")).toMatch(/of the sample that no other dominates .*not of all 104,485,552,128/);
+    const best = await column(1);
+    expect(best).toEqual([...best].sort((a, b) => b - a)); // accuracy, the best first
+    await page.click("#list [data-sort=params]");
+    await expect.poll(() => page.locator("#list [aria-sort=ascending]").innerText()).toMatch(/^Parameters/);
+    const params = await column(12);
+    expect(params).toEqual([...params].sort((a, b) => a - b));
+    await page.selectOption("#list-source", "exact");
+    await expect.poll(() => rows.count()).toBe(474);
+    expect(await text(page, "#list-note")).toMatch(/^Exact: of all 104,485,552,128 architectures no other dominates these 474/);
+    await page.selectOption("#list-source", "changes");
+    await expect.poll(() => rows.count()).toBe(43);
+    const change = rows.filter({ hasText: "block1_e: 6 → 4" });
+    const [promised] = /[\d.]+/.exec(await change.locator("td").first().innerText())!;
+    await change.locator("button").click();
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await expect.poll(() => value(page, "accuracy")).toBe(promised);
+    await page.selectOption("#list-source", "front");
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-list")]);
+    const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n").map((line) => line.split(","));
+    const surrogate = await loadPure("accuracy", { artifacts: ARTIFACTS });
+    const p = await surrogate.query(lines.slice(1).map(([index]) => BigInt(index)));
+    const answers = { mean: p.mean, std: p.std, predictive_std: p.predictiveStd, ...p.interval(0.9) };
+    for (const [name, values] of Object.entries(answers)) {
+      const at = lines[0].indexOf(`accuracy_${name}`);
+      expect(lines.slice(1).map((line) => Math.fround(Number(line[at])))).toEqual([...values]);
+    }
+  });
+
+  it("takes architectures of files and of the clipboard, its own and those of the command line", async () => {
+    const rows = page.locator("#list tbody tr");
+    const give = (name: string, content: string | Buffer) => page.setInputFiles("#files", [{ name, mimeType: "", buffer: Buffer.from(content) }]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    const own = await readFile(await saved.path());
+    await give("front.csv", own);
+    await expect.poll(() => text(page, "#list-note")).toBe(`${await front(page)} architectures of front.csv.`);
+    await expect.poll(() => rows.count()).toBe(await front(page));
+    expect(await text(page, "#taken span")).toBe(`${await front(page)} architectures of front.csv.`);
+    await shot(page, "imported");
+    const line = JSON.stringify({ index: 5, architecture: codesToValues(toCodes(5n, MNASNET), MNASNET), predictions: {} });
+    await give("answers.jsonl", `${line}\n${line.replaceAll('"index":5', '"index": 6')}`);
+    await expect.poll(() => text(page, "#refused span")).toMatch(/answers\.jsonl: line 2: the index is 6, but the genes are those of 5/);
+    await give("answers.jsonl", `${line}\n${line}\n`);
+    await expect.poll(() => rows.count()).toBe(2);
+    expect(await page.locator("#refused").isHidden()).toBe(true);
+    await rows.first().locator("button").click();
+    await expect.poll(() => index(page)).toBe("5");
+    await give("one.json", line);
+    await expect.poll(() => text(page, "#taken span")).toBe("1 architecture of one.json.");
+    await page.evaluate(() => navigator.clipboard.writeText("7\n8\n9"));
+    await page.locator("#list-title").click();
+    await page.keyboard.press("Control+V");
+    await expect.poll(() => rows.count()).toBe(3);
+    await page.click("#taken button");
+    expect(await page.locator("#taken").isHidden()).toBe(true);
+    if (process.env.ANB_WRITTEN) {
+      for (const name of await readdir(process.env.ANB_WRITTEN)) {
+        await give(name, await readFile(join(process.env.ANB_WRITTEN, name)));
+        await expect.poll(() => text(page, "#taken span"), { message: name }).toBe(`20 architectures of ${name}.`);
+      }
+      await mkdir(RESULTS, { recursive: true });
+      await writeFile(join(RESULTS, "front.csv"), own);
+      const [list] = await Promise.all([page.waitForEvent("download"), page.click("#csv-list")]);
+      await list.saveAs(join(RESULTS, "list.csv"));
+      await page.locator(".filter[data-target=accuracy] input").first().fill("67.2");
+      await expect.poll(() => counts(page)).toMatch(/ of 200,000/);
+      const [selection] = await Promise.all([page.waitForEvent("download"), page.click("#csv-selection")]);
+      await selection.saveAs(join(RESULTS, "selection.csv"));
+    }
+  });
+
+  it("compares two networks: genes, every target, and the difference", async () => {
+    await page.click("#pin");
+    await page.locator("label", { has: option(page, "block3_k", "5") }).click();
+    const compared = (target: string) => page.locator(`[data-compared=${target}] td`).allInnerTexts();
+    await expect.poll(() => page.locator("[data-compared]").count()).toBe(12);
+    await expect.poll(async () => (await compared("macs"))[2]).toMatch(/^\+/);
+    const [a, b, difference] = await compared("accuracy");
+    expect(a).toBe("66.03 ± 0.40");
+    expect(b).toMatch(/^66\.\d\d ± 0\.4\d$/);
+    expect(difference).toMatch(/^[+−]0\.\d\d ± 0\.5\d$/); // as of two independent measurements
+    expect(await page.locator(".differs").allInnerTexts()).toEqual(["3 → 5"]);
+    expect(page.url()).toContain(`c=${B0}`);
+    await page.mouse.move(2, 2);
+    await shot(page, "compared");
+    const changed = await index(page);
+    await page.click("#swap");
+    await expect.poll(() => index(page)).toBe(B0);
+    expect(page.url()).toContain(`c=${changed}`);
+    await page.click("#unpin");
+    expect(await page.locator("[data-compared]").count()).toBe(0);
   });
 
   it("copies JSON and a link", async () => {
@@ -296,30 +434,52 @@ describe("a shared link", () => {
   });
 });
 
-describe("other ways to look at it", () => {
-  it("is readable on a phone and answers to touch", async () => {
-    const watched = await browse(site.url, {
-      viewport: { width: 390, height: 844 },
-      deviceScaleFactor: 2,
-      isMobile: true,
-      hasTouch: true,
-    });
+describe("the browser's history", () => {
+  it("takes back one step after the other, then leaves", async () => {
+    const watched = await browse("about:blank");
     const { page } = watched;
+    await page.goto(`${site.url}#a=${B0}`);
     await ready(page);
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(width).toBeLessThanOrEqual(390);
-    for (const label of await page.locator(".segments label").all()) {
-      const box = (await label.boundingBox())!;
-      expect(Math.min(box.width, box.height)).toBeGreaterThanOrEqual(28);
-      expect(box.x + box.width).toBeLessThanOrEqual(390);
+    const steps: [string, () => Promise<unknown>][] = [
+      ["a gene", () => page.locator("label", { has: option(page, "block1_e", "4") }).click()],
+      ["the same gene", () => page.locator("label", { has: option(page, "block1_e", "1") }).click()],
+      ["an architecture", () => page.click("#to-random")],
+      ["an axis", () => page.selectOption("#x-target", "params")],
+      ["a filter, typed", () => page.locator(".filter[data-target=accuracy] input").first().pressSequentially("65.5")],
+      ["a filter, dragged", async () => {
+        const box = (await page.locator(".axis-x").boundingBox())!;
+        await page.mouse.move(box.x + 40, box.y + 20);
+        await page.mouse.down();
+        await page.mouse.move(box.x + 200, box.y + 20, { steps: 6 });
+        await page.mouse.up();
+      }],
+      ["a sample", () => page.selectOption("#sample-size", "100000")],
+    ];
+    const seen: string[] = [];
+    for (const [, step] of steps) {
+      seen.push(page.url());
+      await step();
+      await expect.poll(() => page.url()).not.toBe(seen.at(-1));
     }
-    await page.locator("label", { has: option(page, "block6_l", "3") }).tap();
-    await expect.poll(() => index(page)).not.toBe(B0);
-    await shot(page, "phone");
+    for (const url of [...seen].reverse()) {
+      await page.goBack();
+      expect(page.url()).toBe(url);
+      const view = new URLSearchParams(new URL(url).hash.slice(1));
+      await expect.poll(() => index(page)).toBe(view.get("a"));
+      await expect.poll(() => page.locator("#x-target").inputValue()).toBe(view.get("x"));
+      expect(await page.locator(".filter.active").count()).toBe(view.get("f")?.split(",").length ?? 0);
+    }
+    await page.goForward();
+    await expect.poll(() => option(page, "block1_e", "4").isChecked()).toBe(true);
+    await page.goBack();
+    await page.goBack();
+    expect(page.url()).toBe("about:blank");
     expect(watched.problems).toEqual([]);
     await watched.close();
   });
+});
 
+describe("other ways to look at it", () => {
   it("follows a dark system", async () => {
     const watched = await browse(site.url, { colorScheme: "dark" });
     await ready(watched.page);
@@ -482,21 +642,26 @@ describe("a search that another view interrupts", () => {
   });
 });
 
-describe.runIf(process.env.ANB_SCREENSHOT)("for the documentation", () => {
-  it("takes a picture of the front", async () => {
-    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100`, {
-      viewport: { width: 1440, height: 1000 },
-      colorScheme: "light",
-    });
+describe.runIf(process.env.ANB_SCREENSHOTS)("for the documentation", () => {
+  it.each([
+    ["web-desktop", { viewport: { width: 1240, height: 720 } }],
+    ["web-phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+  ] as const)("takes the picture %s", async (name, options) => {
+    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100&n=100000`, { ...options, colorScheme: "light" });
     const { page } = watched;
     await ready(page);
-    await page.click("#improve");
-    await expect.poll(() => counts(page)).toContain("more searched in");
-    await page.click("#verify-pure");
-    await expect.poll(() => text(page, "#verdict")).toMatch(/^✓/);
-    await page.mouse.move(2, 2);
+    await expect.poll(() => text(page, "#proof")).toContain("Among all");
+    if (name === "web-desktop") {
+      await page.click("#improve");
+      await expect.poll(() => counts(page)).toContain("more searched in");
+      await page.mouse.move(2, 2);
+    } else {
+      await page.locator(".picker button").nth(3).tap();
+      await page.locator("label", { has: option(page, "block3_k", "5") }).tap();
+      await expect.poll(() => text(page, "[data-summary=accuracy] .change")).toMatch(/\d/);
+    }
     await page.waitForTimeout(300);
-    await page.screenshot({ path: process.env.ANB_SCREENSHOT!, fullPage: true });
+    await page.screenshot({ path: join(process.env.ANB_SCREENSHOTS!, `${name}.png`) });
     expect(watched.problems).toEqual([]);
     await watched.close();
   });

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 #: What ``--dataset`` takes.
 DATASET_HELP = (
-    "anb_dataset_jsons.tar.gz, the folder unpacked from it, or a .json file that describes data of "
+    "anb_dataset_jsons.tar.gz (`anb-export fetch-data` downloads it and prints where it lies), the "
+    "folder unpacked from it, or a .json file that describes data of "
     "your own (docs/your-benchmark.md)"
 )
 

@@ -1,4 +1,3 @@
-import { Y } from "../state";
 import type { Range } from "../worker/protocol";
 import type { Scatter, ScatterView } from "./scatter";
 import type { Scale } from "./scale";
@@ -8,8 +7,12 @@ const CLICK = 4;
 // Distance within which a press takes hold of a range's end.
 const HANDLE = 10;
 
+/** Drags so far, which each have a number. */
+let drags = 0;
+
 export interface Gestures {
-  setRange(target: string, range: Range | null): void;
+  /** @param run What is the same for all of one drag. */
+  setRange(target: string, range: Range | null, run?: string): void;
   hover(row: number, px: number, py: number): void;
   load(row: number): void;
 }
@@ -25,7 +28,7 @@ export function listen(
   const axisX = root.querySelector<HTMLElement>(".axis-x")!;
   const axisY = root.querySelector<HTMLElement>(".axis-y")!;
   brush(axisX, root, "clientX", () => scatter.x, () => view().x.name, view, act);
-  brush(axisY, root, "clientY", () => scatter.y, () => Y, view, act);
+  brush(axisY, root, "clientY", () => scatter.y, () => view().y.name, view, act);
   plane(root, scatter, view, act);
   keys(root, scatter, front, act);
 }
@@ -55,6 +58,7 @@ function brush(
     const held = ends?.findIndex((end) => Math.abs(end - start) <= HANDLE) ?? -1;
     const inside = ends && held < 0 && start > Math.min(...ends) && start < Math.max(...ends);
     let moved = false;
+    const run = `drag ${++drags}`;
     const move = (event: PointerEvent) => {
       const now = pixel(event);
       moved ||= Math.abs(now - start) >= CLICK;
@@ -66,7 +70,7 @@ function brush(
       const values = between
         .map((p) => round(s.invert(Math.max(limits[0], Math.min(limits[1], p))), s))
         .sort((a, b) => a - b);
-      act.setRange(target(), [values[0], values[1]]);
+      act.setRange(target(), [values[0], values[1]], run);
     };
     const up = () => {
       axis.removeEventListener("pointermove", move);
@@ -98,6 +102,7 @@ function plane(root: HTMLElement, scatter: Scatter, view: () => ScatterView, act
   const canvas = root.querySelector<HTMLElement>(".overlay")!;
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
+    drags++;
     down = { ...place(event), drags: event.pointerType !== "touch", moved: false };
     if (down.drags) canvas.setPointerCapture(event.pointerId);
   });
@@ -112,18 +117,22 @@ function plane(root: HTMLElement, scatter: Scatter, view: () => ScatterView, act
       const values = [a, b].map((p) => round(s.invert(Math.max(limits[0], Math.min(limits[1], p))), s));
       return [Math.min(...values), Math.max(...values)];
     };
-    act.setRange(view().x.name, range(scatter.x, down.x, x));
-    act.setRange(Y, range(scatter.y, down.y, y));
+    act.setRange(view().x.name, range(scatter.x, down.x, x), `drag ${drags}`);
+    act.setRange(view().y.name, range(scatter.y, down.y, y), `drag ${drags}`);
   });
   canvas.addEventListener("pointerup", (event) => {
     const { x, y } = place(event);
-    const row = down && !down.moved ? scatter.nearest(x, y) : -1;
+    if (!down || down.moved) return void (down = null);
+    const row = scatter.nearest(x, y);
+    // Without a pointer that hovers, the first press shows what the second one loads.
+    const seen = event.pointerType !== "touch" || scatter.hovered === row;
     down = null;
-    if (row >= 0) act.load(row);
+    if (!seen) act.hover(row, x, y);
+    else if (row >= 0) act.load(row);
   });
   canvas.addEventListener("pointercancel", () => (down = null));
-  canvas.addEventListener("pointerleave", () => {
-    if (!down) act.hover(-1, 0, 0);
+  canvas.addEventListener("pointerleave", (event) => {
+    if (!down && event.pointerType !== "touch") act.hover(-1, 0, 0);
   });
 }
 

@@ -1,12 +1,13 @@
 import type { Data } from "../data";
 import { formatPlain, ticks } from "../format";
-import { Y } from "../state";
 import type { Estimate, Filters, Range, TargetInfo } from "../worker/protocol";
 import { drawDensity } from "./density";
 import { Nearest } from "./nearest";
 import { extent, Scale } from "./scale";
 import { theme } from "./theme";
 
+/** Most architectures of a file that are drawn. */
+const MOST_GIVEN = 10_000;
 const MARGIN = { left: 54, right: 18, top: 14, bottom: 46 };
 
 export interface ScatterView {
@@ -16,6 +17,10 @@ export interface ScatterView {
   /** The current architecture, and what a change to it would give. */
   current: Record<string, Estimate> | null;
   preview: Record<string, Estimate> | null;
+  /** The one that was kept to compare with. */
+  kept: Record<string, Estimate> | null;
+  /** Those of a file. */
+  given: Record<string, Estimate> | null;
   /** The front while a search is going on. */
   searching: { x: Float32Array; y: Float32Array } | null;
   /** The exact front, of all architectures. */
@@ -75,9 +80,13 @@ export class Scatter {
       ...this.data.front.map((row) => column[row]),
       ...(current ? [current[name].mean[0]] : []),
     ];
-    const [y0, y1] = extent(ys.subarray(0, n), [...also(y.name, ys), ...(proven ? [proven.y[0]] : [])]);
-    // Of the exact front as far as accuracy goes: its other end is far away.
-    const beside = proven ? [...proven.x].filter((_, i) => proven.y[i] >= y0) : [];
+    // Of the exact front what lies beside the sample: its ends are far away.
+    const within = (values: Float32Array, others: Float32Array, [low, high]: readonly [number, number]) =>
+      [...values].filter((_, i) => others[i] >= low && others[i] <= high);
+    const near = extent(xs.subarray(0, n), also(x.name, xs));
+    const above = proven ? within(proven.y, proven.x, near) : [];
+    const [y0, y1] = extent(ys.subarray(0, n), [...also(y.name, ys), ...above]);
+    const beside = proven ? within(proven.x, proven.y, [y0, y1]) : [];
     const [x0, x1] = extent(xs.subarray(0, n), [...also(x.name, xs), ...beside]);
     this.x = new Scale(x0, x1, this.x.from, this.x.to);
     this.y = new Scale(y0, y1, this.y.from, this.y.to);
@@ -85,9 +94,9 @@ export class Scatter {
   }
 
   nearest(px: number, py: number): number {
-    const { x } = this.view();
+    const { x, y } = this.view();
     const xs = this.data.columns[x.name];
-    const ys = this.data.columns[Y];
+    const ys = this.data.columns[y.name];
     if (!xs || !ys) return -1;
     // The front first: its points are drawn larger and on top.
     let best = 12 ** 2;
@@ -128,9 +137,9 @@ export class Scatter {
     this.#resize();
     this.#cloudIsOld = false;
     this.#nearest = null;
-    const { x } = this.view();
+    const { x, y } = this.view();
     const xs = this.data.columns[x.name];
-    const ys = this.data.columns[Y];
+    const ys = this.data.columns[y.name];
     if (!xs || !ys) return;
     // No room, as while the page is hidden: the observer has it drawn once there is.
     if (this.#density.width === 0 || this.#density.height === 0) return;
@@ -162,10 +171,10 @@ export class Scatter {
     c.clip();
   }
 
-  /** A staircase: up to the next better point, accuracy is that of the one before. */
+  /** A staircase: up to the next better point, the one before is the best there is. */
   #stairs(c: CanvasRenderingContext2D, xs: Float32Array, ys: Float32Array): void {
     const { x } = this.view();
-    // The front of a search goes to better x with every point, an exact one to worse accuracy.
+    // The front of a search is in the order of x, an exact one in that of its first target.
     const [px, py] = [Array.from(xs, (v) => this.x.at(v)), Array.from(ys, (v) => this.y.at(v))];
     const order = [...px.keys()].sort((a, b) => px[a] - px[b]);
     c.beginPath();
@@ -184,9 +193,9 @@ export class Scatter {
     c.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     c.clearRect(0, 0, this.#width, this.#height);
     this.#drawAxes(c);
-    const { x } = this.view();
+    const { x, y } = this.view();
     const xs = this.data.columns[x.name];
-    const ys = this.data.columns[Y];
+    const ys = this.data.columns[y.name];
     if (!xs || !ys) return;
     this.#drawRanges(c);
     const { searching } = this.view();
@@ -203,6 +212,7 @@ export class Scatter {
       c.strokeStyle = colours.text;
       c.stroke();
     }
+    this.#drawGiven(c);
     this.#drawCurrent(c);
   }
 
@@ -243,12 +253,12 @@ export class Scatter {
     }
     c.textAlign = "left";
     c.textBaseline = "top";
-    c.fillText(`↑ ${this.labelX(y)} (${y.unit})`, 8, 0);
+    c.fillText(`${y.direction === "max" ? "↑ " : ""}${this.labelX(y)} (${y.unit})${y.direction === "min" ? ", ↓ less is better" : ""}`, 8, 0);
   }
 
   /** The filters of both axes, as bands along them. */
   #drawRanges(c: CanvasRenderingContext2D): void {
-    const { x, filters } = this.view();
+    const { x, y, filters } = this.view();
     const colours = theme();
     const bottom = this.#height - MARGIN.bottom;
     const band = (range: Range | undefined, scale: Scale, draw: (a: number, b: number) => void) => {
@@ -265,7 +275,7 @@ export class Scatter {
       c.fillRect(a - 1.5, bottom - 5, 3, 12);
       c.fillRect(b - 1.5, bottom - 5, 3, 12);
     });
-    band(filters[Y], this.y, (a, b) => {
+    band(filters[y.name], this.y, (a, b) => {
       c.globalAlpha = 0.9;
       c.fillRect(MARGIN.left - 4, a, 4, b - a);
       c.fillRect(MARGIN.left - 8, a - 1.5, 12, 3);
@@ -299,14 +309,34 @@ export class Scatter {
     c.restore();
   }
 
+  /** Architectures of a file: small squares. */
+  #drawGiven(c: CanvasRenderingContext2D): void {
+    const { x, y, given } = this.view();
+    if (!given) return;
+    const [xs, ys] = [given[x.name].mean, given[y.name].mean];
+    c.save();
+    this.#clip(c);
+    const colours = theme();
+    c.fillStyle = colours.you;
+    c.strokeStyle = colours.panel;
+    c.lineWidth = 1;
+    for (let i = 0; i < Math.min(xs.length, MOST_GIVEN); i++) {
+      const [px, py] = [this.x.at(xs[i]), this.y.at(ys[i])];
+      c.fillRect(px - 3, py - 3, 6, 6);
+      c.strokeRect(px - 3.5, py - 3.5, 7, 7);
+    }
+    c.restore();
+  }
+
   #drawCurrent(c: CanvasRenderingContext2D): void {
-    const { x, current, preview } = this.view();
+    const { x, y, current, preview, kept } = this.view();
     if (!current) return;
     const colours = theme();
     const at = (e: Record<string, Estimate>, part: "mean" | "lower" | "upper") =>
-      [this.x.at(e[x.name][part][0]), this.y.at(e[Y][part][0])] as const;
+      [this.x.at(e[x.name][part][0]), this.y.at(e[y.name][part][0])] as const;
     const [cx, cy] = at(current, "mean");
     c.strokeStyle = c.fillStyle = colours.you;
+    if (kept) this.#drawKept(c, ...at(kept, "mean"));
     if (preview) {
       const [px, py] = at(preview, "mean");
       c.lineWidth = 1.5;
@@ -340,6 +370,22 @@ export class Scatter {
     c.strokeText(text, tx, cy + 14);
     c.fillStyle = colours.you;
     c.fillText(text, tx, cy + 14);
+  }
+
+  /** A ring with the letter that the comparison calls it by. */
+  #drawKept(c: CanvasRenderingContext2D, x: number, y: number): void {
+    const colours = theme();
+    c.lineWidth = 2;
+    c.beginPath();
+    c.arc(x, y, 9, 0, 2 * Math.PI);
+    c.fillStyle = colours.panel;
+    c.fill();
+    c.stroke();
+    c.font = `600 12px ${colours.font}`;
+    c.fillStyle = colours.you;
+    c.textAlign = "center";
+    c.textBaseline = "middle";
+    c.fillText("A", x, y + 0.5);
   }
 
   /** Values of a row on both axes, for people. */

@@ -20,6 +20,8 @@ export interface TargetInfo {
 export interface Estimate {
   mean: Float32Array;
   std: Float32Array;
+  /** 0 where the target is exact; null where nobody calibrated it, and the interval is the mean alone. */
+  predictiveStd: Float32Array | null;
   lower: Float32Array;
   upper: Float32Array;
   /** Of the first architecture, among all of the space; null where nobody counted them. */
@@ -40,8 +42,15 @@ export interface Proven {
   optima: Record<string, number>;
   /** The rank of EfficientNet-B0 in each target. */
   b0: Record<string, number>;
-  /** Exact fronts of accuracy and the target named, from the best accuracy on. */
-  fronts: Record<string, { x: Float32Array; y: Float32Array }>;
+  /** Exact fronts, by the names of the targets on the two axes: `frontOf` finds them. */
+  fronts: Record<string, ExactFront>;
+}
+
+/** All architectures that no other dominates: their codes row after row, and their means. */
+export interface ExactFront {
+  x: Float32Array;
+  y: Float32Array;
+  codes: Uint8Array;
 }
 
 export interface Requests {

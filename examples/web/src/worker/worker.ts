@@ -1,5 +1,4 @@
 import { Catalog, codesToIndices, MNASNET, type PureSurrogate, toCodes, type Truth } from "../anb";
-import { Y } from "../state";
 import { paretoFront } from "../pareto";
 import type { Call, Estimate, Event, Found, Place, Proven, Requests, SampleFacts, TargetInfo } from "./protocol";
 import { infoOf, loadGiven, sameSpace } from "./own";
@@ -57,11 +56,11 @@ async function predict({ codes, names }: Requests["predict"]["args"]): Promise<R
   const found: Record<string, Estimate> = {};
   for (const [name, surrogate] of shelf.loaded) {
     const p = surrogate.querySync(codes);
-    const { lower, upper } =
-      p.calibration && surrogate.metadata.exact !== true
-        ? p.interval(LEVEL)
-        : { lower: p.mean, upper: p.mean };
-    found[name] = { mean: p.mean, std: p.std, lower, upper, place: placeOf(name, p.mean[0]) };
+    const exact = surrogate.metadata.exact === true;
+    const calibrated = p.calibration && !exact;
+    const { lower, upper } = calibrated ? p.interval(LEVEL) : { lower: p.mean, upper: p.mean };
+    const predictiveStd = calibrated ? p.predictiveStd : exact ? new Float32Array(p.mean.length) : null;
+    found[name] = { mean: p.mean, std: p.std, predictiveStd, lower, upper, place: placeOf(name, p.mean[0]) };
   }
   return found;
 }
@@ -83,10 +82,11 @@ async function prove(): Promise<Proven | null> {
     proven.optima[name] = truth.optimum.value;
     const b0 = truth.landmarks.get("efficientnet-b0");
     if (b0) proven.b0[name] = Number(b0.better) + 1;
-    const front = truth.fronts.find(({ targets }) => targets[0] === Y && targets[1] === name);
-    if (!front) continue;
-    const column = (k: number) => front.values.filter((_, i) => i % 2 === k);
-    proven.fronts[name] = { x: column(1), y: column(0) };
+    for (const { targets, values, codes } of truth.fronts) {
+      const other = targets[0] === name ? 1 : 0;
+      const column = (k: number) => values.filter((_, i) => i % 2 === k);
+      proven.fronts[`${name} ${targets[other]}`] = { x: column(1 - other), y: column(other), codes };
+    }
   }
   return proven;
 }
