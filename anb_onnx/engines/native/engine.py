@@ -11,7 +11,7 @@ from typing import Any, NoReturn, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.encoding.encoding import refuse_indices
+from anb_onnx.spaces.indices import refuse_indices
 from anb_onnx.engines.base import (
     Codes,
     Outputs,
