@@ -28,6 +28,7 @@ from anb_onnx.encoding.mixed import (
     refuse_codes_or_indices,
 )
 from anb_onnx.encoding.rows import rows_codes
+from anb_onnx.encoding.tables import from_table
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
@@ -43,7 +44,7 @@ from anb_onnx.spaces.matrix import (
 )
 from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
 from anb_onnx.spaces.spelling import value_codes
-from anb_onnx.spaces.values import from_table, mappings_codes, rows_array
+from anb_onnx.spaces.values import mappings_codes, rows_array
 
 __all__ = [
     "Architectures",
