@@ -332,3 +332,81 @@ def test_a_benchmark_pickles_and_copies_whatever_it_was_made_of(
         assert _means(benchmark) == means  # a deep copy has surrogates of its own
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.map(_means, benchmarks) == wanted
+
+
+def _frames(columns: dict[str, Any]) -> list[Any]:
+    return [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)]
+
+
+ROWS = [Architecture.from_codes(row, space=MNASNET).to_values() for row in CODES]
+COLUMNS = {name: [row[name] for row in ROWS] for name in reversed(MNASNET.gene_names)}
+
+
+def _changed(change: Any) -> dict[str, Any]:
+    """Return the columns with those of booleans made something else."""
+    return {
+        n: [change(c) if isinstance(c, bool) else c for c in cells] for n, cells in COLUMNS.items()
+    }
+
+
+@pytest.mark.parametrize("change", [bool, int, float, str, lambda c: str(c).lower()])
+@pytest.mark.parametrize("times", [1, 1_000])
+def test_tables_of_values_in_any_type(change: Any, times: int, accuracy: Any) -> None:
+    columns = {name: cells * times for name, cells in _changed(change).items()}
+    wanted = accuracy.query(CODES).mean.tolist() * times
+    for frame in _frames(columns):
+        assert accuracy.query(frame).mean.tolist() == wanted
+
+
+@pytest.mark.parametrize("kind", ["object", "category", "nullable"])
+def test_pandas_columns_of_any_kind(kind: str, accuracy: Any) -> None:
+    for change in (bool, int, str):
+        frame = pd.DataFrame(_changed(change))
+        frame = frame.convert_dtypes() if kind == "nullable" else frame.astype(kind)
+        assert accuracy.query(frame).mean.tolist() == accuracy.query(CODES).mean.tolist()
+
+
+def test_a_table_of_codes_is_not_taken_for_values(accuracy: Any) -> None:
+    frame = pd.DataFrame(np.tile(CODES, (1_000, 1)), columns=MNASNET.gene_names)
+    for table in (frame, pl.DataFrame(frame.to_dict("list"))):
+        with pytest.raises(
+            ArchitectureError, match="these look like codes, but cells of a table a"
+        ):
+            accuracy.query(table)
+    assert accuracy.query(frame.to_numpy()).mean.shape == (5_000,)
+
+
+def test_tables_of_indices(accuracy: Any) -> None:
+    indices = anb_onnx.codes_to_indices(CODES, MNASNET).tolist()
+    wanted = accuracy.query(CODES).mean.tolist()
+    for cells in (indices, [*map(str, indices)]):
+        for frame in _frames({"index": cells}):
+            assert accuracy.query(frame).mean.tolist() == wanted
+        for frame in _frames({"index": cells, "accuracy_mean": [0.0] * 5}):
+            assert anb_onnx.from_table(frame, MNASNET).tolist() == CODES.tolist()
+        for frame in _frames({"note": ["x"] * 5, "at": cells}):
+            found = anb_onnx.from_table(frame, MNASNET, index_column="at")
+            assert found.tolist() == CODES.tolist()
+        for frame in _frames({"index": cells, "note": ["x"] * 5}):
+            with pytest.raises(
+                ArchitectureError, match="may hold row numbers: beside it stands 'n"
+            ):
+                anb_onnx.from_table(frame, MNASNET)
+    for frame in _frames({"index": [0, 1, 2], "accuracy_mean": [0.0] * 3}):
+        with pytest.raises(
+            ArchitectureError, match="holds 0 to 2 in this order, as row numbers do"
+        ):
+            accuracy.query(frame)
+        assert len(anb_onnx.from_table(frame, MNASNET, index_column="index")) == 3
+    for frame in _frames({"index": [5, None]}):
+        with pytest.raises(
+            ArchitectureError, match=r"row [01]: column 'index': .* is not an integer"
+        ):
+            accuracy.query(frame)
+    for frame in _frames({"index": [5, -1]}):
+        with pytest.raises(ArchitectureError, match="row 1: index -1 is out of range"):
+            accuracy.query(frame)
+    for frame in _frames({"index": [str(9**22 - 1), "0"]}):
+        assert anb_onnx.from_table(frame, FBNET).tolist() == [[8] * 22, [0] * 22]
+    both = pd.DataFrame({**COLUMNS, "index": range(5)})
+    assert accuracy.query(both).mean.tolist() == wanted
