@@ -176,6 +176,9 @@ describe("the page", () => {
     await page.locator(".filter[data-target=accuracy] input").first().fill("65");
     await expect.poll(() => counts(page)).toMatch(/ of 200,000/);
     expect(page.url()).toContain("accuracy%3A65~".replace("%3A", ":"));
+    await page.locator(".filter[data-target=accuracy] input").first().fill("99"); // none passes
+    await expect.poll(() => counts(page)).toMatch(/^0 of 200,000 .* 0 on the Pareto front$/);
+    await expect.poll(() => text(page, "#list-note")).toMatch(/^Nothing is on a front/);
     await page.locator(".filter[data-target=accuracy] input").first().fill("");
     await expect.poll(() => counts(page)).toMatch(/^200,000 random/);
     const box = (await page.locator(".overlay").boundingBox())!;
