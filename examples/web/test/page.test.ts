@@ -258,7 +258,7 @@ describe("the page", () => {
     expect(saved.suggestedFilename()).toBe("anb-front-throughput_a100.csv");
     const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n");
     const names = lines[0].split(",");
-    expect(names.length).toBe(1 + 28 + 12);
+    expect(names.length).toBe(1 + 28 + 5 * 12);
     const rows = lines.slice(1).map((line) => line.split(","));
     expect(rows.length).toBe(await front(page));
     const column = (name: string) => rows.map((row) => Number(row[names.indexOf(`${name}_mean`)]));
