@@ -243,7 +243,16 @@ class _Table:
     def strictly(self, reader: _Reader) -> Iterator[Codes]:
         """Yield the codes of all rows of a reader."""
         rows = csv_rows(reader, len(self._header))
-        while batch := list(itertools.islice(rows, _BATCH)):
+        wrong: ArchitectureError | None = None
+        while wrong is None:
+            batch: list[tuple[int, list[str]]] = []
+            try:
+                for row in itertools.islice(rows, _BATCH):
+                    batch.append(row)  # what was read is kept where one is wrong
+            except ArchitectureError as error:
+                wrong = error  # an earlier row may offend, too
+            if not batch:
+                break
             if self._columns.by_index:
                 place = self._places[0]
                 cells = ((f"line {line}: ", decimal(row[place])) for line, row in batch)
@@ -261,6 +270,8 @@ class _Table:
                     stated = [(f"line {line}: ", row[self._checked]) for line, row in batch]
                     self._numbers.compare(stated, codes)
             yield codes
+        if wrong is not None:
+            raise wrong
 
     def finish(self) -> None:
         """Say that there are no more rows."""
