@@ -90,7 +90,9 @@ def _add_files(query: argparse.ArgumentParser) -> None:
         "--format",
         dest="in_format",
         choices=FORMATS,
-        help="format of the input, of --file and '-' (default: by the suffix, or by what is there)",
+        metavar="FORMAT",
+        help=f"format of the input, of --file and '-': {', '.join(FORMATS[:-1])} or {FORMATS[-1]} "
+        "(default: by the suffix, or by what is there)",
     )
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
     query.add_argument(

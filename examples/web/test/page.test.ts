@@ -258,7 +258,7 @@ describe("the page", () => {
     expect(saved.suggestedFilename()).toBe("anb-front-throughput_a100.csv");
     const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n");
     const names = lines[0].split(",");
-    expect(names.length).toBe(1 + 28 + 12);
+    expect(names.length).toBe(1 + 28 + 5 * 12);
     const rows = lines.slice(1).map((line) => line.split(","));
     expect(rows.length).toBe(await front(page));
     const column = (name: string) => rows.map((row) => Number(row[names.indexOf(`${name}_mean`)]));
@@ -642,21 +642,26 @@ describe("a search that another view interrupts", () => {
   });
 });
 
-describe.runIf(process.env.ANB_SCREENSHOT)("for the documentation", () => {
-  it("takes a picture of the front", async () => {
-    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100`, {
-      viewport: { width: 1440, height: 1000 },
-      colorScheme: "light",
-    });
+describe.runIf(process.env.ANB_SCREENSHOTS)("for the documentation", () => {
+  it.each([
+    ["web-desktop", { viewport: { width: 1240, height: 720 } }],
+    ["web-phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+  ] as const)("takes the picture %s", async (name, options) => {
+    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100&n=100000`, { ...options, colorScheme: "light" });
     const { page } = watched;
     await ready(page);
-    await page.click("#improve");
-    await expect.poll(() => counts(page)).toContain("more searched in");
-    await page.click("#verify-pure");
-    await expect.poll(() => text(page, "#verdict")).toMatch(/^✓/);
-    await page.mouse.move(2, 2);
+    await expect.poll(() => text(page, "#proof")).toContain("Among all");
+    if (name === "web-desktop") {
+      await page.click("#improve");
+      await expect.poll(() => counts(page)).toContain("more searched in");
+      await page.mouse.move(2, 2);
+    } else {
+      await page.locator(".picker button").nth(3).tap();
+      await page.locator("label", { has: option(page, "block3_k", "5") }).tap();
+      await expect.poll(() => text(page, "[data-summary=accuracy] .change")).toMatch(/\d/);
+    }
     await page.waitForTimeout(300);
-    await page.screenshot({ path: process.env.ANB_SCREENSHOT!, fullPage: true });
+    await page.screenshot({ path: join(process.env.ANB_SCREENSHOTS!, `${name}.png`) });
     expect(watched.problems).toEqual([]);
     await watched.close();
   });
