@@ -30,8 +30,6 @@ from anb_onnx.terms import Terms
 CPP = Path(__file__).resolve().parents[1] / "examples" / "cpp"
 #: Programs of the tests themselves.
 SOURCES = Path(__file__).resolve().parent / "cpp"
-#: The cases of architectures as text that all languages share.
-CASES = Path(__file__).resolve().parent / "fixtures" / "architectures.json"
 STRICT = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
 #: Flags with which a program ends with a message at any bad access or overflow.
 SANITIZED = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

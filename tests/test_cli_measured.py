@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ SMALL = SearchSpace.from_dict(
 
 
 def written(space: SearchSpace, codes: Any) -> list[list[str]]:
-    stream = io.StringIO()
-    write_to_measure(stream, codes, space)
-    return list(csv.reader(io.StringIO(stream.getvalue())))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.csv"
+        write_to_measure(str(path), "csv", codes, space)
+        return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
 def read(folder: Path, text: str, space: SearchSpace = SMALL, **options: Any) -> MeasuredFile:

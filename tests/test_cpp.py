@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 from cpp_room import (
-    CASES,
     CPP,
     INTERVAL,
     SANITIZED,
@@ -34,6 +33,7 @@ from cpp_room import (
     onnxruntime_library,
     processor_has,
 )
+from random_texts import CASES
 
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE

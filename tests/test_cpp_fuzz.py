@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from cpp_room import (
-    CASES,
     CPP,
     SANITIZED,
     SOURCES,
@@ -21,6 +20,7 @@ from cpp_room import (
     Program,
     compile_program,
 )
+from random_texts import CASES, damaged_cases, n_cases
 from test_cpp import builds, shipped, small
 
 #: Fixtures of `test_cpp`, which this module uses as its own.
@@ -76,21 +76,24 @@ def test_every_digit_of_a_manifest(fuzzer: Path, small: Folder) -> None:
     assert 0 < refused < tried
 
 
-def test_cases_of_architectures_as_text(fuzzer: Path, small: Folder) -> None:
-    """Those that all languages share, in spaces of every kind, under the sanitizers."""
-    cases = json.loads(CASES.read_text("utf-8"))["spaces"]
-    result = subprocess.run(
-        [str(fuzzer), str(small.path), "spell", str(CASES)],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.splitlines() == [
-        f"{here['space']['name']}\t{len(here['valid'])} valid\t{len(here['invalid'])} invalid"
-        for here in cases
-    ]
+def test_cases_of_architectures_as_text(fuzzer: Path, small: Folder, tmp_path: Path) -> None:
+    """Those that all languages share, in spaces of every kind, and as many times more, damaged."""
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(json.dumps(damaged_cases(seed=1, n=1000)), "utf-8")
+    for cases in (CASES, damaged):
+        document = json.loads(cases.read_text("utf-8"))
+        result = subprocess.run(
+            [str(fuzzer), str(small.path), "spell", str(cases)],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stdout.splitlines() == [
+            f"{name}\t{valid} valid\t{invalid} invalid"
+            for name, valid, invalid in n_cases(document)
+        ]
 
 
 def _judge(document: str) -> bool:

@@ -18,10 +18,10 @@ from anb_onnx.catalog.benchmarks import DEFAULT_BENCHMARK, benchmarks
 from anb_onnx.catalog.card import BENCHMARK
 from anb_onnx.catalog.manifest import MANIFEST
 from anb_onnx.cli.adapt_report import Report
-from anb_onnx.cli.arguments import add_benchmark, add_out, command
+from anb_onnx.cli.arguments import add_benchmark, command
+from anb_onnx.cli.formats import add_output, output_format
 from anb_onnx.cli.measured import MeasuredFile, read_measured, write_to_measure
 from anb_onnx.cli.targets import Targets, add_with
-from anb_onnx.cli.write import open_text
 from anb_onnx.errors import AnbError
 from anb_onnx.few_shot.measurements import measurements
 from anb_onnx.spaces.ready import READY, ready_made
@@ -43,7 +43,7 @@ def add_commands(commands: Any) -> None:
         help="measurements that are there already, as for 'anb-onnx adapt'; they are not repeated",
     )
     _add_shared(suggesting)
-    add_out(suggesting)
+    add_output(suggesting, ("csv", "json", "jsonl", "parquet"), "csv")
 
     text = "make a surrogate of a device of your own from a few measurements"
     adapting = command(commands, "adapt", _adapt, text)
@@ -143,6 +143,7 @@ def _read(path: str, args: argparse.Namespace, space: SearchSpace) -> MeasuredFi
 
 def _suggest(args: argparse.Namespace) -> int:
     check_rows(args.n)
+    form = output_format(args)
     if args.out is not None and args.out == args.measured:
         msg = f"--out {show(args.out)} would replace the measurements; name another file"
         raise AnbError(msg)
@@ -152,8 +153,7 @@ def _suggest(args: argparse.Namespace) -> int:
     from anb_onnx.few_shot.adapting import suggest
 
     codes = suggest(args.n, space=space, sources=sources, measured=known, seed=args.seed)
-    with open_text(args.out) as stream:
-        write_to_measure(stream, codes, space)
+    write_to_measure(args.out, form, codes, space)
     if args.out is not None:
         file = printable(shlex.quote(args.out))
         sys.stdout.write(

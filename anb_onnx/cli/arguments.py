@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from anb_onnx._io.help_text import with_examples
@@ -53,23 +52,3 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
         help="a benchmark of 'anb-onnx benchmarks' (default: accel-nasbench, or the only one)",
     )
     add_folder(parser)
-
-
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add ``--out``."""
-    parser.add_argument("--out", metavar="FILE", help="write to a file, complete or not at all")
-
-
-def add_shape(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json`` and ``--csv``, of which one may be given."""
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument(
-        "--json", action="store_const", dest="shape", const="json", help="print JSON"
-    )
-    shape.add_argument("--csv", action="store_const", dest="shape", const="csv", help="print CSV")
-
-
-def shape_of(args: argparse.Namespace) -> str:
-    """Return the shape of the output: what was asked for, or what the file's name says."""
-    suffix = Path(args.out).suffix.lower() if args.out else ""
-    return str(args.shape or {".json": "json", ".csv": "csv"}.get(suffix, "table"))

@@ -14,7 +14,8 @@ from anb_onnx._io.output import check_output, open_output
 from anb_onnx._io.program import OK
 from anb_onnx._io.progress import Progress
 from anb_onnx._io.show import printable
-from anb_onnx.cli.arguments import add_out, add_shape, command
+from anb_onnx.cli.arguments import command
+from anb_onnx.cli.formats import add_output, output_format
 from anb_onnx.cli.search import listed
 from anb_onnx.cli.write import open_text, write_aligned
 from anb_onnx.errors import AnbError
@@ -59,8 +60,7 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="show progress on standard error, also where that is no terminal",
     )
-    add_shape(parser)
-    add_out(parser)
+    add_output(parser, ("text", "markdown", "csv", "json"), "text")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -89,10 +89,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _writer(args: argparse.Namespace) -> Callable[[TextIO, Comparison], None]:
     """Return what writes the shape that was asked for, or that the file's name says."""
-    suffix = Path(args.out).suffix.lower() if args.out else ""
-    by_name = {".json": "json", ".csv": "csv", ".md": "markdown"}
-    shape = args.shape or by_name.get(suffix, "text")
-    return {"json": _json, "csv": _csv, "markdown": _markdown, "text": _text}[shape]
+    return _WRITERS[output_format(args)]
 
 
 def _checkpoints(text: str) -> list[float]:
@@ -140,3 +137,6 @@ def _markdown(stream: TextIO, found: Comparison) -> None:
 def _escaped(text: str) -> str:
     """Return a text that Markdown shows as it is."""
     return printable(text).replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+
+
+_WRITERS = {"json": _json, "csv": _csv, "markdown": _markdown, "text": _text}

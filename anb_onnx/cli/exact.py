@@ -15,7 +15,8 @@ from anb_onnx._io.output import open_output
 from anb_onnx._io.program import OK, tell
 from anb_onnx._io.progress import Progress
 from anb_onnx._io.show import show
-from anb_onnx.cli.arguments import add_benchmark, add_out, add_shape, command, shape_of
+from anb_onnx.cli.arguments import add_benchmark, command
+from anb_onnx.cli.formats import add_output, output_format
 from anb_onnx.cli.proven import (
     Codes,
     Conditions,
@@ -32,7 +33,6 @@ from anb_onnx.cli.proven import (
 from anb_onnx.cli.read import parse_architecture
 from anb_onnx.cli.targets import Targets, add_with
 from anb_onnx.cli.where import number, parse_genes, parse_where
-from anb_onnx.cli.write import open_text
 from anb_onnx.errors import AnbError, TargetError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
@@ -132,8 +132,7 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     add_benchmark(parser)
     add_with(parser)
-    add_shape(parser)
-    add_out(parser)
+    add_output(parser, ("table", "csv", "json", "jsonl", "parquet"), "table")
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +180,7 @@ def _exact(module: str = "answers") -> Any:
 
 
 def _optimum(args: argparse.Namespace) -> int:
+    output_format(args)  # what is wrong with it is said before the search
     if args.limit is not None and args.better_than is None:
         msg = "--limit is of --better-than; --k says how many of the best are wanted"
         raise AnbError(msg)
@@ -207,6 +207,7 @@ def _optimum(args: argparse.Namespace) -> int:
 
 
 def _pareto(args: argparse.Namespace) -> int:
+    output_format(args)
     if len(args.targets) not in (2, 3):
         msg = f"a front is of two targets, or three, not of {len(args.targets)}"
         raise AnbError(msg)
@@ -231,9 +232,8 @@ def _write(
     args: argparse.Namespace, listing: Listing, facts: dict[str, Any], key: str, proof: str
 ) -> int:
     """Write architectures, and the proof in words: on standard output, unless that is data."""
-    shape = shape_of(args)
-    with open_text(args.out) as stream:
-        write_listing(stream, shape, listing, facts, key)
+    shape = output_format(args)
+    write_listing(args.out, shape, listing, facts, key)
     if args.out is not None:
         sys.stdout.write(f"{proof}\n")
     elif shape == "table":
@@ -242,6 +242,7 @@ def _write(
 
 
 def _rank(args: argparse.Namespace) -> int:
+    output_format(args)
     surrogate = Targets(args).load(args.target)
     space = surrogate.space
     rows = [parse_architecture(text, space)[0] for text in args.architectures]
@@ -264,6 +265,5 @@ def _rank(args: argparse.Namespace) -> int:
 
             options = {"threads": args.threads, "progress": show_progress}
             ranks.append(exact.rank(surrogate, architecture, **options))
-    with open_text(args.out) as stream:
-        write_ranks(stream, shape_of(args), [a.index for a in architectures], ranks, space)
+    write_ranks(args.out, output_format(args), [a.index for a in architectures], ranks, space)
     return OK

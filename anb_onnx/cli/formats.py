@@ -14,7 +14,13 @@ from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
 
 #: What a suffix says of a file.
-SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+SUFFIXES = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".md": "markdown",
+}
 
 #: What is written where nothing says otherwise has none of these suffixes, or one for text.
 _TEXT = ("", ".txt", ".text")
@@ -42,7 +48,9 @@ def add_output(parser: argparse.ArgumentParser, formats: Sequence[str], default:
         "--out-format",
         dest="shape",
         choices=formats,
-        help=f"format of the output (default: by the suffix of --out, else {default})",
+        metavar="FORMAT",
+        help=f"write {', '.join(formats[:-1])} or {formats[-1]} (default: by the suffix of --out, "
+        f"else {default})",
     )
     parser.set_defaults(out_formats=tuple(formats), out_default=default)
 

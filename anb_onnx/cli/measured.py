@@ -6,15 +6,17 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from anb_onnx._io.input import check_rows, read_text
 from anb_onnx._io.show import show
+from anb_onnx.cli.columns import Column, Texts, architecture_columns
 from anb_onnx.cli.read import parse_architecture, reading
+from anb_onnx.cli.tables import write_csv, write_json, write_json_lines, write_parquet
 from anb_onnx.cli.where import number
+from anb_onnx.cli.write import open_binary, open_text
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.encoding.table_files import (
     cell_code,
@@ -81,18 +83,27 @@ class _Columns:
         return row[self.header.index(name)].strip()
 
 
-def write_to_measure(stream: TextIO, codes: Codes, space: SearchSpace) -> None:
+def write_to_measure(out: str | None, form: str, codes: Codes, space: SearchSpace) -> None:
     """Write architectures in the order to measure them: index and genes.
 
     Those of NAS-Bench-201 have the string by which its users know them, too.
     """
-    writer = csv.writer(stream, lineterminator="\n")
-    spelled = [_ARCHITECTURE] if space == NASBENCH201 else []
-    writer.writerow([_INDEX, *spelled, *space.gene_names])
-    for index, row in zip(codes_to_indices(codes, space).tolist(), codes, strict=True):
-        architecture = Architecture.from_codes(row, space=space)
-        strings = [to_arch_string(architecture)] if spelled else []
-        writer.writerow([index, *strings, *architecture.to_values().values()])
+    index, *genes = architecture_columns(codes, space)
+    spelled: list[Column] = []
+    if space == NASBENCH201:
+        rows = [Architecture.from_codes(row, space=space) for row in codes]
+        spelled = [Texts(_ARCHITECTURE, [*map(to_arch_string, rows)])]
+    columns = [index, *spelled, *genes]
+    if form == "parquet":
+        with open_binary(out) as file:
+            write_parquet(file, [columns], {"anb_onnx.space": space.name})
+        return
+    with open_text(out) as stream:
+        if form == "csv":
+            write_csv(stream, [columns])
+        else:
+            write = write_json if form == "json" else write_json_lines
+            write(stream, [columns], lambda part: {column.name: column for column in part})
 
 
 def read_measured(

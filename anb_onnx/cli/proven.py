@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isnan, prod
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from anb_onnx._io.show import printable
 from anb_onnx.catalog.catalog import Target
+from anb_onnx.cli.columns import Column, Floats, Texts, architecture_columns
 from anb_onnx.cli.read import named
-from anb_onnx.cli.write import write_aligned, write_array
+from anb_onnx.cli.tables import Blocks, write_csv, write_json, write_json_lines, write_parquet
+from anb_onnx.cli.write import open_binary, open_text, write_aligned, write_array
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import LISTS, MNASNET, to_lists
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 Codes = npt.NDArray[np.uint8]
 
-_BLOCK_ROWS = 2**12
+_BLOCK_ROWS, _COLUMN_ROWS = 2**12, 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,38 +109,47 @@ class Listing:
 
 
 def write_listing(
-    stream: TextIO, shape: str, listing: Listing, facts: Mapping[str, Any], key: str
+    out: str | None, form: str, listing: Listing, facts: Mapping[str, Any], key: str
 ) -> None:
-    """Write architectures as a table or CSV; as JSON with facts, of which they are the last."""
-    if shape == "json":
-        stream.write(json.dumps({**facts, key: None}).removesuffix("null}"))
-        write_array(stream, _objects(listing))
-        stream.write("}\n")
-    elif shape == "csv":
-        _write_csv(stream, listing)
-    else:
-        _write_table(stream, listing)
+    """Write architectures as a table or rows; as JSON with facts, of which they are the last."""
+    if form == "parquet":
+        units = json.dumps({target.name: target.unit for target in listing.targets})
+        with open_binary(out) as file:
+            write_parquet(file, _columns(listing), {"anb_onnx.units": units})
+        return
+    with open_text(out) as stream:
+        if form == "json":
+            stream.write(json.dumps({**facts, key: None}).removesuffix("null}"))
+            write_json(stream, _columns(listing), partial(_item, listing))
+            stream.write("}\n")
+        elif form == "jsonl":
+            write_json_lines(stream, _columns(listing), partial(_item, listing))
+        elif form == "csv":
+            write_csv(stream, _columns(listing))
+        else:
+            _write_table(stream, listing)
 
 
-def _objects(listing: Listing) -> Iterator[dict[str, Any]]:
+def _columns(listing: Listing) -> Blocks:
+    """Yield index, genes and means: `anb-onnx query --file` reads them again."""
+    for start in range(0, max(len(listing.codes), 1), _COLUMN_ROWS):
+        codes = listing.codes[start : start + _COLUMN_ROWS].reshape(-1, listing.space.n_genes)
+        means = [
+            Floats(f"{printable(s.target.name)}_mean", s.query_codes(codes).mean, s.target.unit)
+            for s in listing.surrogates
+        ]
+        yield [*architecture_columns(codes, listing.space), *means]
+
+
+def _item(listing: Listing, columns: Sequence[Column]) -> dict[str, Any]:
+    n_genes = listing.space.n_genes
+    genes, means = columns[1 : 1 + n_genes], columns[1 + n_genes :]
     names = [target.name for target in listing.targets]
-    for indices, architectures, rows in listing.blocks():
-        for index, architecture, row in zip(indices, architectures, rows, strict=True):
-            yield {
-                "index": index,
-                "architecture": architecture.to_values(),
-                "values": dict(zip(names, map(float, row), strict=True)),
-            }
-
-
-def _write_csv(stream: TextIO, listing: Listing) -> None:
-    """Write index, genes and means: `anb-onnx query --file --ignore-extra` reads it again."""
-    writer = csv.writer(stream, lineterminator="\n")
-    means = [f"{printable(target.name)}_mean" for target in listing.targets]
-    writer.writerow(["index", *listing.space.gene_names, *means])
-    for indices, architectures, rows in listing.blocks():
-        for index, architecture, row in zip(indices, architectures, rows, strict=True):
-            writer.writerow([index, *architecture.to_values().values(), *row])
+    return {
+        "index": columns[0],
+        "architecture": {gene.name: gene for gene in genes},
+        "values": dict(zip(names, means, strict=True)),
+    }
 
 
 def _write_table(stream: TextIO, listing: Listing) -> None:
@@ -248,18 +259,29 @@ def _proof(claim: str, conditions: Conditions, certificate: Certificate, unit: s
 
 
 def write_ranks(
-    stream: TextIO, shape: str, indices: Sequence[int], ranks: Sequence[Rank], space: SearchSpace
+    out: str | None, form: str, indices: Sequence[int], ranks: Sequence[Rank], space: SearchSpace
 ) -> None:
     """Write the places of architectures among all."""
-    if shape == "json":
-        write_array(stream, (_rank_facts(i, rank) for i, rank in zip(indices, ranks, strict=True)))
+    rows = [_rank_facts(i, rank) for i, rank in zip(indices, ranks, strict=True)]
+    columns = [Texts(name, [row[name] for row in rows]) for name in rows[0]]
+    if form == "parquet":
+        with open_binary(out) as file:
+            write_parquet(file, [columns], {"anb_onnx.space": space.name})
         return
-    if shape == "csv":
-        writer = csv.writer(stream, lineterminator="\n")
-        rows = [_rank_facts(i, rank) for i, rank in zip(indices, ranks, strict=True)]
-        writer.writerow(rows[0])
-        writer.writerows(row.values() for row in rows)
-        return
+    with open_text(out) as stream:
+        if form == "json":
+            write_array(stream, iter(rows))
+        elif form == "jsonl":
+            stream.writelines(f"{json.dumps(row)}\n" for row in rows)
+        elif form == "csv":
+            write_csv(stream, [columns])
+        else:
+            _write_ranks_table(stream, indices, ranks, space)
+
+
+def _write_ranks_table(
+    stream: TextIO, indices: Sequence[int], ranks: Sequence[Rank], space: SearchSpace
+) -> None:
     names = {a.index: name for name, a in named(space).items()}
     cells = [
         [
