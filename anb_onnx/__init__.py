@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from anb_onnx.problems.listing import tasks
     from anb_onnx.problems.problem import Problem
     from anb_onnx.problems.task import Task
-    from anb_onnx.spaces.architecture import Architecture, mutate, neighbours, sample
+    from anb_onnx.spaces.architecture import Architecture, sample
+    from anb_onnx.spaces.changing import mutate, neighbours
     from anb_onnx.spaces.fbnet import FBNET
     from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
     from anb_onnx.spaces.nasbench201 import NASBENCH201
@@ -111,7 +112,8 @@ __all__ = [
 _MODULE_OF = {
     name: module
     for module, names in {
-        "spaces.architecture": ("Architecture", "mutate", "neighbours", "sample"),
+        "spaces.architecture": ("Architecture", "sample"),
+        "spaces.changing": ("mutate", "neighbours"),
         "spaces.fbnet": ("FBNET",),
         "spaces.mnasnet": ("MNASNET", "efficientnet_b0"),
         "spaces.nasbench201": ("NASBENCH201",),

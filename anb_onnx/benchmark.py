@@ -12,7 +12,7 @@ import numpy as np
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.card import HELD_OUT
-from anb_onnx.encoding.encoding import Architectures, encode, is_single
+from anb_onnx.encoding.encoding import Architectures, encode_and_tell
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
 from anb_onnx.prediction import Predictions
@@ -130,7 +130,7 @@ class Benchmark(Mapping[str, Surrogate]):
         given = as_ndarray(architectures)
         if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
             return Predictions({n: s.query(given, members=members) for n, s in items})
-        codes, single = encode(given, self.space), is_single(given, self.space)
+        codes, single = encode_and_tell(given, self.space)
         return Predictions(
             {n: s._query_encoded(codes, members=members, single=single) for n, s in items}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -109,7 +110,7 @@ class Prediction(Generic[_Value]):
 
         Columns of float32: mean, std, predictive_std, lower, upper, and member_0 and so on where
         members were asked for. Without a calibration, the three of it are NaN. ``attrs`` has
-        target, unit and level.
+        units and levels, by target.
 
         Parameters
         ----------
@@ -147,7 +148,8 @@ class Prediction(Generic[_Value]):
     def to_arrow(self, level: float = LEVEL) -> pyarrow.Table:
         """Return a pyarrow Table with the columns of `to_pandas`, and nulls for its NaN.
 
-        The metadata of its schema has target, unit and level.
+        The metadata of its schema has units and levels by target, as JSON, as that of the Parquet
+        files of ``anb-onnx query`` has.
 
         Raises
         ------
@@ -159,8 +161,7 @@ class Prediction(Generic[_Value]):
         return self._columns(level).to_arrow()
 
     def _columns(self, level: float) -> Columns:
-        facts = {"target": self.target, "unit": self.unit, "level": float(check_level(level))}
-        return Columns(self._arrays(level), np.size(self.mean), facts)
+        return _columns({self.target: self}, level, lambda name: "")
 
     def _arrays(self, level: float, prefix: str = "") -> dict[str, FloatArray | None]:
         """Return arrays [N], also of one architecture, by the names of their columns."""
@@ -185,7 +186,7 @@ class Prediction(Generic[_Value]):
         if self.calibration is None:
             msg = (
                 f"the artifact of {self.target!r} carries no calibration; "
-                "`anb-export build` writes artifacts that do"
+                "anb-export build and anb-onnx adapt write artifacts that do"
             )
             raise ArtifactError(msg)
         return self.calibration
@@ -244,6 +245,19 @@ def _believed(prediction: Prediction[Any]) -> tuple[str, str]:
     return value, f"{percent(level)} interval {lower} to {upper}"
 
 
+def _columns(
+    predictions: Mapping[str, Prediction[Any]], level: float, prefix: Callable[[str], str]
+) -> Columns:
+    level = check_level(level)
+    arrays: dict[str, FloatArray | None] = {}
+    for name, prediction in predictions.items():
+        arrays |= prediction._arrays(level, prefix(name))
+    levels = {n: None if p.calibration is None else level for n, p in predictions.items()}
+    units = {name: p.unit for name, p in predictions.items()}
+    rows = max((np.size(p.mean) for p in predictions.values()), default=0)
+    return Columns(arrays, rows, units, levels)
+
+
 class Predictions(dict[str, Prediction[Any]]):
     """What several targets are predicted to be: a dict from target names to `Prediction`.
 
@@ -261,7 +275,7 @@ class Predictions(dict[str, Prediction[Any]]):
         """Return all targets as one pandas DataFrame, a row for each architecture.
 
         Columns as `Prediction.to_pandas` has them, each after the name of its target:
-        accuracy_mean, accuracy_std and so on. ``attrs`` has the level and the units by target.
+        accuracy_mean, accuracy_std and so on. ``attrs`` has units and levels by target.
 
         Raises
         ------
@@ -293,7 +307,7 @@ class Predictions(dict[str, Prediction[Any]]):
         return self._columns(level).to_polars()
 
     def to_arrow(self, level: float = LEVEL) -> pyarrow.Table:
-        """Return all targets as one pyarrow Table, level and units in its schema's metadata.
+        """Return all targets as one pyarrow Table, units and levels in its schema's metadata.
 
         Raises
         ------
@@ -305,13 +319,7 @@ class Predictions(dict[str, Prediction[Any]]):
         return self._columns(level).to_arrow()
 
     def _columns(self, level: float) -> Columns:
-        facts: dict[str, Any] = {"level": float(check_level(level))}
-        facts["units"] = {name: p.unit for name, p in self.items()}
-        arrays: dict[str, FloatArray | None] = {}
-        for name, prediction in self.items():
-            arrays |= prediction._arrays(level, f"{name}_")
-        rows = max((np.size(p.mean) for p in self.values()), default=0)
-        return Columns(arrays, rows, facts)
+        return _columns(self, level, "{}_".format)
 
     def __repr__(self) -> str:
         lines = [

@@ -21,8 +21,8 @@ from anb_onnx.encoding.encoding import (
     Single,
     check_codes,
     encode,
+    encode_and_tell,
     indices_to_codes,
-    is_single,
 )
 from anb_onnx.encoding.mixed import are_texts
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
@@ -336,9 +336,8 @@ class Surrogate:
         given = as_ndarray(architectures)
         if isinstance(given, np.ndarray) and given.ndim > 0:
             return self._prediction(self._query_array(given, members), single=False)
-        codes = encode(given, self.space)
-        out = self._engine.predict(codes, members=members)
-        return self._prediction(out, single=is_single(given, self.space))
+        codes, single = encode_and_tell(given, self.space)
+        return self._prediction(self._engine.predict(codes, members=members), single=single)
 
     def _query_encoded(
         self, codes: npt.NDArray[np.uint8], *, members: bool, single: bool

@@ -11,6 +11,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import anb_onnx
+
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -33,11 +35,13 @@ extensions = [
     "program_help",
     "property_words",
 ]
-exclude_patterns = ["_ext", "_static"]
+# Sphinx has a page search.html of its own, so that search.md is one under another name.
+exclude_patterns = ["_ext", "_static", "search.md"]
 nitpicky = True
 # References to our own public names are checked. Docstrings have types in words ("float32 array"),
 # and name things of other packages and of rooms that are not public.
-nitpick_ignore_regex = [("py:(class|obj|exc)", r"(?!anb_onnx\.[A-Za-z]+$).*")]
+_public = "|".join(anb_onnx.__all__)
+nitpick_ignore_regex = [("py:(class|obj|exc)", rf"(?!anb_onnx\.({_public})$).*")]
 
 # Where a link that leaves this folder leads: these files are no pages, but the repository's.
 repository_url = _project.get("urls", {}).get("Repository", "https://github.com/anb-onnx/anb-onnx")
@@ -52,8 +56,7 @@ myst_links_external_new_tab = False
 # so that the site shows what today's code prints.
 os.environ.setdefault("ANB_NOTEBOOK", "small")
 os.environ.setdefault("IPYTHONDIR", str(ROOT / "build" / "ipython"))  # no profile of a user
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(ROOT / "build" / f"notebooks-{os.environ['ANB_NOTEBOOK']}")
+nb_execution_mode = "force"  # a cache would not see that the package has changed
 nb_execution_excludepatterns = ["*reproduction.ipynb"]  # ten minutes in full; tests run it small
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
@@ -63,7 +66,8 @@ nb_kernel_rgx_aliases = {".*": "python3"}
 # The API. Types stand in the docstrings, in words and with shapes; signatures have the names.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
+default_role = "py:obj"  # what stands in single backquotes, and leads somewhere if it is public
 autoclass_content = "class"
 napoleon_google_docstring = False
 napoleon_use_param = False

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,12 +153,13 @@ class Reader:
             (self.folder / "artifacts").symlink_to(ROOT / "artifacts")
             return ""
         return "".join(
-            self._run_shell(command)
+            self.shell(command)
             for command in commands_of(block.text)
             if not any(command.startswith(beginning) for _, beginning in block.skipped)
         )
 
-    def _run_shell(self, command: str) -> str:
+    def shell(self, command: str) -> str:
+        """Run a command and return what it printed; it must not fail."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.folder,
@@ -185,3 +189,17 @@ class Reader:
         printed, error = json.loads(self._python.stdout.readline())
         assert not error, f"{text}\n{printed}\n{error}"
         return str(printed)
+
+
+def understood(program: str, arguments: list[str]) -> None:
+    """Let the program's parser read arguments; it ends the process where it does not know them."""
+    if program == "anb-onnx":
+        from anb_onnx.cli.main import _parser as parser
+    else:
+        pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
+        from anb_export.cli import parser
+    try:
+        parser().parse_args(arguments)
+    except SystemExit as end:
+        if end.code:
+            pytest.fail(f"{program} {shlex.join(arguments)}")

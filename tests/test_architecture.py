@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from random_spaces import BEYOND_64_BITS, NEAR_64_BITS, index_of, members
 
 from anb_onnx.errors import ArchitectureError
-from anb_onnx.spaces.architecture import Architecture, mutate, neighbours, sample
+from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.changing import mutate, neighbours
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0, from_lists, to_lists
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx.encoding.encoding import encode
+from anb_onnx.encoding.encoding import encode_and_tell
 from anb_onnx.errors import ArchitectureError, TargetError
 
 NAMES = ["accuracy", "throughput_tpuv2"]
@@ -59,10 +59,10 @@ def test_objects_are_encoded_once(
 
     def counted(*arguments: Any) -> Any:
         calls.append(1)
-        return encode(*arguments)
+        return encode_and_tell(*arguments)
 
-    monkeypatch.setattr("anb_onnx.benchmark.encode", counted)
-    monkeypatch.setattr("anb_onnx.surrogate.encode", None)
+    monkeypatch.setattr("anb_onnx.benchmark.encode_and_tell", counted)
+    monkeypatch.setattr("anb_onnx.surrogate.encode_and_tell", None)
     benchmark_.query([anb_onnx.efficientnet_b0()] * 3)
     assert len(calls) == 1
 

@@ -549,3 +549,24 @@ def test_a_query_imports_neither_numba_nor_pyarrow(command: str) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_accuracy_of_a_short_training_is_said_to_be_one(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below a table once, of the bundled accuracy alone, and never in data."""
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    note = "accuracy: ImageNet accuracy after the short training scheme of Accel-NASBench,\n"
+    asked = ["query", "efficientnet-b0", "5", "--target"]
+    table = shell.ok(*asked, "accuracy", "--target", "macs")
+    assert table.count(note) == 1
+    assert table.endswith("EfficientNet-B0 has 66.03 % here and 77 % as published.\n")
+    assert note not in shell.ok(*asked, "macs")
+    for shape in ("--json", "--csv"):
+        assert "training" not in shell.ok(*asked, "accuracy", shape)
+
+
+@pytest.mark.parametrize("options", [[], ["--target", "accuracy"]])
+def test_a_dash_is_standard_input(shell: Shell, options: list[str]) -> None:
+    asked = ["query", "5", "-", "--csv", *options]
+    assert shell.ok(*asked, stdin="7\n9\n") == shell.ok("query", "5", "7", "9", "--csv", *options)

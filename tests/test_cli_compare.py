@@ -304,3 +304,21 @@ def test_a_history_of_another_task_is_refused(runs: Path, tmp_path: Path) -> Non
     )
     with pytest.raises(SearchError, match=f"seed-0001.json: is a history of '{TASK}', not of"):
         compare([tmp_path])
+
+
+def test_checkpoints_beyond_the_budget_are_named(shell: Shell, runs: Path) -> None:
+    text = shell.ok("compare", runs, "--task", PLAIN, "--at", "40,5000,900")
+    assert "Not shown: after 900, 5,000; the budget is 120 evaluations.\n" in text
+    assert "Not shown" not in shell.ok("compare", runs, "--task", PLAIN, "--at", "40,120")
+    document = json.loads(shell.ok("compare", runs, "--task", PLAIN, "--at", "900", "--json"))
+    assert of_task(document, PLAIN)["beyond"] == [900.0]
+
+
+def test_units_are_of_what_is_measured(shell: Shell, runs: Path) -> None:
+    text = shell.ok("compare", runs, "--within", "0.01")
+    assert "runs within 0.6847 percentage points" in text  # a hundredth of 68.47 %
+    assert "runs within 1 % of the exact front's hypervolume" in text
+    rows = list(csv.DictReader(io.StringIO(shell.ok("compare", runs, "--csv"))))
+    units = {row["task"]: row["unit"] for row in rows}
+    assert units == {TASK: "%", PLAIN: "%", FRONT: "share of the exact front's hypervolume"}
+    assert all(0 <= float(row["median"]) <= 1 for row in rows if row["task"] == FRONT)

@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from itertools import pairwise, product
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from anb_onnx.cli.main import main
 from anb_onnx.cli.proven import Conditions, better_than, plain, proof_of_optimum
 from anb_onnx.exact import Certificate, Optimum, Rank, Solution
 from anb_onnx.spaces.mnasnet import to_lists
+from anb_onnx.sweep.run import Progress
 
 FOLDER = Path(__file__).resolve().parent / "conformance" / "nasbench201-pairs"
 ACCURACY, LATENCY = "accuracy", "latency_edgegpu"
@@ -459,3 +461,23 @@ def test_commands_of_one_architecture_do_not_import_numba() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_long_counting_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a target that was saved nothing is proven; where nobody looks at a bar a line says so."""
+    ranks = import_module("anb_onnx.exact.ranks")
+
+    for total, lines in ((10**11, 1), (15_625, 0)):
+
+        def rank(*_: Any, progress: Any, total: int = total, **__: Any) -> Rank:
+            for done in (0, 1, 2):
+                progress(Progress(done, 0, total, 1.0))
+            return Rank("macs", "M", 1.0, 1, 0, 1, total)
+
+        monkeypatch.setattr(ranks, "rank", rank)
+        assert main(["rank", "macs", "5", "7"]) == 0
+        err = capsys.readouterr().err
+        assert err.count("anb-onnx: counting 100,000,000,000 architectures") == lines
+        assert err.count("\n") == lines

@@ -257,6 +257,8 @@ def test_a_search_that_was_ended_goes_on(
     assert "20 of 2,000 runs, 1 %" in lines[1]
     assert "Traceback" not in errors
     assert code == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    kept = "anb-onnx: interrupted; finished runs are kept, and the same command goes on from there"
+    assert errors.count(kept) == (number == signal.SIGINT)
     there = sorted((ended / TASK / "local-search").glob("seed-*"))
     assert 20 <= len(there) < 2000
     for path in (*there[:3], *there[-3:]):
@@ -270,3 +272,20 @@ def test_a_search_that_was_ended_goes_on(
     assert out.startswith(f"12 runs: {count} were there already")
     shell.ok(*argv, "--seeds", "12", "--out", whole)
     assert files(ended) == files(whole)
+
+
+def test_tasks_are_listed_with_units_and_sizes(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = {line.split()[0]: line for line in shell.ok("tasks").splitlines()}
+    assert "accuracy [%]  " in lines["accuracy-v1"]
+    assert " 68.4731 %  -" in lines["accuracy-v1"]
+    assert " latency_zcu102<=5 ms " in lines["accuracy-latency_zcu102-5ms-v1"]
+    front = anb_onnx.tasks()["accuracy-throughput_a100-front-v1"].front
+    assert f" front of {len(front)}  -" in lines["accuracy-throughput_a100-front-v1"]
+    assert " train_time 900000 s, " in lines["accuracy-gpu-hours-v1"]
+    anb_onnx.load("macs").save(tmp_path / "others", benchmark="others")
+    monkeypatch.setenv("ANB_ONNX_ARTIFACTS", str(tmp_path / "others"))
+    without = shell.ok("tasks")
+    assert "[%]" not in without
+    assert " train_time 900000, 10000 evaluations " in without

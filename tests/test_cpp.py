@@ -33,6 +33,7 @@ from cpp_room import (
     onnxruntime_library,
     processor_has,
 )
+from random_texts import CASES
 
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
@@ -386,6 +387,24 @@ def test_all_spellings_of_an_architecture(program: Program, shipped: Folder) -> 
     assert [np.float32(word) for word in rows[0].split("\t")[:2]] == [mean[0], std[0]]
 
 
+def test_cases_of_architectures_as_text(program: Program, shipped: Folder) -> None:
+    """Those that all languages share, as arguments and as lines."""
+    here = json.loads(CASES.read_text("utf-8"))["spaces"][0]
+    assert here["space"]["name"] == shipped.space.name
+    texts = [case["text"] for case in here["valid"]]
+    expected = program.query(
+        shipped.path, "accuracy", text=lines(np.array([case["codes"] for case in here["valid"]]))
+    ).stdout
+    assert expected.count("\n") == len(texts) + 1
+    assert program.query(shipped.path, "accuracy", *texts).stdout == expected
+    one_line = "\n".join(" ".join(text.split("\n")) for text in texts)
+    assert program.query(shipped.path, "accuracy", "-", text=one_line).stdout == expected
+    for case in here["invalid"][::10]:
+        result = program.query(shipped.path, "accuracy", "0", case["text"])
+        assert result.returncode == 2
+        assert all(name in result.stderr for name in case["names"]), (case, result.stderr)
+
+
 def test_intervals(program: Program, shipped: Folder) -> None:
     codes = shipped.golden(None, "architectures")[:200]
     for target in ("accuracy", "throughput_a100"):
@@ -430,17 +449,17 @@ def test_intervals_without_a_calibration(
 
 
 INPUT_ERRORS = {
-    "word": "'resnet' is no architecture; give efficientnet-b0, an index from 0 to 104485552127",
+    "word": "'resnet' is no architecture; give efficientnet-b0, four lists [[expansion...],",
     "fraction": "'0.5' is no architecture",
     "negative": "'-1' is no architecture",
     "index": "index 104485552128 is out of range; allowed are 0 to 104485552127",
     "code": "gene block0_k: code 2 is out of range; allowed are 0 to 1",
-    "large code": "'0 256",
-    "few codes": "an architecture of mnasnet has 28 codes, not 2",
+    "large code": "gene block0_k: code 256 is out of range; allowed are 0 to 1",
+    "few codes": "an architecture of mnasnet has 28 codes or values, one for each gene, not 2",
     "value": "gene block0_e: 2 is not one of 1, 4, 6",
     "short list": "layers takes 7 values, one per block, not 6",
-    "integer for se": "the architecture: key '[3][0]' must be true or false",
-    "broken list": "the architecture is not valid JSON",
+    "integer for se": "gene block0_se: 2 is not one of true, false (or 'True', 'False', 1, 0)",
+    "broken list": "'[[1,6,6,6,6,6,6],[3,3,5,3,5,5,3],[1,2,2,3,3,4,1],[true,true,...' is no",
 }
 _GOOD = "[[1,6,6,6,6,6,6],[3,3,5,3,5,5,3],[1,2,2,3,3,4,1],[true,true,true,true,true,true,true]]"
 INPUTS = {
@@ -453,7 +472,7 @@ INPUTS = {
     "few codes": "0,1",
     "value": _GOOD.replace("[[1,", "[[2,"),
     "short list": _GOOD.replace("[1,2,2,3,3,4,1]", "[1,2,2,3,3,4]"),
-    "integer for se": _GOOD.replace("[true,", "[1,"),
+    "integer for se": _GOOD.replace("[true,", "[2,"),
     "broken list": _GOOD[:-1],
 }
 

@@ -20,6 +20,7 @@ from cpp_room import (
     Program,
     compile_program,
 )
+from random_texts import CASES, damaged_cases, n_cases
 from test_cpp import builds, shipped, small
 
 #: Fixtures of `test_cpp`, which this module uses as its own.
@@ -73,6 +74,26 @@ def test_every_digit_of_a_manifest(fuzzer: Path, small: Folder) -> None:
     tried, refused = map(int, re.findall(r"manifest\t(\d+) tried\t(\d+)", result.stdout)[0])
     assert tried == 9 * sum(character.isdigit() for character in text)
     assert 0 < refused < tried
+
+
+def test_cases_of_architectures_as_text(fuzzer: Path, small: Folder, tmp_path: Path) -> None:
+    """Those that all languages share, in spaces of every kind, and as many times more, damaged."""
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(json.dumps(damaged_cases(seed=1, n=1000)), "utf-8")
+    for cases in (CASES, damaged):
+        document = json.loads(cases.read_text("utf-8"))
+        result = subprocess.run(
+            [str(fuzzer), str(small.path), "spell", str(cases)],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stdout.splitlines() == [
+            f"{name}\t{valid} valid\t{invalid} invalid"
+            for name, valid, invalid in n_cases(document)
+        ]
 
 
 def _judge(document: str) -> bool:

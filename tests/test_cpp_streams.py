@@ -11,6 +11,8 @@ import pytest
 from cpp_room import Folder, Program, make_node, refused, start
 from test_cpp import builds, onnxruntime, program, sanitized, shipped, standalone
 
+from anb_onnx import MNASNET
+
 #: Fixtures of `test_cpp`, which this module uses as its own.
 FIXTURES = (
     builds,
@@ -115,6 +117,11 @@ def test_output_goes_through_pipes_and_devices(
 # --- lines and arguments
 
 
+def _object(first: str) -> str:
+    genes = [f'"{name}": 1' for name in MNASNET.gene_names[1:]]
+    return f'{{"block0_e": {first}, {", ".join(genes)}}}'
+
+
 LINES = {
     "null": ("null", "'null' is no architecture"),
     "an empty field": ("0,,1" + ",0" * 26, "'0,,1,"),
@@ -124,23 +131,25 @@ LINES = {
     "semicolons": (";".join("0" * 28), "'0;0;0"),
     "a header": ("block0_e,block0_k", "'block0_e,block0_k' is no architecture"),
     "an object": ('{"block0_e": 1}', "gene block0_k is missing"),
-    "an object of lists": ('{"block0_e": [1]}', "must be an integer, true or false, or a string"),
+    "an object of lists": (_object("[1]"), "gene block0_e: a list is not one of 1, 4, 6"),
     "a huge object": (
-        '{"block0_e": 99999999999999999999}',
-        "must be an integer from -2^63 to 2^63",
+        _object("99999999999999999999"),
+        "gene block0_e: 99999999999999999999 is not",
     ),
-    "values": ("[1, 3, 1]", "an architecture of mnasnet has 28 values, not 3"),
+    "a huge power": (_object("1e99999999999999999999"), "gene block0_e: 1e99999999999999999999 is"),
+    "values": ("[1, 3, 1]", "an architecture of mnasnet has 28 codes or values, one for each gene"),
     "a list twice": ("[[1],[3],[1],[true],[1]]", "four lists: expansion, kernel, layers, se"),
-    "an object in a list": ('[{"a":1,"a":2}]', "the key 'a' occurs twice"),
+    "an object in a list": ('[{"a":1,"a":2}]', "the key 'a' stands twice in it"),
     "NUL": ("5\0", "'5\\x00' is no architecture"),
     "escapes": ("\x1b[31mred", "'\\x1b[31mred' is no architecture"),
     "another direction": ("\u202e5", "'\\xe2\\x80\\xae5' is no architecture"),
     "a plus": ("+5", "is no architecture"),
-    "a huge index": ("9" * 5000, "is no architecture"),
+    "a huge index": ("9" * 5000, "is out of range; allowed are 0 to 104485552127"),
     "an endless line": ("0" * 70_000, "has more than 65536 bytes"),
     "few lists": ("[]", "four lists"),
+    "an unknown escape": ('"\\x41"', "there is no such escape at byte 2"),
     "deep": ("[" * 50_000, "nested too deeply"),
-    "a huge value": ("[[99999999999],[3],[1],[true]]", "an integer from 0 to 2147483647"),
+    "a list of few": ("[[99999999999],[3],[1],[true]]", "expansion takes 7 values, one per block"),
 }
 
 

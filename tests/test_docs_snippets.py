@@ -20,6 +20,7 @@ from page_room import (
     blocks_of,
     commands_of,
     syntax_error,
+    understood,
 )
 from tools import need_tool
 
@@ -52,6 +53,7 @@ ELSEWHERE = {
     "docs/how-to/javascript.md": "tests/test_js.py",
     "docs/how-to/rust.md": "tests/test_recipes.py",
     "docs/import.md": "tests/export/test_predictions.py",
+    "docs/migration.md": "tests/test_migration_page.py",
     "docs/optimizers.md": "tests/test_optimizer_examples.py",
     "docs/search.md": "tests/test_search_page.py",
     "docs/your-benchmark.md": "tests/export/test_your_benchmark.py",
@@ -150,17 +152,3 @@ def ours(command: str) -> list[tuple[str, list[str]]]:
         for call in found
         if call and call[0] in ("anb-onnx", "anb-export") and "..." not in call
     ]
-
-
-def understood(program: str, arguments: list[str]) -> None:
-    """Let the program's parser read arguments; it ends the process where it does not know them."""
-    if program == "anb-onnx":
-        from anb_onnx.cli.main import _parser as parser
-    else:
-        pytest.importorskip("anb_export", reason="needs the exporter: pip install -e export")
-        from anb_export.cli import parser
-    try:
-        parser().parse_args(arguments)
-    except SystemExit as end:
-        if end.code:
-            pytest.fail(f"{program} {shlex.join(arguments)}")

@@ -36,8 +36,8 @@ from anb_onnx.encoding.encoding import (
     codes_to_indices,
     codes_to_symbols,
     encode,
+    encode_and_tell,
     indices_to_codes,
-    is_single,
 )
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.spaces.architecture import Architecture, sample
@@ -374,10 +374,10 @@ def test_n_may_be_0(empty: Any, each_way: str) -> None:
 
 
 def test_one_architecture_is_single_and_a_batch_of_one_is_not() -> None:
-    assert is_single(B0, MNASNET)
-    assert is_single(oracle.B0_VALUES, MNASNET)
-    assert not is_single([B0], MNASNET)
-    assert not is_single(encode(B0, MNASNET), MNASNET)
+    for single in (B0, oracle.B0_VALUES):
+        assert encode_and_tell(single, MNASNET)[1]
+    for batch in ([B0], encode(B0, MNASNET)):
+        assert not encode_and_tell(batch, MNASNET)[1]
     assert encode(B0, MNASNET).shape == encode(oracle.B0_VALUES, MNASNET).shape == (1, 28)
     assert encode([B0], MNASNET).flags.writeable
     assert encode(oracle.B0_VALUES, MNASNET).flags.writeable

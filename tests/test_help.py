@@ -124,5 +124,5 @@ def test_every_example_works(
             continue  # tried on small artifacts by tests/test_verify.py: it takes ten seconds
         out = run_line(line, room, capsys, monkeypatch)
         assert out or " --out " in line or ">" in line or "eval" in line, line
-    for left in ("answers.csv", "front.csv", "measure.csv", "anb-onnx.fish", "_anb-onnx"):
+    for left in ("answers.parquet", "front.csv", "measure.csv", "anb-onnx.fish", "_anb-onnx"):
         assert (room / left).stat().st_size > 100

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from node_room import ACCEL, ROOT, copy_sources, need, run
+from random_texts import damaged_cases, n_cases
 from small_truth import PAIRS, truths_of, with_truth
 
 import anb_onnx
@@ -50,6 +51,16 @@ def test_package(tmp_path: Path) -> None:
         assert_same_bits(package, ACCEL, target, codes)
     assert_same_bits(package, write_regime(tmp_path / "regime"), "accuracy", codes)
     assert_same_truth(package, tmp_path / PAIRS.name)
+    assert_same_texts(package, tmp_path / "texts.json")
+
+
+def assert_same_texts(package: Path, file: Path) -> None:
+    """Compare damaged texts of architectures with what Python reads."""
+    cases = damaged_cases(seed=2, n=1000)
+    file.write_text(json.dumps(cases), "utf-8")
+    printed = run(["node", "test/spell.mjs", str(file)], package).splitlines()
+    expected = [f"{name}\t{good} valid\t{bad} invalid" for name, good, bad in n_cases(cases)]
+    assert printed == expected, printed
 
 
 def assert_page_is_right(package: Path) -> None:

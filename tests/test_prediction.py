@@ -105,10 +105,14 @@ def test_one_target_as_tables(batch: Predictions) -> None:
     names = [*COLUMNS, *(f"member_{i}" for i in range(8))]
     frame = found.to_pandas(0.5)
     assert isinstance(frame, pandas.DataFrame)
-    assert frame.attrs == {"target": "accuracy", "unit": "%", "level": 0.5}
+    assert frame.attrs == {"units": {"accuracy": "%"}, "levels": {"accuracy": 0.5}}
     table, other = found.to_arrow(0.5), found.to_polars(0.5)
     assert isinstance(other, polars.DataFrame)
-    assert table.schema.metadata == {b"target": b"accuracy", b"unit": b"%", b"level": b"0.5"}
+    metadata = {key: json.loads(text) for key, text in table.schema.metadata.items()}
+    assert metadata == {
+        b"anb_onnx.units": {"accuracy": "%"},
+        b"anb_onnx.levels": {"accuracy": 0.5},
+    }
     assert list(frame) == table.column_names == other.columns == names
     for name, values in zip(names, wanted, strict=True):
         columns = [frame[name].to_numpy(), table[name].to_numpy(), other[name].to_numpy()]
@@ -130,12 +134,14 @@ def test_all_targets_as_one_table(batch: Predictions) -> None:
     ]
     assert table.num_rows == 12
     assert table["macs_lower"].equals(table["macs_mean"])
-    facts = table.schema.metadata
-    assert (facts[b"level"], json.loads(facts[b"units"])) == (
-        b"0.9",
-        {"accuracy": "%", "macs": "M"},
-    )
-    assert batch.to_pandas().attrs == {"level": 0.9, "units": {"accuracy": "%", "macs": "M"}}
+    units = json.loads(table.schema.metadata[b"anb_onnx.units"])
+    assert units == {"accuracy": "%", "macs": "M"}
+    assert batch.to_pandas().attrs == {
+        "units": {"accuracy": "%", "macs": "M"},
+        "levels": {"accuracy": 0.9, "macs": 0.9},
+    }
+    unknown = Predictions(speed=made([1], [0])).to_pandas(0.5)
+    assert unknown.attrs == {"units": {"speed": "ms"}, "levels": {"speed": None}}
     assert (
         batch.to_polars()
         .to_arrow()

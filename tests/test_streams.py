@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -29,8 +31,10 @@ from anb_onnx._io.program import BROKEN_PIPE, USER_ERROR
 from anb_onnx._io.show import one_line, printable
 from anb_onnx.catalog.benchmarks import FOLDER_VARIABLE
 from anb_onnx.cli import main as cli
+from anb_onnx.cli import query
+from anb_onnx.cli.answers import ask
+from anb_onnx.cli.answers_table import write_table
 from anb_onnx.cli.info import write_facts
-from anb_onnx.cli.write import write_csv, write_json, write_table
 from anb_onnx.prediction import Prediction
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -363,15 +367,21 @@ def test_text_from_outside_is_printable(text: str, shown: str) -> None:
     assert len(one_line("x " * 100_000)) < 5000
 
 
-def test_names_and_cards_from_files_do_not_steer_the_terminal() -> None:
+def test_names_and_cards_from_files_do_not_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     evil, shown = "\x1b]0;title\x07\n\u202e", r"\x1b]0;title\x07\n\u202e"
     values = np.ones(1, np.float32)
     found = Prediction(values, values, values[:, None], evil, evil, None)
     codes = np.zeros((1, 28), np.uint8)
-    for write in (write_table, write_csv, write_json):
-        stream = io.StringIO()
-        write(stream, lambda: iter([(codes, {evil: found})]), MNASNET)
-        text = stream.getvalue().replace("\n", "")
+    asked: Any = SimpleNamespace(query=lambda codes, members: found)
+    answers = [(codes, [ask(asked, codes, 0.9, members=True)])]
+    for form in ("table", "csv", "json", "jsonl"):
+        if form == "table":
+            write_table(sys.stdout, answers, MNASNET)
+        else:
+            query._write(None, form, answers, answers[0][1], MNASNET)
+        text = capsys.readouterr().out.replace("\n", "")
         assert text.isprintable()
         assert shown in text or r"\u001b]0;title\u0007\n\u202e" in text
     stream = io.StringIO()

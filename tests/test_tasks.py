@@ -111,3 +111,16 @@ def test_the_page_lists_every_task() -> None:
         known = task.known
         answer = f"{len(task.front)} points" if known is None else f"{known.value:.4f}"
         assert rows[task.name].startswith(answer)
+
+
+@pytest.mark.parametrize("number", [29, -30, 10**30])
+def test_a_number_of_no_task_is_an_error_of_ours(number: int) -> None:
+    with pytest.raises(IndexError, match=r"a number from 0 to 28$") as caught:
+        anb_onnx.tasks()[number]
+    assert isinstance(caught.value, SearchError)
+
+
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(SearchError, match=r"there is no task 1\.5; a task goes by its name"):
+        anb_onnx.tasks()[1.5]  # type: ignore[call-overload]
+    assert [task.name for task in anb_onnx.tasks()[:2]] == list(anb_onnx.tasks().names[:2])

@@ -160,3 +160,11 @@ def test_a_damaged_file_is_told(
     code, _, err = verify(folder, capsys)
     assert code == 1
     assert "truth.bin is damaged" in err
+
+
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+def test_the_engine_that_computed_is_named(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", "--artifacts", str(PAIRS), "--engine", engine]) == 0
+    named = re.findall(r"golden architectures, (\w+) engine  ", capsys.readouterr().out)
+    assert len(named) == 2
+    assert set(named) <= ({"numpy"} if engine == "numpy" else {"numpy", "native", "onnxruntime"})

@@ -34,6 +34,11 @@ class Progress:
         Seconds, of any beginning.
     wait : float
         Seconds from the first call on in which a terminal shows nothing: short work needs none.
+
+    Attributes
+    ----------
+    shown : bool
+        Whether anything is written.
     """
 
     def __init__(
@@ -48,7 +53,7 @@ class Progress:
         self._unit = unit
         self._stream = sys.stderr if stream is None else stream
         self._terminal = self._stream.isatty()
-        self._show = show or self._terminal
+        self.shown = show or self._terminal
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()
         self._wrote: tuple[float, int] | None = None
@@ -58,7 +63,7 @@ class Progress:
 
     def __call__(self, done: int, total: int | None) -> None:
         """Say that so many are done; None for a total that nobody knows."""
-        if not self._show:
+        if not self.shown:
             return
         now = self._clock()
         self._first = now if self._first is None else self._first

@@ -29,7 +29,11 @@ from anb_onnx.spaces.space import SearchSpace
 MAX_TARGETS = 4096
 
 _REINSTALL = "mend it with: pip install --force-reinstall"
-_REBUILD = f"anb-export build writes the files and their {MANIFEST}"
+#: Of a folder that no distribution installed: nobody knows which of them it was.
+_REBUILD = (
+    f"anb-export build writes the files and their {MANIFEST}, anb-onnx adapt and Surrogate.save "
+    "those of a device of your own"
+)
 
 
 @dataclass(frozen=True)

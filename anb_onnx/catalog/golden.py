@@ -20,7 +20,7 @@ from anb_onnx.engines.base import Codes, Outputs
 from anb_onnx.errors import ArtifactError
 
 _DTYPES: dict[str, np.dtype[Any]] = {"uint8": np.dtype("u1"), "float32": np.dtype("<f4")}
-_MEND = "anb-export build writes it"
+_MEND = "anb-export build writes it, and so do anb-onnx adapt and Surrogate.save"
 
 
 @dataclass(frozen=True, eq=False)

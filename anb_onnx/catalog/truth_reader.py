@@ -26,7 +26,7 @@ from anb_onnx.regimes import LARGEST
 from anb_onnx.spaces.matrix import in_range
 from anb_onnx.spaces.space import SearchSpace
 
-_MEND = "anb-export build writes it"
+_MEND = "anb-export build writes it, and so do anb-onnx adapt and Surrogate.save"
 _NONE: Float32s = np.zeros(0, dtype=np.float32)
 _NONE.setflags(write=False)
 

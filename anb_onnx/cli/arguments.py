@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from anb_onnx._io.help_text import with_examples
+from anb_onnx._io.program import tell
 from anb_onnx.cli.examples import EXAMPLES
 
 
@@ -20,6 +23,16 @@ def command(commands: Any, name: str, run: Any, text: str) -> argparse.ArgumentP
     )
     parser.set_defaults(run=run)
     return parser
+
+
+@contextlib.contextmanager
+def goes_on(what: str) -> Iterator[None]:
+    """Say, where the user or a signal interrupts, that nothing is lost that was finished."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"interrupted; finished {what} are kept, and the same command goes on from there")
+        raise
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:

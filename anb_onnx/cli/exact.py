@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anb_onnx._io.output import open_output
-from anb_onnx._io.program import OK
+from anb_onnx._io.program import OK, tell
 from anb_onnx._io.progress import Progress
 from anb_onnx._io.show import show
 from anb_onnx.cli.arguments import add_benchmark, command
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 #: Most architectures of ``--better-than``, unless more are asked for.
 _LIMIT = 1_000_000
+
+#: Who counts more is told so: it takes more than a few seconds.
+_LONG = 2_000_000_000
 
 
 def add_commands(commands: Any) -> None:
@@ -246,10 +249,18 @@ def _rank(args: argparse.Namespace) -> int:
     architectures = [Architecture.from_codes(row, space=space) for row in rows]
     exact = _exact("ranks")
     ranks = []
+    silent = not Progress("", show=args.progress).shown
     for architecture in architectures:
         with Progress("architectures", show=args.progress) as bar:
 
             def show_progress(done: Any, bar: Progress = bar) -> None:
+                nonlocal silent
+                if silent and done.total > _LONG:
+                    tell(
+                        f"counting {done.total:,} architectures, as nothing is proven of this "
+                        "target; --progress shows how far"
+                    )
+                silent = False
                 bar(done.resumed + done.done, done.total)
 
             options = {"threads": args.threads, "progress": show_progress}

@@ -26,12 +26,12 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     "tasks": (Example("anb-onnx tasks", "search problems whose answers are known"),),
     "sample": (
         Example("anb-onnx sample 5 --seed 1", "five indices, the same each time"),
-        Example("anb-onnx sample 1000 --format csv --out some.csv", "a column for each gene"),
+        Example("anb-onnx sample 1000 --out some.csv", "a column for each gene"),
     ),
     "query": (
         Example("anb-onnx query efficientnet-b0", "every target of one architecture"),
         Example("anb-onnx query 5 7 --target accuracy --json", "two architectures by index"),
-        Example("anb-onnx query --file some.csv --csv --out answers.csv", "from file to file"),
+        Example("anb-onnx query --file some.csv --out answers.parquet", "from file to file"),
         Example("anb-onnx sample 9 | anb-onnx query - --target params", "from standard input"),
     ),
     "score": (

@@ -49,7 +49,8 @@ def add_output(parser: argparse.ArgumentParser, formats: Sequence[str], default:
         dest="shape",
         choices=formats,
         metavar="FORMAT",
-        help=f"of {', '.join(formats)} (default: by the suffix of --out, else {default})",
+        help=f"write {', '.join(formats[:-1])} or {formats[-1]} (default: by the suffix of --out, "
+        f"else {default})",
     )
     parser.set_defaults(out_formats=tuple(formats), out_default=default)
 

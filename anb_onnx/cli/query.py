@@ -20,6 +20,7 @@ from anb_onnx.cli.arguments import add_benchmark, command
 from anb_onnx.cli.blocks import add_progress, merged, peeked, read_progress
 from anb_onnx.cli.columns import Column, architecture_columns
 from anb_onnx.cli.formats import add_output, output_format
+from anb_onnx.cli.notes import write_notes
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_blocks
 from anb_onnx.cli.tables import Blocks, write_csv, write_json, write_json_lines, write_parquet
 from anb_onnx.cli.targets import Targets, add_with
@@ -91,8 +92,8 @@ def _add_files(query: argparse.ArgumentParser) -> None:
         dest="in_format",
         choices=FORMATS,
         metavar="FORMAT",
-        help=f"of --file and '-': {', '.join(FORMATS)} (default: by the suffix, or by what is "
-        "there)",
+        help=f"format of the input, of --file and '-': {', '.join(FORMATS[:-1])} or {FORMATS[-1]} "
+        "(default: by the suffix, or by what is there)",
     )
     query.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
     query.add_argument(
@@ -119,7 +120,12 @@ def _run(args: argparse.Namespace) -> int:
     with read_progress(args) as on_read:
         blocks = merged(_given(args, space, on_read), _BLOCK_ROWS, space.n_genes)
         first, found = peeked(answers(blocks))
-        _write(args.out, form, found, first[1], space)
+        if form == "table":
+            with open_text(args.out) as stream:
+                write_table(stream, found, space)
+                write_notes(stream, surrogates)
+        else:
+            _write(args.out, form, found, first[1], space)
     return OK
 
 
@@ -199,9 +205,7 @@ def _write(
             write_parquet(file, _columns(answers, space), metadata)
         return
     with open_text(out) as stream:
-        if form == "table":
-            write_table(stream, answers, space)
-        elif form == "csv":
+        if form == "csv":
             write_csv(stream, _columns(answers, space))
         else:
             write = write_json if form == "json" else write_json_lines

@@ -33,6 +33,7 @@ def add_command(commands: Any) -> None:
     draw.add_argument(
         "--format",
         choices=("index", *_FORMATS),
+        metavar="FORMAT",
         help="format of the output, as --out-format; 'index' is one column of indices, as lines "
         "or in what the suffix of --out says (default: by the suffix, else index)",
     )

@@ -7,6 +7,7 @@ import sys
 
 from anb_onnx._io.program import OK
 from anb_onnx._io.progress import Progress
+from anb_onnx.cli.arguments import goes_on
 from anb_onnx.loading import ENGINES
 from anb_onnx.scale_out.opening import BACKENDS, open_backend
 from anb_onnx.scale_out.score import score
@@ -70,6 +71,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     with (
+        goes_on("parts"),
         open_backend(args.backend, workers=args.workers, address=args.scheduler) as backend,
         Progress("rows", show=args.progress) as progress,
     ):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from anb_onnx._io.program import OK
 from anb_onnx._io.progress import Progress
-from anb_onnx.cli.arguments import command
+from anb_onnx.catalog.benchmarks import targets
+from anb_onnx.cli.arguments import command, goes_on
 from anb_onnx.cli.write import write_aligned
 from anb_onnx.errors import AnbError
 from anb_onnx.experiments.grid import search_tasks
@@ -96,28 +98,53 @@ def _tasks(args: argparse.Namespace) -> int:
         documents = [task.to_dict() for task in tasks()]
         sys.stdout.write(json.dumps(documents, indent=1) + "\n")
         return OK
+    units = _units()
     header = ["task", "objectives", "constraints", "budget", "best", "noise"]
-    write_aligned(sys.stdout, header, lambda: map(_cells, tasks()), ["best"])
+    cells = [_cells(task, units) for task in tasks()]
+    write_aligned(sys.stdout, header, lambda: cells, ["best"])
     return OK
 
 
-def _cells(task: Task) -> Sequence[str]:
+def _units() -> dict[str, str]:
+    """Return the units of targets by name; of artifacts that are not installed, none."""
+    units: dict[str, str] = {}
+    for name in {task.benchmark for task in tasks()}:
+        with contextlib.suppress(AnbError):
+            units |= {target.name: target.unit for target in targets(name)}
+    return units
+
+
+def _cells(task: Task, units: Mapping[str, str]) -> Sequence[str]:
+    def of(target: str | None) -> str:
+        return units.get(str(target), "")
+
     budget = f"{task.budget.evaluations} evaluations"
     if task.budget.cost is not None:
-        budget = f"{task.cost} {task.budget.cost:g}, {budget}"
+        cost = f"{task.cost} {task.budget.cost:g} {of(task.cost)}".strip()
+        budget = f"{cost}, {budget}"
+    # A product of two targets has no unit.
+    best = "" if task.known is None else f"{task.known.value:.4f} {of(str(task.objectives[0]))}"
+    limits = [f"{name}{operator}{v:g} {of(name)}".strip() for name, operator, v in task.constraints]
     return [
         task.name,
-        ", ".join(map(str, task.objectives)),
-        ", ".join(f"{name}{operator}{value:g}" for name, operator, value in task.constraints)
-        or "-",
+        ", ".join(f"{o} [{of(o)}]" if of(str(o)) else str(o) for o in map(str, task.objectives)),
+        ", ".join(limits) or "-",
         budget,
-        "front" if task.known is None else f"{task.known.value:.4f}",
+        best or _front(task),
         "-" if task.noise == "none" else task.noise,
     ]
 
 
+def _front(task: Task) -> str:
+    """Return how many points the exact front has, where its artifacts are installed."""
+    try:
+        return f"front of {len(task.front)}"
+    except AnbError:
+        return "front"
+
+
 def _search(args: argparse.Namespace) -> int:
-    with Progress("runs", show=args.progress) as progress:
+    with goes_on("runs"), Progress("runs", show=args.progress) as progress:
         done = search_tasks(
             listed(args.task),
             listed(args.optimizer),

@@ -15,6 +15,7 @@ from anb_onnx import scale_out
 from anb_onnx._io.output import check_output
 from anb_onnx._io.program import OK
 from anb_onnx._io.progress import Progress as Bar
+from anb_onnx.cli.arguments import goes_on
 from anb_onnx.cli.score import add_backend
 from anb_onnx.cli.write import open_text, write_aligned
 from anb_onnx.errors import AnbError
@@ -89,7 +90,7 @@ def run_sweep(args: argparse.Namespace) -> int:
         low, high = (bounds[0] if low is None else low), (bounds[1] if high is None else high)
     marks = tuple(map(_float32, args.landmark))
     grid = Grid(_float32(low), _float32(high), args.bins, marks)
-    with Bar("architectures", show=args.progress) as bar:
+    with goes_on("counts"), Bar("architectures", show=args.progress) as bar:
 
         def show(progress: Progress) -> None:
             bar(progress.resumed + progress.done, progress.total)

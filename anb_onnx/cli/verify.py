@@ -52,10 +52,11 @@ def _verify_golden(catalog: Catalog, args: argparse.Namespace) -> int:
         return _unverified(str(error))
     if golden is None:
         return OK
-    code, n, engine = OK, len(golden.codes), args.engine
+    code, n = OK, len(golden.codes)
     for target, outputs in golden.outputs.items():
         with _load(target, args) as surrogate:
             found = surrogate.query_codes(golden.codes, members=True)
+            engine = surrogate.engine  # that computed, where the choice was auto's
         if same_bits(found, outputs):
             _ok(f"{n} golden architectures, {engine} engine", target)
         else:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.compat.configurations import generator
-from anb_onnx.encoding.encoding import Architectures, encode, is_single
+from anb_onnx.encoding.encoding import Architectures, encode_and_tell
 from anb_onnx.errors import TargetError
 from anb_onnx.loading import load
 from anb_onnx.spaces.mnasnet import MNASNET
@@ -177,4 +177,5 @@ def _find(device: str | None, metric: str | None) -> str:
 
 
 def _batch(configs: Any) -> Any:
-    return encode(configs, MNASNET) if is_single(configs, MNASNET) else configs
+    codes, single = encode_and_tell(configs, MNASNET)
+    return codes if single else configs

@@ -28,10 +28,12 @@ from anb_onnx.encoding.mixed import (
     refuse_codes_or_indices,
 )
 from anb_onnx.encoding.rows import rows_codes
+from anb_onnx.encoding.tables import from_table
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.arrays import as_ndarray, is_table
+from anb_onnx.spaces.indices import codes_at, refuse_indices
 from anb_onnx.spaces.matrix import (
     as_uint8,
     in_range,
@@ -42,7 +44,7 @@ from anb_onnx.spaces.matrix import (
 )
 from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
 from anb_onnx.spaces.spelling import value_codes
-from anb_onnx.spaces.values import from_table, mappings_codes, rows_array
+from anb_onnx.spaces.values import mappings_codes, rows_array
 
 __all__ = [
     "Architectures",
@@ -51,9 +53,9 @@ __all__ = [
     "codes_to_indices",
     "codes_to_symbols",
     "encode",
+    "encode_and_tell",
     "from_table",
     "indices_to_codes",
-    "is_single",
 ]
 
 
@@ -90,7 +92,6 @@ Architectures: TypeAlias = Single | Batch
 """What `encode` accepts."""
 
 _DICT, _ARCHITECTURE = {dict}, {Architecture}
-_MAPPINGS = _DICT | _ARCHITECTURE
 _ROWS = (list, tuple, np.ndarray)
 
 # Seconds per row that a compiled kernel saves, and what it costs to have one: to import numba and
@@ -104,18 +105,6 @@ _KERNEL_ROWS = 2**10
 _COUNTED_ROWS = 2**13
 # What kernels would have saved this process by now, by task and space.
 _lost: dict[tuple[str, str], float] = {}
-
-
-def is_single(architectures: object, space: SearchSpace) -> bool:
-    """Say whether this is one architecture (answered by scalars) rather than a batch."""
-    # The types of nearly all are quicker to see than that they are mappings.
-    if type(architectures) in _MAPPINGS:
-        return True
-    if isinstance(architectures, (list, tuple)):
-        return is_one_list(architectures, space)
-    if isinstance(architectures, (Mapping, str)) or is_integer(architectures):
-        return True
-    return getattr(architectures, "ndim", None) == 0
 
 
 def encode(
@@ -173,23 +162,42 @@ def encode(
     [[0, 0, 0, 0], [0, 0, 0, 0]]
     """
     space = needed_space(_space_of(architectures) if space is None else space, "encode")
+    return encode_and_tell(architectures, space, threads=threads)[0]
+
+
+def encode_and_tell(
+    architectures: Architectures, space: SearchSpace, *, threads: int = 1
+) -> tuple[NDArray[np.uint8], bool]:
+    """Return what `encode` does, and whether it is one architecture rather than a batch.
+
+    Raises
+    ------
+    ArchitectureError
+        As from `encode`.
+    """
+    kind = type(architectures)
+    if kind is Architecture:
+        return _architectures_codes([architectures], space), True  # type: ignore[list-item]
     if isinstance(architectures, (list, tuple)):
         return _sequence_codes(architectures, space)
-    if type(architectures) is Architecture:
-        return _architectures_codes([architectures], space)
-    if isinstance(architectures, Mapping):
-        return rows_array(bytearray(one_codes(architectures, space)), space)
-    if isinstance(architectures, str) or is_integer(architectures):
-        return rows_array(bytearray(value_codes(architectures, space)), space)
-    if is_table(architectures):
-        return from_table(architectures, space)
-    given = as_ndarray(architectures)
-    if isinstance(given, np.ndarray) and given.ndim < 2:
-        if given.ndim == 0 and is_integer(given[()]):
-            return encode(given[()], space)
-        if are_texts(given):
-            return mixed_codes(given.tolist(), space)
-    array = plain(given)
+    if kind is not np.ndarray:
+        if isinstance(architectures, Mapping):
+            return rows_array(bytearray(one_codes(architectures, space)), space), True
+        if isinstance(architectures, str) or is_integer(architectures):
+            return rows_array(bytearray(value_codes(architectures, space)), space), True
+        if is_table(architectures):
+            return from_table(architectures, space), False
+    array = as_ndarray(architectures)
+    if isinstance(array, np.ndarray) and array.ndim == 0 and is_integer(array[()]):
+        return encode_and_tell(array[()], space)
+    return _array_codes(array, space, threads), False
+
+
+def _array_codes(array: Any, space: SearchSpace, threads: int) -> NDArray[np.uint8]:
+    """Return the codes of an array of codes, of indices or of texts."""
+    if isinstance(array, np.ndarray) and are_texts(array):
+        return mixed_codes(array.tolist(), space)
+    array = plain(array)
     if array.ndim == 1:
         if len(array) == 0:
             return np.empty((0, space.n_genes), dtype=np.uint8)
@@ -208,23 +216,23 @@ def _space_of(architectures: object) -> SearchSpace | None:
     return known[0] if known and len(known) == len(items) else None
 
 
-def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> NDArray[np.uint8]:
-    """Return the codes of a list or tuple: of architectures in any form, or one architecture."""
+def _sequence_codes(items: Sequence[Any], space: SearchSpace) -> tuple[NDArray[np.uint8], bool]:
+    """Return the codes of a list or tuple, and whether it is one architecture, not many."""
     kinds = set(map(type, items))
     if kinds == _DICT:
-        return mappings_codes(items, space)
+        return mappings_codes(items, space), False
     if kinds <= _ARCHITECTURE:
-        return _architectures_codes(items, space)
+        return _architectures_codes(items, space), False
     if is_one_list(items, space):
-        return rows_array(bytearray(one_list_codes(items, space)), space)
+        return rows_array(bytearray(one_list_codes(items, space)), space), True
     if all(issubclass(kind, _ROWS) for kind in kinds) and getattr(items[0], "ndim", True):
-        return rows_codes(items, space)
+        return rows_codes(items, space), False
     if all(issubclass(kind, Mapping) for kind in kinds):
-        return many_codes(items, space)
+        return many_codes(items, space), False
     if all(map(is_integer, items)):
         refuse_codes_or_indices(items, space)
-        return indices_to_codes(items, space)
-    return mixed_codes(items, space)
+        return indices_to_codes(items, space), False
+    return mixed_codes(items, space), False
 
 
 def _architectures_codes(items: Sequence[Architecture], space: SearchSpace) -> NDArray[np.uint8]:
@@ -392,49 +400,14 @@ def indices_to_codes(
     if indices.dtype == object:  # NumPy's integers among them would overflow
         indices = np.array([*map(int, indices.tolist())], dtype=object)
     refuse_indices(indices, space)
+    kernels = None
+    if len(space.index_parts) == 1:
+        kernels = _kernels("codes", len(indices), space, threads)
+    if kernels is None:
+        return codes_at(indices, space)
     codes = np.empty((len(indices), space.n_genes), dtype=np.uint8)
-    if len(space.index_parts) > 1:
-        whole = indices.astype(object)
-        for part in reversed(space.index_parts):
-            size = prod(space.gene_sizes[part])
-            _write_codes((whole % size).astype(np.int64), codes, space, part)
-            whole = whole // size
-        return codes
-    rest = np.ascontiguousarray(indices, dtype=np.int64)
-    kernels = _kernels("codes", len(rest), space, threads)
-    if kernels is not None:
-        kernels.codes(rest, codes, space, threads)
-        return codes
-    _write_codes(rest, codes, space, space.index_parts[0])
+    kernels.codes(np.ascontiguousarray(indices, dtype=np.int64), codes, space, threads)
     return codes
-
-
-def _write_codes(
-    rest: NDArray[np.int64], codes: NDArray[np.uint8], space: SearchSpace, part: slice
-) -> None:
-    """Write the codes of some genes from the numbers int64 [N] that they make up."""
-    for gene in reversed(range(part.start, part.stop)):
-        rest, codes[:, gene] = np.divmod(rest, space.gene_sizes[gene])
-
-
-def refuse_indices(indices: NDArray[Any], space: SearchSpace, *, first_row: int = 0) -> None:
-    """Refuse an array [N] of integers, of NumPy or Python, if one is no index of a space.
-
-    `first_row` is the number of its first row in what the user gave.
-
-    Raises
-    ------
-    ArchitectureError
-    """
-    top = space.size - 1
-    if len(indices) and (int(indices.min()) < 0 or int(indices.max()) > top):
-        row = int(np.argmax((indices < 0) | (indices > top)))
-        raise _index_error(first_row + row, int(indices[row]), space)
-
-
-def _index_error(row: int, index: int, space: SearchSpace) -> ArchitectureError:
-    msg = f"row {row}: index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
-    return ArchitectureError(msg)
 
 
 def _kernels(task: str, n_rows: int, space: SearchSpace, threads: int) -> ModuleType | None:

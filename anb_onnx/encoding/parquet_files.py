@@ -15,9 +15,10 @@ import numpy.typing as npt
 from anb_onnx._io.files import open_regular
 from anb_onnx._io.input import check_rows
 from anb_onnx.encoding.csv_stream import RowNumbers
-from anb_onnx.encoding.encoding import indices_to_codes, refuse_indices
+from anb_onnx.encoding.encoding import indices_to_codes
 from anb_onnx.encoding.table_files import Columns, decimal, from_index_cells, row_numbers_error
 from anb_onnx.errors import AnbError, ArchitectureError
+from anb_onnx.spaces.indices import refuse_indices
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.spaces.values import table_codes
 

@@ -9,7 +9,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from anb_onnx._io.show import show
-from anb_onnx.encoding.encoding import Architectures, is_single
+from anb_onnx.encoding.encoding import Architectures, encode_and_tell
 from anb_onnx.errors import ArchitectureError, TooManyError, TruthError
 from anb_onnx.exact.parts import parts_of
 from anb_onnx.exact.questions import Path, Source, TargetLike, ask, tables_of
@@ -76,11 +76,12 @@ def rank(
     """
     question = ask([target], (), None, Source(benchmark, path))
     (surrogate,) = question.surrogates
-    if not is_single(architecture, surrogate.space):
+    codes, single = encode_and_tell(architecture, surrogate.space)
+    if not single:
         msg = f"one architecture is needed, as query takes it, not {show(architecture)}"
         raise ArchitectureError(msg)
     wish = Wish(tables_of(surrogate), surrogate.target.direction == "max")
-    value = np.float32(surrogate.query(architecture).mean)
+    value = np.float32(surrogate.query(codes).mean[0])
     counts = _from_truth(surrogate, value) or _listed(surrogate, wish, value)
     if counts is None:
         counts = _counted(surrogate, value, threads, progress)

@@ -133,6 +133,8 @@ class OfTask:
     missing : mapping of str to tuple of int
         Seeds that another optimizer has and this one has not.
     lines, near, pairs : tuple
+    beyond : tuple of float
+        Checkpoints that were asked for and that the budget does not reach.
     marks : float64 array [n_marks]
         Where the curves have points.
     curves : mapping of str to float64 array [runs, n_marks]
@@ -149,14 +151,15 @@ class OfTask:
     lines: tuple[Line, ...]
     near: tuple[Near, ...]
     pairs: tuple[Pair, ...]
+    beyond: tuple[float, ...]
     marks: Floats
     curves: Mapping[str, Floats]
     fronts: Mapping[str, list[Floats]] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
-        """Unit of the regrets; empty where they have none."""
-        return f"% {self.scale.unit}" if len(self.task.objectives) > 1 else self.scale.unit
+        """Unit of the regrets as tables for people have them; empty where they have none."""
+        return "% of the exact front's" if len(self.task.objectives) > 1 else self.scale.unit
 
     @property
     def measured(self) -> str:
@@ -264,6 +267,7 @@ def _compare_task(
         tuple(_lines(measured, common, columns)),
         tuple(_near(label, of) for label, of in measured.items()),
         tuple(_pairs(measured, columns[points[-1]])),
+        tuple(sorted({float(point) for point in at if point > scale.budget})),
         marks,
         {
             label: np.array([m.regret for m in of.values()]).reshape(len(of), len(marks))

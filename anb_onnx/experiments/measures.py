@@ -21,6 +21,10 @@ Floats = NDArray[np.float64]
 CURVE_POINTS = 80
 
 
+#: The unit of hypervolume regrets, of 0 to 1.
+SHARE = "share of the exact front's hypervolume"
+
+
 @dataclass(frozen=True)
 class Scale:
     """What regrets of a task are measured in.
@@ -86,7 +90,7 @@ def scale_of(task: Task, evaluations: int, within: float | None) -> Scale:
         budget = task.budget.cost
     if problem.n_objectives > 1:
         near = 0.01 if within is None else within
-        return Scale("hypervolume regret", "of the exact front's", axis, budget, near)
+        return Scale("hypervolume regret", SHARE, axis, budget, near)
     share = 0.001 if within is None else within
     near = share * abs(task.optimum.value)
     return Scale("regret", problem.units[0], axis, budget, near)

@@ -66,16 +66,26 @@ def _of_task(part: OfTask) -> Iterator[str | Table]:
         for line in part.lines
     ]
     yield Table(header, tuple(rows), header[1:])
-    within = f"runs within {_regret(part, scale.near)} {part.unit}".strip()
+    within = f"runs within {_regret(part, scale.near)} {_distance(part)}".strip()
     until = f"median {scale.axis} until then"
     soon = [
         (near.optimizer, str(near.reached), number(near.median, "more than the budget"))
         for near in part.near
     ]
     yield Table(("optimizer", within, until), tuple(soon), (within, until))
+    if part.beyond:
+        points = ", ".join(map(number, part.beyond))
+        yield f"Not shown: after {points}; the budget is {number(scale.budget)} {scale.axis}."
     for label, seeds in part.missing.items():
         yield f"{label} lacks {_seeds(seeds)}."
     yield from _sentences(part)
+
+
+def _distance(part: OfTask) -> str:
+    """Return what a distance from the best is counted in: of a percentage, points."""
+    if part.task.known is None:
+        return "% of the exact front's hypervolume"
+    return "percentage points" if part.unit == "%" else part.unit
 
 
 def _sentences(part: OfTask) -> Iterator[str]:
@@ -162,6 +172,7 @@ def _task_document(part: OfTask) -> dict[str, Any]:
             "seeds": part.seeds,
             "missing": part.missing,
             "lines": [dataclasses.asdict(line) for line in part.lines],
+            "beyond": list(part.beyond),
             "near": [dataclasses.asdict(near) for near in part.near],
             "pairs": [{**dataclasses.asdict(p), "differs": p.differs} for p in part.pairs],
         }

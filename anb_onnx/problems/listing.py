@@ -14,6 +14,7 @@ from anb_onnx.errors import SearchError
 from anb_onnx.problems.definitions import definitions
 from anb_onnx.problems.known import ARTIFACTS, OPTIMA, REFERENCES
 from anb_onnx.problems.task import Known, Task
+from anb_onnx.views import html
 
 
 class Tasks(Sequence[Task]):
@@ -34,7 +35,10 @@ class Tasks(Sequence[Task]):
     def __getitem__(self, key: slice) -> Sequence[Task]: ...
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, str):
-            return self._tasks[key]
+            try:
+                return self._tasks[key]
+            except (IndexError, TypeError) as error:
+                raise _no_task(key, len(self), error) from error
         if key not in self._by_name:
             near = difflib.get_close_matches(key, self.names, n=1, cutoff=0.5)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -52,7 +56,23 @@ class Tasks(Sequence[Task]):
         return len(self._tasks)
 
     def __repr__(self) -> str:
-        return f"Tasks({', '.join(self.names)})"
+        few = ", ".join(self.names[:3])
+        return f"Tasks({few}{', ...' if len(self) > 3 else ''}: {len(self)})"
+
+    def _repr_html_(self) -> str:
+        """Return names and what is asked for, for notebooks."""
+        rows = [(t.name, t.description, f"{t.budget.evaluations:,}") for t in self]
+        return html.table(["task", "asks for", "evaluations"], rows, numbers=["evaluations"])
+
+
+class TaskIndexError(SearchError, IndexError):
+    """A number of a task that there is not: also an IndexError, as of any sequence."""
+
+
+def _no_task(key: object, n: int, error: Exception) -> Exception:
+    msg = f"there is no task {show(key)}; a task goes by its name, or by a number from 0 to {n - 1}"
+    # A sequence is at its end where an IndexError is raised, and nothing else will do.
+    return TaskIndexError(msg) if isinstance(error, IndexError) else SearchError(msg)
 
 
 @lru_cache(maxsize=1)

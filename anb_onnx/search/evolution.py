@@ -8,9 +8,10 @@ import numpy as np
 
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective
-from anb_onnx.search.operators import draw_moves, moved, to_mutate
+from anb_onnx.search.operators import to_mutate
 from anb_onnx.search.recorder import Progress, Recorder
 from anb_onnx.search.settings import Codes, Rng, count, generator, told, with_random
+from anb_onnx.spaces.moves import draw_moves, moved
 from anb_onnx.spaces.space import SearchSpace
 
 # Children for which random numbers are drawn at once.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import SearchError
 from anb_onnx.search.settings import Codes, Rng, count, generator, row_matrix
+from anb_onnx.spaces.moves import all_near, draw_moves, free_genes, moved
 from anb_onnx.spaces.space import SearchSpace, needed_space
 
 
@@ -52,34 +52,6 @@ def mutate(codes: Codes, *, rng: Rng, space: SearchSpace | None, n_genes: int = 
     n_genes = count("n_genes", n_genes, 0, len(free_genes(space)))
     genes, steps = draw_moves(len(codes), n_genes, generator(rng), space)
     return moved(codes, genes, steps, np.array(space.gene_sizes))
-
-
-def draw_moves(
-    n: int, n_genes: int, rng: np.random.Generator, space: SearchSpace
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw which genes change, and how far: int64 [n, n_genes] both, for `moved`."""
-    free = free_genes(space)
-    if n_genes == 1:
-        genes = free[rng.integers(0, len(free), size=(n, 1))]
-    else:
-        genes = rng.permuted(np.tile(free, (n, 1)), axis=1)[:, :n_genes]
-    return genes, rng.integers(1, np.array(space.gene_sizes)[genes])
-
-
-def moved(
-    codes: Codes, genes: NDArray[np.int64], steps: NDArray[np.int64], sizes: NDArray[np.int64]
-) -> Codes:
-    """Return codes [n, genes] with drawn moves made; a copy."""
-    rows = np.arange(len(codes))[:, np.newaxis]
-    mutants = codes.copy()
-    # A step of 1 to size - 1 around the circle of codes reaches each other code once.
-    mutants[rows, genes] = (codes[rows, genes] + steps) % sizes[genes]
-    return mutants
-
-
-def free_genes(space: SearchSpace) -> NDArray[np.int64]:
-    """Return the genes that can change: int64 [n_free], those with more than one choice."""
-    return np.flatnonzero(np.array(space.gene_sizes) > 1).astype(np.int64)
 
 
 def to_mutate(n_genes: object, space: SearchSpace) -> int:
@@ -167,16 +139,5 @@ def neighbours(codes: Codes, *, space: SearchSpace | None) -> Codes:
         msg = f"codes are those of one architecture, uint8 [{space.n_genes}], not {show(codes)}"
         raise SearchError(msg)
     row = row_matrix("codes", codes[np.newaxis], space)
-    genes, steps = _moves(space)
-    near = np.repeat(row, len(genes), axis=0)
-    # The codes before the present one as they are, those behind it one further: all but itself.
-    near[np.arange(len(genes)), genes] = steps + (steps >= row[0, genes])
+    near: Codes = all_near(row, space)[0]
     return near
-
-
-def _moves(space: SearchSpace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return gene and number of every move to a neighbour: int64 [n_neighbours] both."""
-    others = np.array(space.gene_sizes, dtype=np.int64) - 1
-    genes = np.repeat(np.arange(space.n_genes), others)
-    numbers = np.arange(len(genes)) - np.repeat(np.cumsum(others) - others, others)
-    return genes, numbers

@@ -1,4 +1,4 @@
-"""One architecture: an immutable value, and the ways to draw and change it."""
+"""One architecture: an immutable value, and the way to draw many."""
 
 from __future__ import annotations
 
@@ -291,7 +291,14 @@ def _by_name(values: object, space: SearchSpace) -> Mapping[Any, object]:
     return dict(zip(space.gene_names, values, strict=True))
 
 
-def _generator(seed: Seed) -> np.random.Generator:
+def generator_of(seed: Seed) -> np.random.Generator:
+    """Return the generator of a seed; None seeds from the operating system.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is none.
+    """
     if isinstance(seed, np.random.Generator):
         return seed
     if seed is not None and (not is_integer(seed) or seed < 0):
@@ -300,7 +307,14 @@ def _generator(seed: Seed) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _count(name: str, value: object, low: int, high: int | None = None) -> int:
+def checked_count(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return an integer, once it is one from `low` to `high`.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is not.
+    """
     if not is_integer(value) or value < low or (high is not None and value > high):
         bounds = f">= {low}" if high is None else f"from {low} to {high}"
         msg = f"{name} is an integer {bounds}, not {show(value)}"
@@ -344,73 +358,11 @@ def sample(n: int, *, seed: Seed = None, space: SearchSpace | None = None) -> ND
     (1000, 6)
     """
     space = needed_space(space, "sample")
-    n = _count("n", n, 0)
+    n = checked_count("n", n, 0)
     most = sys.maxsize // space.n_genes
     if n > most:
         msg = f"n is at most {most}, the rows that an array can have, not {show(n)}"
         raise ArchitectureError(msg)
     # One row of bounds, broadcast: the draws run along the rows, hence the prefix property.
     high = np.array(space.gene_sizes, dtype=np.int64)
-    return _generator(seed).integers(0, high, size=(n, space.n_genes), dtype=np.uint8)
-
-
-def _check(arch: object) -> None:
-    if not isinstance(arch, Architecture):
-        msg = f"arch is an Architecture, not {show(arch)}; Architecture(values, space=) makes one"
-        raise ArchitectureError(msg)
-
-
-def neighbours(arch: Architecture) -> list[Architecture]:
-    """Return every architecture that differs in exactly one gene, in the order of genes, codes.
-
-    Examples
-    --------
-    >>> from anb_onnx import NASBENCH201
-    >>> len(neighbours(Architecture.from_index(0, space=NASBENCH201)))
-    24
-    """
-    _check(arch)
-    codes = arch._codes
-    return [
-        Architecture._make(codes[:gene] + bytes((code,)) + codes[gene + 1 :], arch.space)
-        for gene, size in enumerate(arch.space.gene_sizes)
-        for code in range(size)
-        if code != codes[gene]
-    ]
-
-
-def mutate(arch: Architecture, *, seed: Seed = None, n_genes: int = 1) -> Architecture:
-    """Return a copy with some genes changed to another value.
-
-    Parameters
-    ----------
-    arch : Architecture
-        Where to start.
-    seed : int, numpy.random.Generator or None
-        As in `sample`.
-    n_genes : int
-        How many genes change, drawn uniformly without replacement from those with more than one
-        choice. Each takes one of its other values, uniformly.
-
-    Raises
-    ------
-    ArchitectureError
-        If `arch`, `seed` or `n_genes` is not as above.
-
-    Examples
-    --------
-    >>> from anb_onnx import NASBENCH201
-    >>> parent = Architecture.from_index(0, space=NASBENCH201)
-    >>> mutate(parent, seed=1) in neighbours(parent)
-    True
-    """
-    _check(arch)
-    sizes = arch.space.gene_sizes
-    free = [gene for gene, size in enumerate(sizes) if size > 1]
-    n_genes = _count("n_genes", n_genes, 0, len(free))
-    rng = _generator(seed)
-    codes = bytearray(arch._codes)
-    for gene in rng.choice(free, size=n_genes, replace=False).tolist() if n_genes else ():
-        # A step of 1 to size - 1 around the circle of codes reaches each other code once.
-        codes[gene] = (codes[gene] + int(rng.integers(1, sizes[gene]))) % sizes[gene]
-    return Architecture._make(bytes(codes), arch.space)
+    return generator_of(seed).integers(0, high, size=(n, space.n_genes), dtype=np.uint8)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from anb_onnx.errors import ArchitectureError
 
-_CONVERT: dict[str, Callable[[Any], Any]] = {
-    "__array__": np.asarray,
-    "__dlpack__": np.from_dlpack,
-}
+# Types that most values have, and that are not converted.
+_PLAIN = frozenset({np.ndarray, list, tuple, dict, str, int})
 
 
 def is_table(value: object) -> bool:
@@ -33,11 +30,15 @@ def as_ndarray(value: Any) -> Any:
         If it refuses, as what lies in a graphics card's memory does.
     """
     kind = type(value)
-    known = [protocol for protocol in _CONVERT if hasattr(kind, protocol)]
-    if not known or issubclass(kind, (np.ndarray, np.generic)) or is_table(value):
+    if kind in _PLAIN:
+        return value
+    speaks_array = hasattr(kind, "__array__")
+    if not (speaks_array or hasattr(kind, "__dlpack__")):
+        return value
+    if issubclass(kind, (np.ndarray, np.generic)) or is_table(value):
         return value
     try:
-        return _CONVERT[known[0]](value)
+        return np.asarray(value) if speaks_array else np.from_dlpack(value)
     except Exception as error:  # whatever the other library raises
         msg = (
             f"the {kind.__name__} does not become an array of NumPy ({type(error).__name__}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,22 +28,25 @@ class Columns:
         By the name of the column; None where nothing is known of any row.
     rows : int
         N.
-    facts : mapping
-        What holds for all rows, as for JSON: the level of the intervals, the units.
+    units : mapping of str to str
+        Of each target's values.
+    levels : mapping of str to float or None
+        Of each target's intervals; None where there are none.
     """
 
     arrays: Mapping[str, npt.NDArray[np.float32] | None]
     rows: int
-    facts: Mapping[str, Any]
+    units: Mapping[str, str]
+    levels: Mapping[str, float | None]
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return a DataFrame of float32, NaN where nothing is known; the facts are ``attrs``."""
+        """Return a DataFrame of float32, NaN where nothing is known; with ``attrs``."""
         library = need("pandas", extra="pandas", what="to_pandas")
         unknown = np.full(self.rows, np.nan, np.float32)
         frame: pandas.DataFrame = library.DataFrame(
             {name: unknown if a is None else a for name, a in self.arrays.items()}
         )
-        frame.attrs.update(self.facts)
+        frame.attrs.update(units=dict(self.units), levels=dict(self.levels))
         return frame
 
     def to_polars(self) -> polars.DataFrame:
@@ -62,7 +65,10 @@ class Columns:
         return found
 
     def to_arrow(self) -> pyarrow.Table:
-        """Return a Table of float32, null where nothing is known; its metadata are the facts."""
+        """Return a Table of float32, null where nothing is known.
+
+        Its metadata are those of the Parquet files that `anb-onnx query` writes.
+        """
         library = need("pyarrow", extra="parquet", what="to_arrow")
         return library.table(
             {
@@ -72,7 +78,7 @@ class Columns:
                 for name, array in self.arrays.items()
             },
             metadata={
-                key: value if isinstance(value, str) else json.dumps(value)
-                for key, value in self.facts.items()
+                "anb_onnx.units": json.dumps(self.units),
+                "anb_onnx.levels": json.dumps(self.levels),
             },
         )

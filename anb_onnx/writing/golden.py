@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from anb_onnx._io.output import write_output
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.encoding.encoding import codes_to_symbols
-from anb_onnx.spaces.architecture import neighbours, sample
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.changing import neighbours
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble

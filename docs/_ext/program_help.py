@@ -57,6 +57,7 @@ class ProgramHelp(SphinxDirective):  # type: ignore[misc]
 
     def run(self) -> list[nodes.Node]:
         """Return the help of the program, then a section a command."""
+        self.env.note_reread()  # the page is as old as the parsers, whatever its file's date is
         parser = parser_of(self.arguments[0])
         found: list[nodes.Node] = [_printed(help_of(parser))]
         for name, command in commands_of(parser):

@@ -14,6 +14,8 @@ PARTS = (
     "anb_encoder.hpp",
     "anb_mnasnet.hpp",
     "anb_nasbench201.hpp",
+    "anb_notation.hpp",
+    "anb_spelling.hpp",
     "anb_json.hpp",
     "anb_terms.hpp",
     "anb_files.hpp",

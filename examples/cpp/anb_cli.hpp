@@ -1,4 +1,4 @@
-// The command lines of the example programs: options, architectures as text, errors.
+// The command lines of the example programs: options, streams, errors.
 #ifndef ANB_CLI_HPP
 #define ANB_CLI_HPP
 
@@ -13,7 +13,6 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -26,10 +25,8 @@
 #endif
 
 #include "anb_encoder.hpp"
-#include "anb_json.hpp"
 #include "anb_manifest.hpp"
-#include "anb_mnasnet.hpp"
-#include "anb_nasbench201.hpp"
+#include "anb_spelling.hpp"
 
 namespace anb::cli {
 
@@ -108,108 +105,6 @@ inline Options parse_options(int argc, char** argv) {
     }
   }
   return options;
-}
-
-// The four lists of mnasnet: integers, and true or false for se.
-inline Lists parse_lists(const std::vector<Json>& parts) {
-  std::vector<int> lists[4];
-  for (std::size_t part = 0; part < 4; ++part) {
-    for (const Json& value : parts[part].array()) {
-      lists[part].push_back(part == 3 ? value.boolean()
-                                      : static_cast<int>(value.integer(INT32_MAX)));
-    }
-  }
-  return {lists[0], lists[1], lists[2], lists[3]};
-}
-
-// Values by the names of the genes, {"gene": value, ...}, or in their order, [value, ...]; and the
-// four lists where the space is mnasnet, [[expansion...], [kernel...], [layers...], [se...]] or
-// {"expansion": [...], ...}.
-inline Codes parse_json(const std::string& text, const SearchSpace& space) {
-  const Json json = Json::parse(text, "the architecture");
-  const bool mnasnet = space.name() == "mnasnet", object = json.kind() == Json::Kind::object;
-  std::vector<Json> items = object ? json.items() : json.array();
-  if (mnasnet && object && json.find("expansion") && items.size() == 4) {
-    items = {json.at("expansion"), json.at("kernel"), json.at("layers"), json.at("se")};
-    return codes_of_lists(space, parse_lists(items));
-  }
-  if (object) {
-    const std::vector<std::string> names = json.names();
-    std::map<std::string, Value> values;
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      values.emplace(names[i], detail::read_value(items[i]));
-    }
-    return space.codes_of_values(values);
-  }
-  if (mnasnet && (items.empty() || items[0].kind() == Json::Kind::array)) {
-    if (items.size() != 4) json.fail("four lists: expansion, kernel, layers, se");
-    return codes_of_lists(space, parse_lists(items));
-  }
-  std::vector<Value> values;
-  for (const Json& item : items) values.push_back(detail::read_value(item));
-  return space.codes_of_row(values);
-}
-
-// The words of a line, between which stand spaces, tabs or one comma; nothing if a field between
-// commas is empty, as nobody can tell what it was to be.
-inline std::optional<std::vector<std::string_view>> split(std::string_view text) {
-  std::vector<std::string_view> words;
-  bool comma = false;
-  for (std::size_t at = 0; at < text.size();) {
-    if (text[at] == ',') {
-      if (comma || words.empty()) return {};
-      comma = true;
-    }
-    const std::size_t end = std::min(text.find_first_of(" \t\r\n,", at), text.size());
-    if (end > at) {
-      words.push_back(text.substr(at, end - at));
-      comma = false;
-    }
-    at = std::max(end, at + 1);
-  }
-  if (comma) return {};
-  return words;
-}
-
-// What `parse_architecture` takes.
-inline std::string spellings(const SearchSpace& space) {
-  const bool mnasnet = space.name() == "mnasnet";
-  return std::string(mnasnet ? "efficientnet-b0, " : "") +
-         (has_arch_strings(space) ? "a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|', " : "") +
-         (space.has_indices() ? "an index from 0 to " + std::to_string(space.size() - 1) + ", "
-                              : "") +
-         std::to_string(space.genes().size()) + " codes, values as {\"gene\": value, ...} or "
-         "[value, ...]" +
-         (mnasnet ? ", or four lists [[expansion...],[kernel...],[layers...],[se...]]" : "");
-}
-
-// An architecture as a person or a program writes it: a name, a string of NAS-Bench-201, JSON, an index,
-// or all codes.
-inline Codes parse_architecture(const std::string& text, const SearchSpace& space) {
-  const std::size_t start = text.find_first_not_of(" \t\r\n");
-  if (start != std::string::npos && (text[start] == '[' || text[start] == '{')) {
-    return parse_json(text, space);
-  }
-  const auto words = split(text);
-  if (words && words->size() == 1) {
-    const std::string_view word = words->front();
-    if (has_arch_strings(space) && word[0] == '|') return codes_of_arch_string(space, word);
-    if (word == "efficientnet-b0") return codes_of_lists(space, efficientnet_b0());
-    const bool number = word.find_first_not_of("0123456789") == std::string_view::npos;
-    if (number) space.size();  // throws where there are no indices
-    if (const auto index = parse_number<std::uint64_t>(word)) return space.codes_of_index(*index);
-  }
-  Codes codes;
-  for (const std::string_view word : words.value_or(std::vector<std::string_view>())) {
-    const auto code = parse_number<std::uint8_t>(word);
-    if (!code) break;
-    codes.push_back(*code);
-  }
-  if (!words || words->size() < 2 || codes.size() != words->size()) {
-    throw Error("'" + detail::excerpt(text) + "' is no architecture; give " + spellings(space));
-  }
-  space.check_codes(codes);
-  return codes;
 }
 
 // Writes to standard output; throws if it is full or closed.

@@ -80,8 +80,8 @@ class Lines {
   std::size_t at_ = 0, number_ = 0;
 };
 
-// Writes predictions as tab-separated text: the mean, with what is to be believed of it. The cells of an
-// interval are empty where the artifact has no calibration.
+// Writes predictions as tab-separated text: the mean, with what is to be believed of it. The cells of
+// an interval are empty where the artifact has no calibration.
 template <class Engine>
 class Printer {
  public:

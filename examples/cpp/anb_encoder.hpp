@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -61,15 +63,38 @@ struct Gene {
   std::string name;
   std::vector<Value> choices;
 
+  bool is_boolean() const { return choices[0].kind() == Value::Kind::boolean; }
+
+  // The choices in a message.
+  std::string allowed() const {
+    std::string shown;
+    for (const Value& choice : choices) shown += (shown.empty() ? "" : ", ") + choice.show();
+    return detail::excerpt(shown, 1000);
+  }
+
+  // The code of a value. Booleans may also be 1 and 0, and the words of JSON and Python as strings.
   std::uint8_t code_of(const Value& value) const {
-    const auto found = std::find(choices.begin(), choices.end(), value);
-    if (found == choices.end()) {
-      std::string allowed;
-      for (const Value& choice : choices) allowed += (allowed.empty() ? "" : ", ") + choice.show();
-      throw Error("gene " + name + ": " + value.show() + " is not one of " +
-                  detail::excerpt(allowed, 1000));
+    for (const bool boolean : {true, false}) {
+      if (!is_boolean() || value.kind() == Value::Kind::boolean) break;
+      const Value others[] = {boolean ? 1 : 0, boolean ? "True" : "False",
+                              boolean ? "true" : "false"};
+      if (std::find(std::begin(others), std::end(others), value) != std::end(others)) {
+        return code_of(boolean);
+      }
     }
+    const auto found = std::find(choices.begin(), choices.end(), value);
+    if (found == choices.end()) refuse(value.show());
     return static_cast<std::uint8_t>(found - choices.begin());
+  }
+
+  [[noreturn]] void refuse(const std::string& shown) const {
+    throw Error("gene " + name + ": " + shown + " is not one of " + allowed() +
+                (is_boolean() ? " (or 'True', 'False', 1, 0)" : ""));
+  }
+
+  [[noreturn]] void refuse_code(const std::string& shown) const {
+    throw Error("gene " + name + ": code " + shown + " is out of range; allowed are 0 to " +
+                std::to_string(choices.size() - 1) + ", which stand for " + allowed());
   }
 
   bool operator==(const Gene& other) const {
@@ -186,24 +211,54 @@ class SearchSpace {
                   " codes, not " + std::to_string(codes.size()));
     }
     for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
-      if (codes[gene] > last_[gene]) {
-        throw Error("gene " + genes_[gene].name + ": code " + std::to_string(codes[gene]) +
-                    " is out of range; allowed are 0 to " + std::to_string(last_[gene]));
-      }
+      if (codes[gene] > last_[gene]) genes_[gene].refuse_code(std::to_string(codes[gene]));
     }
   }
 
   Codes codes_of_index(std::uint64_t index) const {
-    if (index >= size()) {
-      throw Error("index " + std::to_string(index) + " is out of range; allowed are 0 to " +
-                  std::to_string(size() - 1));
-    }
+    if (!has_indices_ || index >= size_) return codes_of_digits(std::to_string(index));
     Codes codes(genes_.size());
     for (std::size_t gene = genes_.size(); gene-- > 0;) {
       codes[gene] = static_cast<std::uint8_t>(index % genes_[gene].choices.size());
       index /= genes_[gene].choices.size();
     }
     return codes;
+  }
+
+  // The same of an index of any size, in decimal digits without zeros in front.
+  Codes codes_of_digits(std::string_view digits) const {
+    if (std::make_pair(digits.size(), digits) >=
+        std::make_pair(shown_size_.size(), std::string_view(shown_size_))) {
+      const std::string shown =
+          digits.size() <= 60 ? std::string(digits)
+                              : std::string(digits.substr(0, 28)) + "..." +
+                                    std::string(digits.substr(digits.size() - 29));
+      throw Error("index " + shown + " is out of range; allowed are 0 to " + last_index());
+    }
+    std::string number(digits);
+    Codes codes(genes_.size());
+    for (std::size_t gene = genes_.size(); gene-- > 0;) {
+      const auto base = static_cast<unsigned>(genes_[gene].choices.size());
+      unsigned rest = 0;  // of the long division
+      for (char& digit : number) {
+        rest = 10 * rest + static_cast<unsigned>(digit - '0');
+        digit = static_cast<char>('0' + rest / base);
+        rest %= base;
+      }
+      codes[gene] = static_cast<std::uint8_t>(rest);
+      number.erase(0, std::min(number.find_first_not_of('0'), number.size()));
+    }
+    return codes;
+  }
+
+  // The largest index, in decimal digits.
+  std::string last_index() const {
+    std::string digits = shown_size_;
+    std::size_t at = digits.size() - 1;
+    for (; digits[at] == '0'; --at) digits[at] = '9';
+    --digits[at];
+    if (digits.size() > 1 && digits[0] == '0') digits.erase(0, 1);
+    return digits;
   }
 
   std::uint64_t index_of_codes(const Codes& codes) const {
@@ -218,20 +273,30 @@ class SearchSpace {
 
   // From the genes' values by name, all of them and no others.
   Codes codes_of_values(const std::map<std::string, Value>& values) const {
+    std::set<std::string> names;
+    for (const auto& entry : values) names.insert(entry.first);
+    check_names(names);
     Codes codes;
-    for (const Gene& gene : genes_) {
-      const auto found = values.find(gene.name);
-      if (found == values.end()) throw Error("gene " + gene.name + " is missing");
-      codes.push_back(gene.code_of(found->second));
-    }
-    for (const auto& [name, value] : values) {
-      const auto known = [&name = name](const Gene& gene) { return gene.name == name; };
-      if (std::none_of(genes_.begin(), genes_.end(), known)) {
-        throw Error("there is no gene '" + detail::excerpt(name) + "' in search space " + name_ +
-                    " (value " + value.show() + ")");
-      }
-    }
+    for (const Gene& gene : genes_) codes.push_back(gene.code_of(values.find(gene.name)->second));
     return codes;
+  }
+
+  // Throws unless names are those of all genes; says which is unknown, and which is missing.
+  void check_names(const std::set<std::string>& names) const {
+    std::set<std::string> unknown = names;
+    const Gene* missing = nullptr;
+    for (const Gene& gene : genes_) {
+      if (unknown.erase(gene.name) == 0 && missing == nullptr) missing = &gene;
+    }
+    if (unknown.empty() && missing == nullptr) return;
+    const std::string first =
+        unknown.empty() ? ""
+                        : "there is no gene '" + detail::excerpt(*unknown.begin()) +
+                              "' in search space " + name_;
+    const std::string second = missing ? "gene " + missing->name + " is missing" : "";
+    throw Error(first + (first.empty() || second.empty() ? "" : ", and ") + second + "; the " +
+                std::to_string(genes_.size()) + " genes are " + genes_.front().name + " ... " +
+                genes_.back().name);
   }
 
   // From the genes' values in the order of the genes.

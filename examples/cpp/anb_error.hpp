@@ -33,6 +33,16 @@ inline std::size_t utf8_length(std::string_view text, std::size_t at) {
   return wrong ? 0 : length;
 }
 
+// Appends a character, which is no half of a surrogate pair: its first byte says how many follow.
+inline void append_utf8(std::string& text, unsigned point) {
+  const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+  constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
+  text += static_cast<char>(leads[more] | (point >> (6 * more)));
+  for (int i = more - 1; i >= 0; --i) {
+    text += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
+  }
+}
+
 // Text that may be shown to a person: in one line, without what would control a terminal or turn
 // the direction of reading, and without what is no UTF-8. These bytes are shown as \xNN.
 inline std::string printable(std::string_view text) {

@@ -338,13 +338,7 @@ struct Json::Parser {
     } else if (point >= 0xDC00 && point <= 0xDFFF) {
       fail("half of a surrogate pair");
     }
-    // UTF-8: the first byte says how many follow.
-    const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
-    result += static_cast<char>(leads[more] | (point >> (6 * more)));
-    for (int i = more - 1; i >= 0; --i) {
-      result += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
-    }
+    detail::append_utf8(result, point);
   }
 
   // Passes over a string; appends its content to `result` unless that is null.

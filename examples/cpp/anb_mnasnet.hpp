@@ -3,6 +3,7 @@
 #ifndef ANB_MNASNET_HPP
 #define ANB_MNASNET_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -34,6 +35,23 @@ inline SearchSpace mnasnet() {
   return SearchSpace("mnasnet", std::move(blocks));
 }
 
+// The kinds of the lists, and how the names of the genes end that each is about.
+struct ListKind {
+  const char *name, *suffix;
+};
+inline constexpr ListKind list_kinds[] = {
+    {"expansion", "_e"}, {"kernel", "_k"}, {"layers", "_l"}, {"se", "_se"}};
+
+// Whether architectures of a space may be written as four lists: of that of Accel-NASBench, or of a
+// part of it.
+inline bool has_lists(const SearchSpace& space) {
+  static const SearchSpace whole = mnasnet();
+  const std::vector<Gene>&own = space.genes(), &all = whole.genes();
+  const auto same = [](const Gene& a, const Gene& b) { return a.name == b.name; };
+  return space.name() == whole.name() && own.size() == all.size() &&
+         std::is_permutation(own.begin(), own.end(), all.begin(), same);
+}
+
 inline Lists efficientnet_b0() {
   return {{1, 6, 6, 6, 6, 6, 6},
           {3, 3, 5, 3, 5, 5, 3},
@@ -48,21 +66,17 @@ inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
     throw Error("four lists are of the search space mnasnet, not of " + space.name());
   }
   const std::vector<Block>& blocks = space.blocks();
-  const std::pair<const char*, const std::vector<int>*> parts[] = {
-      {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
-      {"layers", &lists.layers},       {"se", &lists.se}};
-  const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
+  const std::vector<int>* const parts[] = {&lists.expansion, &lists.kernel, &lists.layers,
+                                           &lists.se};
   std::map<std::string, Value> values;
-  for (int part = 0; part < 4; ++part) {
-    const auto& [name, list] = parts[part];
-    if (list->size() != blocks.size()) {
-      throw Error(std::string(name) + " takes " + std::to_string(blocks.size()) +
-                  " values, one per block, not " + std::to_string(list->size()));
+  for (std::size_t part = 0; part < 4; ++part) {
+    const std::vector<int>& list = *parts[part];
+    if (list.size() != blocks.size()) {
+      throw Error(std::string(list_kinds[part].name) + " takes " + std::to_string(blocks.size()) +
+                  " values, one per block, not " + std::to_string(list.size()));
     }
     for (std::size_t block = 0; block < blocks.size(); ++block) {
-      const int value = (*list)[block];
-      const bool boolean = part == 3 && (value == 0 || value == 1);
-      values.emplace(blocks[block].name + suffixes[part], boolean ? Value(value == 1) : value);
+      values.emplace(blocks[block].name + list_kinds[part].suffix, list[block]);
     }
   }
   return space.codes_of_values(values);

@@ -6,6 +6,7 @@
 //   fuzz_clients ARTIFACTS N SEED [CORPUS...]   the inputs of the corpus, then N mutants of them
 //   fuzz_clients ARTIFACTS digits               every digit of the manifest, as every other one
 //   fuzz_clients ARTIFACTS judge < DOCUMENTS    for each line, a JSON document: 1 if it is read
+//   fuzz_clients ARTIFACTS spell CASES          the cases of architectures as text, of all languages
 //
 // ARTIFACTS is a folder with one target. An input is one byte, which says what it is, and its
 // content. With -DANB_LIBFUZZER and clang's -fsanitize=fuzzer the same inputs are those of
@@ -208,6 +209,19 @@ void try_onnx(const anb::Bytes& content) {
   original.demand_predictions(surrogate, content);
 }
 
+// The values of an architecture by name, as Python writes them.
+std::string spelled(const anb::Codes& codes, const anb::SearchSpace& space) {
+  std::string text = "{";
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const anb::Value& value = space.genes()[i].choices[codes[i]];
+    const std::string shown = value.show();
+    text += "'" + space.genes()[i].name + "': ";
+    text += value.kind() != anb::Value::Kind::boolean ? shown : shown == "true" ? "True" : "False";
+    text += ", ";
+  }
+  return text + "}";
+}
+
 void try_lines(const std::string& text) {
   const anb::SearchSpace& space = Original::instance().space;
   std::string error;
@@ -216,9 +230,11 @@ void try_lines(const std::string& text) {
     const std::string line = text.substr(at, end - at);
     at = end + 1;
     try {
-      const anb::Codes codes = anb::cli::parse_architecture(line, space);
+      const anb::Codes codes = anb::parse_architecture(line, space);
       const std::uint64_t index = space.index_of_codes(codes);
       demand(space.codes_of_index(index) == codes, "an index of another architecture");
+      demand(space.codes_of_digits(std::to_string(index)) == codes, "digits of another architecture");
+      demand(anb::parse_architecture(spelled(codes, space), space) == codes, "values of another");
       if (!line.empty() && line.find_first_not_of("0123456789") == std::string::npos) {
         demand(std::strtoull(line.c_str(), nullptr, 10) == index, "an index read as another");
       }
@@ -286,7 +302,8 @@ constexpr const char* tokens[] = {
     "\"\"", "\"\\u0000\"", "\"\\ud800\"", "[[[[", "{\"a\":", ",", ":", "\"", "\x1b[2J", "\n", " ",
     "\xff", "\xe2\x80\xae", "\"unit\":\"s\",", "\"square\",", "\"hinge\",", "[1,2],", "--threads",
     "--rows\n", "--interval\n", "nan", "inf", "[[1],[3],[1],[true]]", "--benchmark\n",
-    "\"terms\":[[0]],", "[0,1]", "[[1],[0,2,3]]", "\"benchmark\":\"x\",", "\"p\"", "[\"p\",16,true]"};
+    "\"terms\":[[0]],", "[0,1]", "[[1],[0,2,3]]", "\"benchmark\":\"x\",", "\"p\"", "[\"p\",16,true]",
+    "True", "(0,", ")", "'", "'deep'", "1.0", "0e3", ",}", "[0 1 0 0 0 0 0 1]", "{'a': 1}", "\\u0061"};
 
 using Corpus = std::array<std::vector<Input>, kinds.size()>;
 
@@ -402,6 +419,48 @@ int judge() {
   return 0;
 }
 
+// Cases of spaces, each with texts that have codes, and texts whose error has to name something.
+int spell(const char* file) {
+  const anb::Bytes content = anb::read_file(file, 1 << 24);
+  const anb::Json cases = anb::Json::parse(std::string(content.begin(), content.end()), file);
+  int wrong = 0;
+  for (const anb::Json& here : cases.at("spaces").array()) {
+    const anb::SearchSpace space = anb::detail::read_space(here.at("space"));
+    const auto complain = [&](const anb::Json& one, const std::string& found) {
+      ++wrong;
+      std::printf("WRONG\t%s\t%s\t%s\n", space.name().c_str(), one.at("text").string().c_str(),
+                  found.c_str());
+    };
+    const std::vector<anb::Json> valid = here.at("valid").array(), bad = here.at("invalid").array();
+    for (const anb::Json& one : valid) {
+      anb::Codes codes;
+      for (const anb::Json& code : one.at("codes").array()) {
+        codes.push_back(static_cast<std::uint8_t>(code.integer(255)));
+      }
+      try {
+        if (anb::parse_architecture(one.at("text").string(), space) != codes) complain(one, "codes");
+      } catch (const anb::Error& error) {
+        complain(one, error.what());
+      }
+    }
+    for (const anb::Json& one : bad) {
+      try {
+        anb::parse_architecture(one.at("text").string(), space);
+        complain(one, "it was believed");
+      } catch (const anb::Error& error) {
+        const std::string message = error.what();
+        bool names = message.size() < 2000;
+        for (const anb::Json& name : one.at("names").array()) {
+          names = names && message.find(name.string()) != std::string::npos;
+        }
+        if (!names) complain(one, message);
+      }
+    }
+    std::printf("%s\t%zu valid\t%zu invalid\n", space.name().c_str(), valid.size(), bad.size());
+  }
+  return wrong > 0 ? 1 : 0;
+}
+
 #endif
 
 }  // namespace
@@ -424,10 +483,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fputs("usage: fuzz_clients ARTIFACTS (judge | N SEED [CORPUS...])\n", stderr);
+    std::fputs("usage: fuzz_clients ARTIFACTS (judge | digits | spell CASES | N SEED [CORPUS...])\n", stderr);
     return 2;
   }
   if (std::strcmp(argv[2], "judge") == 0) return judge();
+  if (argc > 3 && std::strcmp(argv[2], "spell") == 0) return spell(argv[3]);
   Original& original = Original::instance();
   original.read(argv[1]);
   if (std::strcmp(argv[2], "digits") == 0) {

@@ -201,3 +201,61 @@ def test_interrupt_leaves_nothing_behind(study: Path, tmp_path: Path, jobs: int)
     assert "Traceback" not in stderr
     assert stderr.rstrip().endswith("anb-export: interrupted")
     assert not out.exists() or list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build"],
+        ["train", "--target", "accuracy", "--out", "o"],
+        ["compare", "--out", "c.json"],
+        ["report", "--comparison", "c.json"],
+        ["tune", "--target", "accuracy", "--out", "r.json"],
+        ["hpo", "--target", "accuracy", "--family", "xgb", "--out", "h.json"],
+        ["families"],
+        ["split", "--out", "s"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_missing_data_set_is_told_with_what_gets_it(
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "--dataset", "anb_dataset_jsons.tar.gz"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("anb-export: error: no data set at anb_dataset_jsons.tar.gz (looked for ")
+    assert f"{tmp_path / 'anb_dataset_jsons.tar.gz'}): `anb-export fetch-data` downloads" in err
+    assert main([*arguments, "--dataset", "."]) == 2
+    assert ". holds no result_N.json; `anb-export fetch-data` downloads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compile", "nowhere", "--out", "x.onnx"],
+        ["convert", "nowhere", "--out", "x.onnx"],
+        ["project", "nowhere", "--out", "x.onnx"],
+        ["verify", "x.onnx", "nowhere"],
+        ["evaluate", "nowhere", "--dataset", "{data}"],
+        ["info", "nowhere"],
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_a_missing_training_is_told_with_what_makes_it(
+    arguments: list[str],
+    study: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = str(study / "anb_dataset_jsons.tar.gz")
+    given = [data if argument == "{data}" else argument for argument in arguments]
+    assert main(given) == 2
+    err = capsys.readouterr().err
+    assert "nowhere" in err
+    assert "`anb-export train" in err
+    assert err.count("\n") == 1

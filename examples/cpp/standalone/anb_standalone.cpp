@@ -12,10 +12,11 @@ constexpr const char* usage =
        anb_standalone bench TARGET [--rows N] [--repeats N] [--threads N] [options]
 
 query   predicts architectures, or those on the lines of standard input if none is given, or "-". An
-        architecture is an index, all codes in the order of the genes, or JSON: values by the names of
-        the genes {"gene": value, ...} or in their order [value, ...]. Of mnasnet, it may also be
-        efficientnet-b0 or four lists [[expansion...],[kernel...],[layers...],[se...]]; of
-        nasbench201 a string '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'.
+        architecture is an index, all codes in the order of the genes, or values as JSON or Python
+        writes them: by the names of the genes {"gene": value, ...} or in their order [value, ...].
+        Of mnasnet, it may also be efficientnet-b0 or four lists
+        [[expansion...],[kernel...],[layers...],[se...]]; of nasbench201 a string
+        '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'. docs/architectures.md has all of it.
         Prints tab-separated text with a header, in the unit of the target: the mean; std, which says
         how far the members disagree and is no error bar; predictive_std, how far a new measurement
         lies from the mean; and lower and upper, between which a share LEVEL of new measurements lies.

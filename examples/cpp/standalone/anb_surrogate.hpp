@@ -41,6 +41,16 @@ inline std::size_t utf8_length(std::string_view text, std::size_t at) {
   return wrong ? 0 : length;
 }
 
+// Appends a character, which is no half of a surrogate pair: its first byte says how many follow.
+inline void append_utf8(std::string& text, unsigned point) {
+  const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+  constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
+  text += static_cast<char>(leads[more] | (point >> (6 * more)));
+  for (int i = more - 1; i >= 0; --i) {
+    text += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
+  }
+}
+
 // Text that may be shown to a person: in one line, without what would control a terminal or turn
 // the direction of reading, and without what is no UTF-8. These bytes are shown as \xNN.
 inline std::string printable(std::string_view text) {
@@ -96,9 +106,11 @@ class Error : public std::runtime_error {
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -148,15 +160,38 @@ struct Gene {
   std::string name;
   std::vector<Value> choices;
 
+  bool is_boolean() const { return choices[0].kind() == Value::Kind::boolean; }
+
+  // The choices in a message.
+  std::string allowed() const {
+    std::string shown;
+    for (const Value& choice : choices) shown += (shown.empty() ? "" : ", ") + choice.show();
+    return detail::excerpt(shown, 1000);
+  }
+
+  // The code of a value. Booleans may also be 1 and 0, and the words of JSON and Python as strings.
   std::uint8_t code_of(const Value& value) const {
-    const auto found = std::find(choices.begin(), choices.end(), value);
-    if (found == choices.end()) {
-      std::string allowed;
-      for (const Value& choice : choices) allowed += (allowed.empty() ? "" : ", ") + choice.show();
-      throw Error("gene " + name + ": " + value.show() + " is not one of " +
-                  detail::excerpt(allowed, 1000));
+    for (const bool boolean : {true, false}) {
+      if (!is_boolean() || value.kind() == Value::Kind::boolean) break;
+      const Value others[] = {boolean ? 1 : 0, boolean ? "True" : "False",
+                              boolean ? "true" : "false"};
+      if (std::find(std::begin(others), std::end(others), value) != std::end(others)) {
+        return code_of(boolean);
+      }
     }
+    const auto found = std::find(choices.begin(), choices.end(), value);
+    if (found == choices.end()) refuse(value.show());
     return static_cast<std::uint8_t>(found - choices.begin());
+  }
+
+  [[noreturn]] void refuse(const std::string& shown) const {
+    throw Error("gene " + name + ": " + shown + " is not one of " + allowed() +
+                (is_boolean() ? " (or 'True', 'False', 1, 0)" : ""));
+  }
+
+  [[noreturn]] void refuse_code(const std::string& shown) const {
+    throw Error("gene " + name + ": code " + shown + " is out of range; allowed are 0 to " +
+                std::to_string(choices.size() - 1) + ", which stand for " + allowed());
   }
 
   bool operator==(const Gene& other) const {
@@ -273,24 +308,54 @@ class SearchSpace {
                   " codes, not " + std::to_string(codes.size()));
     }
     for (std::size_t gene = 0; gene < genes_.size(); ++gene) {
-      if (codes[gene] > last_[gene]) {
-        throw Error("gene " + genes_[gene].name + ": code " + std::to_string(codes[gene]) +
-                    " is out of range; allowed are 0 to " + std::to_string(last_[gene]));
-      }
+      if (codes[gene] > last_[gene]) genes_[gene].refuse_code(std::to_string(codes[gene]));
     }
   }
 
   Codes codes_of_index(std::uint64_t index) const {
-    if (index >= size()) {
-      throw Error("index " + std::to_string(index) + " is out of range; allowed are 0 to " +
-                  std::to_string(size() - 1));
-    }
+    if (!has_indices_ || index >= size_) return codes_of_digits(std::to_string(index));
     Codes codes(genes_.size());
     for (std::size_t gene = genes_.size(); gene-- > 0;) {
       codes[gene] = static_cast<std::uint8_t>(index % genes_[gene].choices.size());
       index /= genes_[gene].choices.size();
     }
     return codes;
+  }
+
+  // The same of an index of any size, in decimal digits without zeros in front.
+  Codes codes_of_digits(std::string_view digits) const {
+    if (std::make_pair(digits.size(), digits) >=
+        std::make_pair(shown_size_.size(), std::string_view(shown_size_))) {
+      const std::string shown =
+          digits.size() <= 60 ? std::string(digits)
+                              : std::string(digits.substr(0, 28)) + "..." +
+                                    std::string(digits.substr(digits.size() - 29));
+      throw Error("index " + shown + " is out of range; allowed are 0 to " + last_index());
+    }
+    std::string number(digits);
+    Codes codes(genes_.size());
+    for (std::size_t gene = genes_.size(); gene-- > 0;) {
+      const auto base = static_cast<unsigned>(genes_[gene].choices.size());
+      unsigned rest = 0;  // of the long division
+      for (char& digit : number) {
+        rest = 10 * rest + static_cast<unsigned>(digit - '0');
+        digit = static_cast<char>('0' + rest / base);
+        rest %= base;
+      }
+      codes[gene] = static_cast<std::uint8_t>(rest);
+      number.erase(0, std::min(number.find_first_not_of('0'), number.size()));
+    }
+    return codes;
+  }
+
+  // The largest index, in decimal digits.
+  std::string last_index() const {
+    std::string digits = shown_size_;
+    std::size_t at = digits.size() - 1;
+    for (; digits[at] == '0'; --at) digits[at] = '9';
+    --digits[at];
+    if (digits.size() > 1 && digits[0] == '0') digits.erase(0, 1);
+    return digits;
   }
 
   std::uint64_t index_of_codes(const Codes& codes) const {
@@ -305,20 +370,30 @@ class SearchSpace {
 
   // From the genes' values by name, all of them and no others.
   Codes codes_of_values(const std::map<std::string, Value>& values) const {
+    std::set<std::string> names;
+    for (const auto& entry : values) names.insert(entry.first);
+    check_names(names);
     Codes codes;
-    for (const Gene& gene : genes_) {
-      const auto found = values.find(gene.name);
-      if (found == values.end()) throw Error("gene " + gene.name + " is missing");
-      codes.push_back(gene.code_of(found->second));
-    }
-    for (const auto& [name, value] : values) {
-      const auto known = [&name = name](const Gene& gene) { return gene.name == name; };
-      if (std::none_of(genes_.begin(), genes_.end(), known)) {
-        throw Error("there is no gene '" + detail::excerpt(name) + "' in search space " + name_ +
-                    " (value " + value.show() + ")");
-      }
-    }
+    for (const Gene& gene : genes_) codes.push_back(gene.code_of(values.find(gene.name)->second));
     return codes;
+  }
+
+  // Throws unless names are those of all genes; says which is unknown, and which is missing.
+  void check_names(const std::set<std::string>& names) const {
+    std::set<std::string> unknown = names;
+    const Gene* missing = nullptr;
+    for (const Gene& gene : genes_) {
+      if (unknown.erase(gene.name) == 0 && missing == nullptr) missing = &gene;
+    }
+    if (unknown.empty() && missing == nullptr) return;
+    const std::string first =
+        unknown.empty() ? ""
+                        : "there is no gene '" + detail::excerpt(*unknown.begin()) +
+                              "' in search space " + name_;
+    const std::string second = missing ? "gene " + missing->name + " is missing" : "";
+    throw Error(first + (first.empty() || second.empty() ? "" : ", and ") + second + "; the " +
+                std::to_string(genes_.size()) + " genes are " + genes_.front().name + " ... " +
+                genes_.back().name);
   }
 
   // From the genes' values in the order of the genes.
@@ -398,6 +473,7 @@ class SearchSpace {
 #ifndef ANB_MNASNET_HPP
 #define ANB_MNASNET_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -428,6 +504,23 @@ inline SearchSpace mnasnet() {
   return SearchSpace("mnasnet", std::move(blocks));
 }
 
+// The kinds of the lists, and how the names of the genes end that each is about.
+struct ListKind {
+  const char *name, *suffix;
+};
+inline constexpr ListKind list_kinds[] = {
+    {"expansion", "_e"}, {"kernel", "_k"}, {"layers", "_l"}, {"se", "_se"}};
+
+// Whether architectures of a space may be written as four lists: of that of Accel-NASBench, or of a
+// part of it.
+inline bool has_lists(const SearchSpace& space) {
+  static const SearchSpace whole = mnasnet();
+  const std::vector<Gene>&own = space.genes(), &all = whole.genes();
+  const auto same = [](const Gene& a, const Gene& b) { return a.name == b.name; };
+  return space.name() == whole.name() && own.size() == all.size() &&
+         std::is_permutation(own.begin(), own.end(), all.begin(), same);
+}
+
 inline Lists efficientnet_b0() {
   return {{1, 6, 6, 6, 6, 6, 6},
           {3, 3, 5, 3, 5, 5, 3},
@@ -442,21 +535,17 @@ inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
     throw Error("four lists are of the search space mnasnet, not of " + space.name());
   }
   const std::vector<Block>& blocks = space.blocks();
-  const std::pair<const char*, const std::vector<int>*> parts[] = {
-      {"expansion", &lists.expansion}, {"kernel", &lists.kernel},
-      {"layers", &lists.layers},       {"se", &lists.se}};
-  const char* const suffixes[] = {"_e", "_k", "_l", "_se"};
+  const std::vector<int>* const parts[] = {&lists.expansion, &lists.kernel, &lists.layers,
+                                           &lists.se};
   std::map<std::string, Value> values;
-  for (int part = 0; part < 4; ++part) {
-    const auto& [name, list] = parts[part];
-    if (list->size() != blocks.size()) {
-      throw Error(std::string(name) + " takes " + std::to_string(blocks.size()) +
-                  " values, one per block, not " + std::to_string(list->size()));
+  for (std::size_t part = 0; part < 4; ++part) {
+    const std::vector<int>& list = *parts[part];
+    if (list.size() != blocks.size()) {
+      throw Error(std::string(list_kinds[part].name) + " takes " + std::to_string(blocks.size()) +
+                  " values, one per block, not " + std::to_string(list.size()));
     }
     for (std::size_t block = 0; block < blocks.size(); ++block) {
-      const int value = (*list)[block];
-      const bool boolean = part == 3 && (value == 0 || value == 1);
-      values.emplace(blocks[block].name + suffixes[part], boolean ? Value(value == 1) : value);
+      values.emplace(blocks[block].name + list_kinds[part].suffix, list[block]);
     }
   }
   return space.codes_of_values(values);
@@ -471,6 +560,7 @@ inline Codes codes_of_lists(const SearchSpace& space, const Lists& lists) {
 #define ANB_NASBENCH201_HPP
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -486,44 +576,610 @@ inline constexpr bool ends_node(std::size_t edge) { return edge == 0 || edge == 
 
 }  // namespace detail
 
+// How an architecture string looks.
+inline constexpr const char* arch_string = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|";
+
 // Whether architectures of a space may be written as strings: of the one called "nasbench201".
-inline bool has_arch_strings(const SearchSpace& space) { return space.name() == "nasbench201"; }
+inline bool has_arch_strings(const SearchSpace& space) {
+  return space.name() == "nasbench201" && space.genes().size() == sizeof detail::edge_sources;
+}
+
+namespace detail {
+
+// The operations of an architecture string, in the order of the edges; nothing for another text.
+inline std::optional<std::vector<Value>> operations_of(std::string_view text) {
+  std::vector<Value> values;
+  std::size_t at = 0;
+  const auto take = [&](char wanted) {
+    return at < text.size() && text[at] == wanted && ++at > 0;
+  };
+  for (std::size_t edge = 0; edge < sizeof edge_sources; ++edge) {
+    if ((edge == 0 || ends_node(edge - 1)) && !take('|')) return {};
+    const std::size_t end = text.find_first_of("|~+", at);
+    if (end == at || end == std::string_view::npos) return {};
+    values.push_back(std::string(text.substr(at, end - at)));
+    at = end;
+    if (!take('~') || !take(edge_sources[edge]) || !take('|')) return {};
+    if (ends_node(edge) && edge + 1 < sizeof edge_sources && !take('+')) return {};
+  }
+  if (at != text.size()) return {};
+  return values;
+}
+
+}  // namespace detail
 
 // The codes of a string as NAS-Bench-201 writes it: "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|". Throws if
 // the space is another, the string is of another form, or an operation is not one of its edge's.
 inline Codes codes_of_arch_string(const SearchSpace& space, std::string_view text) {
-  const char form[] = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|";
   if (!has_arch_strings(space)) {
     throw Error("architecture strings are of the search space nasbench201, not of " + space.name());
   }
-  const auto refuse = [&] {
-    throw Error("an architecture string is '" + std::string(form) + "', not '" +
+  const auto operations = detail::operations_of(text);
+  if (!operations) {
+    throw Error("an architecture string is '" + std::string(arch_string) + "', not '" +
                 detail::excerpt(text) + "'");
-  };
-  std::vector<Value> values;
-  std::size_t at = 0;
-  const auto take = [&](char wanted) {
-    if (at >= text.size() || text[at] != wanted) refuse();
-    ++at;
-  };
-  for (std::size_t edge = 0; edge < sizeof detail::edge_sources; ++edge) {
-    if (edge == 0 || detail::ends_node(edge - 1)) take('|');
-    const std::size_t end = text.find_first_of("|~+", at);
-    if (end == at || end == std::string_view::npos) refuse();
-    values.push_back(std::string(text.substr(at, end - at)));
-    at = end;
-    take('~');
-    take(detail::edge_sources[edge]);
-    take('|');
-    if (detail::ends_node(edge) && edge + 1 < sizeof detail::edge_sources) take('+');
   }
-  if (at != text.size()) refuse();
-  return space.codes_of_row(values);
+  return space.codes_of_row(*operations);
 }
 
 }  // namespace anb
 
 #endif  // ANB_NASBENCH201_HPP
+
+// Lists, objects, strings and numbers as JSON or Python writes them, read without loss: the union of
+// both that docs/architectures.md has. No dependencies; C++17.
+#ifndef ANB_NOTATION_HPP
+#define ANB_NOTATION_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+
+namespace anb {
+namespace detail {
+
+// White space, everywhere in texts of architectures; and no other character.
+inline constexpr std::string_view blanks = " \t\r\n";
+
+inline std::string_view trimmed(std::string_view text) {
+  const std::size_t start = text.find_first_not_of(blanks);
+  if (start == std::string_view::npos) return {};
+  return text.substr(start, text.find_last_not_of(blanks) - start + 1);
+}
+
+// What a text holds. Tuples are lists, too.
+struct Item {
+  enum class Kind : std::uint8_t { null, boolean, integer, number, string, list, object };
+
+  Kind kind = Kind::null;
+  bool boolean = false;
+  std::int64_t integer = 0;
+  std::string text;                // of a string; of numbers the digits, as they were written
+  std::vector<std::string> names;  // of an object, beside its items
+  std::vector<Item> items;
+
+  // The item in a message.
+  std::string show() const {
+    switch (kind) {
+      case Kind::null: return "null";
+      case Kind::boolean: return boolean ? "true" : "false";
+      case Kind::string: return "'" + excerpt(text) + "'";
+      case Kind::list: return "a list";
+      case Kind::object: return "an object";
+      default: return excerpt(text);
+    }
+  }
+
+  // Of an object: the item of a name, which is looked for at `hint` first; null if there is none.
+  const Item* find(std::string_view name, std::size_t hint = 0) const {
+    if (hint < names.size() && names[hint] == name) return &items[hint];
+    const auto found = std::find(names.begin(), names.end(), name);
+    return found == names.end() ? nullptr : &items[static_cast<std::size_t>(found - names.begin())];
+  }
+};
+
+// A number by its digits, which are those of JSON: an integer if they say that it is whole, and 64 bits
+// with a sign hold it. Never rounded, so that 5.0 is 5 and 9007199254740992.5 is nothing near it.
+inline Item read_number(std::string_view written) {
+  constexpr std::size_t most = 40;  // digits of integers; choices and codes have fewer
+  Item item;
+  item.kind = Item::Kind::number;
+  item.text = written;
+  const std::size_t exponent = std::min(written.find_first_of("eE"), written.size());
+  std::string_view power = written.substr(std::min(exponent + 1, written.size()));
+  std::string digits(written.substr(0, exponent));
+  const bool negative = digits[0] == '-';
+  if (negative) digits.erase(0, 1);
+  const std::size_t dot = digits.find('.');
+  const std::size_t after = dot == std::string::npos ? 0 : digits.size() - dot - 1;
+  if (dot != std::string::npos) digits.erase(dot, 1);
+  digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+  if (digits.empty()) {
+    item.kind = Item::Kind::integer;
+    return item;
+  }
+  std::int64_t shift = 0;
+  if (power.size() > most) return item;
+  if (!power.empty()) {
+    if (power[0] == '+') power.remove_prefix(1);
+    const auto [end, code] = std::from_chars(power.data(), power.data() + power.size(), shift);
+    if (code != std::errc() || end != power.data() + power.size()) return item;  // beyond 64 bits
+    if (shift > 1'000'000'000 || shift < -1'000'000'000) return item;  // as no text is as long
+  }
+  const std::int64_t point = static_cast<std::int64_t>(digits.size()) -
+                             static_cast<std::int64_t>(after) + shift;
+  if (point <= 0 || point > static_cast<std::int64_t>(most)) return item;
+  const auto whole = static_cast<std::size_t>(point);
+  if (digits.size() > whole && digits.find_first_not_of('0', whole) != std::string::npos) {
+    return item;
+  }
+  digits.resize(whole, '0');
+  if (negative) digits.insert(0, "-");
+  const auto [end, code] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), item.integer);
+  if (code == std::errc()) item.kind = Item::Kind::integer;
+  return item;
+}
+
+// Reads one text from left to right, in time in proportion to its length.
+class Notation {
+ public:
+  // The value that a text is. Throws `Error` where it is anything else than one value, or a key
+  // stands twice in an object: what is wrong, and where.
+  static Item read(std::string_view text) {
+    Notation reader(text);
+    Item item = reader.value(levels_);
+    reader.next();
+    if (reader.at_ < text.size()) reader.fail("something follows");
+    return item;
+  }
+
+ private:
+  static constexpr int levels_ = 16;  // of lists in each other, far more than any architecture has
+
+  explicit Notation(std::string_view text) : text_(text) {}
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(what + " at " +
+                (at_ < text_.size() ? "byte " + std::to_string(at_ + 1) : "its end"));
+  }
+
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+  // Passes over white space; returns the character there, or NUL at the end.
+  char next() {
+    at_ = std::min(text_.find_first_not_of(blanks, at_), text_.size());
+    return peek();
+  }
+
+  bool take(char wanted) {
+    if (next() != wanted || at_ >= text_.size()) return false;
+    ++at_;
+    return true;
+  }
+
+  static bool is_quote(char c) { return c == '"' || c == '\''; }
+  static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+  static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  }
+
+  Item value(int levels) {
+    const char first = next();
+    if (first == '[' || first == '(' || first == '{') {
+      if (levels == 0) fail("it is nested too deeply");
+      ++at_;
+      return first == '{' ? object(levels - 1) : list(first == '[' ? ']' : ')', levels - 1);
+    }
+    Item item;
+    if (is_quote(first)) {
+      item.kind = Item::Kind::string;
+      item.text = string();
+      return item;
+    }
+    if (first == '-' || is_digit(first)) return number();
+    const std::size_t start = at_;
+    while (is_letter(peek()) || is_digit(peek())) ++at_;
+    const std::string_view word = text_.substr(start, at_ - start);
+    if (word == "null" || word == "None") return item;
+    item.kind = Item::Kind::boolean;
+    item.boolean = word == "true" || word == "True";
+    if (!item.boolean && word != "false" && word != "False") {
+      at_ = start;
+      fail("there is no value");
+    }
+    return item;
+  }
+
+  Item number() {
+    const std::size_t start = at_;
+    const auto digits = [&] {
+      const std::size_t first = at_;
+      while (is_digit(peek())) ++at_;
+      return at_ > first;
+    };
+    if (peek() == '-') ++at_;
+    if (peek() == '0') {
+      ++at_;
+    } else if (!digits()) {
+      fail("there is no value");
+    }
+    std::size_t end = at_;  // of what is a number so far
+    if (peek() == '.') {
+      ++at_;
+      end = digits() ? at_ : end;
+      at_ = end;
+    }
+    if (peek() == 'e' || peek() == 'E') {
+      ++at_;
+      if (peek() == '+' || peek() == '-') ++at_;
+      end = digits() ? at_ : end;
+      at_ = end;
+    }
+    if (is_letter(peek()) || is_digit(peek()) || peek() == '.') fail("no number goes on so");
+    return read_number(text_.substr(start, at_ - start));
+  }
+
+  Item list(char end, int levels) {
+    Item item;
+    item.kind = Item::Kind::list;
+    bool comma = true;
+    while (next() != end) {
+      if (!comma) fail("a comma is missing");
+      item.items.push_back(value(levels));
+      comma = take(',');
+    }
+    if (end == ')' && item.items.size() == 1 && !comma) {
+      fail("one item in ( ) has a comma behind it");
+    }
+    ++at_;
+    return item;
+  }
+
+  Item object(int levels) {
+    Item item;
+    item.kind = Item::Kind::object;
+    bool comma = true;
+    while (next() != '}') {
+      if (!comma) fail("a comma is missing");
+      if (!is_quote(peek())) fail("there is no string for a key");
+      item.names.push_back(string());
+      if (!take(':')) fail("there is no colon");
+      item.items.push_back(value(levels));
+      comma = take(',');
+    }
+    ++at_;
+    refuse_twins(item.names);
+    return item;
+  }
+
+  static void refuse_twins(std::vector<std::string> names) {
+    std::sort(names.begin(), names.end());
+    const auto twin = std::adjacent_find(names.begin(), names.end());
+    if (twin != names.end()) throw Error("the key '" + excerpt(*twin) + "' stands twice in it");
+  }
+
+  std::string string() {
+    const char quote = text_[at_++];
+    std::string found;
+    while (peek() != quote || at_ >= text_.size()) {
+      if (at_ >= text_.size()) fail("a string does not end");
+      if (peek() == '\\') {
+        escape(found);
+        continue;
+      }
+      const std::size_t length = utf8_length(text_, at_);
+      if (length == 0 || static_cast<unsigned char>(peek()) < 0x20) fail("a string is broken");
+      found += text_.substr(at_, length);
+      at_ += length;
+    }
+    ++at_;
+    return found;
+  }
+
+  // One escape, of a character beyond U+FFFF both halves of the pair.
+  void escape(std::string& found) {
+    constexpr std::string_view names = "\"'\\/bfnrt", meanings = "\"'\\/\b\f\n\r\t";
+    const char kind = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
+    const std::size_t place = kind == '\0' ? std::string_view::npos : names.find(kind);
+    if (place != std::string_view::npos) {
+      found += meanings[place];
+      at_ += 2;
+      return;
+    }
+    unsigned point = unit();
+    if (point >= 0xD800 && point < 0xDC00) {
+      const bool more = at_ + 1 < text_.size() && text_[at_] == '\\' && text_[at_ + 1] == 'u';
+      const unsigned low = more ? unit() : 0;
+      if (low < 0xDC00 || low > 0xDFFF) fail("half a surrogate pair");
+      point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
+    } else if (point >= 0xDC00 && point <= 0xDFFF) {
+      fail("half a surrogate pair");
+    }
+    append_utf8(found, point);
+  }
+
+  // The 16 bits of "\u1234".
+  unsigned unit() {
+    unsigned value = 0;
+    if (text_.substr(at_ + 1, 1) != "u" || text_.size() - at_ < 6) fail("there is no such escape");
+    const char* const first = text_.data() + at_ + 2;
+    const auto [end, code] = std::from_chars(first, first + 4, value, 16);
+    if (code != std::errc() || end != first + 4) fail("there is no such escape");
+    at_ += 6;
+    return value;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace detail
+}  // namespace anb
+
+#endif  // ANB_NOTATION_HPP
+
+// One architecture as a person or a program writes it: the grammar of docs/architectures.md. No
+// dependencies; C++17.
+#ifndef ANB_SPELLING_HPP
+#define ANB_SPELLING_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+
+namespace anb {
+
+// How architectures of a space are written, in words.
+inline std::string spellings(const SearchSpace& space) {
+  const std::string n = std::to_string(space.genes().size());
+  std::string ways;
+  if (has_lists(space)) {
+    ways = "efficientnet-b0, four lists [[expansion...],[kernel...],[layers...],[se...]], ";
+  }
+  if (has_arch_strings(space)) ways += std::string("a string '") + arch_string + "', ";
+  return ways + "an index from 0 to " + space.last_index() + ", " + n +
+         " codes 0 ... or [0, ...], a list of " + n +
+         " values, a boolean or string among them, or an object of all genes {\"" +
+         space.genes()[0].name + "\": ...}";
+}
+
+namespace detail {
+
+// The words of a text, between which stands white space or one comma; nothing if one is no natural
+// number, or a field between commas is empty: nobody can tell what that was to be.
+inline std::vector<std::string_view> natural_numbers(std::string_view text) {
+  std::vector<std::string_view> numbers;
+  bool comma = true;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] == ',') {
+      if (comma) return {};
+      comma = true;
+    }
+    const std::size_t end = std::min(text.find_first_of(" \t\r\n,", at), text.size());
+    if (end > at) {
+      const std::string_view word = text.substr(at, end - at);
+      if (word.find_first_not_of("0123456789") != std::string_view::npos) return {};
+      if (word[0] == '0' && word.size() > 1) return {};
+      numbers.push_back(word);
+      comma = false;
+    }
+    at = std::max(end, at + 1);
+  }
+  if (comma) return {};
+  return numbers;
+}
+
+inline bool begins_with(std::string_view text, std::string_view characters) {
+  return !text.empty() && characters.find(text[0]) != std::string_view::npos;
+}
+
+// What makes codes of a text of one space.
+class Speller {
+ public:
+  Speller(std::string_view text, const SearchSpace& space) : text_(text), space_(space) {}
+
+  Codes codes() const {
+    std::string_view plain = trimmed(text_);
+    std::string inner;
+    if (begins_with(plain, "\"'")) {
+      inner = read(plain).text;
+      plain = trimmed(inner);
+      if (begins_with(plain, "\"'")) refuse("once in quotes is enough");
+    }
+    const bool bracketed = plain.size() > 1 && plain.front() == '[' && plain.back() == ']';
+    const std::string_view inside = bracketed ? plain.substr(1, plain.size() - 2) : plain;
+    const std::vector<std::string_view> numbers = natural_numbers(inside);
+    if (numbers.size() == 1 && !bracketed) {
+      const std::optional<std::uint64_t> index = value_of(plain);
+      return index ? space_.codes_of_index(*index) : space_.codes_of_digits(plain);
+    }
+    if (!numbers.empty()) return codes_of_words(numbers);
+    if (begins_with(plain, "[({")) return codes_of_item(read(plain));
+    if (has_lists(space_) && is_b0(plain)) return codes_of_lists(space_, efficientnet_b0());
+    if (has_arch_strings(space_)) {
+      if (const auto operations = operations_of(plain)) return space_.codes_of_row(*operations);
+    }
+    refuse("");
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& reason) const {
+    throw Error("'" + excerpt(trimmed(text_)) + "' is no architecture" +
+                (reason.empty() ? "" : " (" + reason + ")") + "; give " + spellings(space_));
+  }
+
+  Item read(std::string_view text) const {
+    try {
+      return Notation::read(text);
+    } catch (const Error& error) {
+      refuse(error.what());
+    }
+  }
+
+  static bool is_b0(std::string_view text) {
+    std::string name(text);
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return name == "efficientnet-b0";
+  }
+
+  void check_count(std::size_t n) const {
+    if (n == space_.genes().size()) return;
+    throw Error("an architecture of " + space_.name() + " has " +
+                std::to_string(space_.genes().size()) +
+                " codes or values, one for each gene, not " + std::to_string(n) +
+                (has_lists(space_) ? ", or four lists: expansion, kernel, layers, se" : ""));
+  }
+
+  // A natural number of 64 bits, or nothing.
+  static std::optional<std::uint64_t> value_of(std::string_view digits) {
+    std::uint64_t value = 0;
+    const auto found = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return found.ec == std::errc() ? std::optional<std::uint64_t>(value) : std::nullopt;
+  }
+
+  Codes codes_of_words(const std::vector<std::string_view>& words) const {
+    check_count(words.size());
+    Codes codes(words.size());
+    for (std::size_t gene = 0; gene < words.size(); ++gene) {
+      const std::optional<std::uint64_t> code = value_of(words[gene]);
+      const Gene& here = space_.genes()[gene];
+      if (!code || *code >= here.choices.size()) refuse_code(here, excerpt(words[gene]));
+      codes[gene] = static_cast<std::uint8_t>(*code);
+    }
+    return codes;
+  }
+
+  Codes codes_of_numbers(const std::vector<Item>& items) const {
+    check_count(items.size());
+    Codes codes(items.size());
+    for (std::size_t gene = 0; gene < items.size(); ++gene) {
+      const Item& item = items[gene];
+      const Gene& here = space_.genes()[gene];
+      const auto n = static_cast<std::int64_t>(here.choices.size());
+      const bool code = item.kind == Item::Kind::integer && item.integer >= 0 && item.integer < n;
+      if (!code) refuse_code(here, item.show());
+      codes[gene] = static_cast<std::uint8_t>(item.integer);
+    }
+    return codes;
+  }
+
+  [[noreturn]] static void refuse_code(const Gene& gene, const std::string& shown) {
+    try {
+      gene.refuse_code(shown);
+    } catch (const Error& error) {
+      throw Error(std::string(error.what()) + "; a list of numbers alone holds codes");
+    }
+  }
+
+  // Of a list or an object.
+  Codes codes_of_item(const Item& item) const {
+    if (item.kind == Item::Kind::object) {
+      const auto named = [&](const ListKind& kind) { return item.find(kind.name) != nullptr; };
+      if (has_lists(space_) && std::any_of(std::begin(list_kinds), std::end(list_kinds), named)) {
+        return codes_of_named_lists(item);
+      }
+      space_.check_names({item.names.begin(), item.names.end()});
+      Codes codes;
+      for (const Gene& gene : space_.genes()) {
+        codes.push_back(code_of(gene, *item.find(gene.name, codes.size())));
+      }
+      return codes;
+    }
+    const std::vector<Item>& items = item.items;
+    const auto n_of = [&](Item::Kind kind) {
+      const auto is = [&](const Item& one) { return one.kind == kind; };
+      return static_cast<std::size_t>(std::count_if(items.begin(), items.end(), is));
+    };
+    const std::size_t four = std::size(list_kinds);
+    if (items.size() == four && n_of(Item::Kind::list) == four && has_lists(space_)) {
+      return codes_of_four_lists(items);
+    }
+    if (n_of(Item::Kind::boolean) + n_of(Item::Kind::string) == 0) return codes_of_numbers(items);
+    check_count(items.size());
+    Codes codes;
+    for (const Item& one : items) codes.push_back(code_of(space_.genes()[codes.size()], one));
+    return codes;
+  }
+
+  Codes codes_of_named_lists(const Item& item) const {
+    std::vector<Item> items;
+    for (const ListKind& kind : list_kinds) {
+      if (const Item* found = item.find(kind.name)) items.push_back(*found);
+    }
+    if (items.size() != std::size(list_kinds) || item.items.size() != items.size()) {
+      std::string names;
+      for (const std::string& name : item.names) names += (names.empty() ? "" : ", ") + name;
+      throw Error("four lists have the names expansion, kernel, layers and se, not " +
+                  excerpt(names, 200));
+    }
+    return codes_of_four_lists(items);
+  }
+
+  Codes codes_of_four_lists(const std::vector<Item>& lists) const {
+    const std::vector<Block>& blocks = space_.blocks();
+    Item named;
+    for (std::size_t part = 0; part < lists.size(); ++part) {
+      const ListKind& kind = list_kinds[part];
+      const Item& list = lists[part];
+      if (list.kind != Item::Kind::list || list.items.size() != blocks.size()) {
+        const bool is_list = list.kind == Item::Kind::list;
+        throw Error(std::string(kind.name) + " takes " + std::to_string(blocks.size()) +
+                    " values, one per block, not " +
+                    (is_list ? std::to_string(list.items.size()) : list.show()));
+      }
+      for (std::size_t block = 0; block < blocks.size(); ++block) {
+        named.names.push_back(blocks[block].name + kind.suffix);
+        named.items.push_back(list.items[block]);
+      }
+    }
+    space_.check_names({named.names.begin(), named.names.end()});
+    Codes codes;
+    for (const Gene& gene : space_.genes()) codes.push_back(code_of(gene, *named.find(gene.name)));
+    return codes;
+  }
+
+  static std::uint8_t code_of(const Gene& gene, const Item& item) {
+    switch (item.kind) {
+      case Item::Kind::boolean: return gene.code_of(item.boolean);
+      case Item::Kind::integer: return gene.code_of(item.integer);
+      case Item::Kind::string: return gene.code_of(item.text);
+      default: gene.refuse(item.show());
+    }
+  }
+
+  std::string_view text_;
+  const SearchSpace& space_;
+};
+
+}  // namespace detail
+
+// The codes of one architecture as text: a name, an index, codes, values by position or by name, in the
+// space mnasnet four lists, in nasbench201 a string of the benchmark; lists and objects as JSON or Python
+// writes them. Throws `Error`, which names the gene and the value, or how architectures of the space
+// are written.
+inline Codes parse_architecture(std::string_view text, const SearchSpace& space) {
+  return detail::Speller(text, space).codes();
+}
+
+}  // namespace anb
+
+#endif  // ANB_SPELLING_HPP
 
 // A small, strict reader of JSON. No dependencies; C++17.
 //
@@ -864,13 +1520,7 @@ struct Json::Parser {
     } else if (point >= 0xDC00 && point <= 0xDFFF) {
       fail("half of a surrogate pair");
     }
-    // UTF-8: the first byte says how many follow.
-    const int more = point < 0x80 ? 0 : point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    constexpr unsigned leads[] = {0, 0xC0, 0xE0, 0xF0};
-    result += static_cast<char>(leads[more] | (point >> (6 * more)));
-    for (int i = more - 1; i >= 0; --i) {
-      result += static_cast<char>(0x80 | ((point >> (6 * i)) & 0x3F));
-    }
+    detail::append_utf8(result, point);
   }
 
   // Passes over a string; appends its content to `result` unless that is null.

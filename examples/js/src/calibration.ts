@@ -23,6 +23,14 @@ export class Calibration extends Shown {
     super();
   }
 
+  /** Of what is exact: every interval is the mean itself. */
+  static readonly EXACT = new Calibration(0, 0, 0, null, [0, 0.995], [0, 0]);
+
+  /** Whether it says that nothing is uncertain. */
+  get isExact(): boolean {
+    return this.spread === 0 && this.noise === 0;
+  }
+
   override toString(): string {
     const levels = `${this.levels.length} levels up to ${short(this.levels.at(-1)!)}`;
     return `Calibration(spread ${short(this.spread)}, noise ${short(this.noise)}, ${levels})`;

@@ -177,7 +177,8 @@ export function toNumber(text: string): number | OtherNumber {
   const [, sign, whole, rest = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)!;
   const digits = (whole + rest).replace(/^0+/, "");
   if (!digits) return 0;
-  const point = digits.length - rest.length + Number(power); // infinite where it has too many digits
+  if (power.length > MAX_DIGITS) return new OtherNumber(text, null); // of zeros in front, perhaps, but nobody writes so
+  const point = digits.length - rest.length + Number(power);
   if (!(point > 0 && point <= MAX_DIGITS) || /[^0]/.test(digits.slice(point))) return new OtherNumber(text, null);
   const exact = BigInt(sign + digits.slice(0, point).padEnd(point, "0"));
   const value = Number(exact);

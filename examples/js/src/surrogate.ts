@@ -79,6 +79,7 @@ export interface Single {
 
 /** Predicts one target for architectures; made by `load`. */
 export class Surrogate extends Shown {
+  /** What intervals are made from; of an artifact that is exact, that they are the value itself. */
   readonly calibration: Calibration | null;
   #disposed = false;
 
@@ -96,7 +97,7 @@ export class Surrogate extends Shown {
     }
     this.calibration = metadata.calibration
       ? Calibration.fromDocument(metadata.calibration, target.name)
-      : null;
+      : metadata.exact ? Calibration.EXACT : null;
   }
 
   override toString(): string {
@@ -186,8 +187,9 @@ class One extends Shown implements Single {
 function believed({ mean, std, unit, calibration }: Prediction): string {
   const value = `${short(mean[0])} ${unit}`;
   if (!calibration) return value;
+  if (calibration.isExact) return `${value}, exact`;
   const level = Math.min(0.9, calibration.levels.at(-1)!);
   const { lower, upper } = calibration.interval(mean, std, level);
   const share = short(100 * level);
-  return `${value}, ${share} % of measurements from ${short(lower[0])} to ${short(upper[0])}`;
+  return `${value}, ${share} % interval ${short(lower[0])} to ${short(upper[0])}`;
 }

@@ -8,9 +8,10 @@ import { catalog, CONFORMANCE } from "./artifacts.js";
 const accuracy = await loadPure("accuracy", { artifacts: catalog });
 const one = await accuracy.queryOne(EFFICIENTNET_B0);
 const { lower, upper } = one.interval(0.9);
-const range = `90 % of measurements from ${Number(lower.toPrecision(6))} to ${Number(upper.toPrecision(6))}`;
+const range = `90 % interval ${Number(lower.toPrecision(6))} to ${Number(upper.toPrecision(6))}`;
 const b0 = `${Number(one.mean.toPrecision(6))} %, ${range}`;
 
+const macs = await loadPure("macs", { artifacts: catalog });
 const single = await Catalog.open(CONFORMANCE, { benchmark: "one-block" });
 const golden = await catalog.readGolden();
 const truth = (await catalog.readTruth())!.get("accuracy");
@@ -21,6 +22,7 @@ describe("values that are shown", () => {
     [one, `Prediction(accuracy: ${b0})`],
     [accuracy.querySync([EFFICIENTNET_B0]), `Prediction(accuracy: ${b0})`],
     [accuracy.querySync("0", { members: true }), ", 8 members)"],
+    [macs.querySync("efficientnet-b0"), " M, exact)"],
     [accuracy.querySync([0, 1]), "Prediction(accuracy: 2 architectures, "],
     [accuracy.querySync([]), "Prediction(accuracy: 0 architectures)"],
     [MNASNET, "SearchSpace(mnasnet: 28 genes in 7 blocks, 104,485,552,128 architectures)"],

@@ -13,6 +13,7 @@ import {
   load,
   loadPure,
   SearchSpace,
+  Surrogate,
   TableEngine,
   TargetError,
 } from "../src/index.js";
@@ -153,6 +154,18 @@ describe("engines", () => {
     const ort = { InferenceSession: { create: () => Promise.reject(new Error("no memory")) } };
     const failing = load("accuracy", { artifacts: catalog, engine: "ort-node", ort: ort as never });
     await expect(failing).rejects.toThrow("ort-node cannot open accuracy.onnx: no memory");
+  });
+
+  it("of what is exact need no calibration: the interval is the mean itself", async () => {
+    const opened = await loadPure("accuracy", { artifacts: catalog });
+    const { calibration: _, ...card } = opened.metadata;
+    for (const exact of [true, false]) {
+      const surrogate = new Surrogate(opened.target, opened.space, { ...card, exact } as never, opened.tables);
+      const one = await surrogate.queryOne("0");
+      expect(one.predictiveStd).toBe(exact ? 0 : null);
+      if (exact) expect(one.interval(0.9)).toEqual({ lower: one.mean, upper: one.mean });
+      else expect(() => one.interval(0.9)).toThrow("carries no calibration");
+    }
   });
 
   it("sum per term and apply the steps of the link in order", () => {

@@ -1,7 +1,7 @@
 import { codesToIndex, codesToValues, type SearchSpace } from "./anb";
 import { halfOf } from "./answers";
 import { make } from "./dom";
-import { formatDelta, formatPlain, formatValue, longName, unitOf } from "./format";
+import { formatDelta, formatPlain, formatValue, longName, shortName, unitOf } from "./format";
 import type { Estimate, TargetInfo } from "./worker/protocol";
 
 type Estimates = Readonly<Record<string, Estimate>>;
@@ -24,13 +24,13 @@ export class Comparison {
   }
 
   #targets(a: Uint8Array, b: Uint8Array, ofA: Estimates, ofB: Estimates, targets: readonly TargetInfo[]): HTMLElement {
-    const number = (codes: Uint8Array) => make("small", {}, ` no. ${codesToIndex(codes, this.space).toLocaleString("en")}`);
+    const number = (codes: Uint8Array) => make("small", {}, `no. ${codesToIndex(codes, this.space).toLocaleString("en")}`);
     const head = make(
       "tr",
       {},
       make("th", { scope: "col" }, "Target"),
-      make("th", { scope: "col" }, "A", number(a)),
-      make("th", { scope: "col" }, "B", number(b)),
+      make("th", { scope: "col" }, "A", make("br"), number(a)),
+      make("th", { scope: "col" }, "B", make("br"), number(b)),
       make("th", { scope: "col" }, "B − A"),
     );
     const rows = targets.filter(({ name }) => name in ofA && name in ofB).map((t) => row(t, ofA[t.name], ofB[t.name]));
@@ -62,7 +62,7 @@ function row(target: TargetInfo, a: Estimate, b: Estimate): HTMLElement {
   const difference = make("td", { class: "difference" }, formatDelta(delta, half));
   if (half > 0) difference.append(make("small", {}, ` ± ${formatValue(half, half)}`));
   if (Math.abs(delta) > half) difference.classList.add(delta > 0 === (target.direction === "max") ? "good" : "bad");
-  const name = make("th", { scope: "row" }, longName(target), make("small", {}, ` ${unitOf(target)}`));
+  const name = make("th", { scope: "row", "aria-label": longName(target) }, shortName(target), make("small", {}, ` ${unitOf(target)}`));
   return make("tr", { "data-compared": target.name }, name, cell(a, halfA), cell(b, halfB), difference);
 }
 

@@ -1,4 +1,4 @@
-/** Files that a person drops on the page or chooses: a device of their own. */
+/** Files that a person drops on the page or chooses: a device of their own, or architectures. */
 
 /** Most bytes of a file; the engine's own limit of an artifact. */
 const MAX_BYTES = 64 * 2 ** 20;
@@ -12,12 +12,32 @@ interface FileLike {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
+/** The texts of files of architectures, by their names; none where there is an ONNX file among them. */
+export async function readTexts(files: readonly FileLike[]): Promise<[string, string][]> {
+  if (files.some(({ name }) => name.endsWith(".onnx"))) return [];
+  const table = files.find(({ name }) => /\.(parquet|xlsx?|npy|pkl)$/i.test(name));
+  if (table) throw new Error(`${table.name} is not read here; the command line does: anb-onnx query --file FILE --csv --out FILE.csv`);
+  const wanted = files.filter(({ name }) => name !== "manifest.json" && /\.(csv|tsv|json|jsonl|ndjson|txt)$/i.test(name));
+  for (const { name, size } of wanted) {
+    if (size > MAX_BYTES) throw new Error(`${name} has ${size} bytes, at most ${MAX_BYTES} are taken`);
+  }
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  return Promise.all(wanted.map(async (file) => {
+    const bytes = await file.arrayBuffer();
+    try {
+      return [file.name, decoder.decode(bytes)] as [string, string];
+    } catch {
+      throw new Error(`${file.name} is no UTF-8 text`);
+    }
+  }));
+}
+
 /** Read the manifest and the ONNX files among some files; others are of no concern here. */
 export async function readFiles(files: readonly FileLike[]): Promise<[string, Uint8Array][]> {
   const wanted = files.filter(({ name }) => name === "manifest.json" || name.endsWith(".onnx"));
   if (!wanted.some(({ name }) => name.endsWith(".onnx"))) {
     const names = files.map(({ name }) => name).slice(0, 3).join(", ") || "nothing";
-    throw new Error(`there is no .onnx file in it (${names}); anb-onnx adapt writes one`);
+    throw new Error(`there is no .onnx file in it (${names}); anb-onnx adapt writes one, and architectures are read of .csv, .json, .jsonl and .txt`);
   }
   if (wanted.length > MAX_FILES) throw new Error(`${wanted.length} files are too many at once, at most ${MAX_FILES} are taken`);
   for (const { name, size } of wanted) {

@@ -1,7 +1,7 @@
 import { codesToIndex, type SearchSpace } from "./anb";
 import { halfOf } from "./answers";
 import { make } from "./dom";
-import { formatPlain, formatValue, longName, unitOf } from "./format";
+import { formatPlain, formatValue, longName, shortName, unitOf } from "./format";
 import { miniGlyph } from "./glyph";
 import type { Estimate, TargetInfo } from "./worker/protocol";
 
@@ -73,7 +73,7 @@ export class List {
   #heading(target: TargetInfo): HTMLElement {
     const chosen = target.name === this.#by;
     const mark = make("span", { "aria-hidden": "true" }, chosen ? (this.#descending ? " ↓" : " ↑") : "");
-    const button = make("button", { type: "button", "data-sort": target.name }, longName(target), make("small", {}, ` ${unitOf(target)}`), mark);
+    const button = make("button", { type: "button", "data-sort": target.name, "aria-label": `${longName(target)}: sort` }, shortName(target), make("small", {}, ` ${unitOf(target)}`), mark);
     button.addEventListener("click", () => {
       this.#descending = chosen ? !this.#descending : target.direction === "max";
       this.#by = target.name;

@@ -1,5 +1,5 @@
-import { codesToIndex, codesToValues, EFFICIENTNET_B0, type SearchSpace, toCodes } from "./anb";
-import { meansOf } from "./answers";
+import { codesToIndex, codesToValues, EFFICIENTNET_B0, encode, type SearchSpace, toCodes } from "./anb";
+import { answersOf, meansOf } from "./answers";
 import { Comparison } from "./compare";
 import { type Shown, Lists } from "./lists";
 import { copy, verify, whileDisabled } from "./actions";
@@ -9,8 +9,9 @@ import type { Designer } from "./designer";
 import { find, make } from "./dom";
 import { FilterFields } from "./filters";
 import { formatRate, grouped, longName } from "./format";
-import { listenForFiles, readFiles } from "./given";
+import { listenForFiles, readFiles, readTexts } from "./given";
 import { miniGlyph } from "./glyph";
+import { readArchitectures } from "./imports";
 import { Message } from "./messages";
 import { parseArchitecture } from "./parse";
 import { listen } from "./plot/gestures";
@@ -52,6 +53,11 @@ export class Page {
   /** Targets that have failed to come, and why. */
   readonly #failed = new Map<string, string>();
   readonly #lacking = new Message(find("lacking"));
+  readonly #refused = new Message(find("refused"));
+  readonly #taken = new Message(find("taken"));
+  /** Architectures of a file, and their predictions. */
+  #given: Shown["given"] = null;
+  #ofGiven: Record<string, Estimate> | null = null;
   /** Whether the whole sample has been predicted. */
   #sampled = false;
 
@@ -110,6 +116,7 @@ export class Page {
       current: about(this.#current, x, y),
       preview: about(this.#preview, x, y),
       kept: about(this.#ofKept, x, y),
+      given: about(this.#ofGiven, x, y),
       searching: this.#searching,
       proven: this.#proven?.fronts[`${x} ${y}`] ?? null,
     };
@@ -123,7 +130,7 @@ export class Page {
     find<HTMLSelectElement>("sample-size").value = String(n);
     if (changed.has("codes")) {
       this.designer.show(codes);
-      find<HTMLInputElement>("architecture").value = String(codesToIndex(codes, this.space));
+      find<HTMLTextAreaElement>("architecture").value = String(codesToIndex(codes, this.space));
       find("paste-error").textContent = "";
       void this.#predict(codes);
     }
@@ -238,7 +245,7 @@ export class Page {
       searched: this.#found !== "",
       filtered: Object.keys(filters).length > 0,
       exact: this.#proven?.fronts[`${x} ${y}`]?.codes ?? null,
-      given: null,
+      given: this.#given,
     };
   }
 
@@ -277,7 +284,7 @@ export class Page {
 
   onEvent(event: Event): void {
     if (event.event === "progress") showProgress(event.done, event.total);
-    else if (event.event === "loaded") void Promise.all([this.#predict(this.store.view.codes), this.#keep()]);
+    else if (event.event === "loaded") void Promise.all([this.#predict(this.store.view.codes), this.#keep(), this.#predictGiven()]);
     else if (event.event === "failed") this.#showFailed(event.target, event.message);
     else if (event.event === "indices") this.#data.startSample(event.indices);
     else if (event.event === "column") {
@@ -353,26 +360,58 @@ export class Page {
 
   /** Take a device of one's own, and show it on the horizontal axis. */
   async #add(given: Promise<File[]>): Promise<void> {
-    const refused = find("refused");
-    refused.hidden = true;
+    this.#refused.clear();
+    this.#taken.clear();
     let added: TargetInfo[];
     try {
-      const files = await readFiles(await given);
-      added = await this.client.call("add", { files });
+      const all = await given;
+      const texts = await readTexts(all);
+      if (texts.length) return this.#import(texts);
+      added = await this.client.call("add", { files: await readFiles(all) });
     } catch (error) {
-      refused.textContent = `This cannot be added: ${(error as Error).message}`;
-      refused.hidden = false;
+      this.#refused.show(`This cannot be added: ${(error as Error).message}`);
       return;
     }
     for (const target of added) this.targets.set(target.name, target);
     const ordered = grouped([...this.targets.values()]).flatMap((group) => group.targets);
     this.#readout.setTargets(ordered);
     this.#fillTargets();
-    await this.#predict(this.store.view.codes);
+    await Promise.all([this.#predict(this.store.view.codes), this.#keep(), this.#predictGiven()]);
     const { x, n } = this.store.view;
     if (this.#axes.includes(added[0].name)) this.#readout.choose(x, this.store.view.y);
     else this.store.setAxis("x", added[0].name);
     await this.#sample(n);
+  }
+
+  /** Take architectures of files: one is loaded, several are listed and drawn. */
+  #import(texts: readonly [string, string][]): void {
+    const n = this.space.nGenes;
+    const read = texts.map(([name, text]) => {
+      try {
+        return readArchitectures(text, this.space);
+      } catch (error) {
+        throw new Error(`${name}: ${(error as Error).message}`);
+      }
+    });
+    const codes = new Uint8Array(read.reduce((length, { codes }) => length + codes.length, 0));
+    read.reduce((at, { codes: own }) => (codes.set(own, at), at + own.length), 0);
+    const from = texts.map(([name]) => name).join(", ");
+    const ignored = [...new Set(read.flatMap(({ ignored }) => ignored))];
+    const passed = ignored.length ? `; passed over: ${ignored.slice(0, 8).join(", ")}` : "";
+    const count = codes.length / n;
+    this.#taken.show(`${count.toLocaleString("en")} architecture${count === 1 ? "" : "s"} of ${from}${passed}.`);
+    if (count === 1) return this.store.set({ codes });
+    this.#given = { codes, from };
+    void this.#predictGiven();
+    this.#lists.choose("given");
+  }
+
+  async #predictGiven(): Promise<void> {
+    const given = this.#given;
+    const estimates = given && (await this.client.call("predict", { codes: given.codes, names: [] }));
+    if (given !== this.#given) return;
+    this.#ofGiven = estimates;
+    this.#scatter.refresh();
   }
 
   #fillTargets(): void {
@@ -412,8 +451,8 @@ export class Page {
     click("unpin", () => store.set({ kept: null }));
     click("swap", () => store.set({ codes: store.view.kept!, kept: store.view.codes }));
     click("improve", () => this.#improve());
-    click("csv-front", (button) => whileDisabled(button, this.#saveCsv("front", this.#data.front)));
-    click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
+    click("csv-front", (button) => whileDisabled(button, this.#saveFront()));
+    click("csv-selection", (button) => whileDisabled(button, this.#saveSelection()));
     click("verify-pure", (button) => whileDisabled(button, verify(this.client, "pure")));
     click("verify-ort", (button) => whileDisabled(button, verify(this.client, "ort-web")));
     listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
@@ -421,23 +460,56 @@ export class Page {
       const select = find<HTMLSelectElement>(`${axis}-target`);
       select.addEventListener("change", () => store.setAxis(axis, select.value));
     }
-    const field = find<HTMLInputElement>("architecture");
+    const field = find<HTMLTextAreaElement>("architecture");
     find("paste").addEventListener("submit", (event) => {
       event.preventDefault();
-      try {
-        store.set({ codes: parseArchitecture(field.value, space) });
-      } catch (error) {
-        find("paste-error").textContent = (error as Error).message;
-      }
+      this.#take(field.value);
+    });
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey) return;
+      event.preventDefault();
+      this.#take(field.value);
     });
     field.addEventListener("focus", () => field.select());
-    // A single-line field drops line breaks, which JSON and dicts can do without.
     field.addEventListener("input", () => (find("paste-error").textContent = ""));
+    document.addEventListener("paste", (event) => {
+      if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
+      const text = event.clipboardData?.getData("text/plain");
+      if (text?.trim()) this.#take(text);
+    });
   }
 
-  async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
+  /** Load the architecture of a text, or list those of several lines. */
+  #take(text: string): void {
+    find("paste-error").textContent = "";
+    this.#refused.clear();
+    try {
+      this.store.set({ codes: parseArchitecture(text, this.space) });
+    } catch (error) {
+      if (!text.trim().includes("\n")) return void (find("paste-error").textContent = (error as Error).message);
+      try {
+        this.#import([["what was pasted", text]]);
+      } catch (other) {
+        find("paste-error").textContent = (other as Error).message;
+      }
+    }
+  }
+
+  async #saveFront(): Promise<void> {
+    const codes = encode(Float64Array.from(this.#data.front, (row) => this.#data.indices[row]), this.space);
+    const estimates = await this.client.call("predict", { codes, names: [...this.targets.keys()] });
+    const table = answersOf(codes, estimates, this.space);
+    download(await toCsv(table, this.#data.front.map((_, row) => row), this.space), this.#fileName("front"));
+  }
+
+  /** Means alone, as there may be a million of them. */
+  async #saveSelection(): Promise<void> {
     const table = { indices: this.#data.indices, columns: meansOf(this.#data.columns) };
-    download(await toCsv(table, rows, this.space), `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`);
+    download(await toCsv(table, this.#data.selectedRows(), this.space), this.#fileName("selection"));
+  }
+
+  #fileName(name: string): string {
+    return `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`;
   }
 }
 

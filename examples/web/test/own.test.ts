@@ -171,7 +171,10 @@ describe("files that are refused", () => {
 
   const html = '<img src=x onerror="document.title=1">';
   it.each<[string, () => Promise<Files>, RegExp]>([
-    ["something else", async () => new Map([["notes.txt", Uint8Array.of(1)]]), /there is no \.onnx file in it \(notes\.txt\)/],
+    ["something else", async () => new Map([["notes.md", Uint8Array.of(1)]]), /there is no \.onnx file in it \(notes\.md\); .* \.csv, \.json/],
+    ["text that holds none", async () => new Map([["notes.txt", Buffer.from("2169626640\nhello")]]), /notes\.txt: line 2: "hello" is no architecture/],
+    ["no text", async () => new Map([["a.csv", Uint8Array.of(0xff, 0xfe, 0)]]), /a\.csv is no UTF-8 text/],
+    ["Parquet", async () => new Map([["a.parquet", Uint8Array.of(1)]]), /a\.parquet is not read here; the command line does/],
     ["a manifest alone", async () => new Map([["manifest.json", (await ownDevice()).whole.get("manifest.json")!]]), /there is no \.onnx file in it/],
     ["no ONNX file", async () => new Map([["x.onnx", Uint8Array.of(1, 2, 3)]]), /x\.onnx: it is no ONNX file/],
     ["half a file", async () => new Map([["x.onnx", (await ownDevice()).alone.get(`${NAME}.onnx`)!.subarray(0, 90_000)]]), /x\.onnx/],

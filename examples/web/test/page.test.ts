@@ -1,6 +1,6 @@
 /** The built page, driven as a person would. */
 
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -229,7 +229,21 @@ describe("the page", () => {
     expect(await text(page, "#paste-error")).toBe('gene "block4_k": 7 is not allowed; choose from 3, 5');
     await field.fill("104485552128");
     await field.press("Enter");
-    expect(await text(page, "#paste-error")).toContain("out of range");
+    expect(await text(page, "#paste-error")).toContain("104485552127");
+    await page.click("#to-b0"); // what is mended is not spoken of any more
+    expect(await page.locator("#paste-error").isHidden()).toBe(true);
+    // As every other door has it: the first and the last of some kinds of the shared cases.
+    const fixtures = process.env.ANB_CONFORMANCE ? join(process.env.ANB_CONFORMANCE, "../fixtures") : "../../tests/fixtures";
+    const { spaces } = JSON.parse(await readFile(join(fixtures, "architectures.json"), "utf8"));
+    const valid = spaces[0].valid as { text: string; codes: number[] }[];
+    for (const start of ["e", "[", "[[", "{", "(", "0", "{\"expansion"]) {
+      for (const { text, codes } of [valid.find((c) => c.text.startsWith(start)), valid.findLast((c) => c.text.startsWith(start))].map((c) => c!)) {
+        await field.fill(text);
+        await field.press("Enter");
+        await expect.poll(() => index(page), { message: text }).toBe(String(codesToIndex(Uint8Array.from(codes), MNASNET)));
+        expect(await page.locator("#paste-error").isHidden()).toBe(true);
+      }
+    }
     await page.click("#to-b0");
     await expect.poll(() => page.url()).toContain(`a=${B0}`);
   });
@@ -244,7 +258,7 @@ describe("the page", () => {
     expect(saved.suggestedFilename()).toBe("anb-front-throughput_a100.csv");
     const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n");
     const names = lines[0].split(",");
-    expect(names.length).toBe(1 + 28 + 12);
+    expect(names.length).toBe(1 + 28 + 5 * 12);
     const rows = lines.slice(1).map((line) => line.split(","));
     expect(rows.length).toBe(await front(page));
     const column = (name: string) => rows.map((row) => Number(row[names.indexOf(`${name}_mean`)]));
@@ -317,6 +331,48 @@ describe("the page", () => {
     for (const [name, values] of Object.entries(answers)) {
       const at = lines[0].indexOf(`accuracy_${name}`);
       expect(lines.slice(1).map((line) => Math.fround(Number(line[at])))).toEqual([...values]);
+    }
+  });
+
+  it("takes architectures of files and of the clipboard, its own and those of the command line", async () => {
+    const rows = page.locator("#list tbody tr");
+    const give = (name: string, content: string | Buffer) => page.setInputFiles("#files", [{ name, mimeType: "", buffer: Buffer.from(content) }]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#csv-front")]);
+    const own = await readFile(await saved.path());
+    await give("front.csv", own);
+    await expect.poll(() => text(page, "#list-note")).toBe(`${await front(page)} architectures of front.csv.`);
+    await expect.poll(() => rows.count()).toBe(await front(page));
+    expect(await text(page, "#taken span")).toBe(`${await front(page)} architectures of front.csv.`);
+    await shot(page, "imported");
+    const line = JSON.stringify({ index: 5, architecture: codesToValues(toCodes(5n, MNASNET), MNASNET), predictions: {} });
+    await give("answers.jsonl", `${line}\n${line.replaceAll('"index":5', '"index": 6')}`);
+    await expect.poll(() => text(page, "#refused span")).toMatch(/answers\.jsonl: line 2: the index is 6, but the genes are those of 5/);
+    await give("answers.jsonl", `${line}\n${line}\n`);
+    await expect.poll(() => rows.count()).toBe(2);
+    expect(await page.locator("#refused").isHidden()).toBe(true);
+    await rows.first().locator("button").click();
+    await expect.poll(() => index(page)).toBe("5");
+    await give("one.json", line);
+    await expect.poll(() => text(page, "#taken span")).toBe("1 architecture of one.json.");
+    await page.evaluate(() => navigator.clipboard.writeText("7\n8\n9"));
+    await page.locator("#list-title").click();
+    await page.keyboard.press("Control+V");
+    await expect.poll(() => rows.count()).toBe(3);
+    await page.click("#taken button");
+    expect(await page.locator("#taken").isHidden()).toBe(true);
+    if (process.env.ANB_WRITTEN) {
+      for (const name of await readdir(process.env.ANB_WRITTEN)) {
+        await give(name, await readFile(join(process.env.ANB_WRITTEN, name)));
+        await expect.poll(() => text(page, "#taken span"), { message: name }).toBe(`20 architectures of ${name}.`);
+      }
+      await mkdir(RESULTS, { recursive: true });
+      await writeFile(join(RESULTS, "front.csv"), own);
+      const [list] = await Promise.all([page.waitForEvent("download"), page.click("#csv-list")]);
+      await list.saveAs(join(RESULTS, "list.csv"));
+      await page.locator(".filter[data-target=accuracy] input").first().fill("67.2");
+      await expect.poll(() => counts(page)).toMatch(/ of 200,000/);
+      const [selection] = await Promise.all([page.waitForEvent("download"), page.click("#csv-selection")]);
+      await selection.saveAs(join(RESULTS, "selection.csv"));
     }
   });
 
@@ -586,21 +642,26 @@ describe("a search that another view interrupts", () => {
   });
 });
 
-describe.runIf(process.env.ANB_SCREENSHOT)("for the documentation", () => {
-  it("takes a picture of the front", async () => {
-    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100`, {
-      viewport: { width: 1440, height: 1000 },
-      colorScheme: "light",
-    });
+describe.runIf(process.env.ANB_SCREENSHOTS)("for the documentation", () => {
+  it.each([
+    ["web-desktop", { viewport: { width: 1240, height: 720 } }],
+    ["web-phone", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+  ] as const)("takes the picture %s", async (name, options) => {
+    const watched = await browse(`${site.url}#a=${B0}&x=throughput_a100&n=100000`, { ...options, colorScheme: "light" });
     const { page } = watched;
     await ready(page);
-    await page.click("#improve");
-    await expect.poll(() => counts(page)).toContain("more searched in");
-    await page.click("#verify-pure");
-    await expect.poll(() => text(page, "#verdict")).toMatch(/^✓/);
-    await page.mouse.move(2, 2);
+    await expect.poll(() => text(page, "#proof")).toContain("Among all");
+    if (name === "web-desktop") {
+      await page.click("#improve");
+      await expect.poll(() => counts(page)).toContain("more searched in");
+      await page.mouse.move(2, 2);
+    } else {
+      await page.locator(".picker button").nth(3).tap();
+      await page.locator("label", { has: option(page, "block3_k", "5") }).tap();
+      await expect.poll(() => text(page, "[data-summary=accuracy] .change")).toMatch(/\d/);
+    }
     await page.waitForTimeout(300);
-    await page.screenshot({ path: process.env.ANB_SCREENSHOT!, fullPage: true });
+    await page.screenshot({ path: join(process.env.ANB_SCREENSHOTS!, `${name}.png`) });
     expect(watched.problems).toEqual([]);
     await watched.close();
   });

@@ -1,9 +1,12 @@
 /** The parts that need no browser. */
 
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { codesToIndex, EFFICIENTNET_B0, MNASNET, toCodes } from "../src/anb";
+import { codesToIndex, codesToValues, EFFICIENTNET_B0, MNASNET, toCodes } from "../src/anb";
 import { toCsv } from "../src/csv";
 import { formatDelta, formatPlain, formatRank, formatShare, formatValue, shortShare, ticks } from "../src/format";
+import { readArchitectures } from "../src/imports";
 import { paretoFront } from "../src/pareto";
 import { parseArchitecture } from "../src/parse";
 import { Nearest } from "../src/plot/nearest";
@@ -39,61 +42,100 @@ describe("Pareto fronts", () => {
   });
 });
 
-describe("pasted text", () => {
+describe("an architecture as text", async () => {
+  const fixtures = process.env.ANB_CONFORMANCE ? join(process.env.ANB_CONFORMANCE, "../fixtures") : "../../tests/fixtures";
+  const document = JSON.parse(await readFile(join(fixtures, "architectures.json"), "utf8"));
+  const { valid, invalid } = document.spaces.find(({ space }: any) => space.name === "mnasnet");
   const b0 = toCodes(EFFICIENTNET_B0, MNASNET);
-  const values = Object.fromEntries(MNASNET.genes.map((g, i) => [g.name, g.choices[b0[i]]]));
-  const python = JSON.stringify(values).replaceAll('"', "'").replaceAll("true", "True");
-  it.each([
-    "2169626640",
-    "2,169,626,640",
-    "2_169_626_640 ",
-    JSON.stringify(values),
-    JSON.stringify(EFFICIENTNET_B0, null, 2),
-    python,
-    python.replaceAll("True", "'True'"),
-    `dict(${python.slice(0, -1)},})`,
-    `[${b0.join(", ")}]`,
-    `(${b0.join(", ")})`,
-    JSON.stringify(Object.values(values)),
-    `(${Object.values(values).join(", ").replaceAll("true", "True")})`,
-    "https://host/page/#a=2169626640&x=params",
-  ])("is understood: %s", (text) => {
+
+  it("is understood as everywhere else", () => {
+    expect(valid.length).toBeGreaterThan(50);
+    for (const { text, codes } of valid) expect([...parseArchitecture(text, MNASNET)], text).toEqual(codes);
+  });
+
+  it("is refused as everywhere else, by what is wrong with it", () => {
+    expect(invalid.length).toBeGreaterThan(50);
+    for (const { text, names } of invalid) {
+      let message = "";
+      try {
+        parseArchitecture(text, MNASNET);
+      } catch (error) {
+        expect((error as Error).name, text).toBe("ArchitectureError");
+        message = (error as Error).message;
+      }
+      if (text.length <= 20_000) for (const name of names) expect(message, text.slice(0, 200)).toContain(name);
+      else expect(message).toContain("characters");
+    }
+  });
+
+  it.each(["https://host/page/#a=2169626640&x=params", "#x=params&a=2169626640", "http://127.0.0.1:4173/#a=2169626640"])("may be a link: %s", (text) => {
     expect(parseArchitecture(text, MNASNET)).toEqual(b0);
   });
-  it("is refused where a gene stands twice, or where it is far too long", () => {
-    const twice = JSON.stringify(values).replace("{", '{"block0_e": 4, ');
-    expect(() => parseArchitecture(twice, MNASNET)).toThrow('key "block0_e" stands twice');
-    expect(() => parseArchitecture("1".repeat(1_000_000), MNASNET)).toThrow("has 1,000,000 characters");
-    expect(() => parseArchitecture(`#a=${"1".repeat(1_000_000)}`, MNASNET)).toThrow("characters");
-  });
 
-  it("of any kind is an architecture of the space, or an error", () => {
-    const pieces = [
-      ...["{", "}", "[", "]", "(", ")", ",", ":", "'", '"', "null", "True", "false", "1", "0x1", "1e999", " ", "\n"],
-      ...["block0_e", "se", "__proto__", "#a=5", "-", ".", "\u0000", "<b>", "dict(", JSON.stringify(values), `[${b0.join()}]`],
-    ];
-    let taken = 0;
-    for (let round = 0; round < 20_000; round++) {
-      let text = round % 2 ? JSON.stringify(values) : "";
-      for (let n = Math.floor(uniform() * 6); n > 0; n--) {
-        const at = Math.floor(uniform() * text.length);
-        text = text.slice(0, at) + pieces[Math.floor(uniform() * pieces.length)] + text.slice(at + Math.floor(uniform() * 3));
-      }
-      try {
-        const codes = parseArchitecture(text, MNASNET);
-        expect([...codes].every((code, g) => code < MNASNET.geneSizes[g]) && codes.length === 28, text).toBe(true);
-        taken++;
-      } catch (error) {
-        if (!/^(Anb|Architecture)?Error$/.test((error as Error).name)) throw error;
-        expect((error as Error).message).not.toMatch(/\p{Cc}/u);
-      }
-    }
-    console.log(`pasted texts: 20000 tried, ${taken} taken, ${20_000 - taken} refused, other errors: 0`);
-    expect(taken).toBeGreaterThan(100);
-  });
-
-  it.each(["", "hello", "{", "[1, 2]", "[1.5]", "-1", "null", "104485552128"])("is refused: %s", (text) => {
+  it.each(["https://host/page/#x=params", "#a=104485552128", `#a=${"1".repeat(100)}`, "1".repeat(1_000_000)])("is refused: %s", (text) => {
     expect(() => parseArchitecture(text, MNASNET)).toThrow();
+  });
+});
+
+describe("files of architectures", () => {
+  const codes = sampleCodes(50, 3, MNASNET);
+  const rows = Array.from({ length: 50 }, (_, k) => codes.subarray(28 * k, 28 * k + 28));
+  const values = rows.map((row) => codesToValues(row, MNASNET));
+  const indices = rows.map((row) => codesToIndex(row, MNASNET));
+  const genes = MNASNET.genes.map(({ name }) => name);
+  const csv = (head: readonly string[], cells: (k: number) => readonly unknown[], by = ",") =>
+    [head, ...rows.map((_, k) => cells(k))].map((line) => line.join(by)).join("\r\n");
+  const python = (k: number) => Object.values(values[k]).map((value) => (value === true ? "True" : value === false ? "False" : value));
+  const answered = ["accuracy_mean", "accuracy_lower", "my, phone_member_0".replace(", ", "-")];
+  it.each<[string, string]>([
+    ["genes", csv(genes, (k) => Object.values(values[k]))],
+    ["genes as Python writes them", csv(genes, python)],
+    ["genes as numbers, in another order", csv([...genes].reverse(), (k) => Object.values(values[k]).map((v) => (v === true ? 1 : v === false ? 0 : `${v}.0`)).reverse(), ";")],
+    ["indices", csv(["index"], (k) => [indices[k]])],
+    ["indices and answers", csv(["index", ...answered], (k) => [indices[k], 66.1, "", 3])],
+    ["index, genes and answers", csv(["index", ...genes, ...answered], (k) => [indices[k], ...Object.values(values[k]), 1, 2, 3], "\t")],
+    ["JSON of genes", JSON.stringify(values, null, 1)],
+    ["JSON of answers", JSON.stringify(values.map((architecture, k) => ({ index: Number(indices[k]), architecture, predictions: { accuracy: { mean: 1 } } })))],
+    ["JSON of indices", `[${indices.join(",\n")}]`],
+    ["JSON of codes", JSON.stringify(rows.map((row) => [...row]))],
+    ["JSON lines", values.map((value, k) => JSON.stringify(k % 2 ? value : { index: Number(indices[k]), accuracy: { mean: 3 } })).join("\n")],
+    ["a list in Python", `[${values.map((value) => JSON.stringify(value).replaceAll("true", "True").replaceAll("false", "False")).join(", ")},]`],
+    ["indices, one per line", `${indices.join("\n")}\n\n`],
+    ["codes, one per line", rows.map((row) => row.join(" ")).join("\n")],
+  ])("hold %s", (_, text) => {
+    const read = readArchitectures(`\uFEFF${text}`, MNASNET);
+    expect(read.codes).toEqual(codes);
+    expect(read.ignored).toEqual([]);
+  });
+
+  it("of one architecture are taken, too, and other columns are named", () => {
+    for (const text of [JSON.stringify(EFFICIENTNET_B0), "efficientnet-b0", `[${rows[0].join()}]`, "[[1,6,6,6,6,6,6],[3,3,5,3,5,5,3],[1,2,2,3,3,4,1],[true,true,true,true,true,true,true]]"]) {
+      expect(readArchitectures(text, MNASNET).codes.length).toBe(28);
+    }
+    expect(readArchitectures("index,note,accuracy_mean\n5,\"a, b\",1", MNASNET).ignored).toEqual(["note"]);
+  });
+
+  it("the page's own are read again", async () => {
+    const table = { indices: indices.map(Number), columns: { accuracy_mean: new Float32Array(50), accuracy_lower: new Float32Array(50).fill(Number.NaN) } };
+    const text = await (await toCsv(table, table.indices.map((_, k) => k), MNASNET)).text();
+    expect(readArchitectures(text, MNASNET)).toEqual({ codes, ignored: [] });
+  });
+
+  it.each<[string, RegExp]>([
+    ["", /empty/],
+    ["index,index\n1,1", /column "index" stands twice/],
+    ["index\n1\n-1", /line 3: index: "-1" is no index/],
+    ["index\n104485552128", /line 2: index: .*104485552128/],
+    ["index\n1,2", /line 2: 2 cells, the header has 1/],
+    ["block0_e,block0_k\n1,3", /no column "index".*"block0_l"/],
+    [csv(["index", ...genes], (k) => [Number(indices[k]) + (k === 7 ? 1 : 0), ...Object.values(values[k])]), /line 9: the index is \d+, but the genes are those of \d+/],
+    [csv(genes, (k) => Object.values(values[k]).with(4, k === 2 ? 7 : 4)), /line 4: gene "block1_e": 7 is not allowed/],
+    ["[1, 2, {}]", /item 2: .*missing gene/],
+    ["1\n2\nthree", /line 3: .*three/],
+    ["index\n", /no architecture/],
+    ["[", /./],
+  ])("are refused with line and reason: %j", (text, message) => {
+    expect(() => readArchitectures(text, MNASNET)).toThrow(message);
   });
 });
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 #: What ``--dataset`` takes.
 DATASET_HELP = (
-    "anb_dataset_jsons.tar.gz, the folder unpacked from it, or a .json file that describes data of "
+    "anb_dataset_jsons.tar.gz (`anb-export fetch-data` downloads it and prints where it lies), the "
+    "folder unpacked from it, or a .json file that describes data of "
     "your own (docs/your-benchmark.md)"
 )
 
@@ -34,35 +35,56 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
         "--split",
         metavar="DIR|random:SEED",
         help="folder with train, val and test_paths.json, or a random split "
-        "(default: default_split beside the data set; random:0 where a JSON file describes it and "
-        "there is none)",
+        "(default: default_split beside the data set, or that of the checkout of the "
+        "Accel-NASBench repository in which it lies; random:0 where there is none)",
     )
     parser.add_argument(
         "--hyperparameters",
         type=Path,
-        metavar="FILE",
-        help="the reference's hyper-parameters "
-        "(default: upstream_hyperparameters.json beside the data set)",
+        metavar="FILE|DIR",
+        help="the reference's hyper-parameters: a file, or the folder configs of its repository "
+        "(default: upstream_hyperparameters.json beside the data set, or else those that come with "
+        "this package)",
     )
 
 
+#: Where a published split lies from the folder of the data set: beside it, and in a checkout of
+#: the reference's repository.
+_SPLITS = ("default_split", "../configs/data_splits/default_split")
+
+#: The split where none is given and none is found: 80/10/10 of the distinct architectures.
+_USUAL_SPLIT = "random:0"
+
+
 def read_data(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
-    """Read ``--dataset`` and ``--split``, by default the folder beside the data set.
+    """Read ``--dataset`` and ``--split``, by default one beside the data set, or a random one.
+
+    Which random one takes the place of a split that is not there is told on standard error; cards
+    and manifests name it.
 
     Raises
     ------
     AnbError
         If one of the two cannot be read.
     """
+    from anb_export.commands._show import note
     from anb_export.data.read import read_dataset
     from anb_export.data.splits import read_split
 
     dataset = read_dataset(arguments.dataset)
-    split = arguments.split or arguments.dataset.resolve().parent / "default_split"
-    described = arguments.dataset.suffix.lower() == ".json"
-    if arguments.split is None and described and not split.exists():
-        split = "random:0"
-    return dataset, read_split(dataset, split)
+    if arguments.split is not None:
+        return dataset, read_split(dataset, arguments.split)
+    beside = arguments.dataset.resolve().parent
+    for place in _SPLITS:
+        if (beside / place).exists():
+            return dataset, read_split(dataset, beside / place)
+    split = read_split(dataset, _USUAL_SPLIT)
+    sizes = ", ".join(f"{len(rows)} {part}" for part, rows in split.parts().items())
+    note(
+        f"no split beside {arguments.dataset}: {_USUAL_SPLIT} takes its place ({sizes}; sha256 "
+        f"{split.sha256}); --split names another one"
+    )
+    return dataset, split
 
 
 def read_published(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
@@ -88,9 +110,18 @@ def read_published(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
 
 
 def hyperparameters_of(arguments: argparse.Namespace) -> Path:
-    """Return ``--hyperparameters``, or the file beside the data set."""
-    beside = arguments.dataset.resolve().parent / "upstream_hyperparameters.json"
-    return Path(arguments.hyperparameters or beside)
+    """Return ``--hyperparameters``, or the file beside the data set, or the bundled one.
+
+    The bundled values were chosen for the data of Accel-NASBench: data of one's own, which a JSON
+    file describes, needs some of its own.
+    """
+    from anb_export.training.reference_configs import BUNDLED
+
+    if arguments.hyperparameters is not None:
+        return Path(arguments.hyperparameters)
+    beside = Path(arguments.dataset.resolve().parent / "upstream_hyperparameters.json")
+    described = arguments.dataset.suffix.lower() == ".json"
+    return beside if described or beside.exists() else BUNDLED
 
 
 def check_onnx_out(path: Path) -> None:

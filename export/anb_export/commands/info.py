@@ -27,7 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_onnx.errors import AnbError
 
     if not arguments.path.exists():
-        msg = f"there is no file or folder {arguments.path}"
+        msg = (
+            f"there is no file or folder {arguments.path}; `anb-export train` writes folders of "
+            "members, `anb-export fetch-data` downloads a data set"
+        )
         raise AnbError(msg)
     if (arguments.path / MANIFEST).is_file():
         msg = f"{arguments.path} is a folder of artifacts; see `anb-onnx targets --artifacts`"

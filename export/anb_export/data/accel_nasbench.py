@@ -124,8 +124,9 @@ def read_archive(path: str | Path) -> Dataset:
     try:
         if not path.exists():
             msg = (
-                f"no data set at {path}: give anb_dataset_jsons.tar.gz or the folder unpacked "
-                "from it"
+                f"no data set at {path} (looked for {path.absolute()}): `anb-export fetch-data` "
+                "downloads anb_dataset_jsons.tar.gz and prints where it lies; give that, or the "
+                "folder unpacked from it"
             )
             raise DatasetError(msg)
         members = _from_folder(path, limit) if path.is_dir() else _from_archive(path, limit)
@@ -139,7 +140,10 @@ def read_archive(path: str | Path) -> Dataset:
         msg = f"cannot read the data set {path}: {error}"
         raise DatasetError(msg) from error
     if not contents:
-        msg = f"{path} holds no result_N.json"
+        msg = (
+            f"{path} holds no result_N.json; `anb-export fetch-data` downloads "
+            "anb_dataset_jsons.tar.gz, which does"
+        )
         raise DatasetError(msg)
     names = sorted(contents, key=_record_number)
     # Each document is dropped once it is read: it takes many times the bytes of its text.

@@ -126,7 +126,10 @@ def evaluate_ensemble(path: Path, dataset: Dataset, split: Split) -> Evaluated:
 
     else:
         if not path.is_file():
-            msg = f"no folder of members and no ONNX file at {path}"
+            msg = (
+                f"no folder of members and no ONNX file at {path}; `anb-export train --out {path}` "
+                "makes the one, build, compile and convert the other"
+            )
             raise AnbError(msg)
         target, card = find_entry(path)
         kind, model = f"ONNX, {card.get('form')}", path.read_bytes()

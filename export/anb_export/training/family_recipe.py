@@ -146,7 +146,7 @@ def family_recipe(family: str, target: str, hyperparameters: str | Path) -> Fami
         One of `FAMILIES`.
     target : str
     hyperparameters : str or Path
-        The reference's published file.
+        The reference's folder ``configs``, or a file of its values.
 
     Raises
     ------

@@ -160,7 +160,12 @@ def open_training(folder: str | Path) -> Training:
     try:
         document = read_json(path)
     except FileNotFoundError:
-        msg = f"no {_NAME} in {folder}: the training is not finished; run `anb-export train` again"
+        state = (
+            "the training is not finished; run `anb-export train` again"
+            if Path(folder).is_dir()
+            else "there is no such folder; `anb-export train` makes it"
+        )
+        msg = f"no {_NAME} in {folder}: {state}, with --out {folder}"
         raise TrainingError(msg) from None
     except (OSError, ValueError, RecursionError) as error:
         msg = f"cannot read {path}: {error}"

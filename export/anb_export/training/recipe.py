@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export._io.json_file import read_json
+from anb_export.training.reference_configs import read_config
 from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import SearchSpace
@@ -215,7 +216,8 @@ def upstream_recipe(target: str, hyperparameters: str | Path) -> Recipe:
     target : str
         Name of the target.
     hyperparameters : str or Path
-        JSON file with the searched hyper-parameters under ``xgb`` and the target's name.
+        The reference's folder ``configs``, or a JSON file with the searched hyper-parameters under
+        ``xgb`` and the target's name.
 
     Raises
     ------
@@ -280,7 +282,8 @@ def read_hyperparameters(path: Path, section: str, target: str) -> dict[str, Any
     Parameters
     ----------
     path : Path
-        JSON file: families, then targets, then hyper-parameters.
+        JSON file: families, then targets, then hyper-parameters; or the reference's ``configs``
+        folder, see `reference_configs`.
     section : str
         Name of the family in it: ``xgb``, ``lgb``, ``sklearn_forest``, ``svr`` or ``svr_nu``.
     target : str
@@ -289,11 +292,18 @@ def read_hyperparameters(path: Path, section: str, target: str) -> dict[str, Any
     ------
     RecipeError
         If the file is missing or malformed, or has nothing for family and target.
+    ConfigsError
+        The same of a folder.
     """
+    if path.is_dir():
+        return read_config(path, section, target)[0]
     try:
         content = read_json(path)
     except FileNotFoundError:
-        msg = f"no hyper-parameters at {path}; give the file with --hyperparameters"
+        msg = (
+            f"no hyper-parameters at {path}; give a file of them, or the reference's folder "
+            "configs, with --hyperparameters"
+        )
         raise RecipeError(msg) from None
     except (OSError, ValueError, RecursionError) as error:
         msg = f"cannot read the hyper-parameters {path}: {error}"

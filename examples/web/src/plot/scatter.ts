@@ -6,6 +6,8 @@ import { Nearest } from "./nearest";
 import { extent, Scale } from "./scale";
 import { theme } from "./theme";
 
+/** Most architectures of a file that are drawn. */
+const MOST_GIVEN = 10_000;
 const MARGIN = { left: 54, right: 18, top: 14, bottom: 46 };
 
 export interface ScatterView {
@@ -17,6 +19,8 @@ export interface ScatterView {
   preview: Record<string, Estimate> | null;
   /** The one that was kept to compare with. */
   kept: Record<string, Estimate> | null;
+  /** Those of a file. */
+  given: Record<string, Estimate> | null;
   /** The front while a search is going on. */
   searching: { x: Float32Array; y: Float32Array } | null;
   /** The exact front, of all architectures. */
@@ -208,6 +212,7 @@ export class Scatter {
       c.strokeStyle = colours.text;
       c.stroke();
     }
+    this.#drawGiven(c);
     this.#drawCurrent(c);
   }
 
@@ -300,6 +305,25 @@ export class Scatter {
       c.lineWidth = 1;
       c.strokeStyle = colours.panel;
       c.stroke();
+    }
+    c.restore();
+  }
+
+  /** Architectures of a file: small squares. */
+  #drawGiven(c: CanvasRenderingContext2D): void {
+    const { x, y, given } = this.view();
+    if (!given) return;
+    const [xs, ys] = [given[x.name].mean, given[y.name].mean];
+    c.save();
+    this.#clip(c);
+    const colours = theme();
+    c.fillStyle = colours.you;
+    c.strokeStyle = colours.panel;
+    c.lineWidth = 1;
+    for (let i = 0; i < Math.min(xs.length, MOST_GIVEN); i++) {
+      const [px, py] = [this.x.at(xs[i]), this.y.at(ys[i])];
+      c.fillRect(px - 3, py - 3, 6, 6);
+      c.strokeRect(px - 3.5, py - 3.5, 7, 7);
     }
     c.restore();
   }
