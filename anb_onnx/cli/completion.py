@@ -23,7 +23,7 @@ def add_command(commands: Any) -> None:
         "shell",
         choices=SHELLS,
         metavar="SHELL",
-        help=f"{' or '.join(SHELLS)}; needs argcomplete: pip install 'anb-onnx[completion]'",
+        help=f"{' or '.join(SHELLS)}; needs the extra 'completion'",
     )
 
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "shell",
         choices=SHELLS,
         metavar="SHELL",
-        help=f"{' or '.join(SHELLS)}; needs argcomplete: pip install 'anb-onnx[completion]'",
+        help=f"{' or '.join(SHELLS)}; needs the extra 'completion'",
     )
 
 
