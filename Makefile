@@ -8,7 +8,7 @@ MEMBERS ?= build/export/compact/accuracy
 ANB_SHARED ?= ../shared/data
 DATASET ?= $(ANB_SHARED)/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel check-oldest check-oldest-export kill-points mutants artifacts spaces truth notebooks docs bench clean
+.PHONY: test lint wheel check-wheel release check-oldest check-oldest-export check-configspace kill-points mutants artifacts spaces truth notebooks docs bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,11 +30,9 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# Wheels and sdists of all distributions, built twice: the bytes must be the same.
 wheel: $(VENV)/.ready
-	rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
-	$(BIN)/python -c "import hatchling.build; hatchling.build.build_sdist('dist')"
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist ./spaces
+	$(BIN)/python tests/wheel/release.py --out dist
 
 # The runtime as a user gets it: the wheel, and what pip builds of the sdist, each alone in a fresh
 # environment outside the checkout; then the wheel with that of further catalogs.
@@ -43,13 +41,24 @@ check-wheel: wheel
 	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.tar.gz
 	PYTHON=$(PYTHON) tests/wheel/check.sh dist/anb_onnx-*.whl dist/anb_onnx_spaces-*.whl
 
+# All that is checked of a release before it is uploaded: CONTRIBUTING.md. Nothing is uploaded here.
+release: check-wheel
+	$(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet "twine>=5" "cffconvert>=2" "pre-commit>=3"
+	$(VENV)-release/bin/twine check --strict dist/*
+	$(VENV)-release/bin/cffconvert --validate
+	$(VENV)-release/bin/pre-commit validate-config
+	sha256sum dist/*
+
 # The tests of the runtime on the oldest versions it states (Python 3.11), without the exporter, Ray
-# and what the extra `integrations` installs; clients in other languages meet no other versions there.
+# and what the extra `integrations` installs; clients in other languages meet no other versions there, and what the
+# pages show is of today.
 check-oldest:
 	$(PYTHON) -m venv --clear $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --editable ".[test]" --constraint constraints/oldest.txt
-	ANB_WITHOUT=integrations,$(ANB_WITHOUT) $(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py \
-		$(addprefix --ignore=,$(wildcard tests/test_cpp*.py)) --ignore=tests/test_js.py --ignore=tests/test_web.py
+	ANB_WITHOUT=integrations,$(ANB_WITHOUT) $(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py --ignore=tests/test_release_files.py \
+		$(addprefix --ignore=,$(wildcard tests/test_cpp*.py)) --ignore=tests/test_js.py --ignore=tests/test_web.py \
+		--ignore=tests/test_recipes.py --ignore=tests/test_docs_snippets.py
 
 # The tests of the exporter that meet its libraries, on the oldest versions that it states.
 check-oldest-export:
@@ -57,6 +66,18 @@ check-oldest-export:
 	$(VENV)-oldest-export/bin/python -m pip install --quiet --editable ".[test]" --editable "export[lightgbm,skops]" \
 		--constraint constraints/oldest-export.txt
 	$(VENV)-oldest-export/bin/python -m pytest -n 2 tests/export $(addprefix --ignore=tests/export/test_,$(addsuffix .py,$(OWN)))
+
+# Configurations of the releases of ConfigSpace that users have, each in an environment of its own:
+# the reference pins the first. What was built for NumPy 1 needs it.
+CONFIGSPACES ?= 0.6.1 0.7.1 newest
+check-configspace:
+	for version in $(CONFIGSPACES); do \
+		case $$version in newest) wanted="ConfigSpace" ;; *) wanted="ConfigSpace==$$version numpy<2" ;; esac; \
+		$(PYTHON) -m venv --clear $(VENV)-configspace && \
+		$(VENV)-configspace/bin/python -m pip install --quiet --editable . pytest $$wanted && \
+		ANB_CONFIGSPACE=$$version $(VENV)-configspace/bin/python -m pytest -q --noconftest -c /dev/null \
+			--rootdir=. tests/configspace_versions || exit 1; \
+	done
 
 # Ends train, import, convert, compile and build at every point at which they touch a file.
 kill-points: $(VENV)/.ready
@@ -97,4 +118,4 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks --members $(MEMBERS) --dataset $(DATASET) --out benchmarks/results
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-oldest-export build dist
+	rm -rf $(VENV) $(VENV)-release $(VENV)-oldest $(VENV)-oldest-export $(VENV)-configspace build dist

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import multiprocessing
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +18,7 @@ from numpy.typing import NDArray
 from tools import need_tool
 
 import anb_onnx
+import anb_onnx.loading
 from anb_onnx import FBNET, MNASNET, NASBENCH201, Architecture, ArchitectureError, encode
 from anb_onnx.spaces.mnasnet import efficientnet_b0, to_lists
 from anb_onnx.spaces.nasbench201 import to_arch_string
@@ -248,3 +254,159 @@ def test_neighbours_and_mutants_of_what_is_no_code_are_refused(call: Any) -> Non
     with pytest.raises(ArchitectureError, match="an Architecture knows its space"):
         call(B0, space=NASBENCH201)
     assert call(B0, space=MNASNET)
+
+
+class ListOfKeys(Mapping[str, Any]):
+    """A mapping whose keys are a list, as those of ConfigSpace 0.6.1."""
+
+    def __init__(self, values: Any, keys: list[str] | None = None) -> None:
+        self._values = values
+        self._keys = list(values) if keys is None else keys
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> Any:
+        return self._keys
+
+
+def test_a_mapping_may_have_its_keys_in_a_list() -> None:
+    given = ListOfKeys(dict(reversed(dict(B0).items())))
+    batches: list[Any] = [given, [given], [given] * 20, [given, dict(B0), "0"]]
+    for batch in batches:
+        assert encode(batch, MNASNET)[0].tolist() == [*B0.codes]
+    assert Architecture(given, space=MNASNET) == B0
+    assert encode(ListOfKeys(LISTS), MNASNET).tolist() == [[*B0.codes]]
+    wrong = ListOfKeys({**B0, "block9_e": 1})
+    for batch in (wrong, [*[given] * 9, wrong]):
+        with pytest.raises(ArchitectureError, match="unknown gene 'block9_e'; the 28 genes are"):
+            encode(batch, MNASNET)
+    with pytest.raises(ArchitectureError, match="missing gene 'block0_e'"):
+        encode(ListOfKeys({n: v for n, v in B0.items() if n != "block0_e"}), MNASNET)
+    twice = ListOfKeys(dict(B0), [*B0, "block0_e"])
+    with pytest.raises(ArchitectureError, match=r"keys of .* that are not the genes, each once"):
+        encode(twice, MNASNET)
+
+
+def _means(benchmark: anb_onnx.Benchmark) -> dict[str, float]:
+    return {name: float(found.mean) for name, found in benchmark.query("efficientnet-b0").items()}
+
+
+def test_a_benchmark_pickles_and_copies_whatever_it_was_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = anb_onnx.load("params").save(tmp_path / "own").parent
+    monkeypatch.chdir(tmp_path)
+    params = anb_onnx.load("params")
+    assert params.ensemble is not None
+    facts: dict[str, Any] = {
+        "metric": "latency",
+        "device": "mine",
+        "unit": "ms",
+        "direction": "min",
+    }
+    facts |= {"exact": False, "quality": {}, "versions": {}}
+    in_memory = anb_onnx.loading.from_tables(params.ensemble, facts)
+    benchmarks = [
+        anb_onnx.Benchmark(["accuracy", "params"], engine="numpy", threads=1),
+        anb_onnx.Benchmark(path="own"),
+        anb_onnx.Benchmark(["accuracy", anb_onnx.load(path=folder / "params.onnx")]),
+        anb_onnx.Benchmark([in_memory]),
+    ]
+    wanted = [_means(benchmark) for benchmark in benchmarks]
+    dumped = [pickle.dumps(benchmark) for benchmark in benchmarks]
+    monkeypatch.chdir("/")
+    for benchmark, data, means in zip(benchmarks, dumped, wanted, strict=True):
+        copies = [pickle.loads(data), copy.deepcopy(benchmark), copy.copy(benchmark)]
+        for again in copies:
+            assert _means(again) == means
+            assert list(again) == list(benchmark)
+            assert again.space is benchmark.space
+        copies[1].close()
+        assert _means(benchmark) == means  # a deep copy has surrogates of its own
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(_means, benchmarks) == wanted
+
+
+def _frames(columns: dict[str, Any]) -> list[Any]:
+    return [pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns)]
+
+
+ROWS = [Architecture.from_codes(row, space=MNASNET).to_values() for row in CODES]
+COLUMNS = {name: [row[name] for row in ROWS] for name in reversed(MNASNET.gene_names)}
+
+
+def _changed(change: Any) -> dict[str, Any]:
+    """Return the columns with those of booleans made something else."""
+    return {
+        n: [change(c) if isinstance(c, bool) else c for c in cells] for n, cells in COLUMNS.items()
+    }
+
+
+@pytest.mark.parametrize("change", [bool, int, float, str, lambda c: str(c).lower()])
+@pytest.mark.parametrize("times", [1, 1_000])
+def test_tables_of_values_in_any_type(change: Any, times: int, accuracy: Any) -> None:
+    columns = {name: cells * times for name, cells in _changed(change).items()}
+    wanted = accuracy.query(CODES).mean.tolist() * times
+    for frame in _frames(columns):
+        assert accuracy.query(frame).mean.tolist() == wanted
+
+
+@pytest.mark.parametrize("kind", ["object", "category", "nullable"])
+def test_pandas_columns_of_any_kind(kind: str, accuracy: Any) -> None:
+    for change in (bool, int, str):
+        frame = pd.DataFrame(_changed(change))
+        frame = frame.convert_dtypes() if kind == "nullable" else frame.astype(kind)
+        assert accuracy.query(frame).mean.tolist() == accuracy.query(CODES).mean.tolist()
+
+
+def test_a_table_of_codes_is_not_taken_for_values(accuracy: Any) -> None:
+    frame = pd.DataFrame(np.tile(CODES, (1_000, 1)), columns=MNASNET.gene_names)
+    for table in (frame, pl.DataFrame(frame.to_dict("list"))):
+        with pytest.raises(
+            ArchitectureError, match="these look like codes, but cells of a table a"
+        ):
+            accuracy.query(table)
+    assert accuracy.query(frame.to_numpy()).mean.shape == (5_000,)
+
+
+def test_tables_of_indices(accuracy: Any) -> None:
+    indices = anb_onnx.codes_to_indices(CODES, MNASNET).tolist()
+    wanted = accuracy.query(CODES).mean.tolist()
+    for cells in (indices, [*map(str, indices)]):
+        for frame in _frames({"index": cells}):
+            assert accuracy.query(frame).mean.tolist() == wanted
+        for frame in _frames({"index": cells, "accuracy_mean": [0.0] * 5}):
+            assert anb_onnx.from_table(frame, MNASNET).tolist() == CODES.tolist()
+        for frame in _frames({"note": ["x"] * 5, "at": cells}):
+            found = anb_onnx.from_table(frame, MNASNET, index_column="at")
+            assert found.tolist() == CODES.tolist()
+        for frame in _frames({"index": cells, "note": ["x"] * 5}):
+            with pytest.raises(
+                ArchitectureError, match="may hold row numbers: beside it stands 'n"
+            ):
+                anb_onnx.from_table(frame, MNASNET)
+    for frame in _frames({"index": [0, 1, 2], "accuracy_mean": [0.0] * 3}):
+        with pytest.raises(
+            ArchitectureError, match="holds 0 to 2 in this order, as row numbers do"
+        ):
+            accuracy.query(frame)
+        assert len(anb_onnx.from_table(frame, MNASNET, index_column="index")) == 3
+    for frame in _frames({"index": [5, None]}):
+        with pytest.raises(
+            ArchitectureError, match=r"row [01]: column 'index': .* is not an integer"
+        ):
+            accuracy.query(frame)
+    for frame in _frames({"index": [5, -1]}):
+        with pytest.raises(ArchitectureError, match="row 1: index -1 is out of range"):
+            accuracy.query(frame)
+    for frame in _frames({"index": [str(9**22 - 1), "0"]}):
+        assert anb_onnx.from_table(frame, FBNET).tolist() == [[8] * 22, [0] * 22]
+    both = pd.DataFrame({**COLUMNS, "index": range(5)})
+    assert accuracy.query(both).mean.tolist() == wanted

@@ -49,7 +49,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", ".*")
     for name in ("anb_onnx", "artifacts", "export/anb_export", "spaces/anb_onnx_spaces"):
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
-    names = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md")
+    names = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md")
     spaces = [f"spaces/{name}" for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE")]
     for name in (*names, "export/pyproject.toml", "export/README.md", *spaces):
         shutil.copyfile(ROOT / name, copy / name)
@@ -69,7 +69,7 @@ def test_the_runtime_takes_its_files_only(checkout: Path, tmp_path: Path) -> Non
         f"anb_onnx/artifacts/accel-nasbench/{file}" for file in files
     }
     about = {"pyproject.toml", "PKG-INFO", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md"}
-    about.add(".gitignore")
+    about |= {".gitignore", "hatch_build.py"}
     assert in_sdist(sdist) - about == package | {
         f"artifacts/accel-nasbench/{file}" for file in files
     }

@@ -90,3 +90,25 @@ def test_a_total_of_nothing() -> None:
     stream = io.StringIO()
     Progress("rows", show=True, stream=stream)(0, 0)
     assert stream.getvalue() == "0 of 0 rows, 100 %\n"
+
+
+def test_short_work_on_a_terminal_shows_nothing() -> None:
+    stream, clock = Terminal(), Clock()
+    with Progress("rows", stream=stream, clock=clock, wait=1.0) as progress:
+        for clock.now in (5.0, 5.9):
+            progress(1, 10)
+        assert stream.getvalue() == ""
+        clock.now = 6.1
+        progress(2, 10)
+    assert stream.getvalue().startswith("\r2 of 10 rows, 20 %")
+
+
+def test_a_total_that_nobody_knows() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress("rows", show=True, stream=stream, clock=clock) as progress:
+        for done in range(1, 1001):
+            clock.now += 0.5
+            progress(done, None)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 10  # a line for each doubling
+    assert lines[-1] == "512 rows, 2/s"

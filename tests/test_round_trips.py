@@ -179,9 +179,10 @@ def test_parquet_of_answers_has_types_units_and_levels(run: Run, tmp_path: Path)
 
 
 def test_lines_that_a_person_types(run: Run) -> None:
-    b0 = Architecture.from_index(2169626640)
+    b0 = Architecture.from_index(2169626640, space=MNASNET)
     codes = " ".join(map(str, b0.codes))
-    lines = ["efficientnet-b0", "", "2169626640", b0.to_json(), str(dict(b0)), codes, f"[{codes}]"]
+    lines = ["efficientnet-b0", "", "2169626640", b0.to_json(), str(dict(b0)), codes]
+    lines.append(json.dumps([*map(int, b0.codes)]))
     text = "\r\n".join(lines).encode()
     found: Any = run("query", "-", "--target", "accuracy", "--json", stdin=text)
     assert [item["index"] for item in json.loads(found)] == [2169626640] * 6

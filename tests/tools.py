@@ -21,6 +21,7 @@ HEAVY = {
     "pygmo": "integrations",
     "ray": "ray",
     "smac": "integrations",
+    "sphinx": "docs",
     "syne_tune": "integrations",
     "torch": "integrations",
 }

@@ -32,6 +32,8 @@ class Progress:
         Standard error if not given.
     clock : callable
         Seconds, of any beginning.
+    wait : float
+        Seconds from the first call on in which a terminal shows nothing: short work needs none.
 
     Attributes
     ----------
@@ -46,6 +48,7 @@ class Progress:
         show: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wait: float = 0.0,
     ) -> None:
         self._unit = unit
         self._stream = sys.stderr if stream is None else stream
@@ -55,30 +58,38 @@ class Progress:
         self._seen: deque[tuple[float, int]] = deque()
         self._wrote: tuple[float, int] | None = None
         self._width = 0
+        self._quiet = wait if self._terminal and not show else 0.0
+        self._first: float | None = None
 
-    def __call__(self, done: int, total: int) -> None:
-        """Say that so many are done."""
+    def __call__(self, done: int, total: int | None) -> None:
+        """Say that so many are done; None for a total that nobody knows."""
         if not self.shown:
             return
         now = self._clock()
+        self._first = now if self._first is None else self._first
         self._seen.append((now, done))
         while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
             self._seen.popleft()
-        percent = 100 * done // total if total else 100
-        if self._wrote is not None and done < total:
+        if now - self._first < self._quiet:
+            return
+        # Of an unknown total, a line for each doubling counts as one for a whole per cent.
+        percent = done.bit_length() if total is None else 100 * done // total if total else 100
+        if self._wrote is not None and (total is None or done < total):
             then, before = self._wrote
             if (now - then < _PAUSE) if self._terminal else (percent == before):
                 return
         self._wrote = now, percent
         self._write(self._text(done, total, percent))
 
-    def _text(self, done: int, total: int, percent: int) -> str:
-        text = f"{done:,} of {total:,} {self._unit}, {percent} %"
+    def _text(self, done: int, total: int | None, percent: int) -> str:
+        text = f"{done:,} {self._unit}"
+        if total is not None:
+            text = f"{done:,} of {total:,} {self._unit}, {percent} %"
         (then, before), (now, _) = self._seen[0], self._seen[-1]
         if done > before and now > then:
             rate = (done - before) / (now - then)
             text += f", {rate:,.0f}/s"
-            if done < total:
+            if total is not None and done < total:
                 text += f", {_duration((total - done) / rate)} left"
         return text
 

@@ -11,6 +11,7 @@ from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import Architectures, encode
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.parallel.extras import need
+from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Choice, Gene, SearchSpace, needed_space
 
@@ -58,7 +59,8 @@ def to_configspace(space: SearchSpace | None = None, *, seed: int | None = None)
     space = needed_space(MNASNET if space is None else space, "to_configspace")
     tool = need("ConfigSpace", extra="configspace", what="anb_onnx.adapters.to_configspace")
     made = tool.ConfigurationSpace(seed=seed)
-    made.add(
+    add = made.add_hyperparameters if is_early(tool) else made.add
+    add(
         [
             tool.CategoricalHyperparameter(
                 gene.name, list(gene.choices), default_value=_default(gene, space)
@@ -112,11 +114,31 @@ def to_configurations(
     space = needed_space(MNASNET if space is None else space, "to_configurations")
     tool = need("ConfigSpace", extra="configspace", what="anb_onnx.adapters.to_configurations")
     codes = encode(architectures, space)
+    if is_early(tool):
+        rows = [Architecture.from_codes(row, space=space).to_values() for row in codes]
+        return [_early_configuration(tool, config_space, values) for values in rows]
     vectors = np.empty(codes.shape)
     for column, numbers in _columns(config_space, space):
         position = space.positions[column]
         vectors[:, list(config_space).index(column)] = numbers[codes[:, position]]
     return [tool.Configuration(config_space, vector=vector) for vector in vectors]
+
+
+def is_early(tool: Any) -> bool:
+    """Say whether this is a release before 1.0 of ConfigSpace, which spoke otherwise."""
+    return str(tool.__version__).startswith("0.")
+
+
+def _early_configuration(tool: Any, config_space: Any, values: dict[str, Choice]) -> Any:
+    try:
+        return tool.Configuration(config_space, values=values)
+    except Exception as error:  # whatever that release raises
+        msg = (
+            f"ConfigSpace {tool.__version__} makes no Configuration of {show(values)} in "
+            f"{show(config_space)} ({type(error).__name__}: {error}); ConfigSpace 1.1 or later "
+            "says more: pip install --upgrade ConfigSpace"
+        )
+        raise ArchitectureError(msg) from error
 
 
 def _columns(config_space: Any, space: SearchSpace) -> list[tuple[str, NDArray[np.float64]]]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from anb_onnx._io.progress import Progress
 
 Codes = npt.NDArray[np.uint8]
 
@@ -36,3 +43,44 @@ def peeked(blocks: Iterable[_Block]) -> tuple[_Block, Iterator[_Block]]:
     blocks = iter(blocks)
     first = next(blocks)
     return first, itertools.chain([first], blocks)
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Add ``--progress``."""
+    parser.add_argument(
+        "--progress",
+        action="store_true",
+        help="show progress on standard error, also where that is no terminal",
+    )
+
+
+def open_progress(args: argparse.Namespace, unit: str) -> Progress:
+    """Return what shows progress of work that takes seconds, unless the output is in its way."""
+    if args.out is None and sys.stdout.isatty() and not args.progress:
+        return Progress(unit, clock=lambda: 0.0, wait=1.0)
+    return Progress(unit, show=args.progress, wait=1.0)
+
+
+@contextlib.contextmanager
+def read_progress(args: argparse.Namespace) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is told of bytes of the input that have been read."""
+    sizes = [None if "-" in args.architectures else 0, *map(_size, args.file)]
+    total = None if None in sizes else sum(size for size in sizes if size is not None)
+    done = 0
+    with open_progress(args, "bytes read") as progress:
+
+        def on_read(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, None if total is None else max(total, done))
+
+        yield on_read
+
+
+def _size(path: str) -> int | None:
+    """Return the bytes of a regular file; None of anything else."""
+    with contextlib.suppress(OSError, ValueError):
+        found = os.stat(path)  # noqa: PTH116  # of "-" and what is no path, too
+        if stat.S_ISREG(found.st_mode):
+            return found.st_size
+    return None

@@ -114,7 +114,7 @@ class JsonItems:
                 return self._record(item)
             genes = self._space.positions.keys()
             if genes <= item.keys() or INDEX in item or self._options[1] in item:
-                return self._row(item, place)
+                return self._row(item)
             return self._parse(item, self._space)
         except ArchitectureError as error:
             msg = f"{place}: {error}"
@@ -134,14 +134,16 @@ class JsonItems:
             )
             raise ArchitectureError(msg)
 
-    def _row(self, item: Mapping[str, Any], place: str) -> Codes:
+    def _row(self, item: Mapping[str, Any]) -> Codes:
         """Return the codes of an object that is a row of a table, as CSV has them."""
         ignore_extra, index, answers = self._options
         columns = Columns([*item], self._space, ignore_extra, index, answers)
+        if self._numbers is None:
+            self._numbers = RowNumbers(columns, self._space, self._believe)
         if not columns.by_index:
             codes = self._parse({name: item[name] for name in columns.wanted}, self._space)
             if columns.also is not None:
-                self._check_index(item, codes)
+                self._numbers.compare([("", item[columns.also])], codes)
             return codes
         value = item[columns.wanted[0]]
         number = int(value) if isinstance(value, str) and value.isdecimal() else value
@@ -149,8 +151,6 @@ class JsonItems:
             msg = f"{columns.wanted[0]!r}: {show(value)} is not an integer"
             raise ArchitectureError(msg)
         codes = self._parse(number, self._space)
-        if self._numbers is None:
-            self._numbers = RowNumbers(columns, self._space, self._believe)
         if self._numbers.open:
             beside = {name: [repr(item[name])] for name in columns.means if name in item}
             self._numbers.see(np.array([number], object), codes, beside)

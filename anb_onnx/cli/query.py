@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from anb_onnx._io.show import printable
 from anb_onnx.cli.answers import LEVEL, Answer, ask, check_level
 from anb_onnx.cli.answers_table import Answers, write_table
 from anb_onnx.cli.arguments import add_benchmark, command
-from anb_onnx.cli.blocks import merged, peeked
+from anb_onnx.cli.blocks import add_progress, merged, peeked, read_progress
 from anb_onnx.cli.columns import Column, architecture_columns
 from anb_onnx.cli.formats import add_output, output_format
 from anb_onnx.cli.notes import write_notes
@@ -73,6 +73,7 @@ def add_command(commands: Any) -> None:
         metavar="LEVEL",
         help="the share of new measurements between 'lower' and 'upper' (default: 0.9)",
     )
+    add_progress(query)
     add_output(query, ("table", "csv", "json", "jsonl", "parquet"), "table")
 
 
@@ -111,24 +112,26 @@ def _run(args: argparse.Namespace) -> int:
     check_level(surrogates, args.interval)
     # One batch is encoded once and asked of every surrogate: they must share a space.
     space = _common_space([(s.target.name, s.space) for s in surrogates])
-    blocks = merged(_given(args, space), _BLOCK_ROWS, space.n_genes)
 
-    def answers() -> Answers:
+    def answers(blocks: Iterable[Codes]) -> Answers:
         for codes in blocks:
             yield codes, [ask(s, codes, args.interval, members=args.members) for s in surrogates]
 
-    found = answers()
-    first, found = peeked(found)
-    if form == "table":
-        with open_text(args.out) as stream:
-            write_table(stream, found, space)
-            write_notes(stream, surrogates)
-        return OK
-    _write(args.out, form, found, first[1], space)
+    with read_progress(args) as on_read:
+        blocks = merged(_given(args, space, on_read), _BLOCK_ROWS, space.n_genes)
+        first, found = peeked(answers(blocks))
+        if form == "table":
+            with open_text(args.out) as stream:
+                write_table(stream, found, space)
+                write_notes(stream, surrogates)
+        else:
+            _write(args.out, form, found, first[1], space)
     return OK
 
 
-def _given(args: argparse.Namespace, space: SearchSpace) -> Iterator[Codes]:
+def _given(
+    args: argparse.Namespace, space: SearchSpace, on_read: Callable[[int], None]
+) -> Iterator[Codes]:
     """Yield the codes of what was named, in its order: arguments before files."""
     rows = 0
     texts = [text for text in args.architectures if text != "-"]
@@ -149,6 +152,7 @@ def _given(args: argparse.Namespace, space: SearchSpace) -> Iterator[Codes]:
             index_column=args.index_column,
             answers=_names_of_answers(args),
             believe=partial(_are_answers, args),
+            on_read=on_read,
         )
         for codes in blocks:
             rows += len(codes)

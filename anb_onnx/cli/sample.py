@@ -10,6 +10,7 @@ from anb_onnx._io.input import check_rows
 from anb_onnx._io.program import OK
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.cli.arguments import add_benchmark, command
+from anb_onnx.cli.blocks import add_progress, open_progress
 from anb_onnx.cli.columns import Column, architecture_columns
 from anb_onnx.cli.formats import add_output, output_format
 from anb_onnx.cli.tables import Blocks, write_csv, write_json, write_json_lines, write_parquet
@@ -44,6 +45,7 @@ def add_command(commands: Any) -> None:
         "--model", metavar="FILE.onnx", help="of the search space of a file of anb-export"
     )
     add_benchmark(draw)
+    add_progress(draw)
     add_output(draw, ("index", *_FORMATS), "index")
 
 
@@ -54,9 +56,11 @@ def _run(args: argparse.Namespace) -> int:
     codes = sample(args.n, seed=args.seed, space=space)
 
     def blocks() -> Blocks:
-        for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
-            part = codes[start : start + _BLOCK_ROWS]
-            yield architecture_columns(part, space, index=by_index, genes=not by_index)
+        with open_progress(args, "architectures") as progress:
+            for start in range(0, max(len(codes), 1), _BLOCK_ROWS):
+                part = codes[start : start + _BLOCK_ROWS]
+                yield architecture_columns(part, space, index=by_index, genes=not by_index)
+                progress(start + len(part), len(codes))
 
     def item(columns: Sequence[Column]) -> Any:
         return columns[0] if by_index else {column.name: column for column in columns}

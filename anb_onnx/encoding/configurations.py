@@ -83,8 +83,14 @@ def many_codes(mappings: Sequence[Mapping[Any, Any]], space: SearchSpace) -> NDA
 
 
 def _configuration() -> type | None:
-    """Return ConfigSpace's Configuration, if anybody has imported it."""
-    return getattr(sys.modules.get("ConfigSpace"), "Configuration", None)
+    """Return ConfigSpace's Configuration, if anybody has imported it, of a release we know.
+
+    What earlier ones keep is another matter; they are mappings to us, as any other.
+    """
+    config_space = sys.modules.get("ConfigSpace")
+    if str(getattr(config_space, "__version__", "0")).startswith("0."):
+        return None
+    return getattr(config_space, "Configuration", None)
 
 
 class _Way:

@@ -243,7 +243,16 @@ class _Table:
     def strictly(self, reader: _Reader) -> Iterator[Codes]:
         """Yield the codes of all rows of a reader."""
         rows = csv_rows(reader, len(self._header))
-        while batch := list(itertools.islice(rows, _BATCH)):
+        wrong: ArchitectureError | None = None
+        while wrong is None:
+            batch: list[tuple[int, list[str]]] = []
+            try:
+                for row in itertools.islice(rows, _BATCH):
+                    batch.append(row)  # what was read is kept where one is wrong
+            except ArchitectureError as error:
+                wrong = error  # an earlier row may offend, too
+            if not batch:
+                break
             if self._columns.by_index:
                 place = self._places[0]
                 cells = ((f"line {line}: ", decimal(row[place])) for line, row in batch)
@@ -258,9 +267,11 @@ class _Table:
             else:
                 codes = from_cells(batch, self._places, self._space)
                 if self._checked is not None:
-                    stated = [(line, row[self._checked]) for line, row in batch]
+                    stated = [(f"line {line}: ", row[self._checked]) for line, row in batch]
                     self._numbers.compare(stated, codes)
             yield codes
+        if wrong is not None:
+            raise wrong
 
     def finish(self) -> None:
         """Say that there are no more rows."""
@@ -275,9 +286,13 @@ class RowNumbers:
     columns : Columns
     space : SearchSpace
     believe : callable, optional
+    first : int
+        The number of the first row.
     """
 
-    def __init__(self, columns: Columns, space: SearchSpace, believe: Believe | None) -> None:
+    def __init__(
+        self, columns: Columns, space: SearchSpace, believe: Believe | None, *, first: int = 0
+    ) -> None:
         self._name = columns.wanted[0]
         self._space = space
         self._believe = believe
@@ -286,7 +301,7 @@ class RowNumbers:
         self._rows = 0
         self._codes = np.empty((0, space.n_genes), np.uint8)
         self._beside: dict[str, list[str]] = {}
-        self._compared = 0
+        self._compared = first
         self._counting, self._counted = True, False
         self._contradiction: str | None = None
 
@@ -315,8 +330,8 @@ class RowNumbers:
             self._compared += len(stated)
         return same
 
-    def compare(self, stated: Sequence[tuple[int, str]], codes: Codes) -> None:
-        """Look at indices beside genes, given with their lines: those of the genes, or counting.
+    def compare(self, stated: Sequence[tuple[str, object]], codes: Codes) -> None:
+        """Look at indices beside genes, given with their places: those of the genes, or counting.
 
         What a spreadsheet made of a long one (9.8E+10) is no index any more, and not needed.
 
@@ -326,13 +341,13 @@ class RowNumbers:
             If they are neither.
         """
         actual = codes_to_indices(codes, self._space).tolist()
-        for (line, cell), index in zip(stated, actual, strict=True):
+        for (place, cell), index in zip(stated, actual, strict=True):
             number = decimal(cell)
             self._counting &= number == self._compared
             self._compared += 1
             if isinstance(number, int) and number != index and self._contradiction is None:
                 self._contradiction = (
-                    f"line {line}: column {INDEX!r} is of the architecture with index {number}, "
+                    f"{place}column {INDEX!r} is of the architecture with index {number}, "
                     f"but the genes are of that with index {index}; leave one of them out"
                 )
             if self._contradiction is not None and not self._counting:

@@ -28,10 +28,12 @@ from anb_onnx.encoding.mixed import (
     refuse_codes_or_indices,
 )
 from anb_onnx.encoding.rows import rows_codes
+from anb_onnx.encoding.tables import from_table
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.arrays import as_ndarray, is_table
+from anb_onnx.spaces.indices import codes_at, refuse_indices
 from anb_onnx.spaces.matrix import (
     as_uint8,
     in_range,
@@ -42,7 +44,7 @@ from anb_onnx.spaces.matrix import (
 )
 from anb_onnx.spaces.space import SearchSpace, is_integer, needed_space
 from anb_onnx.spaces.spelling import value_codes
-from anb_onnx.spaces.values import from_table, mappings_codes, rows_array
+from anb_onnx.spaces.values import mappings_codes, rows_array
 
 __all__ = [
     "Architectures",
@@ -398,49 +400,14 @@ def indices_to_codes(
     if indices.dtype == object:  # NumPy's integers among them would overflow
         indices = np.array([*map(int, indices.tolist())], dtype=object)
     refuse_indices(indices, space)
+    kernels = None
+    if len(space.index_parts) == 1:
+        kernels = _kernels("codes", len(indices), space, threads)
+    if kernels is None:
+        return codes_at(indices, space)
     codes = np.empty((len(indices), space.n_genes), dtype=np.uint8)
-    if len(space.index_parts) > 1:
-        whole = indices.astype(object)
-        for part in reversed(space.index_parts):
-            size = prod(space.gene_sizes[part])
-            _write_codes((whole % size).astype(np.int64), codes, space, part)
-            whole = whole // size
-        return codes
-    rest = np.ascontiguousarray(indices, dtype=np.int64)
-    kernels = _kernels("codes", len(rest), space, threads)
-    if kernels is not None:
-        kernels.codes(rest, codes, space, threads)
-        return codes
-    _write_codes(rest, codes, space, space.index_parts[0])
+    kernels.codes(np.ascontiguousarray(indices, dtype=np.int64), codes, space, threads)
     return codes
-
-
-def _write_codes(
-    rest: NDArray[np.int64], codes: NDArray[np.uint8], space: SearchSpace, part: slice
-) -> None:
-    """Write the codes of some genes from the numbers int64 [N] that they make up."""
-    for gene in reversed(range(part.start, part.stop)):
-        rest, codes[:, gene] = np.divmod(rest, space.gene_sizes[gene])
-
-
-def refuse_indices(indices: NDArray[Any], space: SearchSpace, *, first_row: int = 0) -> None:
-    """Refuse an array [N] of integers, of NumPy or Python, if one is no index of a space.
-
-    `first_row` is the number of its first row in what the user gave.
-
-    Raises
-    ------
-    ArchitectureError
-    """
-    top = space.size - 1
-    if len(indices) and (int(indices.min()) < 0 or int(indices.max()) > top):
-        row = int(np.argmax((indices < 0) | (indices > top)))
-        raise _index_error(first_row + row, int(indices[row]), space)
-
-
-def _index_error(row: int, index: int, space: SearchSpace) -> ArchitectureError:
-    msg = f"row {row}: index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
-    return ArchitectureError(msg)
 
 
 def _kernels(task: str, n_rows: int, space: SearchSpace, threads: int) -> ModuleType | None:

@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from anb_onnx._io.files import open_regular
 from anb_onnx._io.input import check_rows
-from anb_onnx.encoding.encoding import indices_to_codes, refuse_indices
+from anb_onnx.encoding.csv_stream import RowNumbers
+from anb_onnx.encoding.encoding import indices_to_codes
 from anb_onnx.encoding.table_files import Columns, decimal, from_index_cells, row_numbers_error
 from anb_onnx.errors import AnbError, ArchitectureError
+from anb_onnx.spaces.indices import refuse_indices
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.spaces.values import table_codes
 
@@ -158,21 +160,32 @@ class ParquetFile:
         batches = file.iter_batches(
             batch_size=batch_rows or _BATCH,
             row_groups=None if group is None else [group],
-            columns=columns.wanted,
+            columns=[*columns.wanted, *([] if columns.also is None else [columns.also])],
             use_threads=False,
         )
         first = row = 0 if group is None else sum(self.group_rows[:group])
         numbered = columns.doubtful
+        numbers_beside = RowNumbers(columns, space, None, first=row)
         for batch in batches:
             if columns.by_index:
                 cells, numbers = self._indices(batch.column(0), columns.wanted[0], space, row)
                 numbered = numbered and numbers
             else:
-                cells = table_codes(batch, space, first_row=row)
+                cells = table_codes(batch.select(columns.wanted), space, first_row=row)
+                if columns.also is not None:
+                    self._check_beside(batch.column(columns.also), cells, numbers_beside, row)
             row += len(batch)
             yield cells
         if numbered and row > first:
             raise row_numbers_error(columns.wanted[0], first, row)
+
+    def _check_beside(self, column: Any, cells: Codes, numbers: RowNumbers, row: int) -> None:
+        """Refuse indices beside genes that are of other architectures, and do not count rows."""
+        plain = self._arrow.types.is_integer(column.type) and not column.null_count
+        if plain and numbers.same_or_counting(column.to_numpy(), cells):
+            return
+        placed = [(f"row {row + n}: ", cell) for n, cell in enumerate(column.to_pylist())]
+        numbers.compare(placed, cells)
 
     def columns(
         self,

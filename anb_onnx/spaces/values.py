@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
@@ -15,7 +15,7 @@ from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.own_spellings import are_lists, has_lists, lists_values
 from anb_onnx.spaces.reading import column_codes
 from anb_onnx.spaces.small_tables import small_table_codes
-from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace, needed_space
+from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace
 
 # Rows of a table that are encoded at a time: what they need in between stays in the cache.
 _BLOCK_ROWS = 2**16
@@ -36,16 +36,30 @@ def value_error(gene: Gene, value: str, where: str = "") -> ArchitectureError:
 
 def names_error(values: Mapping[Any, object], space: SearchSpace, where: str) -> ArchitectureError:
     """Return the error for a mapping whose keys are not the genes."""
-    unknown = [key for key in values if key not in space.positions]
-    missing = [name for name in space.gene_names if name not in values]
+    given = list(values)  # ConfigSpace 0.7.1 cannot say whether a name is in it
+    unknown = [key for key in given if key not in space.positions]
+    missing = [name for name in space.gene_names if name not in given]
     parts = []
     if unknown:
         parts.append(f"unknown gene {show(unknown[0])}" + _and_more(unknown))
     if missing:
         parts.append(f"missing gene {missing[0]!r}" + _and_more(missing))
+    if not parts:  # of a mapping whose keys are others than those that it is asked by
+        parts.append(f"keys of {show(values)} that are not the genes, each once")
     first, last = space.gene_names[0], space.gene_names[-1]
     msg = f"{where}{' and '.join(parts)}; the {space.n_genes} genes are {first!r} ... {last!r}"
     return ArchitectureError(msg)
+
+
+def _has_the_genes(values: Mapping[Any, object], space: SearchSpace) -> bool:
+    """Say whether the keys of a mapping are the genes; those of some are a list, and not a set."""
+    keys: Any = values.keys()
+    if keys == space.positions.keys():
+        return True
+    if isinstance(keys, Set):
+        return False
+    names = list(keys)
+    return len(names) == space.n_genes and all(name in names for name in space.gene_names)
 
 
 def _and_more(names: Sequence[object]) -> str:
@@ -62,7 +76,7 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
     """
     if type(values) is dict and (row := space.reader.mapping(values)) is not None:
         return row
-    if values.keys() != space.positions.keys():
+    if not _has_the_genes(values, space):
         if has_lists(space) and are_lists(values):
             return row_codes(lists_values(values, where), space, where)
         raise names_error(values, space, where)
@@ -125,8 +139,7 @@ def _dicts_codes(
         if set(map(len, mappings)) != {n_genes}:
             return None
     else:
-        keys = space.positions.keys()
-        if not all(mapping.keys() == keys for mapping in mappings):
+        if not all(_has_the_genes(mapping, space) for mapping in mappings):
             return None
     try:
         values = chain.from_iterable(map(space.reader.values_of, mappings))
@@ -177,42 +190,6 @@ def array_codes(gene: Gene, column: NDArray[Any]) -> NDArray[np.int16]:
     return np.full(len(column), -1, dtype=np.int16)
 
 
-def from_table(table: Any, space: SearchSpace | None = None) -> NDArray[np.uint8]:
-    """Return the codes of a table with one column per gene, one row per architecture.
-
-    Columns may stand in any order and other columns may stand beside them. An integer gene's
-    column holds integers (or integral floats), a boolean gene's holds booleans or the strings
-    "True" and "False", a string gene's strings.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame, polars.DataFrame, pyarrow.Table or pyarrow.RecordBatch
-        None of these libraries is imported here. N may be 0.
-    space : SearchSpace
-        The space whose gene names are the names of the columns.
-
-    Returns
-    -------
-    ndarray of uint8 [N, n_genes]
-        C-contiguous.
-
-    Raises
-    ------
-    ArchitectureError
-        If it is no such table, a column is missing or occurs twice, a cell is null or holds
-        something that is not one of its gene's choices; if no space is given.
-
-    Examples
-    --------
-    >>> import pyarrow
-    >>> from anb_onnx import MNASNET, efficientnet_b0
-    >>> table = pyarrow.Table.from_pylist([dict(efficientnet_b0())])
-    >>> from_table(table, MNASNET)[:, :8].tolist()
-    [[0, 0, 0, 0, 2, 0, 1, 0]]
-    """
-    return table_codes(table, needed_space(space, "from_table"))
-
-
 def _integers(column: NDArray[Any], low: int, high: int) -> NDArray[Any] | None:
     """Return a column as an array that NumPy turns into int64; None where that loses something.
 
@@ -229,7 +206,7 @@ def _integers(column: NDArray[Any], low: int, high: int) -> NDArray[Any] | None:
 
 def table_codes(table: Any, space: SearchSpace, *, first_row: int = 0) -> NDArray[np.uint8]:
     """Return the codes of a table, or of a part of one that begins at some row."""
-    names, read = _reader(table)
+    names, read = table_reader(table)
     small = small_table_codes(table, names, space)
     if small is not None:
         return small
@@ -289,7 +266,7 @@ def _write_rows(
     """Write the codes of some rows of a table; `first_row` is the number of the table's first."""
     offence: tuple[int, Gene, str] | None = None
     for position, gene in enumerate(space.genes):
-        column = _read_column(read, gene, rows)
+        column = read_column(read, gene.name, rows)
         found = column.codes(gene)
         bad = int(np.argmax(found < 0)) if found.min() < 0 else len(codes)
         if bad < (offence[0] if offence else len(codes)):
@@ -297,18 +274,29 @@ def _write_rows(
         codes[:, position] = found
     if offence:
         row, gene, shown = offence
-        raise value_error(gene, shown, f"row {first_row + rows.start + row}, ")
+        error = value_error(gene, shown, f"row {first_row + rows.start + row}, ")
+        hint = (
+            "; these look like codes, but cells of a table are values: pass codes as an array"
+            if all(_are_codes(read_column(read, g.name, rows).cells, g) for g in space.genes)
+            else ""
+        )
+        msg = f"{error}{hint}"
+        raise ArchitectureError(msg)
 
 
-def _read_column(read: _Read, gene: Gene, rows: slice) -> _Column:
+def _are_codes(cells: NDArray[Any], gene: Gene) -> bool:
+    return cells.dtype.kind in "iu" and bool(((cells >= 0) & (cells < len(gene))).all())
+
+
+def read_column(read: _Read, name: str, rows: slice) -> _Column:
     """Return a column's cells; refuse what does not convert to a flat array."""
     try:
-        column = read(gene.name, rows)
+        column = read(name, rows)
         problem = f"cells of shape {[*column.cells.shape[1:]]}" if column.cells.ndim != 1 else ""
     except Exception as error:  # whatever the table's library raises
         problem = f"{type(error).__name__}: {error}"
     if problem:
-        msg = f"column {gene.name!r} does not hold plain values ({problem})"
+        msg = f"column {name!r} does not hold plain values ({problem})"
         raise ArchitectureError(msg)
     return column
 
@@ -360,7 +348,7 @@ def _read_arrow(table: Any, name: str, rows: slice) -> _Column:
     return _distinct(column.dictionary.to_pylist(), places)
 
 
-def _reader(table: Any) -> tuple[list[Any], _Read]:
+def table_reader(table: Any) -> tuple[list[Any], _Read]:
     """Return a table's column names, and what reads its cells."""
     if hasattr(table, "collect_schema") and not hasattr(table, "get_column"):
         msg = f"call .collect() on the {type(table).__name__}: from_table takes a table in memory"

@@ -149,4 +149,4 @@ def test_a_data_set_that_is_not_there_says_how_to_get_it(
 ) -> None:
     command = ["build", "--dataset", str(tmp_path / "gone.tar.gz"), "--out", str(tmp_path / "out")]
     assert main(command) == 2
-    assert "`anb-export fetch-data` downloads it" in capsys.readouterr().err
+    assert "`anb-export fetch-data` downloads anb_dataset" in capsys.readouterr().err

@@ -11,7 +11,6 @@ from typing import Any, NoReturn, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_onnx.encoding.encoding import refuse_indices
 from anb_onnx.engines.base import (
     Codes,
     Outputs,
@@ -32,6 +31,7 @@ from anb_onnx.engines.native.spec import Spec
 from anb_onnx.engines.native.symbols import BLOCK_ROWS, Source, gene_table
 from anb_onnx.errors import ArchitectureError, EngineError
 from anb_onnx.parallel.pool import WorkerPool
+from anb_onnx.spaces.indices import refuse_indices
 from anb_onnx.spaces.matrix import in_range, refuse_codes
 from anb_onnx.tables import TableEnsemble
 

@@ -62,7 +62,7 @@ function row(target: TargetInfo, a: Estimate, b: Estimate): HTMLElement {
   const difference = make("td", { class: "difference" }, formatDelta(delta, half));
   if (half > 0) difference.append(make("small", {}, ` ± ${formatValue(half, half)}`));
   if (Math.abs(delta) > half) difference.classList.add(delta > 0 === (target.direction === "max") ? "good" : "bad");
-  const name = make("th", { scope: "row", "aria-label": longName(target) }, shortName(target), make("small", {}, ` ${unitOf(target)}`));
+  const name = make("th", { scope: "row", title: longName(target) }, shortName(target), make("small", {}, ` ${unitOf(target)}`));
   return make("tr", { "data-compared": target.name }, name, cell(a, halfA), cell(b, halfB), difference);
 }
 

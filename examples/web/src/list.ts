@@ -52,6 +52,13 @@ export class List {
     this.#draw();
   }
 
+  /** Show nothing, and why. */
+  clear(note: string): void {
+    this.#head.replaceChildren();
+    this.#body.replaceChildren();
+    this.note.textContent = note;
+  }
+
   #direction(target: string): "max" | "min" {
     return this.#targets.find(({ name }) => name === target)?.direction ?? "max";
   }
@@ -73,7 +80,7 @@ export class List {
   #heading(target: TargetInfo): HTMLElement {
     const chosen = target.name === this.#by;
     const mark = make("span", { "aria-hidden": "true" }, chosen ? (this.#descending ? " ↓" : " ↑") : "");
-    const button = make("button", { type: "button", "data-sort": target.name, "aria-label": `${longName(target)}: sort` }, shortName(target), make("small", {}, ` ${unitOf(target)}`), mark);
+    const button = make("button", { type: "button", "data-sort": target.name }, shortName(target), make("small", {}, ` ${unitOf(target)}`), make("span", { class: "unseen" }, ` ${longName(target)}`), mark);
     button.addEventListener("click", () => {
       this.#descending = chosen ? !this.#descending : target.direction === "max";
       this.#by = target.name;

@@ -71,6 +71,9 @@ export class Lists {
       option.disabled = (option.value === "exact" && !shown.exact) || (option.value === "given" && !shown.given);
     }
     if (this.#choice.selectedOptions[0]?.disabled) this.#choice.value = "front";
+    if (this.#choice.value === "front" && !shown.front.length) {
+      return this.#list.clear("Nothing is on a front yet: the sample is on its way, or no architecture passes the filters.");
+    }
     const listed = this.#listed(this.#choice.value as Source, shown);
     const estimates = await this.client.call("predict", { codes: listed.codes, names: [] });
     if (asked === this.#asked) this.#list.show(listed, estimates, shown.targets, shown.axes[0]);

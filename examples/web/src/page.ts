@@ -1,5 +1,5 @@
-import { codesToIndex, codesToValues, EFFICIENTNET_B0, type SearchSpace, toCodes } from "./anb";
-import { meansOf } from "./answers";
+import { codesToIndex, codesToValues, EFFICIENTNET_B0, encode, type SearchSpace, toCodes } from "./anb";
+import { answersOf, meansOf } from "./answers";
 import { Comparison } from "./compare";
 import { type Shown, Lists } from "./lists";
 import { copy, verify, whileDisabled } from "./actions";
@@ -451,8 +451,8 @@ export class Page {
     click("unpin", () => store.set({ kept: null }));
     click("swap", () => store.set({ codes: store.view.kept!, kept: store.view.codes }));
     click("improve", () => this.#improve());
-    click("csv-front", (button) => whileDisabled(button, this.#saveCsv("front", this.#data.front)));
-    click("csv-selection", (button) => whileDisabled(button, this.#saveCsv("selection", this.#data.selectedRows())));
+    click("csv-front", (button) => whileDisabled(button, this.#saveFront()));
+    click("csv-selection", (button) => whileDisabled(button, this.#saveSelection()));
     click("verify-pure", (button) => whileDisabled(button, verify(this.client, "pure")));
     click("verify-ort", (button) => whileDisabled(button, verify(this.client, "ort-web")));
     listenForFiles(find("add"), find("files"), (files) => void this.#add(files));
@@ -495,9 +495,21 @@ export class Page {
     }
   }
 
-  async #saveCsv(name: string, rows: ArrayLike<number>): Promise<void> {
+  async #saveFront(): Promise<void> {
+    const codes = encode(Float64Array.from(this.#data.front, (row) => this.#data.indices[row]), this.space);
+    const estimates = await this.client.call("predict", { codes, names: [...this.targets.keys()] });
+    const table = answersOf(codes, estimates, this.space);
+    download(await toCsv(table, this.#data.front.map((_, row) => row), this.space), this.#fileName("front"));
+  }
+
+  /** Means alone, as there may be a million of them. */
+  async #saveSelection(): Promise<void> {
     const table = { indices: this.#data.indices, columns: meansOf(this.#data.columns) };
-    download(await toCsv(table, rows, this.space), `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`);
+    download(await toCsv(table, this.#data.selectedRows(), this.space), this.#fileName("selection"));
+  }
+
+  #fileName(name: string): string {
+    return `anb-${name}-${this.#axes.filter((target) => target !== DEFAULT_Y).join("-")}.csv`;
   }
 }
 

@@ -1,12 +1,9 @@
 /** The built page on a server of its own, and a browser to drive it as a person would. */
 
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { preview, type PreviewServer } from "vite";
 
 const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -68,10 +65,11 @@ export interface Watched {
   close(): Promise<void>;
 }
 
-/** Start Chromium with an empty profile and watch what its page does. */
-export async function browse(url: string, options: BrowserContextOptions = {}): Promise<Watched> {
-  const profile = await mkdtemp(join(tmpdir(), "anb-web-"));
-  const context: BrowserContext = await chromium.launchPersistentContext(profile, {
+/** One browser for all tests of a file; it ends with their process. */
+let browser: Promise<Browser> | undefined;
+
+function launched(): Promise<Browser> {
+  browser ??= chromium.launch({
     executablePath: chromiumPath(),
     headless: true,
     args: [
@@ -83,11 +81,18 @@ export async function browse(url: string, options: BrowserContextOptions = {}): 
       "--disable-component-update",
       "--disable-sync",
     ],
+  });
+  return browser;
+}
+
+/** Open a page with an empty profile and watch what it does. */
+export async function browse(url: string, options: BrowserContextOptions = {}): Promise<Watched> {
+  const context: BrowserContext = await (await launched()).newContext({
     viewport: { width: 1440, height: 1040 },
     permissions: ["clipboard-read", "clipboard-write"],
     ...options,
   });
-  const page = context.pages()[0] ?? (await context.newPage());
+  const page = await context.newPage();
   const problems: string[] = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) problems.push(`console: ${message.text()}`);
@@ -102,10 +107,7 @@ export async function browse(url: string, options: BrowserContextOptions = {}): 
   return {
     page,
     problems,
-    async close() {
-      await context.close();
-      await rm(profile, { recursive: true, force: true });
-    },
+    close: () => context.close(),
   };
 }
 

@@ -176,6 +176,9 @@ describe("the page", () => {
     await page.locator(".filter[data-target=accuracy] input").first().fill("65");
     await expect.poll(() => counts(page)).toMatch(/ of 200,000/);
     expect(page.url()).toContain("accuracy%3A65~".replace("%3A", ":"));
+    await page.locator(".filter[data-target=accuracy] input").first().fill("99"); // none passes
+    await expect.poll(() => counts(page)).toMatch(/^0 of 200,000 .* 0 on the Pareto front$/);
+    await expect.poll(() => text(page, "#list-note")).toMatch(/^Nothing is on a front/);
     await page.locator(".filter[data-target=accuracy] input").first().fill("");
     await expect.poll(() => counts(page)).toMatch(/^200,000 random/);
     const box = (await page.locator(".overlay").boundingBox())!;
@@ -258,7 +261,7 @@ describe("the page", () => {
     expect(saved.suggestedFilename()).toBe("anb-front-throughput_a100.csv");
     const lines = (await readFile(await saved.path(), "utf8")).trim().split("\n");
     const names = lines[0].split(",");
-    expect(names.length).toBe(1 + 28 + 12);
+    expect(names.length).toBe(1 + 28 + 5 * 12);
     const rows = lines.slice(1).map((line) => line.split(","));
     expect(rows.length).toBe(await front(page));
     const column = (name: string) => rows.map((row) => Number(row[names.indexOf(`${name}_mean`)]));

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anb_export.reports.card_figures import calibration_section, quality_section, worst_section
+from anb_export.reports.card_header import header
 from anb_export.reports.evaluate_artifact import Evaluation
 from anb_export.reports.markdown import number, paragraph, percent, table
 from anb_export.training.recipe import N_FOLDS
@@ -50,7 +51,7 @@ def write_card(evaluation: Evaluation, commands: Sequence[str]) -> str:
     commands : sequence of str
         The command lines that make artifact and card.
     """
-    parts = [_head(evaluation)]
+    parts = [header(evaluation.spec.name, evaluation.card), _head(evaluation)]
     if evaluation.calibration is None:
         parts += [_exact(evaluation)]
     else:

@@ -60,7 +60,7 @@ async function predict({ codes, names }: Requests["predict"]["args"]): Promise<R
     const calibrated = p.calibration && !exact;
     const { lower, upper } = calibrated ? p.interval(LEVEL) : { lower: p.mean, upper: p.mean };
     const predictiveStd = calibrated ? p.predictiveStd : exact ? new Float32Array(p.mean.length) : null;
-    found[name] = { mean: p.mean, std: p.std, predictiveStd, lower, upper, place: placeOf(name, p.mean[0]) };
+    found[name] = { mean: p.mean, std: p.std, predictiveStd, lower, upper, place: p.mean.length ? placeOf(name, p.mean[0]) : null };
   }
   return found;
 }
