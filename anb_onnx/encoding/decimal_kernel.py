@@ -101,7 +101,7 @@ def _write(values, rows, tens, seven, cells, words, doubtful):  # type: ignore[n
             power /= 10.0
         digits = 0.0
         if size == 0:
-            exponent = 0
+            exponent = np.int64(0)
         else:
             unsure = (raw & np.uint32(0x7FFFFF)) == 0 or exponent < _LEAST or exponent > _MOST
             if not unsure:
