@@ -60,7 +60,8 @@ def command_of(source: str | None, to: str, rows: int, folder: Path) -> list[str
     out = str(folder / f"{'drawn' if source is None else 'found'}.{to}")
     if source is None:
         return ["sample", str(rows), "--seed", "1", "--out", out, "--format", to]
-    return ["query", "--file", str(folder / f"drawn.{source}"), "--out", out]
+    shape = [f"--{to}"] if to in ("csv", "json") else []  # which no suffix said once
+    return ["query", "--file", str(folder / f"drawn.{source}"), *shape, "--out", out]
 
 
 def is_true(path: Path) -> bool:

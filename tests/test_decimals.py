@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anb_onnx._io.cells import cells_of, join_cells, justified
+from anb_onnx._io.cells import Cells, cells_of, join_cells, justified
 from anb_onnx._io.decimals import float32_cells, integer_cells
+from anb_onnx.encoding import float_text
+from anb_onnx.encoding.float_text import float_cells
 
 EDGES = [0.0, 1.0, 66.0, 66.5, 1e-4, 9.9999e-5, 1.5e-5, 1e16, 9.9999998e15, 1e-30, 3.4e38, 1e-45]
 EDGES += [123456789.0, 16777216.0, 0.1, 9.5, 95e-5, 1e8, 99999.99, 999999.94, 9999999.0, 2.0**-14]
 
 
-def texts_of(values: NDArray[np.float32]) -> list[str]:
-    return join_cells([float32_cells(values), b"\n"], len(values)).decode().split("\n")[:-1]
+def texts_of(
+    values: NDArray[np.float32], cells: Callable[[NDArray[np.float32]], Cells] = float32_cells
+) -> list[str]:
+    return join_cells([cells(values), b"\n"], len(values)).decode().split("\n")[:-1]
 
 
 def floats(kind: str) -> NDArray[np.float32]:
@@ -45,6 +54,36 @@ def test_floats_are_the_shortest_decimals_that_read_back(kind: str) -> None:
     found = texts_of(values)
     assert found == [repr(float(str(value))) for value in values]
     np.testing.assert_array_equal(np.array(found, np.float32), values)
+
+
+def test_compiled_numbers_are_the_same_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ["edges", "bits", "powers of two", "few digits", "halves", "predictions"]
+    values = np.concatenate([floats(kind) for kind in kinds])
+    values = np.concatenate([values, -values])
+    expected = [repr(float(str(value))) for value in values]
+    asked = []
+
+    def compiled(name: str) -> Any:
+        asked.append(name)
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(float_text, "import_sheltered", compiled)
+    monkeypatch.setattr(float_text, "_lost", {"cells": 0.0})
+    assert texts_of(values, float_cells) == expected
+    assert not asked  # not worth it yet
+    monkeypatch.setattr(float_text, "_lost", {"cells": 1.0})
+    assert texts_of(values, float_cells) == expected
+    # A part of a matrix, and nothing at all.
+    assert texts_of(np.stack([values, values])[:, ::3][1], float_cells) == expected[::3]
+    assert texts_of(values[:0], float_cells) == []
+    assert len(asked) == 3
+
+
+def test_numbers_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(float_text, "_lost", {"cells": 1.0})
+    monkeypatch.setitem(sys.modules, "anb_onnx.encoding.decimal_kernel", None)
+    values = floats("few digits")
+    assert texts_of(values, float_cells) == [repr(float(str(value))) for value in values]
 
 
 def test_integers_of_any_length() -> None:

@@ -7,6 +7,7 @@ which makes every step on them one over contiguous memory.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 PAD = 0xFF
 
 _PAD = bytes([PAD])
+# Rows that are joined at once: of many columns so few that they stay in the cache.
+_ROWS = 2**10
 
 #: Bytes [width, N] of a column's cells.
 Cells: TypeAlias = NDArray[np.uint8]
@@ -33,13 +36,19 @@ def cells_of(texts: Sequence[str]) -> Cells:
 def join_cells(parts: Sequence[Cells | bytes], n_rows: int) -> bytes:
     """Return the text of rows: in each, cells [width, N] and constants one after another."""
     widths = [len(part) for part in parts]
-    rows = np.empty((n_rows, sum(widths)), np.uint8)
-    start = 0
-    for part, width in zip(parts, widths, strict=True):
-        place = rows[:, start : start + width]
-        place[:] = np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part.T
-        start += width
-    return rows.tobytes().translate(None, _PAD)
+    starts = [0, *itertools.accumulate(widths)]
+    rows = np.empty((min(n_rows, _ROWS), starts[-1]), np.uint8)
+    for part, start, width in zip(parts, starts, widths, strict=False):
+        if isinstance(part, bytes):
+            rows[:, start : start + width] = np.frombuffer(part, np.uint8)
+    texts = []
+    for first in range(0, n_rows, _ROWS):
+        some = rows[: min(_ROWS, n_rows - first)]
+        for part, start, width in zip(parts, starts, widths, strict=False):
+            if not isinstance(part, bytes):
+                some[:, start : start + width] = part[:, first : first + _ROWS].T
+        texts.append(some.tobytes().translate(None, _PAD))
+    return b"".join(texts)
 
 
 def lengths_of(cells: Cells) -> NDArray[np.int64]:

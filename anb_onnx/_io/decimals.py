@@ -19,12 +19,12 @@ _MINUS, _POINT, _ZERO = b"-.0"
 _DIGITS = 9  # tell any two float32 apart
 # Decimal exponents of what is written here. All powers of ten up to 10**22 are float64, so that a
 # product with one of them, and a quotient, is rounded once.
-_LEAST, _MOST = -13, 6
-_LEAST_PLAIN = -4  # Python writes smaller numbers with an exponent
+LEAST, MOST = -13, 6
+LEAST_PLAIN = -4  # Python writes smaller numbers with an exponent
 # By binary exponent: that of ten of its least number, and what makes seven digits of that.
-_TENS = np.clip(np.floor((np.arange(256) - 127) * np.log10(2.0)), _LEAST - 1, _MOST + 1)
-_SEVEN = np.array([10.0 ** max(6 - int(e), 0) for e in _TENS])
-_TENS = _TENS.astype(np.int8)
+TENS = np.clip(np.floor((np.arange(256) - 127) * np.log10(2.0)), LEAST - 1, MOST + 1)
+SEVEN = np.array([10.0 ** max(6 - int(e), 0) for e in TENS])
+TENS = TENS.astype(np.int8)
 _WHOLE = np.array([10**k for k in range(1, 19)], dtype=np.int64)
 
 
@@ -48,7 +48,7 @@ def float32_cells(values: NDArray[np.float32]) -> Cells:
     np.copyto(cells[0], _MINUS, where=np.signbit(values))
     for e in present:
         _write(cells, text, hidden, e, exponent == e if len(present) > 1 else True)
-    return _replaced(cells, doubtful, values) if len(doubtful) else cells
+    return replaced(cells, doubtful, values) if len(doubtful) else cells
 
 
 class _Rounded(NamedTuple):
@@ -77,12 +77,12 @@ def _shortest(
     bits = size.view(np.uint32)
     exact = size.astype(np.float64)
     binary = (bits >> 23).astype(np.intp)
-    exponent, power = _TENS[binary], _SEVEN[binary]
+    exponent, power = TENS[binary], SEVEN[binary]
     above = exact * power >= 1e7  # it has passed a power of ten
     exponent += above
     power = np.where(above, power / 10, power)
     # A power of two has a nearer neighbour on one side.
-    strange = ((bits & 0x7FFFFF) == 0) | (exponent < _LEAST) | (exponent > _MOST)
+    strange = ((bits & 0x7FFFFF) == 0) | (exponent < LEAST) | (exponent > MOST)
     seven, eight, nine = (_rounded(exact, power * by) for by in (1.0, 10.0, 100.0))
     six = _rounded(exact, power / 10)
     # Seven digits that end in 0 are fewer. They may hide others that do, and are farther away.
@@ -122,7 +122,7 @@ def _trailing_zeros(text: Cells) -> NDArray[np.bool_]:
 
 def _width(exponent: int) -> int:
     """Return the most characters of a number of this decimal exponent, without its sign."""
-    if exponent < _LEAST_PLAIN:
+    if exponent < LEAST_PLAIN:
         return _DIGITS + len(".e-05")
     return _DIGITS + 1 - min(exponent, 0)
 
@@ -136,9 +136,9 @@ def _write(
 ) -> None:
     """Write numbers of one decimal exponent, and the point among their digits."""
     # With an exponent, the point goes where nothing follows it; a plain number has one decimal.
-    whole = 1 if exponent < _LEAST_PLAIN else max(exponent + 1, 0)
-    start = b"0." + b"0" * (-exponent - 1) if _LEAST_PLAIN <= exponent < 0 else b""
-    end = f"e-{-exponent:02}".encode() if exponent < _LEAST_PLAIN else b""
+    whole = 1 if exponent < LEAST_PLAIN else max(exponent + 1, 0)
+    start = b"0." + b"0" * (-exponent - 1) if LEAST_PLAIN <= exponent < 0 else b""
+    end = f"e-{-exponent:02}".encode() if exponent < LEAST_PLAIN else b""
     columns: list[int | NDArray[np.uint8]] = [*start, *text[:whole]]
     if not start:
         columns.append(np.where(hidden[1], np.uint8(PAD), np.uint8(_POINT)) if end else _POINT)
@@ -152,7 +152,7 @@ def _write(
         np.copyto(cells[place], np.asarray(column, np.uint8), where=where)
 
 
-def _replaced(cells: Cells, rows: NDArray[np.int64], values: NDArray[np.float32]) -> Cells:
+def replaced(cells: Cells, rows: NDArray[np.int64], values: NDArray[np.float32]) -> Cells:
     """Write some rows the slow way, which is the definition of all of them."""
     texts = cells_of([repr(float(str(value))) for value in values[rows]])
     if len(texts) > len(cells):

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anb_onnx._io.cells import Cells, cells_of
-from anb_onnx._io.decimals import float32_cells, integer_cells
+from anb_onnx._io.decimals import integer_cells
 from anb_onnx.encoding.encoding import codes_to_indices
+from anb_onnx.encoding.float_text import float_cells
 from anb_onnx.spaces.space import Gene, SearchSpace
 
 Codes = npt.NDArray[np.uint8]
@@ -147,7 +148,7 @@ class Floats:
     def _text(self, nothing: str) -> Cells:
         if isinstance(self.values, int):
             return cells_of([nothing] * self.values)
-        return float32_cells(self.values)
+        return float_cells(self.values)
 
     def arrow(self, arrow: Any) -> Any:
         """Return an array of pyarrow."""

@@ -32,7 +32,8 @@ from anb_onnx.surrogate import Surrogate
 
 Codes = npt.NDArray[np.uint8]
 
-_BLOCK_ROWS = 2**16
+# Few enough that sixty columns of answers take little; enough that each step does much.
+_BLOCK_ROWS = 2**15
 
 
 def add_command(commands: Any) -> None:
