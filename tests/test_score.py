@@ -23,12 +23,14 @@ from scored_folders import (
     table,
     write,
 )
+from small_artifact import write_catalog
 
 import anb_onnx
 from anb_onnx import FBNET, MNASNET
+from anb_onnx.calibration import LevelError
 from anb_onnx.cli.main import main
 from anb_onnx.scale_out import Scored, score
-from anb_onnx.scale_out.part_files import columns_of, write_part
+from anb_onnx.scale_out.part_files import PartError, columns_of, write_part
 from anb_onnx.scale_out.score import COMPLETE
 
 
@@ -78,7 +80,40 @@ def test_members_have_columns_as_in_csv(tmp_path: Path) -> None:
     text = tmp_path / "x.csv"
     command = ["query", "--file", str(file), "--target", "accuracy", "--members"]
     assert main([*command, "--csv", "--out", str(text)]) == 0
-    assert text.read_text().splitlines()[0].split(",") == found.column_names
+    columns = text.read_text().splitlines()[0].split(",")
+    assert [c for c in columns if not c.endswith(("_predictive_std", "_lower", "_upper"))] == (
+        found.column_names
+    )
+
+
+def test_intervals_are_those_of_query(tmp_path: Path) -> None:
+    file, out = in_out(tmp_path, {"index": INDICES[:50]})
+    options = ["--target", "accuracy", "--target", "macs", "--members", "--interval", "0.8"]
+    assert main(["score", str(file), "--out", str(out), *options]) == 0
+    asked = tmp_path / "x.parquet"
+    assert main(["query", "--file", str(file), *options, "--out", str(asked)]) == 0
+    found, expected = table(out), parquet.read_table(asked)
+    assert found.column_names == expected.column_names
+    for name in found.column_names:
+        assert found[name].to_numpy().tobytes() == expected[name].to_numpy().tobytes()
+    # Another level is another job, and so is none.
+    for level in (0.9, None):
+        with pytest.raises(PartError, match="interval"):
+            score(file, out, ["accuracy", "macs"], members=True, interval=level)
+    for level in (0.0, 1.0, float("nan")):
+        with pytest.raises(LevelError, match="level"):
+            score(file, tmp_path / "none", ["accuracy"], interval=level)
+    assert not (tmp_path / "none").exists()
+
+
+def test_without_a_calibration_there_is_no_interval(tmp_path: Path) -> None:
+    file, out = in_out(tmp_path, {"index": INDICES[:5]})
+    artifacts = write_catalog(tmp_path / "artifacts")
+    score(file, out, ["accuracy"], path=artifacts, interval=0.9)
+    found = table(out)
+    for form in ("predictive_std", "lower", "upper"):
+        assert found[f"accuracy_{form}"].to_pylist() == [None] * 5
+    assert found["accuracy_std"].null_count == 0
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:

@@ -111,6 +111,31 @@ def test_merge_refuses_gaps_and_overlaps(shell: Shell, tmp_path: Path) -> None:
     assert f"{b}: not a file of anb-onnx sweep" in shell.fails("merge", b)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.parquet", []),
+        ("x.parquet", ["--csv"]),
+        ("x.json", ["--csv"]),
+        ("x.csv", ["--json"]),
+        ("x.md", []),
+        ("x.txt", []),
+        ("x.counts.gz", []),
+    ],
+)
+def test_no_suffix_lies(name: str, options: list[str], shell: Shell, tmp_path: Path) -> None:
+    path, out = tmp_path / "counts", tmp_path / name
+    shell.sweep("--out", path, "--bins", "5")
+    assert "the suffix" in shell.fails("merge", path, *options, "--out", out)
+    if not options:
+        error = shell.fails("sweep", "latency", "--artifacts", FOLDER, "--out", out)
+        assert "would be in it, counts" in error
+    assert not out.exists()
+    whole = tmp_path / "whole.counts"
+    shell.ok("merge", path, "--out", whole)
+    assert whole.read_bytes() == path.read_bytes()
+
+
 def test_the_distribution_as_json_and_csv(shell: Shell, tmp_path: Path) -> None:
     path, out = tmp_path / "counts", tmp_path / "out.json"
     ordered = np.sort(values())
@@ -123,6 +148,9 @@ def test_the_distribution_as_json_and_csv(shell: Shell, tmp_path: Path) -> None:
     assert shell.ok("merge", path, "--json", "--out", out) == ""
     document = json.loads(out.read_text())
     assert document == json.loads(shell.ok("merge", path, "--json"))
+    before = out.read_bytes()
+    assert shell.ok("merge", path, "--out", out) == ""  # its suffix says as much
+    assert out.read_bytes() == before
     assert (document["below"], document["above"], document["total"]) == (10, 19, 2400)
     edges, counts = document["edges"], document["counts"]
     assert counts == np.histogram(values(), np.array(edges, np.float32))[0].tolist()

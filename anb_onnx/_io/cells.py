@@ -8,7 +8,7 @@ which makes every step on them one over contiguous memory.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -35,20 +35,23 @@ def cells_of(texts: Sequence[str]) -> Cells:
 
 def join_cells(parts: Sequence[Cells | bytes], n_rows: int) -> bytes:
     """Return the text of rows: in each, cells [width, N] and constants one after another."""
+    return b"".join(joined_cells(parts, n_rows))
+
+
+def joined_cells(parts: Sequence[Cells | bytes], n_rows: int) -> Iterator[bytes]:
+    """Yield the text of `join_cells`, some whole rows after another."""
     widths = [len(part) for part in parts]
     starts = [0, *itertools.accumulate(widths)]
     rows = np.empty((min(n_rows, _ROWS), starts[-1]), np.uint8)
     for part, start, width in zip(parts, starts, widths, strict=False):
         if isinstance(part, bytes):
             rows[:, start : start + width] = np.frombuffer(part, np.uint8)
-    texts = []
     for first in range(0, n_rows, _ROWS):
         some = rows[: min(_ROWS, n_rows - first)]
         for part, start, width in zip(parts, starts, widths, strict=False):
             if not isinstance(part, bytes):
                 some[:, start : start + width] = part[:, first : first + _ROWS].T
-        texts.append(some.tobytes().translate(None, _PAD))
-    return b"".join(texts)
+        yield some.tobytes().translate(None, _PAD)
 
 
 def lengths_of(cells: Cells) -> NDArray[np.int64]:

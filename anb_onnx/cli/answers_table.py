@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO, TypeAlias
 
 import numpy as np
 
-from anb_onnx._io.cells import PAD, Cells, cells_of, join_cells, justified, lengths_of
+from anb_onnx._io.cells import PAD, Cells, cells_of, joined_cells, justified, lengths_of
 from anb_onnx._io.decimals import integer_cells
 from anb_onnx._io.show import printable
 from anb_onnx.cli.answers import Answer, Codes
@@ -44,7 +44,8 @@ def write_table(stream: TextIO, answers: Answers, space: SearchSpace) -> None:
         for start in range(0, len(codes), _ROWS):
             stop = min(start + _ROWS, len(codes))
             part = [answer.rows(start, stop) for answer in block]
-            stream.write(layout.lines(codes[start:stop], part))
+            for text in layout.lines(codes[start:stop], part):
+                stream.write(text.decode())
 
 
 class _Layout:
@@ -81,8 +82,8 @@ class _Layout:
         cells += [n.rjust(w) for n, w in zip(self._extra, self._members, strict=True)]
         return "  ".join(cells).rstrip() + "\n"
 
-    def lines(self, codes: Codes, block: Sequence[Answer]) -> str:
-        """Return the lines of some architectures."""
+    def lines(self, codes: Codes, block: Sequence[Answer]) -> Iterator[bytes]:
+        """Return the lines of some architectures, some after another."""
         label = justified(self._labels(codes), self._architecture)
         parts: list[Cells | bytes] = []
         for answer in block:
@@ -95,7 +96,7 @@ class _Layout:
             for member, width in zip(answer.members, self._members, strict=False):
                 parts += [b"  ", *justified(member.table(), width, right=True)]
             parts.append(b"\n")
-        return join_cells(parts, len(codes)).decode()
+        return joined_cells(parts, len(codes))
 
     def _labels(self, codes: Codes) -> Cells:
         indices = codes_to_indices(codes, self._space)

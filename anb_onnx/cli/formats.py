@@ -88,6 +88,37 @@ def output_format(args: argparse.Namespace) -> str:
     return named
 
 
+def own_format(out: str | None, given: str | None, formats: Sequence[str], own: str) -> str:
+    """Return the format of a file that is of a command's own kind, unless its name says another.
+
+    Parameters
+    ----------
+    out : str or None
+        The file.
+    given : str or None
+        What was asked for.
+    formats : sequence of str
+        What the command writes beside its own.
+    own : str
+        What its own is called.
+
+    Raises
+    ------
+    AnbError
+        If the suffix says something else than what would be in the file.
+    """
+    suffix = Path(out).suffix.lower() if out else ""
+    form = given or (SUFFIXES[suffix] if SUFFIXES.get(suffix) in formats else own)
+    says_another = suffix in SUFFIXES and SUFFIXES[suffix] != form
+    if says_another or (form == own and suffix in (*_TEXT[1:], *_COMPRESSED)):
+        msg = (
+            f"--out {show(out)}: the suffix {show(suffix)} says something else than what would be "
+            f"in it, {form}; give it another, or none"
+        )
+        raise AnbError(msg)
+    return form
+
+
 def _known(args: argparse.Namespace) -> str:
     suffixes = [suffix for suffix, name in SUFFIXES.items() if name in args.out_formats]
     return (

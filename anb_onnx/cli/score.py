@@ -33,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a target of 'anb-onnx targets'; may be repeated (default: all of them)",
     )
     parser.add_argument("--members", action="store_true", help="write each member's prediction")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        metavar="LEVEL",
+        help="write where new measurements lie, too: predictive_std, lower and upper, with this "
+        "share of them between the last two (0.9, for one)",
+    )
     parser.add_argument("--ignore-extra", action="store_true", help="pass over unknown columns")
     parser.add_argument(
         "--index-column",
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
             members=args.members,
             ignore_extra=args.ignore_extra,
             index_column=args.index_column,
+            interval=args.interval,
             backend=backend,
             on_progress=progress,
         )

@@ -16,6 +16,7 @@ from anb_onnx._io.output import check_output
 from anb_onnx._io.program import OK
 from anb_onnx._io.progress import Progress as Bar
 from anb_onnx.cli.arguments import goes_on
+from anb_onnx.cli.formats import own_format
 from anb_onnx.cli.score import add_backend
 from anb_onnx.cli.write import open_text, write_aligned
 from anb_onnx.errors import AnbError
@@ -33,6 +34,9 @@ from anb_onnx.sweep.shards import Shards
 BINS = 4096
 
 _QUANTILES = (0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0)
+
+#: What a file of this command holds, which no other reads.
+_COUNTS = "counts"
 
 
 def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +77,7 @@ def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_sweep(args: argparse.Namespace) -> int:
     """Run `anb-onnx sweep`."""
+    own_format(args.out, None, (), _COUNTS)
     check_output(args.out)
     with load(
         args.target, benchmark=args.benchmark, path=args.artifacts, engine="numpy"
@@ -115,7 +120,7 @@ def add_merge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="a file of all counts; with --json or --csv, the distribution in that form",
+        help="a file of all counts; with --json, --csv or such a suffix, the distribution so",
     )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="the distribution as JSON")
@@ -127,12 +132,14 @@ def add_merge_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_merge(args: argparse.Namespace) -> int:
     """Run `anb-onnx merge`."""
+    given = "json" if args.json else "csv" if args.csv else None
+    form = own_format(args.out, given, ("json", "csv"), _COUNTS)
     part = join([read_partial(path) for path in args.files], args.files)
     if not args.incomplete:
         part.histogram()  # proves it complete
-    if args.json or args.csv:
+    if form != _COUNTS:
         with open_text(args.out) as stream:
-            (_write_json if args.json else _write_csv)(stream, part)
+            (_write_json if form == "json" else _write_csv)(stream, part)
         return OK
     if args.out is not None:
         write_partial(args.out, part)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO, TypeAlias
 
-from anb_onnx._io.cells import Cells, join_cells
+from anb_onnx._io.cells import Cells, joined_cells
 from anb_onnx.cli.columns import Column, Genes, csv_line
 from anb_onnx.parallel.extras import need
 
@@ -35,7 +35,7 @@ def write_csv(stream: TextIO, blocks: Blocks) -> None:
             cells: list[Cells | bytes] = []
             for column in part:
                 cells += [column.csv(), b","]
-            stream.write(join_cells([*cells[:-1], b"\n"], len(part[0])).decode())
+            _write_rows(stream, [*cells[:-1], b"\n"], len(part[0]))
 
 
 #: Makes what stands in a row of JSON out of columns: objects whose leaves are columns.
@@ -48,9 +48,9 @@ def write_json(stream: TextIO, blocks: Blocks, shape: Shape) -> None:
     for columns in blocks:
         for part in parts_of(columns):
             # A comma before each, and what begins the array instead of the first.
-            text = join_cells([b",\n ", *json_parts(shape(part))], len(part[0]))
-            stream.write((start + text[len(b",\n ") :]).decode())
-            start = b",\n "
+            for text in joined_cells([b",\n ", *json_parts(shape(part))], len(part[0])):
+                stream.write((start + text[len(b",\n ") :]).decode())
+                start = b",\n "
     stream.write("[\n]\n" if start == b"[\n " else "\n]\n")
 
 
@@ -58,7 +58,12 @@ def write_json_lines(stream: TextIO, blocks: Blocks, shape: Shape) -> None:
     """Write a line of JSON for each row."""
     for columns in blocks:
         for part in parts_of(columns):
-            stream.write(join_cells([*json_parts(shape(part)), b"\n"], len(part[0])).decode())
+            _write_rows(stream, [*json_parts(shape(part)), b"\n"], len(part[0]))
+
+
+def _write_rows(stream: TextIO, parts: Sequence[Cells | bytes], n_rows: int) -> None:
+    for text in joined_cells(parts, n_rows):
+        stream.write(text.decode())
 
 
 def json_parts(value: Any) -> list[Cells | bytes]:

@@ -39,8 +39,16 @@ class PartError(AnbError):
     """A file of predictions is there already, and is not that of this job."""
 
 
-def columns_of(targets: Mapping[str, int], *, members: bool, big: bool) -> dict[str, str]:
+#: What there is of a target beside its mean and std, if an interval is asked for.
+SURE = ("predictive_std", "lower", "upper")
+
+
+def columns_of(
+    targets: Mapping[str, int], *, members: bool, big: bool, interval: bool = False
+) -> dict[str, str]:
     """Return the columns of a part with their Arrow types, named as `anb-onnx query --csv` does.
+
+    A question mark stands at a type where an artifact without a calibration has nothing.
 
     Parameters
     ----------
@@ -50,10 +58,14 @@ def columns_of(targets: Mapping[str, int], *, members: bool, big: bool) -> dict[
         Whether there is a column for each member.
     big : bool
         Whether indices are decimals, as 64 bits do not hold them.
+    interval : bool
+        Whether there is where new measurements would lie.
     """
     columns = {"index": "string" if big else "int64"}
     for name, n_members in targets.items():
         columns |= {f"{name}_mean": "float32", f"{name}_std": "float32"}
+        if interval:
+            columns |= {f"{name}_{form}": "float32?" for form in SURE}
         if members:
             columns |= {f"{name}_member_{i}": "float32" for i in range(n_members)}
     return columns
@@ -76,7 +88,7 @@ def write_part(path: Path, job: Job, columns: Mapping[str, str], rows: Iterable[
     import pyarrow.parquet
 
     fields = [
-        pyarrow.field(name, getattr(pyarrow, kind)(), nullable=False)
+        pyarrow.field(name, getattr(pyarrow, kind.rstrip("?"))(), nullable=kind.endswith("?"))
         for name, kind in columns.items()
     ]
     schema = pyarrow.schema(fields, {_JOB: _text(job), _SHA256: _ZEROS})

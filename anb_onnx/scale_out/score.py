@@ -14,8 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, SupportsIndex
 
+import numpy as np
+
 from anb_onnx._io.output import OutputError, check_output, write_output
 from anb_onnx.benchmark import Benchmark
+from anb_onnx.calibration import check_level
 from anb_onnx.scale_out.backend import Backend, ScaleError
 from anb_onnx.scale_out.opening import as_backend
 from anb_onnx.scale_out.part_files import PartError, find_part
@@ -60,6 +63,7 @@ def score(
     members: bool = False,
     ignore_extra: bool = False,
     index_column: str | None = None,
+    interval: float | None = None,
     backend: Backend | Any | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> Scored:
@@ -87,6 +91,10 @@ def score(
         Whether other columns may stand in the source.
     index_column : str, optional
         The column of indices (default: ``"index"``, unless it may be one of row numbers).
+    interval : float, optional
+        Adds columns ``TARGET_predictive_std``, ``TARGET_lower`` and ``TARGET_upper``, as
+        `anb-onnx query` has them: between the latter lies a new measurement with this
+        probability. They are null where an artifact has no calibration.
     backend : Backend or distributed.Client, optional
         What does the work; this process if not given. Source and folder must be on a file system
         that all of it shares, under the same paths.
@@ -109,6 +117,8 @@ def score(
         If the cluster is lost, or does not share the folder.
     TargetError, ArtifactError, EngineError
         As from `load`.
+    LevelError
+        As from `Prediction.interval`.
 
     Examples
     --------
@@ -128,19 +138,32 @@ def score(
         threads = 1
     with Benchmark(targets, benchmark=benchmark, path=path, engine=engine, threads=threads) as all_:
         origins = tuple(surrogate._origin for surrogate in all_.values())
-        job = _job(all_, members)
+        job = _job(all_, members, interval)
     place, folder = Path(source).absolute(), Path(out).absolute()
     parts = list_parts(place)
     _check_folder(place, folder, parts, job)
     root = place.parent if place.is_file() else place
-    task = Task(str(root), str(folder), origins, job, members, ignore_extra, index_column)
+    task = Task(str(root), str(folder), origins, job, members, ignore_extra, index_column, interval)
     return _run(backend, task, parts, on_progress)
 
 
-def _job(all_: Benchmark, members: bool) -> dict[str, Any]:
-    """Return what must be the same for all parts of a folder."""
+def _job(all_: Benchmark, members: bool, interval: float | None) -> dict[str, Any]:
+    """Return what must be the same for all parts of a folder.
+
+    Raises
+    ------
+    LevelError
+        If an artifact has no interval of this level.
+    """
     artifacts = {name: surrogate._origin.sha256 for name, surrogate in all_.items()}
-    return {"schema": _SCHEMA, "targets": artifacts, "members": members}
+    job = {"schema": _SCHEMA, "targets": artifacts, "members": members}
+    if interval is None:
+        return job
+    nothing, interval = np.empty(0, np.float32), check_level(interval)
+    for surrogate in all_.values():
+        if surrogate.calibration is not None:
+            surrogate.calibration.interval(nothing, nothing, interval)
+    return {**job, "interval": interval}
 
 
 def _check_folder(source: Path, out: Path, parts: Sequence[Part], job: Mapping[str, Any]) -> None:

@@ -9,8 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
+from anb_onnx.calibration import Calibration
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.encoding.parquet_files import ParquetFile, open_parquet
+from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.loading import reopen
 from anb_onnx.scale_out.part_files import Rows, columns_of, find_part, write_part
@@ -32,6 +37,7 @@ class Task:
     members: bool
     ignore_extra: bool
     index_column: str | None
+    interval: float | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ def _score_part(task: Task, part: Part, file: ParquetFile) -> Done:
         {s.target.name: s.n_members for s in surrogates},
         members=task.members,
         big=len(space.index_parts) > 1,
+        interval=task.interval is not None,
     )
     written = write_part(path, job, kinds, _predict(task, part, file, surrogates))
     return Done(written, "damaged" if there else "made")
@@ -101,12 +108,22 @@ def _predict(
         for surrogate in surrogates:
             found = surrogate.query_codes(codes, members=task.members)
             columns += [found.mean, found.std]
+            if task.interval is not None:
+                columns += _sure(surrogate.calibration, found, task.interval)
             if found.members is not None:
                 columns += [*found.members.T]
         yield columns
     if rows != part.rows:
         msg = f"not readable as Parquet ({rows} rows, its footer states {part.rows})"
         raise ArchitectureError(msg)
+
+
+def _sure(calibration: Calibration | None, found: Outputs, level: float) -> list[npt.NDArray[Any]]:
+    """Return predictive_std, lower and upper; nothing thrice without a calibration."""
+    if calibration is None:
+        return [np.full(len(found.mean), None, object)] * 3
+    std = calibration.predictive_std(found.mean, found.std)
+    return [std, *calibration.interval(found.mean, found.std, level)]
 
 
 @lru_cache(maxsize=256)
