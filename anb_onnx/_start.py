@@ -3,6 +3,7 @@
 The imports of a command take longer than many of its answers. Ctrl-C in the middle of one would
 end in a traceback, or in the error of a library that was cut in half.
 """
+# PYTHON_ARGCOMPLETE_OK: so argcomplete completes it, where that was told to complete every program.
 
 from __future__ import annotations
 

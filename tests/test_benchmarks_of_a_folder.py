@@ -182,8 +182,6 @@ def test_what_is_sampled_can_be_asked(capsys: pytest.CaptureFixture[str], tmp_pa
         path = tmp_path / f"{form}{suffix}"
         options = ["sample", "20", "--seed", "1", "--format", form, *place, "--out", str(path)]
         assert main(options) == 0
-        if form == "index":
-            path.write_text("index\n" + path.read_text())
         assert main(["query", "--file", str(path), *place, "--csv"]) == 0
         answers.add(capsys.readouterr().out)
     (answer,) = answers

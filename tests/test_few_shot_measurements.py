@@ -176,7 +176,7 @@ def test_architectures_that_are_none() -> None:
     with pytest.raises(ArchitectureError, match=r"row 0.*'mnasnet'"):
         measured([to_arch_string(cell) for cell in CELLS], space=MNASNET)
     with pytest.raises(ArchitectureError, match="no column"):
-        measured(pd.DataFrame({"index": [1, 2, 3, 4]}))
+        measured(pd.DataFrame({"number": [1, 2, 3, 4]}))
 
 
 def test_repeats_make_a_smaller_error() -> None:

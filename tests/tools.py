@@ -51,7 +51,9 @@ def need_tool(module: str) -> Any:
 def need_installed(module: str) -> None:
     """Skip or fail as `need_tool` does, but do not import: for what another process imports."""
     package = module.partition(".")[0]
-    if importlib.util.find_spec(package) is None:
+    found = importlib.util.find_spec(package)
+    # Ax leaves a folder `sphinx` behind, of which Python would make a package without a file.
+    if found is None or found.origin is None:
         reason = f"needs {package}: pip install --editable '.[{HEAVY.get(package, 'test')}]'"
         without = package in HEAVY and does_without("integrations")
         if in_ci() and not without:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from anb_onnx._io.completing import FILES, FOLDERS, SHELLS, Line, answer, script
 from anb_onnx._io.program import OK
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.cli.arguments import command
+from anb_onnx.cli.completing import SHELLS, paths, script
 from anb_onnx.cli.read import named
 from anb_onnx.errors import AnbError
-
-#: By the name that the help gives a value, what it may be: files and folders are the shell's.
-_KINDS = {
-    "FILE": FILES,
-    "FILE.csv": FILES,
-    "FILE.onnx": FILES,
-    "FOLDER": FOLDERS,
-}
 
 
 def add_command(commands: Any) -> None:
     """Add the command."""
     text = "print what makes a shell complete commands, options and targets"
     completing = command(commands, "completion", _run, text)
-    completing.add_argument("shell", choices=SHELLS, metavar="SHELL", help=" or ".join(SHELLS))
+    completing.add_argument(
+        "shell",
+        choices=SHELLS,
+        metavar="SHELL",
+        help=f"{' or '.join(SHELLS)}; needs the extra 'completion'",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -35,40 +32,33 @@ def _run(args: argparse.Namespace) -> int:
     return OK
 
 
-def answer_shell(parser: argparse.ArgumentParser, asked: list[str]) -> int:
-    """Tell a shell what a word may become; nothing where that cannot be known."""
-    sys.stdout.write(answer(parser, asked, values))
-    return OK
-
-
-def values(action: argparse.Action, line: Line) -> str | Iterable[tuple[str, str]]:
-    """Return what an argument may be; of what is not known, nothing.
+def values(action: argparse.Action, before: argparse.Namespace) -> str | Mapping[str, str]:
+    """Return what an argument may be, and what that means; of what is not known, nothing.
 
     Parameters
     ----------
     action : Action
         The argument.
-    line : Line
+    before : Namespace
         With the benchmark and folders that were given before.
     """
-    kind = str(action.metavar)
-    if kind in _KINDS:
-        return _KINDS[kind]
+    if kind := paths(action):
+        return kind
     try:
-        return list(_names(kind, action.dest, line))
+        return dict(_names(str(action.metavar), action.dest, before))
     except AnbError:  # a folder that is none: an error when the command is run
-        return []
+        return {}
 
 
-def _names(kind: str, dest: str, line: Line) -> Iterable[tuple[str, str]]:
+def _names(kind: str, dest: str, before: argparse.Namespace) -> Iterable[tuple[str, str]]:
     if kind == "TARGET":
-        for target in _targets(line):
+        for target in _targets(before):
             yield target.name, f"{target.unit}, {target.metric} {target.device or ''}".strip()
     elif kind == "ARCHITECTURE":
-        for name in named(_catalog(line).space):
+        for name in named(_catalog(before).space):
             yield name, "by its name"
     elif dest == "benchmark":
-        for catalog in benchmarks(_last(line, "artifacts")):
+        for catalog in benchmarks(_given(before, "artifacts")):
             yield catalog.benchmark, f"{len(catalog.artifacts)} targets of {catalog.space.name}"
     elif dest == "task":
         from anb_onnx.problems.listing import tasks
@@ -82,16 +72,16 @@ def _names(kind: str, dest: str, line: Line) -> Iterable[tuple[str, str]]:
             yield name, ""
 
 
-def _catalog(line: Line) -> Any:
-    return find_benchmark(_last(line, "benchmark"), _last(line, "artifacts"))
+def _catalog(before: argparse.Namespace) -> Any:
+    return find_benchmark(_given(before, "benchmark"), _given(before, "artifacts"))
 
 
-def _targets(line: Line) -> Iterable[Any]:
-    yield from _catalog(line).targets
-    for folder in line.options.get("beside", []):
+def _targets(before: argparse.Namespace) -> Iterable[Any]:
+    yield from _catalog(before).targets
+    for folder in getattr(before, "beside", []):
         yield from find_benchmark(None, folder).targets
 
 
-def _last(line: Line, dest: str) -> str | None:
-    given = line.options.get(dest)
-    return given[-1] if given else None
+def _given(before: argparse.Namespace, dest: str) -> str | None:
+    given: str | None = getattr(before, dest, None)
+    return given

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from anb_onnx import __version__
-from anb_onnx._io.completing import ASKED
 from anb_onnx._io.help_text import grouped
 from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
@@ -18,7 +17,7 @@ from anb_onnx.cli import completion, info, query, sample, score
 from anb_onnx.cli.adapt import add_commands as add_adapt_commands
 from anb_onnx.cli.arguments import add_benchmark, add_folder, command
 from anb_onnx.cli.compare import add_command as add_compare_command
-from anb_onnx.cli.completion import answer_shell
+from anb_onnx.cli.completing import answer, asked, options_first
 from anb_onnx.cli.exact import add_commands as add_exact_commands
 from anb_onnx.cli.examples import GROUPS
 from anb_onnx.cli.search import add_commands as add_search_commands
@@ -52,10 +51,9 @@ def main(argv: Sequence[str] | None = None, *, program: str = _PROGRAM) -> int:
 
 def _main(argv: Sequence[str] | None, program: str) -> int:
     parser = _parser(program)
-    given = sys.argv[1:] if argv is None else [*argv]
-    if given[:1] == [ASKED]:
-        return answer_shell(parser, given[1:])
-    args = parser.parse_args(given)
+    if asked():
+        answer(parser, completion.values)
+    args = parser.parse_args(argv)
     return int(args.run(args))
 
 
@@ -69,6 +67,8 @@ class _Parser(Parser):
         # `query 1 --json 2` for a mistake. Its intermixed parsing calls this method in turn.
         if self._mixing or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
+        if asked():  # argcomplete has a way of parsing of its own, which mixes nothing
+            return super().parse_known_args(options_first(self, args), namespace)
         self._mixing = True
         try:
             return self.parse_known_intermixed_args(args, namespace)

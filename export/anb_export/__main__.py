@@ -1,4 +1,5 @@
 """The command `python -m anb_export`, which is `anb-export`."""
+# PYTHON_ARGCOMPLETE_OK: so argcomplete completes it, where that was told to complete every program.
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Where `anb-export` begins; see `anb_onnx._start`."""
+# PYTHON_ARGCOMPLETE_OK: so argcomplete completes it, where that was told to complete every program.
 
 from __future__ import annotations
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from anb_export import commands
 from anb_export.commands import completion
 from anb_export.commands._examples import EXAMPLES, GROUPS
-from anb_onnx._io.completing import ASKED, answer
 from anb_onnx._io.help_text import grouped, with_examples
-from anb_onnx._io.program import OK, Parser, run, tell
+from anb_onnx._io.program import Parser, run, tell
+from anb_onnx.cli.completing import answer, asked
 
 _PROGRAM = "anb-export"
 
@@ -35,11 +34,10 @@ def main(arguments: Sequence[str] | None = None, *, program: str = _PROGRAM) -> 
 
 
 def _main(arguments: Sequence[str] | None, program: str) -> int:
-    given = sys.argv[1:] if arguments is None else [*arguments]
-    if given[:1] == [ASKED]:
-        sys.stdout.write(answer(parser(program), given[1:], completion.values))
-        return OK
-    parsed = parser(program).parse_args(given)
+    typed = parser(program)
+    if asked():
+        answer(typed, completion.values)
+    parsed = typed.parse_args(arguments)
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:

@@ -8,6 +8,12 @@ import { ArchitectureError, codesToIndex, type Gene, parseArchitecture, type Sea
 const MOST = 100_000;
 /** Names of columns that hold answers: they may stand beside an index or genes. */
 const ANSWER = /_(?:mean|std|predictive_std|lower|upper|member_[0-9]+)$/;
+/** Columns of `anb-onnx rank`, all of which stand beside an index. */
+const RANK = ["target", "mean", "unit", "rank", "better", "equal", "total"];
+/** What the command line writes beside an architecture in an object. */
+const BESIDE = ["index", "architecture", "predictions", "values"];
+/** Under which it writes all architectures of a document, as `anb-onnx optimum` and `pareto` do. */
+const LISTS = ["solutions", "front"];
 
 /** Architectures of a file. */
 export interface Imported {
@@ -27,10 +33,11 @@ export function readArchitectures(text: string, space: SearchSpace): Imported {
   const whole = text.replace(/^\uFEFF/, "").trim();
   if (!whole) throw new ArchitectureError("the file is empty");
   const lines = whole.split(/\r\n|\r|\n/);
-  const header = cellsOf(lines[0], delimiterOf(lines[0]));
-  if (header.includes("index") || header.some((name) => space.positions.has(name))) return fromTable(lines, space);
+  const delimiter = delimiterOf(lines[0]);
+  const names = lines[0].split(delimiter).map((name) => name.trim().replace(/^"(.*)"$/, "$1"));
+  if (names.includes("index") || names.some((name) => space.positions.has(name))) return fromTable(rowsOf(whole, delimiter), space);
   const items = /^[[({]/.test(whole) ? itemsOf(whole, space) : null;
-  if (items) return joined(items.map((item, k) => () => itemToCodes(item, space, `item ${k}: `)), space);
+  if (items) return joined(items.map((item, k) => () => itemToCodes(item, space, `item ${k + 1}: `)), space);
   const texts = lines.map((line, k) => [line.trim(), k + 1] as const).filter(([line]) => line);
   return joined(texts.map(([line, number]) => () => lineToCodes(line, space, `line ${number}: `)), space);
 }
@@ -44,10 +51,32 @@ function itemsOf(text: string, space: SearchSpace): Item[] | null {
     if (/\n/.test(text)) return null; // one per line, maybe
     throw new ArchitectureError((error as Error).message);
   }
-  if (!Array.isArray(value)) return [value];
-  const plain = value.every((item) => !Array.isArray(item) && !(item instanceof Map));
-  const isOne = (plain && value.length === space.nGenes) || (value.length === 4 && value.every((item) => Array.isArray(item) && item.length === space.nBlocks));
-  return isOne ? [value] : value;
+  if (value instanceof Map) {
+    const lists = LISTS.map((key) => value.get(key)).filter((list) => Array.isArray(list));
+    return lists.length === 1 ? lists[0] : [value];
+  }
+  return Array.isArray(value) && !isOne(value, space) ? value : [value];
+}
+
+/** Whether a list is one architecture, and not a list of some. */
+function isOne(list: Item[], space: SearchSpace): boolean {
+  if (list.length === 4 && list.every((item) => Array.isArray(item) && item.length === space.nBlocks)) return true;
+  if (list.length !== space.nGenes || list.some((item) => Array.isArray(item) || item instanceof Map)) return false;
+  const numbers = list.filter((item) => typeof item === "number" || item instanceof OtherNumber);
+  if (numbers.length < list.length) return list.some((item) => typeof item === "boolean") || isArchitecture(list, space);
+  if (list.every((code, g) => typeof code === "number" && code >= 0 && code < space.genes[g].choices.length)) {
+    const n = list.length;
+    throw new ArchitectureError(`a list of ${n} small numbers is one architecture's codes or ${n} indices; put codes into one more pair of brackets, and indices one to a line`);
+  }
+  return false;
+}
+
+function isArchitecture(item: Item[], space: SearchSpace): boolean {
+  try {
+    return parseArchitecture(textOf(item), space).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function lineToCodes(line: string, space: SearchSpace, where: string): Uint8Array {
@@ -70,7 +99,19 @@ function itemToCodes(item: Item, space: SearchSpace, where: string): Uint8Array 
   if (inner !== undefined) codes = parseArchitecture(textOf(inner), space, where);
   else if (genes.length === space.nGenes) codes = Uint8Array.from(genes, (gene) => valueToCode(gene, item.get(gene.name), where));
   if (index === undefined) return codes ?? parseArchitecture(textOf(item), space, where);
+  if (!codes) refuseNumbers([...item.keys()].filter((key) => !BESIDE.includes(key) && !(item.get(key) instanceof Map)), where);
   return agreed(codes, parseArchitecture(textOf(index), space, `${where}index: `), space, where);
+}
+
+/** Refuse an index that stands alone beside something strange: of a table of anybody it numbers the rows. */
+function refuseNumbers(beside: readonly string[], where = ""): void {
+  const strange = beside.find((name) => !ANSWER.test(name));
+  if (strange === undefined || isRank(beside)) return;
+  throw new ArchitectureError(`${where}"index" may be row numbers, as ${JSON.stringify(strange)} stands beside it; leave that out if these are indices of architectures`);
+}
+
+function isRank(beside: readonly string[]): boolean {
+  return beside.length === RANK.length && RANK.every((name) => beside.includes(name));
 }
 
 /** Refuse what names two different architectures in one row. */
@@ -89,28 +130,27 @@ function textOf(item: Item): string {
   return typeof item === "string" && /^[0-9]+$/.test(item) ? item : JSON.stringify(item);
 }
 
-function fromTable(lines: readonly string[], space: SearchSpace): Imported {
-  const delimiter = delimiterOf(lines[0]);
-  const header = cellsOf(lines[0], delimiter);
+function fromTable([{ cells: header }, ...rows]: readonly Row[], space: SearchSpace): Imported {
   const twice = header.find((name, k) => header.indexOf(name) !== k);
   if (twice !== undefined) throw new ArchitectureError(`column ${JSON.stringify(twice)} stands twice`);
   const at = header.indexOf("index");
   const places = space.genes.map(({ name }) => header.indexOf(name));
   const missing = space.genes.filter((_, gene) => places[gene] < 0);
-  if (at < 0 && missing.length) {
-    throw new ArchitectureError(`there is no column "index", and none of ${missing.map(({ name }) => `"${name}"`).slice(0, 3).join(", ")}`);
+  if (missing.length && (at < 0 || missing.length < space.nGenes)) {
+    const needed = missing.map(({ name }) => `"${name}"`).slice(0, 3).join(", ");
+    throw new ArchitectureError(at < 0 ? `there is no column "index", and none of ${needed}` : `there is no column ${needed}`);
   }
-  const rows = lines.slice(1).map((line, k) => [line, k + 2] as const).filter(([line]) => line.trim());
-  const read = rows.map(([line, number]) => () => {
-    const where = `line ${number}: `;
-    const cells = cellsOf(line, delimiter);
+  const beside = header.filter((_, k) => k !== at && !places.includes(k));
+  if (missing.length) refuseNumbers(beside);
+  const read = rows.map(({ cells, line }) => () => {
+    const where = `line ${line}: `;
     if (cells.length !== header.length) throw new ArchitectureError(`${where}${cells.length} cells, the header has ${header.length}`);
     const codes = missing.length ? null : Uint8Array.from(space.genes, (gene, g) => cellToCode(gene, cells[places[g]], where));
     if (at < 0) return codes!;
     if (!/^[0-9]{1,40}$/.test(cells[at])) throw new ArchitectureError(`${where}index: ${JSON.stringify(cells[at])} is no index`);
     return agreed(codes, toCodes(BigInt(cells[at]), space, `${where}index: `), space, where);
   });
-  const ignored = header.filter((name, k) => k !== at && !places.includes(k) && !ANSWER.test(name));
+  const ignored = missing.length ? [] : beside.filter((name) => !ANSWER.test(name));
   return { ...joined(read, space), ignored };
 }
 
@@ -125,17 +165,29 @@ function delimiterOf(line: string): string {
   return [",", ";", "\t"].find((candidate) => line.includes(candidate)) ?? ",";
 }
 
-/** The cells of a line; one in quotation marks may hold the delimiter. */
-function cellsOf(line: string, delimiter: string): string[] {
-  const cells: string[] = [];
-  const pattern = new RegExp(`(?:"((?:[^"]|"")*)"|([^${delimiter}]*))(?:${delimiter}|$)`, "y");
-  for (let end = false; !end; ) {
-    const found = pattern.exec(line);
-    if (!found) return [...cells, line.slice(pattern.lastIndex)];
+interface Row {
+  readonly cells: readonly string[];
+  /** Its last one, counted from 1. */
+  readonly line: number;
+}
+
+/** The rows of a table that are not blank; a cell in quotation marks may hold delimiters and ends of lines. */
+function rowsOf(text: string, delimiter: string): Row[] {
+  const rows: Row[] = [];
+  const pattern = new RegExp(`(?:"((?:[^"]|"")*)"|((?!")[^${delimiter}\\r\\n]*))(${delimiter}|\\r\\n|\\r|\\n|$)`, "y");
+  let cells: string[] = [];
+  for (let line = 1; pattern.lastIndex < text.length || cells.length; ) {
+    const start = pattern.lastIndex;
+    const found = pattern.exec(text);
+    if (!found) throw new ArchitectureError(`line ${line}: cell ${cells.length + 1} does not end where its quotation marks do (${JSON.stringify(text.slice(start, start + 20))})`);
     cells.push((found[1]?.replaceAll('""', '"') ?? found[2]).trim());
-    end = !found[0].endsWith(delimiter) || found[0] === "";
+    line += found[1]?.match(/\r\n|\r|\n/g)?.length ?? 0;
+    if (found[3] === delimiter) continue;
+    if (cells.length > 1 || cells[0]) rows.push({ cells, line });
+    cells = [];
+    line += 1;
   }
-  return cells;
+  return rows;
 }
 
 function joined(rows: readonly (() => Uint8Array)[], space: SearchSpace): Imported {

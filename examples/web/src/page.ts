@@ -351,10 +351,7 @@ export class Page {
     const words = make("p", {}, ...what.split(", ").flatMap((text, k) => (k ? [make("br"), text] : [text])));
     const hint = `${byKey ? "Enter" : "Press"} to load no. ${index.toLocaleString("en")}`;
     tip.replaceChildren(...picture.children, words, make("p", { class: "hint" }, hint));
-    const width = find("plot").clientWidth;
-    tip.classList.toggle("to-left", left > width / 2);
-    tip.style.left = `${left}px`;
-    tip.style.top = `${Math.max(8, top)}px`;
+    placeTip(tip, left, Math.max(8, top));
     if (byKey) find("announce").textContent = what;
   }
 
@@ -528,4 +525,16 @@ function about(estimates: Record<string, Estimate> | null, ...names: string[]): 
 /** Undefined for what a newer call has ended; other errors go on. */
 function passSuperseded(error: Error): undefined {
   if (error.message !== "superseded") throw error;
+}
+
+/** Put a tip beside a point of the plot; where it is too wide for either side, above or below. */
+function placeTip(tip: HTMLElement, x: number, y: number): void {
+  const { clientWidth: width, clientHeight: height } = tip.parentElement!;
+  tip.style.left = "0"; // else its width is what is left of the plot's
+  const { offsetWidth: own, offsetHeight: high } = tip;
+  const beside = x > width / 2 ? x - own - 16 : x + 16;
+  const left = Math.max(0, Math.min(beside, width - own));
+  const away = left === beside ? 0 : (high / 2 + 16) * (y > height / 2 ? -1 : 1);
+  tip.style.left = `${left}px`;
+  tip.style.top = `${y + away}px`;
 }

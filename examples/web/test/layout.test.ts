@@ -98,6 +98,18 @@ describe("on a phone", () => {
     expect(await page.locator("#architecture").inputValue()).toBe(network);
     await page.touchscreen.tap(box.x + box.width * 0.25, box.y + box.height * 0.4);
     await expect.poll(() => page.locator("#architecture").inputValue()).not.toBe(network);
+    expect(await page.locator(".tip").isHidden()).toBe(true);
+    // The best network of all, whose numbers are the longest, beside EfficientNet-B0: all are in sight.
+    await page.evaluate(() => (location.hash = "#a=104483310874&x=throughput_a100&c=2169626640"));
+    await expect.poll(() => page.locator("[data-compared=train_time] .difference").count()).toBe(1);
+    await expect.poll(() => page.locator("[data-target=accuracy] .better").innerText()).toBe("> 99.99 %");
+    expect(await overflow(page)).toBe(0);
+    const right = async (selector: string) => {
+      const box = (await page.locator(selector).first().boundingBox())!;
+      return box.x + box.width;
+    };
+    expect(await right("[data-compared=train_time] .difference")).toBeLessThanOrEqual(Math.max(width, 360));
+    await expect.poll(() => right(".list tbody td")).toBeLessThan(width);
     expect(problems).toEqual([]);
     await close();
   });

@@ -503,6 +503,8 @@ describe("other ways to look at it", () => {
     await ready(watched.page);
     expect(await watched.page.locator(".row").count()).toBe(12);
     expect(watched.problems).toEqual([]);
+    await watched.page.click("#verify-pure"); // of which the files have not come down
+    await expect.poll(() => text(watched.page, "#verdict")).toMatch(/^✗ nothing was compared, as what it takes could not be fetched/);
     await watched.close();
   });
 

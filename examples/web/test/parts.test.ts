@@ -97,6 +97,10 @@ describe("files of architectures", () => {
     ["JSON of genes", JSON.stringify(values, null, 1)],
     ["JSON of answers", JSON.stringify(values.map((architecture, k) => ({ index: Number(indices[k]), architecture, predictions: { accuracy: { mean: 1 } } })))],
     ["JSON of indices", `[${indices.join(",\n")}]`],
+    ["indices in quotation marks, with answers of several lines", csv(['"index"', '"accuracy_mean"'], (k) => [`"${indices[k]}"`, '"a,\r\n""b"""'])],
+    ["what anb-onnx optimum writes", JSON.stringify({ target: "accuracy", genes: {}, solutions: values.map((architecture, k) => ({ index: Number(indices[k]), architecture, values: { accuracy: 1 } })) })],
+    ["what anb-onnx pareto writes", JSON.stringify({ targets: [], front: values.map((architecture) => ({ architecture })) }, null, 1)],
+    ["what anb-onnx rank writes", csv(["target", "index", "mean", "unit", "rank", "better", "equal", "total"], (k) => ["accuracy", indices[k], 1, "%", 1, 2, 3, 4])],
     ["JSON of codes", JSON.stringify(rows.map((row) => [...row]))],
     ["JSON lines", values.map((value, k) => JSON.stringify(k % 2 ? value : { index: Number(indices[k]), accuracy: { mean: 3 } })).join("\n")],
     ["a list in Python", `[${values.map((value) => JSON.stringify(value).replaceAll("true", "True").replaceAll("false", "False")).join(", ")},]`],
@@ -109,10 +113,13 @@ describe("files of architectures", () => {
   });
 
   it("of one architecture are taken, too, and other columns are named", () => {
-    for (const text of [JSON.stringify(EFFICIENTNET_B0), "efficientnet-b0", `[${rows[0].join()}]`, "[[1,6,6,6,6,6,6],[3,3,5,3,5,5,3],[1,2,2,3,3,4,1],[true,true,true,true,true,true,true]]"]) {
+    for (const text of [JSON.stringify(EFFICIENTNET_B0), "efficientnet-b0", JSON.stringify(JSON.stringify(EFFICIENTNET_B0)), `[[${rows[0].join()}]]`, JSON.stringify(Object.values(values[0])), JSON.stringify(Object.values(values[0]).map((v) => (v === true ? "True" : v === false ? "False" : v))), "[[1,6,6,6,6,6,6],[3,3,5,3,5,5,3],[1,2,2,3,3,4,1],[true,true,true,true,true,true,true]]"]) {
       expect(readArchitectures(text, MNASNET).codes.length).toBe(28);
     }
-    expect(readArchitectures("index,note,accuracy_mean\n5,\"a, b\",1", MNASNET).ignored).toEqual(["note"]);
+    const noted = csv([...genes, "note"], (k) => [...Object.values(values[k]), '"a,\nb"']);
+    expect(readArchitectures(noted, MNASNET)).toEqual({ codes, ignored: ["note"] });
+    // As many indices as there are genes are no codes.
+    expect(readArchitectures(`[${indices.slice(0, 28)}]`, MNASNET).codes).toEqual(codes.subarray(0, 28 * 28));
   });
 
   it("the page's own are read again", async () => {
@@ -130,7 +137,12 @@ describe("files of architectures", () => {
     ["block0_e,block0_k\n1,3", /no column "index".*"block0_l"/],
     [csv(["index", ...genes], (k) => [Number(indices[k]) + (k === 7 ? 1 : 0), ...Object.values(values[k])]), /line 9: the index is \d+, but the genes are those of \d+/],
     [csv(genes, (k) => Object.values(values[k]).with(4, k === 2 ? 7 : 4)), /line 4: gene "block1_e": 7 is not allowed/],
-    ["[1, 2, {}]", /item 2: .*missing gene/],
+    ["index,note,accuracy_mean\n5,a,1", /"index" may be row numbers, as "note" stands beside it/],
+    ["index,block0_e\n0,1", /no column "block0_k"/],
+    ['[{"index": 0, "loss": 0.5}]', /item 1: "index" may be row numbers, as "loss"/],
+    ['index\n"5"6', /line 2: cell 1 does not end where its quotation marks do/],
+    [JSON.stringify(new Array(28).fill(0)), /28 small numbers is one architecture's codes or 28 indices/],
+    ["[1, 2, {}]", /item 3: .*missing gene/],
     ["1\n2\nthree", /line 3: .*three/],
     ["index\n", /no architecture/],
     ["[", /./],

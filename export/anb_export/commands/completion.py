@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from anb_export.commands._show import say
-from anb_onnx._io.completing import FILES, FOLDERS, SHELLS, Line, script
+from anb_onnx.cli.completing import SHELLS, paths, script
 
 HELP = "print what makes a shell complete commands, options and targets"
-
-#: By the name that the help gives a value, what it may be.
-_KINDS = {
-    **dict.fromkeys(("DIR", "FOLDER", "NEW_FOLDER", "MEMBERS_DIR", "DIR|random:SEED"), FOLDERS),
-    **dict.fromkeys(
-        (
-            "FILE",
-            "PATH",
-            "FILE.json",
-            "FILE.onnx",
-            "FILE.md",
-            "PAGE.md",
-            "DIR|FILE",
-            "DIR|FILE.onnx",
-            "DIR|FILE.json",
-        ),
-        FILES,
-    ),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=" or ".join(SHELLS))
+    parser.add_argument(
+        "shell",
+        choices=SHELLS,
+        metavar="SHELL",
+        help=f"{' or '.join(SHELLS)}; needs the extra 'completion'",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,12 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def values(action: argparse.Action, line: Line) -> str | Iterable[tuple[str, str]]:
+def values(action: argparse.Action, before: argparse.Namespace) -> str | Mapping[str, str]:
     """Return what an argument may be: files, folders, or targets of Accel-NASBench."""
-    if str(action.metavar) in _KINDS:
-        return _KINDS[str(action.metavar)]
+    if kind := paths(action):
+        return kind
     if action.dest != "target":
-        return []
+        return {}
     from anb_export.data.accel_nasbench import TARGETS
 
-    return [(name, f"{target.unit}, {target.metric}") for name, target in TARGETS.items()]
+    return {name: f"{target.unit}, {target.metric}" for name, target in TARGETS.items()}

@@ -127,8 +127,9 @@ function plane(root: HTMLElement, scatter: Scatter, view: () => ScatterView, act
     // Without a pointer that hovers, the first press shows what the second one loads.
     const seen = event.pointerType !== "touch" || scatter.hovered === row;
     down = null;
-    if (!seen) act.hover(row, x, y);
-    else if (row >= 0) act.load(row);
+    if (!seen) return act.hover(row, x, y);
+    if (row >= 0) act.load(row);
+    if (event.pointerType === "touch") act.hover(-1, x, y); // else it would stay
   });
   canvas.addEventListener("pointercancel", () => (down = null));
   canvas.addEventListener("pointerleave", (event) => {
