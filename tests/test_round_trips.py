@@ -15,7 +15,7 @@ import pytest
 from small_artifact import write_catalog
 from tools import need_tool
 
-from anb_onnx import MNASNET, indices_to_codes, sample
+from anb_onnx import MNASNET, Problem, indices_to_codes, sample, search
 from anb_onnx.cli.main import main
 from anb_onnx.encoding.encoding import codes_to_indices
 from anb_onnx.spaces.architecture import Architecture
@@ -156,6 +156,15 @@ def test_what_to_measure(run: Run, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     write_to_measure(str(path), suffix[1:], CODES, MNASNET)
     assert answered(run, path) == INDICES
+
+
+def test_histories(run: Run, folder: Path, tmp_path: Path) -> None:
+    need_tool("pyarrow")
+    path = tmp_path / "seed-0.parquet"
+    problem = Problem(["accuracy", "latency_zcu102"], path=folder)
+    history = search.random_search(problem, budget=20, rng=0)
+    history.save(path)
+    assert answered(run, path) == history.indices.tolist()
 
 
 def test_parquet_of_answers_has_types_units_and_levels(run: Run, tmp_path: Path) -> None:
