@@ -50,7 +50,7 @@ def written(folder: Path) -> Path:
             main(["query", "--file", read, "--target", "accuracy", "--members", "--out", out]) == 0
         )
     for suffix in ("csv", "json"):
-        assert main(["optimum", "accuracy", "-k", "20", "--out", f"{folder}/best.{suffix}"]) == 0
+        assert main(["optimum", "accuracy", "--k", "20", "--out", f"{folder}/best.{suffix}"]) == 0
     return folder
 
 
