@@ -315,6 +315,7 @@ def test_wrong_files_are_refused_with_the_place(
         (["query", "0", "--json", "--csv"], ["not allowed with"]),
         (["query", "--file", "none.csv"], ["none.csv cannot be read (No such file"]),
         (["query", "--file", "a.dat"], ["'.dat'", "--in-format"]),
+        (["query", "0", "--format", "csv"], ["--in-format csv", "there is none; --out-format {"]),
         (["query", "-", "--file", "-"], ["standard input is named twice"]),
         (["query", "--file", "-", "--format", "parquet"], ["does not begin as such"]),
         (["query", "0", "--interval", "1"], ["level must be above 0 and below 1"]),

@@ -195,3 +195,47 @@ def test_lines_that_a_person_types(run: Run) -> None:
     text = "\r\n".join(lines).encode()
     found: Any = run("query", "-", "--target", "accuracy", "--json", stdin=text)
     assert [item["index"] for item in json.loads(found)] == [2169626640] * 6
+
+
+def refused(path: Path, folder: Path, capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """Return why a file is not read."""
+    where = ["--artifacts", str(folder), "--target", "accuracy"]
+    assert main(["query", "--file", str(path), *where, *argv]) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--members"]])
+def test_tables_for_people_are_refused_by_what_they_are(
+    run: Run, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    path = tmp_path / "x.txt"
+    run("query", 5, "--target", "accuracy", "--out", path, *options)
+    assert "a table for people" in refused(path, folder, capsys)
+
+
+def test_a_format_that_the_suffix_contradicts_is_said_to_be_of_the_input(
+    run: Run, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.csv"
+    run("sample", 3, "--out", path)
+    error = refused(path, folder, capsys, "--format", "json")
+    assert "read as json, as --in-format says: --out-format is that of the answers" in error
+    path.write_text("[5]")
+    assert run("query", "--file", path, "--in-format", "json", "--target", "accuracy", "--csv")
+
+
+@pytest.mark.parametrize("command", [["query", "5"], ["pareto", "accuracy", "macs"]])
+def test_parquet_without_its_package_is_refused_before_the_work(
+    command: list[str],
+    tmp_path: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    # Not even the targets are looked up.
+    nowhere = tmp_path / "nowhere"
+    argv = [*command, "--artifacts", str(nowhere), "--out", str(tmp_path / "x.parquet")]
+    assert main(argv) == 2
+    assert "pip install 'anb-onnx[parquet]'" in capsys.readouterr().err

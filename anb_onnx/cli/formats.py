@@ -12,6 +12,7 @@ from pathlib import Path
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
+from anb_onnx.parallel.extras import need
 
 #: What a suffix says of a file.
 SUFFIXES = {
@@ -63,7 +64,16 @@ def output_format(args: argparse.Namespace) -> str:
     AnbError
         If the two contradict each other, the command does not write what the name says, or the
         name says nothing that is known.
+    ExtraError
+        If it needs a package that is not installed: said before the work, not after it.
     """
+    form = _named_format(args)
+    if form == "parquet":
+        need("pyarrow.parquet", extra="parquet", what="writing Parquet")
+    return form
+
+
+def _named_format(args: argparse.Namespace) -> str:
     formats, given = args.out_formats, args.shape
     suffix = Path(args.out).suffix.lower() if args.out else ""
     where = f"--out {show(args.out)}"

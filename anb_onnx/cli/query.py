@@ -109,6 +109,7 @@ def _run(args: argparse.Namespace) -> int:
         msg = "no architectures given; name one (efficientnet-b0), an index, --file FILE, or -"
         raise AnbError(msg)
     form = output_format(args)
+    _check_in_format(args)
     surrogates = _surrogates(args)
     check_level(surrogates, args.interval)
     # One batch is encoded once and asked of every surrogate: they must share a space.
@@ -128,6 +129,17 @@ def _run(args: argparse.Namespace) -> int:
         else:
             _write(args.out, form, found, first[1], space)
     return OK
+
+
+def _check_in_format(args: argparse.Namespace) -> None:
+    """Refuse a format of an input that is not there: the answers' is meant, or nothing."""
+    if args.in_format is None or args.file or "-" in args.architectures:
+        return
+    msg = (
+        f"--in-format {args.in_format} (--format for short) is that of the input, --file or '-', "
+        f"and there is none; --out-format {{{','.join(args.out_formats)}}} is that of the answers"
+    )
+    raise AnbError(msg)
 
 
 def _given(

@@ -38,6 +38,9 @@ FORMATS = ("json", "jsonl", "csv", "parquet", "text")
 # Bytes of a first line that are looked at.
 _LINE = 2**20
 
+# How tables for people begin, whichever command writes them.
+_TABLE = re.compile("architecture {2,}[^ ]")
+
 _SUFFIXES = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -82,8 +85,8 @@ def read_blocks(
         "index": index_column,
         "answers": answers,
     }
-    file_format = file_format or _format_of(path)
-    with reading(path):
+    asked, file_format = file_format, file_format or _format_of(path)
+    with reading(path), _as_asked(path, asked):
         if file_format == "parquet" and path != "-":
             yield from parquet_blocks(path, space, **options, on_read=on_read)
             return
@@ -105,6 +108,19 @@ def read_blocks(
         else:
             items = JsonItems(space, _parsed, **options, believe=believe)
             yield from json_blocks(text, items, lambda value: _is_one(value, space))
+
+
+@contextlib.contextmanager
+def _as_asked(path: str, asked: str | None) -> Iterator[None]:
+    """Add to an error that a file was not read as its suffix says: it may be meant otherwise."""
+    told = _SUFFIXES.get(Path(path).suffix.lower())
+    try:
+        yield
+    except ArchitectureError as error:
+        if told is None or asked in (None, told) or (told, asked) == ("json", "jsonl"):
+            raise
+        msg = f"{error}; read as {asked}, as --in-format says: --out-format is that of the answers"
+        raise ArchitectureError(msg) from error
 
 
 def _format_of(path: str) -> str | None:
@@ -144,6 +160,12 @@ def sniffed(chunks: Iterator[bytes], space: SearchSpace) -> tuple[str, Iterator[
 
 
 def _format_of_line(line: str, space: SearchSpace) -> str:
+    if _TABLE.match(line):
+        msg = (
+            "it is a table for people, which is not read again; --out-format csv, or --out "
+            "FILE.csv, writes one that is"
+        )
+        raise ArchitectureError(msg)
     starts_json = line.startswith(("{", "["))
     try:
         loads(line)
