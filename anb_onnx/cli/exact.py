@@ -257,8 +257,8 @@ def _rank(args: argparse.Namespace) -> int:
                 nonlocal silent
                 if silent and done.total > _LONG:
                     tell(
-                        f"counting {done.total:,} architectures, as nothing is proven of this "
-                        "target; --progress shows how far"
+                        f"counting {done.total:,} architectures, as the rank is not among what is "
+                        "proven of this target; --progress shows how far"
                     )
                 silent = False
                 bar(done.resumed + done.done, done.total)

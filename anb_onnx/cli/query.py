@@ -125,7 +125,7 @@ def _run(args: argparse.Namespace) -> int:
         if form == "table":
             with open_text(args.out) as stream:
                 write_table(stream, found, space)
-                write_notes(stream, surrogates)
+                write_notes(stream, surrogates, args.interval)
         else:
             _write(args.out, form, found, first[1], space)
     return OK

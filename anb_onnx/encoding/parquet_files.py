@@ -18,6 +18,7 @@ from anb_onnx.encoding.csv_stream import RowNumbers
 from anb_onnx.encoding.encoding import indices_to_codes
 from anb_onnx.encoding.table_files import Columns, decimal, from_index_cells, row_numbers_error
 from anb_onnx.errors import AnbError, ArchitectureError
+from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.indices import refuse_indices
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.spaces.values import table_codes
@@ -88,8 +89,9 @@ def open_parquet(path: str | os.PathLike[str] | BinaryIO) -> Iterator[ParquetFil
         If pyarrow is not installed, or the file is not Parquet, or damaged.
     """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        # A signal in the middle of the import would leave halves of it behind.
+        pyarrow = import_sheltered("pyarrow")
+        import_sheltered("pyarrow.parquet")
     except ImportError as error:
         msg = "reading Parquet needs pyarrow: pip install 'anb-onnx[parquet]'"
         raise ArchitectureError(msg) from error
