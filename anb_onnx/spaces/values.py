@@ -102,6 +102,7 @@ def index_codes(index: int, space: SearchSpace) -> bytes:
     ArchitectureError
         If it is out of range.
     """
+    index = int(index)  # NumPy 1 makes a float of uint64 and an integer of Python
     if not 0 <= index < space.size:
         msg = f"index {show(index)} is out of range; allowed are 0 to {space.size - 1}"
         raise ArchitectureError(msg)
