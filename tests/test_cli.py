@@ -318,7 +318,7 @@ def test_wrong_files_are_refused_with_the_place(
         (["query", "0", "--format", "csv"], ["--in-format csv", "there is none; --out-format {"]),
         (["query", "-", "--file", "-"], ["standard input is named twice"]),
         (["query", "--file", "-", "--format", "parquet"], ["does not begin as such"]),
-        (["query", "0", "--interval", "1"], ["level must be above 0 and below 1"]),
+        (["query", "0", "--interval", "1"], ["--interval: level must be above 0 and below 1"]),
         (["query", "0", "--out", "x.csv", "--json"], ["'x.csv' says csv", "json was asked for"]),
         (["query", "0", "--out", "x.csv.gz"], ["nothing is compressed here"]),
         (["query", "0", "--out", "x.dat"], ["'.dat' tells no format", ".parquet"]),

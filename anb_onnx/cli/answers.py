@@ -70,14 +70,19 @@ def check_level(surrogates: Sequence[Surrogate], level: float) -> None:
     Raises
     ------
     LevelError
+        Names the option, as it is typed.
     """
-    if not 0 < level < 1:
-        msg = f"level must be above 0 and below 1, found {level}"
+    if not 0 < level < 1:  # also where no target has an interval
+        msg = f"--interval: level must be above 0 and below 1, found {level}"
         raise LevelError(msg)
     nothing = np.empty(0, np.float32)
-    for surrogate in surrogates:
-        if surrogate.calibration is not None:
-            surrogate.calibration.interval(nothing, nothing, level)
+    try:
+        for surrogate in surrogates:
+            if surrogate.calibration is not None:
+                surrogate.calibration.interval(nothing, nothing, level)
+    except LevelError as error:
+        msg = f"--interval: {error}"
+        raise LevelError(msg) from error
 
 
 def ask(surrogate: Surrogate, codes: Codes, level: float, *, members: bool = False) -> Answer:
