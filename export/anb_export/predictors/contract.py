@@ -1,0 +1,148 @@
+"""What every predictor is fitted to, and what it answers.
+
+A predictor is an ensemble of one or more members, whose mean is its prediction, and a calibration,
+which makes an interval of mean and standard deviation of the members: the contract of an artifact
+(`anb_onnx.tables`, `anb_onnx.calibration`), so that each becomes one. A predictor that has no
+members but a standard deviation of its own, as a Gaussian process has, states two: one standard
+deviation below its mean and one above (`two_members`), of which mean and population standard
+deviation are what it states.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anb_export.data.targets import TargetSpec
+from anb_export.models.forest import Forest
+from anb_export.models.svm_form import Kernel
+from anb_onnx.calibration import Calibration
+from anb_onnx.errors import AnbError
+from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.surrogate import Surrogate
+from anb_onnx.tables import TableEnsemble
+
+
+class PredictorError(AnbError):
+    """There is no such predictor, or it cannot be fitted to these measurements."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Measured architectures that a predictor learns from.
+
+    Attributes
+    ----------
+    space : SearchSpace
+    codes : ndarray of uint8, shape (n, n_genes)
+    values : ndarray of float64, shape (n,)
+        In the target's unit.
+    target : TargetSpec
+    sources : sequence of Surrogate
+        Of other devices, for the kinds that learn from such; none of the target's own device.
+    """
+
+    space: SearchSpace
+    codes: NDArray[np.uint8]
+    values: NDArray[np.float64]
+    target: TargetSpec
+    sources: Sequence[Surrogate] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Predictor(ABC):
+    """A fitted predictor.
+
+    Attributes
+    ----------
+    space : SearchSpace
+    calibration : Calibration
+        Fitted to what it was not fitted to: residuals out of fold, left out or out of bag.
+    """
+
+    space: SearchSpace
+    calibration: Calibration
+
+    @abstractmethod
+    def members(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return float64 [N, M]: what each member predicts, in the target's unit.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (N, n_genes)
+        """
+
+    def predict(self, codes: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and population standard deviation of the members, float64 [N] each."""
+        found = self.members(codes)
+        return np.asarray(found.mean(axis=1)), np.asarray(found.std(axis=1))
+
+    def tables(self) -> TableEnsemble | None:
+        """Return the members as integer tables, if each is a sum over few blocks; else None."""
+        return None
+
+    def forests(self) -> Sequence[Forest] | None:
+        """Return the members as trees over the space's codes, if each is a forest; else None."""
+        return None
+
+    def kernels(self) -> Sequence[Kernel] | None:
+        """Return the members as kernel machines over the codes, if each is one; else None."""
+        return None
+
+    def network(self) -> object | None:
+        """Return a scikit-learn estimator of float32 codes that skl2onnx converts, or None.
+
+        It predicts [N] or [N, M], the members in the target's unit.
+        """
+        return None
+
+
+Fit = Callable[[Sample, int], Predictor]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of predictor.
+
+    Attributes
+    ----------
+    name : str
+        How users call it.
+    title : str
+        A few words, for tables and plots.
+    where : str
+        ``"module:function"`` within this room: the function maps sample and seed to a predictor.
+        Imported when first used.
+    least, most : int
+        Fewest and most measurements it takes.
+    from_sources : bool
+        Whether it learns from other devices, too.
+    needs : str or None
+        Distribution that must be installed beyond the exporter's own.
+    """
+
+    name: str
+    title: str
+    where: str
+    least: int = 2
+    most: int = 2**31
+    from_sources: bool = False
+    needs: str | None = None
+
+    def load(self) -> Fit:
+        """Return its function."""
+        module, function = self.where.split(":")
+        found: Fit = getattr(import_module(f"anb_export.predictors.{module}"), function)
+        return found
+
+
+def two_members(mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return float64 [N, 2]: members whose mean and population std are these."""
+    return np.stack([mean - std, mean + std], axis=1)
