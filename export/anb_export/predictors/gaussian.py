@@ -12,7 +12,7 @@ Rates are learned as their reciprocals, the times that add up over layers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from anb_onnx.few_shot.basis import Basis
 from anb_onnx.few_shot.effective import AS_BUILT, View
 from anb_onnx.few_shot.tabling import raised, tabled
 from anb_onnx.links import Link
+from anb_onnx.spaces.architecture import sample as draw_architectures
 from anb_onnx.tables import TableEnsemble
 
 #: Measurements that the weights are found on; more of them change little and take long.
@@ -45,6 +46,10 @@ _INDUCING = 256
 
 #: Posterior draws that stand as members where the space is too large to be enumerated.
 _DRAWS = 8
+
+#: Random architectures on which the members' std is compared with the process's, and the least
+#: share of it that is taken for one.
+_REFERENCE, _LEAST_SHARE = 256, 0.01
 
 #: Up to so many architectures a space is enumerated, and its standard deviation exact.
 _ENUMERATED = 2**17
@@ -297,12 +302,23 @@ class _Process(Predictor):
         fitted = np.asarray(self._posterior.design @ self._posterior.mean)
         kept = np.cov(u, fitted)[0, 1] / self._size / np.var(fitted, ddof=1)
         middle = u.mean() - kept * self._size * fitted.mean() - self._shift
+        mean, _ = self._in_units(kept * left_out + middle / self._size, std)
         # The std of few draws is itself uncertain.
         freedom = _DRAWS - 1
         rng = np.random.default_rng((seed, len(sample), 1))
-        std = std * np.sqrt(rng.chisquare(freedom, len(std)) / freedom)
-        mean, spread = self._in_units(kept * left_out + middle / self._size, kept * std)
-        self.calibration = from_residuals(sample.values, mean, spread, freedom=freedom)
+        drawn = std * np.sqrt(rng.chisquare(freedom, len(std)) / freedom)
+        _, spread = self._in_units(left_out, drawn)
+        found = from_residuals(sample.values, mean, spread, freedom=freedom)
+        # Members vary less than the draws that they are, where these would have been 0 somewhere.
+        codes = draw_architectures(_REFERENCE, seed=0, space=self.space)
+        whole = self._in_units(*self._of_posterior(codes))[1]
+        share = float(np.sqrt((self.predict(codes)[1] ** 2).mean() / (whole**2).mean()))
+        self.calibration = replace(found, spread=1.0 / max(share, _LEAST_SHARE))
+
+    def _of_posterior(self, codes: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        design = self._groups.design(codes, self._weights)
+        rows = sparse.csr_array(sparse.hstack([design, np.ones((len(codes), 1))], format="csr"))
+        return np.asarray(rows @ self._posterior.mean), self._posterior.std(rows)
 
     def _in_units(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
         """Return what the link makes of mean and standard deviation (to first order)."""
@@ -338,10 +354,7 @@ class _Process(Predictor):
             symbols = codes_to_symbols(codes, self.space)
             return np.asarray(self._tables.predict(symbols)[2], dtype=np.float64)
         with one_thread():
-            design = self._groups.design(codes, self._weights)
-            rows = sparse.csr_array(sparse.hstack([design, np.ones((len(codes), 1))], format="csr"))
-            mean = np.asarray(rows @ self._posterior.mean)
-            return two_members(*self._in_units(mean, self._posterior.std(rows)))
+            return two_members(*self._in_units(*self._of_posterior(codes)))
 
     def tables(self) -> TableEnsemble | None:
         return self._tables
