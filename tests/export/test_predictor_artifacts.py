@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from anb_export.data.targets import TargetSpec
+from anb_export.predictors.artifact import artifact_bytes, enumerated, to_surrogate
+from anb_export.predictors.contract import Fitted, Predictor, PredictorError, two_members
+from anb_export.predictors.intervals import from_residuals
+from numpy.typing import NDArray
+
+from anb_onnx import load
+from anb_onnx.encoding.encoding import indices_to_codes
+from anb_onnx.errors import ArtifactError
+from anb_onnx.links import Link
+from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.spaces.nasbench201 import NASBENCH201
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import Terms
+
+Codes = NDArray[np.uint8]
+
+LATENCY = TargetSpec("latency_phone", "latency", "phone", "ms", "min")
+FITTED = Fitted("made-up", 40, 3, "5" * 64)
+#: Blocks of two genes, whose symbols are not the indices of the space read in another order.
+UNEVEN = SearchSpace(
+    "uneven",
+    (
+        Block("first", (Gene("a", (1, 2)), Gene("b", (3, 4, 5)))),
+        Block("second", (Gene("c", (True, False)),)),
+        Block("third", (Gene("d", (1, 2, 3, 4, 5)), Gene("e", (1, 2)))),
+    ),
+)
+
+
+def residuals() -> Any:
+    rng = np.random.default_rng(5)
+    predicted = rng.uniform(10, 20, 300)
+    return from_residuals(predicted + rng.normal(0, 0.5, 300), predicted, np.full(300, 0.1))
+
+
+class Of(Predictor):
+    """A predictor whose members a function tells."""
+
+    def __init__(
+        self, space: SearchSpace, function: Callable[[Codes], NDArray[np.float64]], **others: Any
+    ) -> None:
+        self.space, self.calibration, self.fitted = space, residuals(), FITTED
+        self.function = function
+        for name, value in others.items():
+            setattr(self, name, lambda value=value: value)
+
+    def members(self, codes: Codes) -> NDArray[np.float64]:
+        return self.function(codes)
+
+
+def mixed(codes: Codes) -> NDArray[np.float64]:
+    """Every place tells, and all mix: an order of entries that is wrong is seen."""
+    x = codes.astype(np.float64) @ (1.7 ** np.arange(codes.shape[1]))
+    return two_members(20 + np.sin(x), 0.3 + 0.1 * np.cos(x))
+
+
+def all_codes(space: SearchSpace) -> Codes:
+    return indices_to_codes(np.arange(space.size), space)
+
+
+@pytest.mark.parametrize("space", [NASBENCH201, UNEVEN], ids=lambda space: str(space.name))
+def test_a_small_space_is_enumerated(space: SearchSpace) -> None:
+    predictor = Of(space, mixed)
+    surrogate = to_surrogate(predictor, LATENCY)
+    codes = all_codes(space)
+    mean, std = predictor.predict(codes)
+    found = surrogate.query(codes, members=True)
+    # 2^31 steps of the largest value, and float32.
+    np.testing.assert_allclose(found.mean, mean, rtol=6e-8)
+    np.testing.assert_allclose(found.std, std, rtol=3e-7)
+    assert found.members is not None
+    np.testing.assert_allclose(found.members, predictor.members(codes), rtol=6e-8)
+    assert surrogate.metadata["form"] == "tables"
+    assert surrogate.metadata["terms"] == [list(range(space.n_blocks))]
+    assert surrogate.calibration == predictor.calibration
+
+
+@pytest.mark.parametrize(
+    ("largest", "offset"), [(1e-6, 0.0), (3.0, 0.0), (1e9, -5e8), (4e37, 0.0), (1e-30, 0.0)]
+)
+def test_the_step_follows_the_largest_value(largest: float, offset: float) -> None:
+    rng = np.random.default_rng(0)
+    values = offset + largest * rng.uniform(-1, 1, (UNEVEN.size, 3))
+    values[7] = largest + offset
+    order = {row.tobytes(): i for i, row in enumerate(all_codes(UNEVEN))}
+    ensemble, rounding = enumerated(
+        Of(UNEVEN, lambda codes: values[[order[row.tobytes()] for row in codes]])
+    )
+    assert rounding["step"] == ensemble.scale
+    assert np.log2(rounding["step"]).is_integer()
+    assert rounding["largest"] <= rounding["step"] / 2 <= 2.0**-30 * np.abs(values).max()
+    assert np.abs(ensemble.entries).max() > 2**29
+
+
+def test_zeros_are_zeros() -> None:
+    surrogate = to_surrogate(Of(UNEVEN, lambda codes: np.zeros((len(codes), 1))), LATENCY)
+    assert not surrogate.query(all_codes(UNEVEN)).mean.any()
+
+
+@pytest.mark.parametrize("space", [NASBENCH201, MNASNET], ids=lambda space: str(space.name))
+def test_tables_stay_as_they_are(space: SearchSpace) -> None:
+    """Also of a space that would be enumerated: they are smaller, and exact."""
+    terms = Terms.of_order(space, 1)
+    entries = np.random.default_rng(1).integers(1, 10**6, (terms.n_entries, 2), dtype=np.int32)
+    ensemble = TableEnsemble(space, entries, 2.0**-10, 0.5, Link(), terms)
+
+    def refused(codes: Codes) -> NDArray[np.float64]:
+        raise AssertionError(codes)
+
+    surrogate = to_surrogate(Of(space, refused, tables=ensemble), LATENCY)
+    assert surrogate.ensemble is not None
+    assert np.array_equal(surrogate.ensemble.entries, entries)
+    assert surrogate.metadata["terms"] == [[k] for k in range(space.n_blocks)]
+
+
+def test_the_card_tells_whence_it_is() -> None:
+    card = to_surrogate(Of(UNEVEN, mixed), LATENCY).metadata
+    assert card["recipe"] == "predictor made-up"
+    assert (card["metric"], card["device"], card["unit"]) == ("latency", "phone", "ms")
+    assert (card["direction"], card["exact"], card["members"]) == ("min", False, 2)
+    assert card["seeds"] == [3]
+    assert card["dataset"] == {
+        "name": "unstated",
+        "license": "unstated",
+        "sha256": "5" * 64,
+        "n_used": 40,
+    }
+    assert card["quality"] == {"test": {"n": 0}}
+
+
+def test_facts_are_taken_over() -> None:
+    facts = {
+        "dataset": {"name": "my bench", "license": "MIT"},
+        "license": "MIT",
+        "quality": {"test": {"n": 5, "mae": 0.25}},
+        "recipe": "mine",
+        "note": "as on the bench",
+    }
+    card = to_surrogate(Of(UNEVEN, mixed), LATENCY, facts=facts).metadata
+    assert {key: card[key] for key in ("license", "quality", "recipe", "note")} == {
+        key: facts[key] for key in ("license", "quality", "recipe", "note")
+    }
+    assert card["dataset"]["name"] == "my bench"
+    assert card["dataset"]["sha256"] == "5" * 64
+
+
+@pytest.mark.parametrize(
+    ("facts", "error", "message"),
+    [
+        ({"members": 3}, PredictorError, "'members' follows from predictor and target"),
+        ({"calibration": None}, PredictorError, "'calibration' follows"),
+        ({"dataset": "mine"}, PredictorError, "a mapping of name, license and sha256, not 'mine'"),
+        ({"quality": {"test": {}}}, ArtifactError, "'quality' must be objects of numbers"),
+        ({"license": ""}, ArtifactError, "'license' must be a non-empty string"),
+    ],
+)
+def test_facts_that_are_none_are_refused(
+    facts: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        to_surrogate(Of(UNEVEN, mixed), LATENCY, facts=facts)
+
+
+def test_an_unknown_origin_must_be_told() -> None:
+    predictor = Of(UNEVEN, mixed)
+    predictor.fitted = None
+    with pytest.raises(PredictorError, match="nothing says what the predictor was fitted to"):
+        to_surrogate(predictor, LATENCY)
+    given = {"dataset": {"sha256": "7" * 64}}
+    assert to_surrogate(predictor, LATENCY, facts=given).metadata["recipe"] == "predictor"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 5e37])
+def test_an_answer_that_is_no_float32_is_refused(wrong: float) -> None:
+    def members(codes: Codes) -> NDArray[np.float64]:
+        return np.where((codes == [1, 2, 0, 4, 1]).all(axis=1), wrong, 1.0)[:, None]
+
+    with pytest.raises(PredictorError, match=r"member 0 answers .* of codes \[1, 2, 0, 4, 1\]"):
+        to_surrogate(Of(UNEVEN, members), LATENCY)
+
+
+@pytest.mark.parametrize("shape", [(120,), (120, 0), (119, 2), (120, 1025)], ids=str)
+def test_members_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(PredictorError, match=r"answers \[120, M\]"):
+        to_surrogate(Of(UNEVEN, lambda codes: np.ones(shape)), LATENCY)
+
+
+def test_a_large_space_needs_a_form() -> None:
+    with pytest.raises(PredictorError, match=r"neither tables, .* 'mnasnet' has [\d,]+ arch"):
+        to_surrogate(Of(MNASNET, mixed), LATENCY)
+
+
+def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
+    surrogate = to_surrogate(Of(NASBENCH201, mixed), LATENCY)
+    path = surrogate.save(tmp_path / "phones")
+    assert artifact_bytes(load(path=path)) == path.stat().st_size
+    loaded = load("latency_phone", path=path.parent)
+    codes = sample(500, seed=0, space=NASBENCH201)
+    before, after = surrogate.query(codes), loaded.query(codes)
+    assert np.array_equal(before.mean, after.mean)
+    assert np.array_equal(before.predictive_std, after.predictive_std)
+    assert np.array_equal(pickle.loads(pickle.dumps(surrogate)).query(codes).mean, after.mean)
