@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.data.targets import TargetSpec
-from anb_export.predictors.artifact import artifact_bytes, enumerated, to_surrogate
+from anb_export.predictors.answers import enumerated
+from anb_export.predictors.artifact import artifact_bytes, to_surrogate
 from anb_export.predictors.contract import Fitted, Predictor, PredictorError, two_members
 from anb_export.predictors.intervals import from_residuals
 from numpy.typing import NDArray
