@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 from anb_export.data.targets import TargetSpec
+from anb_export.graphs.graph import GraphError
+from anb_export.models.formats import model_from_object
+from anb_export.models.svm_form import Kernel
 from anb_export.predictors.answers import enumerated
 from anb_export.predictors.artifact import artifact_bytes, to_surrogate
 from anb_export.predictors.contract import Fitted, Predictor, PredictorError, two_members
 from anb_export.predictors.intervals import from_residuals
 from numpy.typing import NDArray
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVR
 
 from anb_onnx import load
-from anb_onnx.encoding.encoding import indices_to_codes
-from anb_onnx.errors import ArtifactError
+from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
+from anb_onnx.errors import ArtifactError, EngineError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
@@ -24,6 +33,8 @@ from anb_onnx.spaces.nasbench201 import NASBENCH201
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
+
+from .forests import random_forest
 
 Codes = NDArray[np.uint8]
 
@@ -117,10 +128,11 @@ def test_tables_stay_as_they_are(space: SearchSpace) -> None:
     entries = np.random.default_rng(1).integers(1, 10**6, (terms.n_entries, 2), dtype=np.int32)
     ensemble = TableEnsemble(space, entries, 2.0**-10, 0.5, Link(), terms)
 
-    def refused(codes: Codes) -> NDArray[np.float64]:
-        raise AssertionError(codes)
+    def members(codes: Codes) -> NDArray[np.float64]:
+        totals = ensemble.totals(codes_to_symbols(codes, space))
+        return totals.astype(np.float64) * 2.0**-10 + 0.5
 
-    surrogate = to_surrogate(Of(space, refused, tables=ensemble), LATENCY)
+    surrogate = to_surrogate(Of(space, members, tables=ensemble), LATENCY)
     assert surrogate.ensemble is not None
     assert np.array_equal(surrogate.ensemble.entries, entries)
     assert surrogate.metadata["terms"] == [[k] for k in range(space.n_blocks)]
@@ -201,6 +213,171 @@ def test_members_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 def test_a_large_space_needs_a_form() -> None:
     with pytest.raises(PredictorError, match=r"neither tables, .* 'mnasnet' has [\d,]+ arch"):
         to_surrogate(Of(MNASNET, mixed), LATENCY)
+    with pytest.raises(PredictorError, match=r"no form 'tables': the space 'mnasnet' has"):
+        to_surrogate(Of(MNASNET, mixed), LATENCY, form="tables")
+
+
+def of_forests(space: SearchSpace) -> Of:
+    forests = [random_forest(20, seed=seed, n_features=space.n_genes) for seed in (1, 2, 3)]
+
+    def members(codes: Codes) -> NDArray[np.float64]:
+        return np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
+
+    return Of(space, members, forests=forests)
+
+
+def of_kernels(space: SearchSpace) -> Of:
+    codes = sample(80, seed=1, space=space)
+    kernels = []
+    for seed in (1, 2):
+        labels = mixed(codes)[:, 0] + np.random.default_rng(seed).normal(0, 0.1, 80)
+        member = model_from_object(SVR(C=10, gamma=0.1).fit(codes, labels)).member
+        assert isinstance(member, Kernel)
+        kernels.append(member)
+
+    def members(codes: Codes) -> NDArray[np.float64]:
+        return np.stack([kernel.predict_exact(codes) for kernel in kernels], axis=1)
+
+    return Of(space, members, kernels=kernels)
+
+
+def one_hot(space: SearchSpace) -> OneHotEncoder:
+    choices = [np.arange(n, dtype=np.float32) for n in space.cardinalities.tolist()]
+    return OneHotEncoder(categories=choices, sparse_output=False)
+
+
+def pipeline(first: Any, outputs: int, space: SearchSpace) -> Any:
+    """A network fitted as far as two passes take it."""
+    codes = sample(200, seed=2, space=space)
+    labels = 20 + np.sin(np.outer(codes.sum(axis=1), np.arange(1, outputs + 1)))
+    network = MLPRegressor(hidden_layer_sizes=(8, 8), max_iter=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = make_pipeline(first, network)
+        return found.fit(codes.astype(np.float32), labels[:, 0] if outputs == 1 else labels)
+
+
+def of_network(space: SearchSpace) -> Of:
+    """One network of three outputs."""
+    network = pipeline(StandardScaler(), 3, space)
+    return Of(space, lambda codes: network.predict(codes.astype(np.float32)), network=network)
+
+
+def of_networks(space: SearchSpace) -> Of:
+    """Two networks of one-hot codes, one member each."""
+    networks = [pipeline(one_hot(space), 1, space), pipeline(StandardScaler(), 1, space)]
+
+    def members(codes: Codes) -> NDArray[np.float64]:
+        return np.stack([n.predict(codes.astype(np.float32)) for n in networks], axis=1)
+
+    return Of(space, members, network=networks)
+
+
+#: What has each form, and how many members.
+FORMS: dict[str, tuple[Callable[[SearchSpace], Of], str, int]] = {
+    "trees": (of_forests, "trees", 3),
+    "tree64": (of_forests, "tree64", 3),
+    "kernel": (of_kernels, "kernel", 2),
+    "network": (of_network, "network", 3),
+    "networks": (of_networks, "network", 2),
+}
+
+
+@pytest.mark.parametrize("space", [MNASNET, NASBENCH201], ids=lambda space: str(space.name))
+@pytest.mark.parametrize("name", FORMS)
+def test_each_form_answers_as_the_predictor(name: str, space: SearchSpace, tmp_path: Path) -> None:
+    of, form, members = FORMS[name]
+    predictor = of(space)
+    surrogate = to_surrogate(predictor, LATENCY, form=form)
+    card = surrogate.metadata
+    assert (card["form"], card["members"], surrogate.engine) == (form, members, "onnxruntime")
+    path = surrogate.save(tmp_path / "phones")
+    codes = sample(300, seed=9, space=space)
+    mean, std = predictor.predict(codes)
+    for asked in (surrogate, load("latency_phone", path=path.parent), load(path=path)):
+        found = asked.query(codes, members=True)
+        spread = mean.std()
+        np.testing.assert_allclose(found.mean, mean, rtol=0, atol=1e-4 * spread)
+        np.testing.assert_allclose(found.std, std, rtol=0, atol=1e-4 * spread)
+        assert asked.calibration == predictor.calibration
+        assert found.predictive_std is not None
+        # Whatever the batch: one by one, and none at all.
+        one = np.array([asked.query_codes(row[None]).mean[0] for row in codes[:50]])
+        # SVMRegressor adds in float32, in an order that the batch's size tells.
+        off = 1e-6 if form == "kernel" else 0.0
+        np.testing.assert_allclose(one, found.mean[:50], rtol=off, atol=0)
+        assert asked.query(codes[:0]).mean.shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["trees", "kernel", "network"])
+def test_a_large_space_gets_the_form_that_there_is(name: str) -> None:
+    of, form, _ = FORMS[name]
+    assert to_surrogate(of(MNASNET), LATENCY).metadata["form"] == form
+    # A small one is enumerated.
+    assert to_surrogate(of(NASBENCH201), LATENCY).metadata["form"] == "tables"
+
+
+@pytest.mark.parametrize("name", ["trees", "kernel", "network"])
+def test_equal_predictors_are_equal_bytes(name: str) -> None:
+    of, form, _ = FORMS[name]
+    first, second = (to_surrogate(of(MNASNET), LATENCY, form=form) for _ in range(2))
+    assert first.sha256 == second.sha256
+
+
+@pytest.mark.parametrize("name", ["tables", "trees", "kernel", "network"])
+def test_what_says_something_else_than_the_members_is_refused(name: str) -> None:
+    if name == "tables":
+        terms = Terms.of_order(MNASNET, 1)
+        predictor = Of(MNASNET, mixed)
+        entries = np.ones((terms.n_entries, 2), np.int32)
+        ensemble = TableEnsemble(MNASNET, entries, 1.0, 0.0, Link(), terms)
+        setattr(predictor, "tables", lambda: ensemble)  # noqa: B010 - mypy knows of methods
+    else:
+        predictor = FORMS[name][0](MNASNET)
+        right = predictor.function
+        predictor.function = lambda codes: right(codes) + (codes[:, :1] == 1) * 0.5
+    with pytest.raises(PredictorError, match=r"off the predictor, allowed are .* predicts with"):
+        to_surrogate(predictor, LATENCY)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("kernel", "has no form 'kernel'; leave it out for one that it has"),
+        ("projected", "unknown form 'projected'; forms of predictors: tables, trees, tree64,"),
+    ],
+)
+def test_a_form_that_it_does_not_have_is_refused(form: str, message: str) -> None:
+    with pytest.raises(PredictorError, match=message):
+        to_surrogate(of_forests(MNASNET), LATENCY, form=form)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "error", "message"),
+    [
+        (make_pipeline(FunctionTransformer(np.log1p), MLPRegressor()), GraphError, "FunctionTrans"),
+        ("network", GraphError, "skl2onnx cannot convert an estimator of type str"),
+        ([], GraphError, r"0 estimator\(s\) cannot be 2 members"),
+        (GaussianProcessRegressor(), ArtifactError, "uses the operator"),
+    ],
+    ids=["no conversion", "no estimator", "none", "operator"],
+)
+def test_a_network_that_cannot_be_written_is_refused(
+    estimator: Any, error: type[Exception], message: str
+) -> None:
+    if hasattr(estimator, "fit"):
+        codes = sample(20, seed=2, space=MNASNET)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.fit(codes.astype(np.float32), mixed(codes))
+    with pytest.raises(error, match=message):
+        to_surrogate(Of(MNASNET, mixed, network=estimator), LATENCY)
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_engines_of_tables_do_not_run_other_forms(engine: str) -> None:
+    with pytest.raises(EngineError, match="runs artifacts in table form"):
+        to_surrogate(of_forests(MNASNET), LATENCY, engine=engine)
 
 
 def test_it_is_saved_and_loaded(tmp_path: Path) -> None:

@@ -47,11 +47,7 @@ def enumerated(predictor: Predictor) -> tuple[TableEnsemble, dict[str, float]]:
     """
     space = predictor.space
     if space.size > MOST_ENUMERATED:
-        msg = (
-            f"the predictor has neither tables, forests, kernels nor a network, and the space "
-            f"{space.name!r} has {space.size:,} architectures: at most {MOST_ENUMERATED:,} are "
-            "enumerated"
-        )
+        msg = f"{space.name!r} has {space.size:,} architectures, more than {MOST_ENUMERATED:,}"
         raise PredictorError(msg)
     codes, terms = _all_codes(space)
     values = answers(predictor, codes)

@@ -8,21 +8,20 @@ follows from what it is: sums over few blocks are tables, forests stay trees.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from anb_export.data.targets import TargetSpec
-from anb_export.predictors.answers import enumerated
 from anb_export.predictors.contract import Predictor, PredictorError
-from anb_onnx.loading import from_tables
+from anb_export.predictors.forms import check_answers, make, version_of
+from anb_onnx.loading import from_model, from_tables
 from anb_onnx.surrogate import Surrogate
 
 #: Keys of a card that follow from predictor and target, or from the file.
 _OWN = frozenset(
     (
-        *("metric", "device", "unit", "direction", "exact", "calibration"),
+        *("metric", "device", "unit", "direction", "exact", "calibration", "versions"),
         *("form", "members", "link", "terms", "tables", "file", "sha256", "bytes"),
+        *("rounding", "requires", "arithmetic", "verification"),
     )
 )
 
@@ -32,7 +31,8 @@ def to_surrogate(
     target: TargetSpec,
     *,
     facts: Mapping[str, Any] | None = None,
-    engine: str = "numpy",
+    form: str | None = None,
+    engine: str | None = None,
 ) -> Surrogate:
     """Return the artifact of a predictor, in memory.
 
@@ -50,8 +50,12 @@ def to_surrogate(
         What the card is to say besides: ``dataset`` (``name``, ``license`` and ``sha256`` of the
         measurements), ``license``, ``quality``, ``benchmark`` and what else you know. Without
         them name and licence are "unstated", and the quality says that it was tested on no rows.
-    engine : {"numpy", "auto", "native", "onnxruntime"}
-        What computes, as for `anb_onnx.load`. NumPy needs no preparation.
+    form : {"tables", "trees", "tree64", "kernel", "network"}, optional
+        If not given, the first of: tables, if it has some or its space is enumerated; trees, of
+        the kind that any onnxruntime runs; kernels; a network.
+    engine : {"numpy", "auto", "native", "onnxruntime"}, optional
+        What computes, as for `anb_onnx.load`. If not given: NumPy for tables, which needs no
+        preparation, and onnxruntime for all else.
 
     Returns
     -------
@@ -60,10 +64,11 @@ def to_surrogate(
     Raises
     ------
     PredictorError
-        If a prediction is not finite or beyond `LARGEST`, the predictor has no form that the space
-        takes, a fact is not open to be given, or nothing says what it was fitted to.
-    ArtifactError
-        If a fact has a value that is not allowed.
+        If a prediction is not finite or beyond `answers.LARGEST`, the predictor has no such form
+        in its space, or one that says something else than its members; if a fact is not open to be
+        given, or nothing says what it was fitted to.
+    AnbError
+        If a fact has a value that is not allowed, or the engine does not run the form.
 
     Examples
     --------
@@ -80,11 +85,14 @@ def to_surrogate(
     ('tables', 'predictor ridge')
     """
     card = _card(predictor, target, facts or {})
-    ensemble = predictor.tables()
-    if ensemble is None:
-        ensemble, rounding = enumerated(predictor)
-        card["rounding"] = rounding
-    return from_tables(ensemble, card, engine=engine)
+    made = make(predictor, card, form)
+    if isinstance(made, bytes):
+        surrogate = from_model(made, engine=engine or "auto", threads=1)
+    else:
+        surrogate = from_tables(made, card, engine=engine or "numpy")
+    if card.get("rounding") is None:  # of an enumeration, which is what it answers
+        check_answers(surrogate, predictor)
+    return surrogate
 
 
 def artifact_bytes(surrogate: Surrogate) -> int:
@@ -123,12 +131,7 @@ def _card(predictor: Predictor, target: TargetSpec, facts: Mapping[str, Any]) ->
         "license": "unstated",
         "quality": {"test": {"n": 0}},
         "recipe": "predictor",
-        "versions": {name: _version(name) for name in ("anb-onnx-export", "numpy")},
+        "versions": {name: version_of(name) for name in ("anb-onnx-export", "numpy")},
         "dataset": {"name": "unstated", "license": "unstated", **dataset},
         **known,
     }
-
-
-@cache
-def _version(distribution: str) -> str:
-    return version(distribution)

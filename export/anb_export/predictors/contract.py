@@ -123,7 +123,8 @@ class Predictor(ABC):
     def network(self) -> object | None:
         """Return a scikit-learn estimator of float32 codes that skl2onnx converts, or None.
 
-        It predicts [N] or [N, M], the members in the target's unit.
+        It predicts [N] or [N, M], the members in the target's unit. A list of estimators is one
+        member each.
         """
         return None
 
