@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anb_export.data.metrics import evaluate
 from anb_export.data.targets import TargetSpec
 from anb_export.graphs.graph import GraphError
 from anb_export.models.formats import model_from_object
@@ -16,6 +17,7 @@ from anb_export.predictors.answers import enumerated
 from anb_export.predictors.artifact import artifact_bytes, to_surrogate
 from anb_export.predictors.contract import Fitted, Predictor, PredictorError, two_members
 from anb_export.predictors.intervals import from_residuals
+from anb_export.predictors.scores import facts_of_test
 from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.neural_network import MLPRegressor
@@ -24,6 +26,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVR
 
 from anb_onnx import load
+from anb_onnx.catalog.facts import facts
 from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
 from anb_onnx.errors import ArtifactError, EngineError
 from anb_onnx.links import Link
@@ -145,7 +148,7 @@ def test_the_card_tells_whence_it_is() -> None:
     assert (card["direction"], card["exact"], card["members"]) == ("min", False, 2)
     assert card["seeds"] == [3]
     assert card["dataset"] == {
-        "name": "unstated",
+        "name": "40 measurements of phone",
         "license": "unstated",
         "sha256": "5" * 64,
         "n_used": 40,
@@ -153,24 +156,44 @@ def test_the_card_tells_whence_it_is() -> None:
     assert card["quality"] == {"test": {"n": 0}}
 
 
+def test_what_it_is_worth_stands_in_the_card() -> None:
+    predictor = Of(UNEVEN, mixed)
+    codes = all_codes(UNEVEN)
+    values = predictor.predict(codes)[0] + np.random.default_rng(0).normal(0, 0.5, len(codes))
+    surrogate = to_surrogate(predictor, LATENCY, facts=facts_of_test(predictor, codes, values))
+    card, found = surrogate.metadata, surrogate.query(codes)
+    quality = evaluate(values, found.mean)
+    assert card["quality"]["test"] == pytest.approx(quality, rel=1e-6)
+    lower, upper = found.interval(0.9)
+    inside = float(((lower <= values) & (values <= upper)).mean())
+    assert card["coverage"]["test"]["intervals"]["0.9"] == inside
+    assert "the 90 % interval holds" in dict(facts(surrogate.target, card))["intervals"]
+
+
+def test_what_was_not_tested_says_so() -> None:
+    surrogate = to_surrogate(Of(UNEVEN, mixed), LATENCY)
+    told = dict(facts(surrogate.target, surrogate.metadata))
+    assert told["quality"] == "not known: no measurements were kept apart"
+
+
 def test_facts_are_taken_over() -> None:
-    facts = {
+    given = {
         "dataset": {"name": "my bench", "license": "MIT"},
         "license": "MIT",
         "quality": {"test": {"n": 5, "mae": 0.25}},
         "recipe": "mine",
         "note": "as on the bench",
     }
-    card = to_surrogate(Of(UNEVEN, mixed), LATENCY, facts=facts).metadata
+    card = to_surrogate(Of(UNEVEN, mixed), LATENCY, facts=given).metadata
     assert {key: card[key] for key in ("license", "quality", "recipe", "note")} == {
-        key: facts[key] for key in ("license", "quality", "recipe", "note")
+        key: given[key] for key in ("license", "quality", "recipe", "note")
     }
     assert card["dataset"]["name"] == "my bench"
     assert card["dataset"]["sha256"] == "5" * 64
 
 
 @pytest.mark.parametrize(
-    ("facts", "error", "message"),
+    ("given", "error", "message"),
     [
         ({"members": 3}, PredictorError, "'members' follows from predictor and target"),
         ({"calibration": None}, PredictorError, "'calibration' follows"),
@@ -180,10 +203,10 @@ def test_facts_are_taken_over() -> None:
     ],
 )
 def test_facts_that_are_none_are_refused(
-    facts: dict[str, Any], error: type[Exception], message: str
+    given: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        to_surrogate(Of(UNEVEN, mixed), LATENCY, facts=facts)
+        to_surrogate(Of(UNEVEN, mixed), LATENCY, facts=given)
 
 
 def test_an_unknown_origin_must_be_told() -> None:

@@ -48,8 +48,9 @@ def to_surrogate(
         What it predicts.
     facts : mapping, optional
         What the card is to say besides: ``dataset`` (``name``, ``license`` and ``sha256`` of the
-        measurements), ``license``, ``quality``, ``benchmark`` and what else you know. Without
-        them name and licence are "unstated", and the quality says that it was tested on no rows.
+        measurements), ``license``, ``benchmark`` and what else you know; what it is worth by
+        `scores.facts_of_test`. Without them the licences are "unstated", and the quality says that it
+        was tested on no rows.
     form : {"tables", "trees", "tree64", "kernel", "network"}, optional
         If not given, the first of: tables, if it has some or its space is enumerated; trees, of
         the kind that any onnxruntime runs; kernels; a network.
@@ -113,7 +114,8 @@ def _card(predictor: Predictor, target: TargetSpec, facts: Mapping[str, Any]) ->
         raise PredictorError(msg)
     if fitted is not None:
         known = {"recipe": f"predictor {fitted.kind}", "seeds": [fitted.seed], **known}
-        dataset = {"sha256": fitted.sha256, "n_used": fitted.n, **dataset}
+        name = f"{fitted.n} measurements of {target.device or target.metric}"
+        dataset = {"name": name, "sha256": fitted.sha256, "n_used": fitted.n, **dataset}
     if "sha256" not in dataset:
         msg = (
             "nothing says what the predictor was fitted to: fit it by registry.fit, or give "

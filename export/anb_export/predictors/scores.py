@@ -1,6 +1,7 @@
-"""How good intervals are: the continuous ranked probability score, coverage and width.
+"""How good predictors are on rows that they were not fitted to, and above all their intervals.
 
-All are of what an artifact answers: float32 mean and calibrated scale, as a user gets them.
+The continuous ranked probability score, coverage and width are of what an artifact answers: float32
+mean and calibrated scale, as a user gets them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from anb_export.predictors.contract import PredictorError
+from anb_export.data.metrics import evaluate
+from anb_export.predictors.contract import Predictor, PredictorError
+from anb_export.training.predictive_scale import coverage
 from anb_onnx.calibration import Calibration
 
 #: Levels of the intervals whose coverage is told.
@@ -117,3 +120,33 @@ def interval_scores(
     lower, upper = bounds[0.9]
     scores["width_90"] = float((upper.astype(np.float64) - lower).mean())
     return scores
+
+
+def facts_of_test(
+    predictor: Predictor, codes: NDArray[np.uint8], values: NDArray[np.floating[Any]]
+) -> dict[str, Any]:
+    """Return what a predictor is worth on measurements that it was not fitted to, as facts.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    codes : ndarray of uint8, shape (n, n_genes)
+    values : ndarray of floats, shape (n,)
+        In the target's unit; at least two different ones.
+
+    Returns
+    -------
+    dict
+        ``quality`` and ``coverage``, each of the part ``test``: facts for `artifact.to_surrogate`.
+
+    Raises
+    ------
+    AnbError
+        If the measurements are not as many as the architectures, not finite or all equal.
+    """
+    measured = np.asarray(values, dtype=np.float64)
+    mean, std = predictor.predict(codes)
+    return {
+        "quality": {"test": evaluate(measured, mean)},
+        "coverage": {"test": coverage(predictor.calibration, measured, mean, std)},
+    }
