@@ -57,6 +57,27 @@ class Sample:
         return len(self.values)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a predictor was fitted to, and how: what its artifact says of its origin.
+
+    Attributes
+    ----------
+    kind : str
+        Name of its `Kind`.
+    n : int
+        Number of measurements.
+    seed : int
+    sha256 : str
+        Hexadecimal SHA-256 of their codes and of their values as little-endian float64.
+    """
+
+    kind: str
+    n: int
+    seed: int
+    sha256: str
+
+
 class Predictor(ABC):
     """A fitted predictor.
 
@@ -65,10 +86,13 @@ class Predictor(ABC):
     space : SearchSpace
     calibration : Calibration
         Fitted to what it was not fitted to: residuals out of fold, left out or out of bag.
+    fitted : Fitted or None
+        Set by `registry.fit`; None of one that was made otherwise.
     """
 
     space: SearchSpace
     calibration: Calibration
+    fitted: Fitted | None = None
 
     @abstractmethod
     def members(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -99,7 +123,8 @@ class Predictor(ABC):
     def network(self) -> object | None:
         """Return a scikit-learn estimator of float32 codes that skl2onnx converts, or None.
 
-        It predicts [N] or [N, M], the members in the target's unit.
+        It predicts [N] or [N, M], the members in the target's unit. A list of estimators is one
+        member each.
         """
         return None
 
