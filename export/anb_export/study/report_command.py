@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.study import report_rows
     from anb_export.study.report_advice import advices
     from anb_export.study.report_files import Places, write
-    from anb_export.study.report_page import advice_line, heading_of
+    from anb_export.study.report_page import heading_of
+    from anb_export.study.report_words import advice_line
     from anb_onnx.errors import AnbError
 
     page = arguments.page or arguments.out[0] / "report.md"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from anb_export._io.files import write_atomically
 from anb_export.study.report_document import document, to_lines
-from anb_export.study.report_page import BEGIN, END, report_section, shown_sizes, unavailable
+from anb_export.study.report_page import BEGIN, END, report_section, shown_sizes
 from anb_export.study.report_plots import plots
 from anb_export.study.report_rows import Fits, StudyReportError
+from anb_export.study.report_words import unavailable
 from anb_onnx._io.output import check_output
 
 _TITLE = "# What to expect of hardware predictors"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from anb_export.predictors.registry import KINDS, UNAVAILABLE
 from anb_export.reports.markdown import paragraph
 from anb_export.study import report_paper
-from anb_export.study.report_advice import LEVEL, NEAR, Advice, Choice, advices
 from anb_export.study.report_figures import Ranks, ranks_at
 from anb_export.study.report_rows import Fits
 from anb_export.study.report_tables import (
@@ -22,7 +20,7 @@ from anb_export.study.report_tables import (
     title_of,
     with_error,
 )
-from anb_onnx._io.show import one_line
+from anb_export.study.report_words import missing, recommendation
 from anb_onnx.experiments.report import ranges
 
 #: Between these two lines of a page the report lies.
@@ -76,7 +74,7 @@ def report_section(
         f"## {heading_of(fits.space)}",
         paragraph(f"{_over(n)}: {', '.join(fits.targets)}. {_tests(fits)} {_seeds(fits)}"),
         "### What to use",
-        *_advice(fits),
+        *recommendation(fits),
         "### Kendall's τ",
         paragraph(
             f"{_mean(n)}, ± its standard error over seeds; the best of each size is bold, - where "
@@ -95,7 +93,7 @@ def report_section(
     ]
     if selection:
         parts += ["### Selection", selection]
-    return "\n\n".join([*parts, *_missing(fits), *_origin(fits)])
+    return "\n\n".join([*parts, *missing(fits), *_origin(fits)])
 
 
 def _over(n: int) -> str:
@@ -138,68 +136,6 @@ def _seeds(fits: Fits) -> str:
     return f"Seeds of each cell: {'; '.join(said) or 'none'} measurements."
 
 
-def _advice(fits: Fits) -> Iterator[str]:
-    found = advices(fits)
-    if not found:
-        yield "No predictor has fits for all targets and a seed in common: nothing is recommended."
-        return
-    yield paragraph(
-        "By mean τ over all targets and the seeds that all candidates have. *As good* are those "
-        "cheaper to fit that Wilcoxon's signed-rank test over pairs of target and seed does not "
-        f"tell apart from the best (level {LEVEL:g}, Holm); *near* is the cheapest within "
-        f"{NEAR['tau']:g}. Between the sizes that were studied nothing is interpolated: a budget "
-        "counts as the largest size below it. τ of the best is a maximum of several means, and as "
-        "much too high as their errors allow."
-    )
-    yield "\n".join(f"- {advice_line(advice)}" for advice in found)
-    by_crps = "; ".join(
-        _brief(a) for a in advices(fits, figure="crps_relative") if a.budget in fits.sizes
-    )
-    if by_crps:
-        yield paragraph(f"Where values and intervals matter, not ranks, by least CRPS: {by_crps}.")
-
-
-def advice_line(advice: Advice) -> str:
-    """Return advice as a sentence or two."""
-    said = [f"{_from(advice)}: **{title_of(advice.best.predictor)}**, {_figures(advice.best)}"]
-    if advice.best.size != advice.budget:
-        said[0] += f", as from {count(advice.best.size)}"
-    if advice.candidates == 1:
-        said.append("the only candidate")
-    if advice.alike:
-        said.append(f"as good and cheaper: {', '.join(map(_named, advice.alike))}")
-    if advice.near:
-        said.append(f"near and cheaper: {_named(advice.near)}")
-    seeds = "1 seed" if advice.seeds == 1 else f"{advice.seeds} seeds"
-    return f"{'; '.join(said)} ({seeds})."
-
-
-def _from(advice: Advice) -> str:
-    alone = "" if advice.sources else ", without other devices"
-    return f"From {count(advice.budget)} measurements{alone}"
-
-
-def _figures(choice: Choice) -> str:
-    return f"τ {share(choice.value)}, {_duration(choice.fit_seconds)}"
-
-
-def _named(choice: Choice) -> str:
-    return f"{title_of(choice.predictor)} ({_figures(choice)})"
-
-
-def _brief(advice: Advice) -> str:
-    alone = "" if advice.sources else " without other devices"
-    best = advice.best
-    return (
-        f"from {count(advice.budget)}{alone} {title_of(best.predictor)} "
-        f"({percent(best.value)} % of the mean)"
-    )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds < 100 else f"{count(seconds)} s"
-
-
 def _image(images: Mapping[str, str], name: str, words: str) -> list[str]:
     return [f"![{words}]({images[name]})"] if name in images else []
 
@@ -240,8 +176,9 @@ def _intervals(fits: Fits) -> Iterator[str]:
     yield "Mean width of the interval of 90 %, in per cent of the mean measured value:"
     yield mean_table(fits, "width_90_relative", lambda m: percent(m.value), None)
     yield paragraph(
-        "Continuous ranked probability score, in per cent of the mean measured value: of two "
-        "predictors with honest intervals the one that says more has less."
+        "Continuous ranked probability score of a normal distribution of mean and calibrated "
+        "standard deviation, in per cent of the mean measured value; of two predictors with honest "
+        "intervals the one that says more has less:"
     )
     yield mean_table(fits, "crps_relative", lambda m: percent(m.value), min)
 
@@ -265,54 +202,11 @@ def _costs(fits: Fits, images: Mapping[str, str]) -> Iterator[str]:
     yield median_table(fits, "predict_us", lambda v: f"{v:.2g}" if v < 100 else count(v))
     yield "Kilobytes of the artifact:"
     yield median_table(fits, "artifact_bytes", lambda v: count(max(1.0, v / 1000)))
-    forms = [f"{title_of(p)}: {' or '.join(f)}" for p in fits.predictors if (f := fits.forms(p))]
-    yield paragraph(f"Forms of the artifacts - {'; '.join(forms)}.")
-
-
-def _missing(fits: Fits) -> Iterator[str]:
-    lines = list(_gaps(fits))
-    if lines:
-        yield "### What is missing"
-        yield "\n".join(f"- {line}" for line in lines)
-
-
-def _gaps(fits: Fits) -> Iterator[str]:
-    """Yield what a reader would take for a full table otherwise."""
-    limits = {kind.name: kind for kind in KINDS}
+    forms: dict[str, list[str]] = {}
     for predictor in fits.predictors:
-        kind = limits.get(predictor)
-        lacking = []
-        for size in fits.sizes:
-            if kind is not None and not kind.least <= size <= kind.most:
-                continue
-            there = [t for t in fits.targets if fits.seeds(t, predictor, size)]
-            if len(there) < len(fits.targets):
-                lacking.append(f"{len(there)} of {len(fits.targets)} targets at {count(size)}")
-        title = title_of(predictor)
-        if kind is not None and not kind.least <= fits.sizes[0] <= fits.sizes[-1] <= kind.most:
-            most = f"at most {count(kind.most)}" if kind.most < fits.sizes[-1] else ""
-            least = f"at least {kind.least}" if kind.least > fits.sizes[0] else ""
-            yield f"{title} takes {' and '.join(filter(None, (least, most)))} measurements."
-        if lacking:
-            yield f"{title} has fits for {', '.join(lacking)}."
-        yield from _failures(fits, predictor)
-
-
-def _failures(fits: Fits, predictor: str) -> Iterator[str]:
-    for size in fits.sizes:
-        wrong, whole, message = fits.failed(predictor, size)
-        title = title_of(predictor)
-        if wrong:
-            yield (
-                f"{title} at {count(size)}: {wrong} of {whole} fits failed, and no figure counts "
-                f"them; the first said: {one_line(message)}"
-            )
-        undefined = whole - wrong - sum(len(fits.seeds(t, predictor, size)) for t in fits.targets)
-        if undefined:
-            yield (
-                f"{title} at {count(size)}: τ of {undefined} of {whole} fits is undefined, since "
-                "they predict one value for all; no figure of τ counts them."
-            )
+        forms.setdefault(" or ".join(fits.forms(predictor)) or "none", []).append(predictor)
+    said = "; ".join(f"{form} of {', '.join(map(title_of, p))}" for form, p in forms.items())
+    yield paragraph(f"Forms of the artifacts: {said}.")
 
 
 def _origin(fits: Fits) -> Iterator[str]:
@@ -325,8 +219,3 @@ def _origin(fits: Fits) -> Iterator[str]:
     made = f" Made with {versions}." if versions else ""
     seeds = sorted({seed for cell in fits.cells.values() for seed in cell})
     yield paragraph(f"Data (sha256): {data}. Seeds {ranges(seeds)}.{made}")
-
-
-def unavailable() -> str:
-    """Return what the paper compares and this study cannot, as Markdown."""
-    return "\n".join(f"- **{name}**: {why}." for name, why in UNAVAILABLE.items())
