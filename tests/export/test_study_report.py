@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from anb_export.study import report_command, report_rows
 from anb_export.study.report_advice import Advice, advices, advise
+from anb_export.study.report_document import document
 from anb_export.study.report_files import Places, write
+from anb_export.study.report_page import report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
 from anb_export.study.report_rows import Fits
 from PIL import Image
@@ -49,6 +51,11 @@ def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     report_command.add_arguments(parser)
     return report_command.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def page_of(fits: Fits) -> str:
+    """The section of a page, without plots."""
+    return report_section(fits, shown_sizes(fits), {})
 
 
 def line_of(page: str, heading: str, title: str) -> list[str]:
@@ -102,14 +109,13 @@ def test_the_paper_stands_beside_its_own_data_sets_only(report: Path, tmp_path: 
     assert "XGBoost*" not in page  # of 15,000, which were not studied
     for stated in LINES:
         assert stated.mean == pytest.approx(sum(stated.tau.values()) / len(FIVE), abs=0.0006)
-    other = study_rows.write(tmp_path / "other", [{**fit, "space": "mine"} for fit in rows()])
-    run("--out", other)
-    assert "Laube et al.:" not in (other / "report.md").read_text()
+    other = read(tmp_path, [{**fit, "space": "mine"} for fit in rows()])
+    assert "Laube et al.:" not in page_of(other)
 
 
 def test_the_figures_beside_are_those_of_the_tables(report: Path) -> None:
-    document = json.loads((report / "report.json").read_text())
-    means = document["spaces"]["nasbench201"]["means"]
+    beside = json.loads((report / "report.json").read_text())
+    means = beside["spaces"]["nasbench201"]["means"]
     for name, by_size in MEANS.items():
         for size, mean in by_size.items():
             (whole,) = [
@@ -206,9 +212,7 @@ def test_by_crps_less_is_better(tmp_path: Path) -> None:
 def test_no_mean_over_targets_is_of_some_of_them(tmp_path: Path) -> None:
     """A better mean over four targets is not shown beside one over five."""
     fits = rows() + [fit for fit in cells({"ridge": {124: 0.99}}) if fit["target"] != TARGETS[0]]
-    folder = study_rows.write(tmp_path, fits)
-    run("--out", folder)
-    page = (folder / "report.md").read_text()
+    page = page_of(read(tmp_path, fits))
     assert line_of(page, "### Kendall", "ridge regression") == ["-", "-", "-"]
     at_124 = line_of(page, "From 124 measurements:\n", "ridge regression")
     assert (at_124[0], at_124[-1]) == ("-", "-")
@@ -224,9 +228,7 @@ def test_no_mean_over_targets_is_of_some_of_them(tmp_path: Path) -> None:
 def test_seeds_that_one_target_lacks_count_for_none(tmp_path: Path) -> None:
     fits = cells({"linear": {50: 0.7}}, step=0.01)
     short = [fit for fit in fits if not (fit["target"] == TARGETS[2] and fit["seed"] == 3)]
-    folder = study_rows.write(tmp_path, short)
-    run("--out", folder)
-    page = (folder / "report.md").read_text()
+    page = page_of(read(tmp_path, short))
     # Seeds 0 to 2 of steps of .002 around the mean of four.
     assert line_of(page, "### Kendall", "linear regression") == ["**.699 ±.001**"]
     assert line_of(page, "From 50 measurements:\n\n", "linear regression")[0] == "**.680 ±.001**"
@@ -237,17 +239,15 @@ def test_failed_and_undefined_fits_are_told_and_count_for_nothing(tmp_path: Path
     fits = cells({"linear": {50: 0.7}, "ridge": {50: 0.6}})
     fits += [row("ridge", 50, 9, 0.0, target=t, error="no\nluck") for t in TARGETS]
     fits += [row("linear", 50, 9, float("nan"), target=TARGETS[1])]
-    folder = study_rows.write(tmp_path, fits)
-    run("--out", folder)
-    page = (folder / "report.md").read_text()
+    study = read(tmp_path, fits)
+    page = page_of(study)
     assert line_of(page, "### Kendall", "ridge regression") == [".600 ±.001"]
     assert (
         "- ridge regression at 50: 5 of 25 fits failed, and no figure counts them; the first said: "
         "no luck\n" in page
     )
     assert "linear regression at 50: τ of 1 of 21 fits is undefined" in page
-    document = json.loads((folder / "report.json").read_text())
-    assert document["spaces"]["nasbench201"]["failed"] == [
+    assert document([study])["spaces"]["nasbench201"]["failed"] == [
         {"predictor": "ridge", "size": 50, "failed": 5, "of": 25, "first": "no\nluck"}
     ]
 
