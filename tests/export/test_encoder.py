@@ -51,7 +51,7 @@ def test_what_mixes_three_blocks_has_none() -> None:
 
     def rare(codes: Codes) -> NDArray[np.float64]:
         """So rare that few random architectures have it, but 0 at the base."""
-        return np.prod(codes[:, :3] > 1, axis=1, dtype=np.float64)[:, None]
+        return np.asarray(np.prod(codes[:, :3] > 1, axis=1, dtype=np.float64)[:, None])
 
     assert encoder_of(NASBENCH201, rare) is None
 

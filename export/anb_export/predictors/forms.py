@@ -13,8 +13,8 @@ from anb_export.artifacts.forms import FORMS, Members
 from anb_export.graphs.kernel_form import build_kernels
 from anb_export.graphs.network_form import build_networks
 from anb_export.graphs.tree64 import REQUIRES, build_tree64, build_trees, tree64_facts
-from anb_export.predictors.answers import MOST_ENUMERATED, answers, enumerated
-from anb_export.predictors.contract import Predictor, PredictorError
+from anb_export.predictors.answers import answers, enumerated
+from anb_export.predictors.contract import MOST_ENUMERATED, Predictor, PredictorError
 from anb_onnx._io.show import show
 from anb_onnx.catalog.card import Card
 from anb_onnx.links import Link
