@@ -151,6 +151,9 @@ class Kind:
         Whether it learns from other devices, too.
     needs : str or None
         Distribution that must be installed beyond the exporter's own.
+    version : int
+        Raised where the same measurements give other predictions than before: a study then makes
+        its rows of this kind anew.
     """
 
     name: str
@@ -160,6 +163,7 @@ class Kind:
     most: int = 2**31
     from_sources: bool = False
     needs: str | None = None
+    version: int = 1
 
     def load(self) -> Fit:
         """Return its function."""
