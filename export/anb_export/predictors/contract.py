@@ -27,6 +27,10 @@ from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import TableEnsemble
 
+#: Most architectures of a space that is enumerated: its predictors become one table of all, which
+#: takes 512 KiB a member.
+MOST_ENUMERATED = 2**17
+
 
 class PredictorError(AnbError):
     """There is no such predictor, or it cannot be fitted to these measurements."""
@@ -149,6 +153,8 @@ class Kind:
         Fewest and most measurements it takes.
     from_sources : bool
         Whether it learns from other devices, too.
+    live : bool
+        Whether it reads live structure (`anb_export.predictors.live`).
     needs : str or None
         Distribution that must be installed beyond the exporter's own.
     version : int
@@ -162,8 +168,24 @@ class Kind:
     least: int = 2
     most: int = 2**31
     from_sources: bool = False
+    live: bool = False
     needs: str | None = None
     version: int = 1
+
+    def why_not(self, space: SearchSpace) -> str | None:
+        """Return why it is not for a space, in words; None if it is."""
+        if not self.live:
+            return None
+        from anb_export.predictors.live import views_of
+
+        if len(views_of(space)) == 1:
+            return f"no part of an architecture of {space.name!r} is known to change nothing"
+        if space.size > MOST_ENUMERATED:
+            return (
+                f"live structure is no sum over few blocks, and {space.name!r} has more than "
+                f"{MOST_ENUMERATED:,} architectures, too many for a table of all"
+            )
+        return None
 
     def load(self) -> Fit:
         """Return its function."""

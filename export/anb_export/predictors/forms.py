@@ -11,8 +11,8 @@ import numpy as np
 
 from anb_export.artifacts.forms import FORMS, Members
 from anb_export.graphs.network_form import build_networks
-from anb_export.predictors.answers import MOST_ENUMERATED, answers, enumerated
-from anb_export.predictors.contract import Predictor, PredictorError
+from anb_export.predictors.answers import answers, enumerated
+from anb_export.predictors.contract import MOST_ENUMERATED, Predictor, PredictorError
 from anb_onnx._io.show import show
 from anb_onnx.catalog.card import Card
 from anb_onnx.links import Link
