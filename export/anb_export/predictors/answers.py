@@ -8,15 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.predictors.contract import Predictor, PredictorError
+from anb_export.predictors.contract import MOST_ENUMERATED, Predictor, PredictorError
 from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import MAX_MEMBERS, TableEnsemble
 from anb_onnx.terms import Terms
-
-#: Most architectures of a space that is enumerated: a table of 2^17 entries takes 512 KiB a member.
-MOST_ENUMERATED = 2**17
 
 #: Largest answer in size: a table's step may be 2^95 at most, and intervals are wider.
 LARGEST = 2.0**125

@@ -48,8 +48,8 @@ def to_surrogate(
         What it predicts.
     facts : mapping, optional
         What the card is to say besides: ``dataset`` (``name``, ``license`` and ``sha256`` of the
-        measurements), ``license``, ``benchmark`` and what else you know; what it is worth by
-        `scores.facts_of_test`. Without them the licences are "unstated", and the quality says that it
+        measurements), ``license``, ``benchmark`` and what else you know; by `scores.facts_of_test`
+        what it is worth. Without them the licences are "unstated", and the quality says that it
         was tested on no rows.
     form : {"tables", "trees", "tree64", "kernel", "network"}, optional
         If not given, the first of: tables, if it has some or its space is enumerated; trees, of

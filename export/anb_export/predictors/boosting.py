@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_booster
-from anb_export.predictors.contract import Predictor, PredictorError, Sample
+from anb_export.predictors.contract import Predictor, Sample
+from anb_export.predictors.gaussian import Process, fit_live_process
 from anb_export.predictors.intervals import from_residuals
-from anb_export.predictors.live import live_features, one_hot, views_of
+from anb_export.predictors.live import live_features, one_hot
 from anb_export.tables.compile import compile_tables
+from anb_export.tables.encoder import Encoder, encoder_of
 from anb_export.training.compact import default_terms, genes_of_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
@@ -60,18 +63,19 @@ def fit_free(sample: Sample, seed: int) -> Predictor:
 
 
 def fit_live(sample: Sample, seed: int) -> Predictor:
-    """Fit trees to live structure (`anb_export.predictors.live`).
+    """Fit trees to live structure (`anb_export.predictors.live`)."""
+    space = sample.space
+    return _Boosted(sample, seed, lambda codes: live_features(codes, space), {})
 
-    Raises
-    ------
-    PredictorError
-        If nothing of the space's architectures is known to be dead: then `fit_free` is the same.
+
+def fit_after_process(sample: Sample, seed: int) -> Predictor:
+    """Fit a Gaussian process to live structure, and trees to what it leaves.
+
+    The trees learn how far each measurement lies from what the process says of it without it.
     """
     space = sample.space
-    if len(views_of(space)) == 1:
-        msg = f"nothing of {space.name!r} is known to change nothing; take 'xgb-free'"
-        raise PredictorError(msg)
-    return _Boosted(sample, seed, lambda codes: live_features(codes, space), {})
+    process = fit_live_process(sample, seed)
+    return _Boosted(sample, seed, lambda codes: live_features(codes, space), {}, after=process)
 
 
 def as_codes(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,11 +114,14 @@ class _Boosted(Predictor):
         more: dict[str, Any],
         *,
         pairs: bool = False,
+        after: Process | None = None,
     ) -> None:
         self.space, self._features, self._pairs = sample.space, features, pairs
-        self._shift = float(sample.values.mean())
+        self._after = after
+        before = after.left_out if after is not None else np.zeros(len(sample))
+        self._shift = 0.0 if after is not None else float(sample.values.mean())
         self._size = float(sample.values.std()) or abs(self._shift) or 1.0
-        labels = (sample.values - self._shift) / self._size
+        labels = (sample.values - before - self._shift) / self._size
         rows = features(sample.codes)
         fold = folds_of(len(labels), seed)
         left_out = np.zeros(len(labels))
@@ -124,12 +131,15 @@ class _Boosted(Predictor):
             booster = _boost(rows[~held], labels[~held], rows[held], labels[held], more, seed)
             left_out[held] = _predicted(booster, rows[held])
             self._boosters.append(booster)
-        self.calibration = from_residuals(sample.values, self._shift + self._size * left_out)
+        self.calibration = from_residuals(
+            sample.values, before + self._shift + self._size * left_out
+        )
 
     def members(self, codes: NDArray[np.uint8]) -> Floats:
         rows = self._features(codes)
         found = [_predicted(booster, rows) for booster in self._boosters]
-        return np.asarray(self._shift + self._size * np.stack(found, axis=1))
+        members = np.asarray(self._shift + self._size * np.stack(found, axis=1))
+        return members if self._after is None else self._after.mean(codes)[:, None] + members
 
     def tables(self) -> TableEnsemble | None:
         if not self._pairs:
@@ -142,8 +152,15 @@ class _Boosted(Predictor):
             space=self.space,
         )
 
+    def features(self) -> Encoder | None:
+        return None if self._features is as_codes else self._encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder | None:
+        return encoder_of(self.space, self._features)
+
     def forests(self) -> Sequence[Forest] | None:
-        if self._features is not as_codes:
+        if self._after is not None or (self._features is not as_codes and self._encoder is None):
             return None
         return [
             replace(
@@ -170,7 +187,7 @@ def _boost(
         **_PARAMS,
         **more,
         "objective": "reg:squarederror",
-        "base_score": 0.0,  # the labels have mean zero
+        "base_score": 0.0,  # the labels have mean zero, or nearly
         "tree_method": "hist",
         "max_bin": 64,  # features are few small numbers
         "seed": seed,

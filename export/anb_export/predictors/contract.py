@@ -21,11 +21,16 @@ from numpy.typing import NDArray
 from anb_export.data.targets import TargetSpec
 from anb_export.models.forest import Forest
 from anb_export.models.svm_form import Kernel
+from anb_export.tables.encoder import Encoder
 from anb_onnx.calibration import Calibration
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import TableEnsemble
+
+#: Most architectures of a space that is enumerated: its predictors become one table of all, which
+#: takes 512 KiB a member.
+MOST_ENUMERATED = 2**17
 
 
 class PredictorError(AnbError):
@@ -112,16 +117,20 @@ class Predictor(ABC):
         """Return the members as integer tables, if each is a sum over few blocks; else None."""
         return None
 
+    def features(self) -> Encoder | None:
+        """Return what forests, kernels and the network take, if not the codes; None for those."""
+        return None
+
     def forests(self) -> Sequence[Forest] | None:
-        """Return the members as trees over the space's codes, if each is a forest; else None."""
+        """Return the members as trees over the features, if each is a forest; else None."""
         return None
 
     def kernels(self) -> Sequence[Kernel] | None:
-        """Return the members as kernel machines over the codes, if each is one; else None."""
+        """Return the members as kernel machines over the features, if each is one; else None."""
         return None
 
     def network(self) -> object | None:
-        """Return a scikit-learn estimator of float32 codes that skl2onnx converts, or None.
+        """Return a scikit-learn estimator of float32 features that skl2onnx converts, or None.
 
         It predicts [N] or [N, M], the members in the target's unit. A list of estimators is one
         member each.
@@ -149,8 +158,13 @@ class Kind:
         Fewest and most measurements it takes.
     from_sources : bool
         Whether it learns from other devices, too.
+    live : bool
+        Whether it reads live structure (`anb_export.predictors.live`).
     needs : str or None
         Distribution that must be installed beyond the exporter's own.
+    version : int
+        Raised where the same measurements give other predictions than before: a study then makes
+        its rows of this kind anew.
     """
 
     name: str
@@ -159,7 +173,24 @@ class Kind:
     least: int = 2
     most: int = 2**31
     from_sources: bool = False
+    live: bool = False
     needs: str | None = None
+    version: int = 1
+
+    def why_not(self, space: SearchSpace) -> str | None:
+        """Return why it is not for a space, in words; None if it is."""
+        if not self.live:
+            return None
+        from anb_export.predictors.live import views_of
+
+        if len(views_of(space)) == 1:
+            return f"no part of an architecture of {space.name!r} is known to change nothing"
+        if space.size > MOST_ENUMERATED:
+            return (
+                f"live structure is no sum over few blocks, and {space.name!r} has more than "
+                f"{MOST_ENUMERATED:,} architectures, too many for a table of all"
+            )
+        return None
 
     def load(self) -> Fit:
         """Return its function."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.predictors.contract import Predictor, Sample
+from anb_export.predictors.contract import Predictor, PredictorError, Sample
 from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.errors import MeasurementError
 from anb_onnx.few_shot.adapting import adapted
 from anb_onnx.few_shot.measurements import measurements
 from anb_onnx.surrogate import Surrogate
@@ -18,20 +19,23 @@ def fit(sample: Sample, seed: int) -> Predictor:
 
     Raises
     ------
-    MeasurementError
-        If a measurement is not above 0.
+    PredictorError
+        If a measurement is not above 0, or too few architectures differ.
     """
     target = sample.target
-    data = measurements(
-        sample.codes,
-        sample.values,
-        metric=target.metric,
-        unit=target.unit,
-        device=target.device,
-        direction=target.direction,
-        space=sample.space,
-    )
-    return _Adapted(adapted(data, sources=list(sample.sources), seed=seed))
+    try:
+        data = measurements(
+            sample.codes,
+            sample.values,
+            metric=target.metric,
+            unit=target.unit,
+            device=target.device,
+            direction=target.direction,
+            space=sample.space,
+        )
+        return _Adapted(adapted(data, sources=list(sample.sources), seed=seed))
+    except MeasurementError as error:
+        raise PredictorError(str(error)) from error
 
 
 class _Adapted(Predictor):

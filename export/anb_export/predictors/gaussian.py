@@ -20,7 +20,13 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from anb_export.predictors.contract import Predictor, PredictorError, Sample, two_members
+from anb_export.predictors.contract import (
+    MOST_ENUMERATED,
+    Predictor,
+    PredictorError,
+    Sample,
+    two_members,
+)
 from anb_export.predictors.groups import Floats, Groups, groups_of
 from anb_export.predictors.intervals import from_residuals
 from anb_export.predictors.live import views_of
@@ -51,9 +57,6 @@ _DRAWS = 8
 #: share of it that is taken for one.
 _REFERENCE, _LEAST_SHARE = 256, 0.01
 
-#: Up to so many architectures a space is enumerated, and its standard deviation exact.
-_ENUMERATED = 2**17
-
 
 def fit_gp(sample: Sample, seed: int) -> Predictor:
     """Fit the exact process to architectures as they are built; `Fit` of the registry."""
@@ -61,6 +64,11 @@ def fit_gp(sample: Sample, seed: int) -> Predictor:
 
 
 def fit_live_gp(sample: Sample, seed: int) -> Predictor:
+    """Fit the exact process to all views of the space's architectures."""
+    return fit_live_process(sample, seed)
+
+
+def fit_live_process(sample: Sample, seed: int) -> Process:
     """Fit the exact process to all views of the space's architectures."""
     return _fit(sample, seed, views_of(sample.space), None)
 
@@ -74,7 +82,7 @@ def fit_sparse_gp(sample: Sample, seed: int) -> Predictor:
     return _fit(sample, seed, (AS_BUILT,), _INDUCING)
 
 
-def _fit(sample: Sample, seed: int, views: tuple[View, ...], inducing: int | None) -> Predictor:
+def _fit(sample: Sample, seed: int, views: tuple[View, ...], inducing: int | None) -> Process:
     rate = sample.target.metric == "throughput"
     if rate and (sample.values <= 0).any():
         row = int(np.argmax(sample.values <= 0))
@@ -91,7 +99,7 @@ def _fit(sample: Sample, seed: int, views: tuple[View, ...], inducing: int | Non
         weights, noise = _weights(groups, sample.codes[some], z[some])
         design = groups.design(sample.codes, weights)
         posterior = _posterior(design, z, noise, inducing)
-        return _Process(sample, rate, shift, size, groups, weights, posterior, views, seed)
+        return Process(sample, rate, shift, size, groups, weights, posterior, seed)
 
 
 def _weights(groups: Groups, codes: NDArray[np.uint8], z: Floats) -> tuple[Floats, float]:
@@ -261,7 +269,7 @@ def _pivots(design: sparse.csr_array, count: int) -> NDArray[np.int64]:
     return np.sort(np.unique(chosen))
 
 
-class _Process(Predictor):
+class Process(Predictor):
     """The process: two members that state its deviation, or draws as tables in a large space."""
 
     def __init__(
@@ -273,20 +281,13 @@ class _Process(Predictor):
         groups: Groups,
         weights: Floats,
         posterior: _Posterior,
-        views: tuple[View, ...],
         seed: int,
     ) -> None:
         self.space, self._rate, self._shift, self._size = sample.space, rate, shift, size
         self._groups, self._weights, self._posterior = groups, weights, posterior
         self._least = float((1.0 / sample.values).min()) if rate else 0.0
         self._tables: TableEnsemble | None = None
-        if self.space.size > _ENUMERATED:
-            if views != (AS_BUILT,):
-                msg = (
-                    f"views of {self.space.name!r} other than as it is built are no sums over "
-                    "blocks and pairs, and the space is too large to be enumerated; take 'gp'"
-                )
-                raise PredictorError(msg)
+        if self.space.size > MOST_ENUMERATED:
             self._tables = self._tabled(sample, seed)
         self._calibrate(sample, seed)
 
@@ -315,9 +316,24 @@ class _Process(Predictor):
         share = float(np.sqrt((self.predict(codes)[1] ** 2).mean() / (whole**2).mean()))
         self.calibration = replace(found, spread=1.0 / max(share, _LEAST_SHARE))
 
-    def _of_posterior(self, codes: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    @property
+    def left_out(self) -> Floats:
+        """What it says of each measurement given all others: float64 [n], in the target's unit."""
+        return self._in_units(self._posterior.left_out, self._posterior.left_out_std)[0]
+
+    def mean(self, codes: NDArray[np.uint8]) -> Floats:
+        """Return float64 [N]: the mean alone, in the target's unit."""
+        with one_thread():
+            design = self._rows(codes)
+            mean = np.asarray(design @ self._posterior.mean)
+            return self._in_units(mean, np.zeros_like(mean))[0]
+
+    def _rows(self, codes: NDArray[np.uint8]) -> sparse.csr_array:
         design = self._groups.design(codes, self._weights)
-        rows = sparse.csr_array(sparse.hstack([design, np.ones((len(codes), 1))], format="csr"))
+        return sparse.csr_array(sparse.hstack([design, np.ones((len(codes), 1))], format="csr"))
+
+    def _of_posterior(self, codes: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        rows = self._rows(codes)
         return np.asarray(rows @ self._posterior.mean), self._posterior.std(rows)
 
     def _in_units(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
@@ -350,6 +366,7 @@ class _Process(Predictor):
         return tabled(basis, entries, link)
 
     def members(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return one deviation below and above the mean, or draws; see `Predictor.members`."""
         if self._tables is not None:
             symbols = codes_to_symbols(codes, self.space)
             return np.asarray(self._tables.predict(symbols)[2], dtype=np.float64)
@@ -357,4 +374,5 @@ class _Process(Predictor):
             return two_members(*self._in_units(*self._of_posterior(codes)))
 
     def tables(self) -> TableEnsemble | None:
+        """Return the draws, where they are tables; see `Predictor.tables`."""
         return self._tables

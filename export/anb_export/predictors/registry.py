@@ -23,13 +23,20 @@ KINDS: tuple[Kind, ...] = (
     Kind("ridge", "ridge regression", "linear:fit_ridge"),
     Kind("bayesian-ridge", "Bayesian ridge", "linear:fit_bayesian_ridge"),
     Kind("gp", "Gaussian process, blocks and pairs", "gaussian:fit_gp"),
-    Kind("gp-live", "Gaussian process, live structure", "gaussian:fit_live_gp"),
+    Kind("gp-live", "Gaussian process, live structure", "gaussian:fit_live_gp", live=True),
     Kind("sparse-gp", "sparse Gaussian process", "gaussian:fit_sparse_gp"),
     Kind("svr", "support vector regression", "kernel_machines:fit_svr", least=10),
     Kind("random-forest", "random forest", "forests:fit_random_forest", least=5),
     Kind("xgb-pairs", "xgboost, compact pairs", "boosting:fit_pairs", least=10),
     Kind("xgb-free", "xgboost, free trees", "boosting:fit_free", least=10),
-    Kind("xgb-live", "xgboost, live structure", "boosting:fit_live", least=10),
+    Kind("xgb-live", "xgboost, live structure", "boosting:fit_live", least=10, live=True),
+    Kind(
+        "gp-trees",
+        "Gaussian process, then trees, live structure",
+        "boosting:fit_after_process",
+        least=10,
+        live=True,
+    ),
     Kind("lightgbm", "LightGBM", "forests:fit_lightgbm", least=10, needs="lightgbm"),
     Kind("ngboost", "NGBoost", "forests:fit_ngboost", least=10, needs="ngboost"),
     Kind("mlp-small", "MLP, small", "networks:fit_small", least=10),
@@ -124,6 +131,9 @@ def fit(
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         msg = f"row {row}: the value {values[row]} is not finite; leave the row out, or measure it"
+        raise PredictorError(msg)
+    if why := kind.why_not(space):
+        msg = f"the predictor {name!r} is not for this space: {why}"
         raise PredictorError(msg)
     if not kind.least <= len(values) <= kind.most:
         msg = (
