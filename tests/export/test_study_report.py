@@ -19,6 +19,7 @@ from anb_export.study.report_files import Places, write
 from anb_export.study.report_page import report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
 from anb_export.study.report_rows import Fits
+from anb_export.study.report_words import advice_line
 from PIL import Image
 from scipy.stats import kendalltau
 
@@ -81,13 +82,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_tables_show_the_means_that_went_in(report: Path) -> None:
     page = (report / "report.md").read_text()
     # Of the seeds' steps of .002: std .0026, over the root of 4.
-    assert line_of(page, "### Kendall", "linear regression") == [
+    assert line_of(page, "### Kendall", "linear regression (`linear`)") == [
         ".500 ±.001",
         ".770 ±.001",
         ".800 ±.001",
     ]
-    assert line_of(page, "### Kendall", "xgboost, live structure")[2] == "**.890 ±.001**"
-    assert line_of(page, "### Kendall", "few-shot, with sources") == [
+    assert (
+        line_of(page, "### Kendall", "xgboost, live structure (`xgb-live`)")[2] == "**.890 ±.001**"
+    )
+    assert line_of(page, "### Kendall", "few-shot, with sources (`few-shot`)") == [
         "**.700 ±.001**",
         ".799 ±.001",
         "-",
@@ -201,10 +204,21 @@ def test_what_is_as_good_and_cheaper_is_named(tmp_path: Path) -> None:
     far = [{**f, "predictor": "lookup", "tau": f["tau"] - 0.1, "fit_seconds": 0.01} for f in best]
     found = advice_at(read(tmp_path, best + alike + worse + dear + far), 50)
     assert found.best.predictor == "gp"
-    assert [choice.predictor for choice in found.alike] == ["ridge"]
+    assert [choice.predictor for choice in found.alike or ()] == ["ridge"]
     assert found.near is not None
     assert found.near.predictor == "linear"
     assert found.near.p < 0.01
+
+
+def test_few_fits_tell_nothing_apart(tmp_path: Path) -> None:
+    """Six pairs and three tests: 3 times 2 to the minus 5 is above the level, whatever is found."""
+    few = [fit for fit in rows() if fit["seed"] < 3 and fit["target"] in TARGETS[:2]]
+    found = advice_at(read(tmp_path, few), 11)
+    assert found.alike is None
+    assert "too few fits to tell others apart" in advice_line(found)
+    more = advice_at(read(tmp_path, [fit for fit in rows() if fit["target"] in TARGETS[:2]]), 11)
+    assert more.alike == ()
+    assert advice_line(more) == ("From 11 measurements: **`few-shot`**, τ .685, 5 s (4 seeds).")
 
 
 def test_by_crps_less_is_better(tmp_path: Path) -> None:
@@ -219,7 +233,7 @@ def test_no_mean_over_targets_is_of_some_of_them(tmp_path: Path) -> None:
     """A better mean over four targets is not shown beside one over five."""
     fits = rows() + [fit for fit in cells({"ridge": {124: 0.99}}) if fit["target"] != TARGETS[0]]
     page = page_of(read(tmp_path, fits))
-    assert line_of(page, "### Kendall", "ridge regression") == ["-", "-", "-"]
+    assert line_of(page, "### Kendall", "ridge regression (`ridge`)") == ["-", "-", "-"]
     at_124 = line_of(page, "From 124 measurements:\n", "ridge regression")
     assert (at_124[0], at_124[-1]) == ("-", "-")
     assert at_124[1] == "**.980 ±.001**"
@@ -236,7 +250,7 @@ def test_seeds_that_one_target_lacks_count_for_none(tmp_path: Path) -> None:
     short = [fit for fit in fits if not (fit["target"] == TARGETS[2] and fit["seed"] == 3)]
     page = page_of(read(tmp_path, short))
     # Seeds 0 to 2 of steps of .002 around the mean of four.
-    assert line_of(page, "### Kendall", "linear regression") == ["**.699 ±.001**"]
+    assert line_of(page, "### Kendall", "linear regression (`linear`)") == ["**.699 ±.001**"]
     assert line_of(page, "From 50 measurements:\n\n", "linear regression")[0] == "**.680 ±.001**"
     assert "Seeds of each cell: 3 to 4 at 50 measurements." in " ".join(page.split())
 
@@ -247,7 +261,7 @@ def test_failed_and_undefined_fits_are_told_and_count_for_nothing(tmp_path: Path
     fits += [row("linear", 50, 9, float("nan"), target=TARGETS[1])]
     study = read(tmp_path, fits)
     page = page_of(study)
-    assert line_of(page, "### Kendall", "ridge regression") == [".600 ±.001"]
+    assert line_of(page, "### Kendall", "ridge regression (`ridge`)") == [".600 ±.001"]
     assert (
         "- ridge regression at 50: 5 of 25 fits failed, and no figure counts them; the first said: "
         "no luck\n" in page
@@ -288,7 +302,9 @@ def test_the_rest_of_a_page_stays(tmp_path: Path) -> None:
     assert page.read_text() == first.replace("<!-- study", "By me.\n<!-- study", 1) + "Me.\n"
     assert "](pictures/predictors-nasbench201-tau.png)" in first
     assert (tmp_path / "docs/pictures/predictors-nasbench201-tau.png").is_file()
-    assert "±" not in "".join(line_of(first, "### Kendall", "linear regression"))  # of one seed
+    assert "±" not in "".join(
+        line_of(first, "### Kendall", "linear regression (`linear`)")
+    )  # of one seed
     page.write_text("No markers.")
     with pytest.raises(AnbError, match=r"predictors\.md: expected one <!-- study:begin -->"):
         run("--out", folder, "--page", page)

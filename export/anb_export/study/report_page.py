@@ -13,11 +13,11 @@ from anb_export.study.report_tables import (
     coverage_table,
     mean_table,
     median_table,
+    named,
     percent,
     rank_table,
     share,
     target_table,
-    title_of,
     with_error,
 )
 from anb_export.study.report_words import missing, recommendation
@@ -78,9 +78,9 @@ def report_section(
         "### Kendall's τ",
         paragraph(
             f"{_mean(n)}, ± its standard error over seeds; the best of each size is bold, - where "
-            "not every target has a fit."
+            "not every target has a fit. In brackets is what `--predictors` takes."
         ),
-        mean_table(fits, "tau", with_error),
+        mean_table(fits, "tau", with_error, label=named),
         *_image(images, "tau", "Kendall's tau against the number of measurements"),
         *_by_target(fits, sizes),
         *_ranks(fits, images),
@@ -205,7 +205,7 @@ def _costs(fits: Fits, images: Mapping[str, str]) -> Iterator[str]:
     forms: dict[str, list[str]] = {}
     for predictor in fits.predictors:
         forms.setdefault(" or ".join(fits.forms(predictor)) or "none", []).append(predictor)
-    said = "; ".join(f"{form} of {', '.join(map(title_of, p))}" for form, p in forms.items())
+    said = "; ".join(f"{form} of {', '.join(f'`{n}`' for n in p)}" for form, p in forms.items())
     yield paragraph(f"Forms of the artifacts: {said}.")
 
 

@@ -36,12 +36,14 @@ def recommendation(fits: Fits) -> Iterator[str]:
 
 def advice_line(advice: Advice) -> str:
     """Return advice as a sentence or two."""
-    said = [f"{_from(advice)}: **{title_of(advice.best.predictor)}**, {_figures(advice.best)}"]
+    said = [f"{_from(advice)}: **`{advice.best.predictor}`**, {_figures(advice.best)}"]
     if advice.best.size != advice.budget:
         said[0] += f", as from {count(advice.best.size)}"
     if advice.candidates == 1:
         said.append("the only candidate")
-    if advice.alike:
+    if advice.alike is None:
+        said.append("too few fits to tell others apart from it")
+    elif advice.alike:
         said.append(f"as good and cheaper: {', '.join(map(_named, advice.alike))}")
     if advice.near:
         said.append(f"near and cheaper: {_named(advice.near)}")
@@ -59,14 +61,14 @@ def _figures(choice: Choice) -> str:
 
 
 def _named(choice: Choice) -> str:
-    return f"{title_of(choice.predictor)} ({_figures(choice)})"
+    return f"`{choice.predictor}` ({_figures(choice)})"
 
 
 def _brief(advice: Advice) -> str:
     alone = "" if advice.sources else " without other devices"
     best = advice.best
     return (
-        f"from {count(advice.budget)}{alone} {title_of(best.predictor)} "
+        f"from {count(advice.budget)}{alone} `{best.predictor}` "
         f"({percent(best.value)} % of the mean)"
     )
 
