@@ -20,14 +20,15 @@ from anb_export.predictors.contract import Predictor, Sample, two_members
 from anb_export.predictors.features import (
     Floats,
     architectures,
+    encoder_for,
     features,
     folds,
-    is_ordered,
     out_of_fold,
     rest,
     scale_of,
 )
 from anb_export.predictors.intervals import from_residuals
+from anb_export.tables.encoder import Encoder
 from anb_export.training.block_sums import one_thread
 
 #: Trees of a random forest.
@@ -55,9 +56,13 @@ class Forests(Predictor):
         x = features(codes, self.space).astype(np.uint8)
         return np.stack([forest.predict_exact(x) for forest in self.found], axis=1)
 
+    def features(self) -> Encoder | None:
+        """Return the columns, if the trees are not over codes."""
+        return encoder_for(self.space)
+
     def forests(self) -> Sequence[Forest] | None:
-        """Return the members, if their trees are over codes."""
-        return self.found if is_ordered(self.space) else None
+        """Return the members."""
+        return self.found
 
 
 def fit_random_forest(sample: Sample, seed: int) -> Predictor:
