@@ -170,6 +170,9 @@ class Kind:
         Whether it reads live structure (`anb_export.predictors.live`).
     needs : str or None
         Distribution that must be installed beyond the exporter's own.
+    version : int
+        Raised where the same measurements give other predictions than before: a study then makes
+        its rows of this kind anew.
     """
 
     name: str
@@ -180,6 +183,7 @@ class Kind:
     from_sources: bool = False
     live: bool = False
     needs: str | None = None
+    version: int = 1
 
     def why_not(self, space: SearchSpace) -> str | None:
         """Return why it is not for a space, in words; None if it is."""
