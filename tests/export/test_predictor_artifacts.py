@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ import pytest
 from anb_export.data.metrics import evaluate
 from anb_export.data.targets import TargetSpec
 from anb_export.graphs.graph import GraphError
+from anb_export.graphs.tree_nodes import TreeFormError
 from anb_export.models.formats import model_from_object
 from anb_export.models.svm_form import Kernel
 from anb_export.predictors.answers import enumerated
 from anb_export.predictors.artifact import artifact_bytes, to_surrogate
 from anb_export.predictors.contract import Fitted, Predictor, PredictorError, two_members
 from anb_export.predictors.intervals import from_residuals
+from anb_export.predictors.live import live_features
 from anb_export.predictors.scores import facts_of_test
+from anb_export.tables.encoder import encoder_of
 from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
@@ -31,8 +36,10 @@ from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
 from anb_onnx.errors import ArtifactError, EngineError
 from anb_onnx.links import Link
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.fbnet import FBNET
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.nasbench201 import NASBENCH201
+from anb_onnx.spaces.ofa import OFA
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
@@ -330,6 +337,51 @@ def test_each_form_answers_as_the_predictor(name: str, space: SearchSpace, tmp_p
         off = 1e-6 if form == "kernel" else 0.0
         np.testing.assert_allclose(one, found.mean[:50], rtol=off, atol=0)
         assert asked.query(codes[:0]).mean.shape == (0,)
+
+
+@pytest.mark.parametrize("form", ["trees", "tree64", "kernel", "network"])
+@pytest.mark.parametrize("space", [FBNET, OFA], ids=lambda space: str(space.name))
+def test_each_form_takes_features_in_the_place_of_codes(form: str, space: SearchSpace) -> None:
+    """Columns for each symbol, and for layers within a depth: look-ups of the graph."""
+    encoder = encoder_of(space, lambda codes: live_features(codes, space))
+    assert encoder is not None
+    codes = sample(80, seed=1, space=space)
+    x, y = encoder(codes), mixed(codes)[:, 0]
+    given: dict[str, Any]
+    if form in ("trees", "tree64"):
+        forests = [random_forest(10, seed=seed, n_features=encoder.width) for seed in (1, 2)]
+        one = forests[0].threshold.copy()
+        # Columns are 0 or 1, and numbers of things.
+        forests[0] = replace(forests[0], threshold=np.where(one > 0, np.float32(0.5), one))
+        given = {"forests": forests}
+    elif form == "kernel":
+        kernel = model_from_object(SVR(C=10, gamma=0.02).fit(x, y)).member
+        given = {"kernels": [kernel]}
+    else:
+        given = {"network": Ridge().fit(x, y)}
+
+    def members(codes: Codes) -> NDArray[np.float64]:
+        x = encoder(codes)
+        if form == "network":
+            return np.asarray(given["network"].predict(x), np.float64)[:, None]
+        parts = [part.predict_exact(x.astype(np.uint8)) for part in next(iter(given.values()))]
+        return np.stack(parts, axis=1)
+
+    predictor = Of(space, members, features=encoder, **given)
+    surrogate = to_surrogate(predictor, LATENCY, form=form)
+    assert surrogate.metadata["form"] == form
+    codes = sample(300, seed=9, space=space)
+    mean, _ = predictor.predict(codes)
+    assert mean.std() > 0.05
+    np.testing.assert_allclose(surrogate.query(codes).mean, mean, rtol=2e-5)
+    assert surrogate.query(codes[:0]).mean.shape == (0,)
+
+
+def test_forests_of_other_features_are_refused() -> None:
+    encoder = encoder_of(FBNET, lambda codes: live_features(codes, FBNET))
+    predictor = Of(FBNET, mixed, forests=[random_forest(2, n_features=22)], features=encoder)
+    with pytest.raises(TreeFormError, match="member 0 has 22 features, the encoder 207 features"):
+        to_surrogate(predictor, LATENCY)
 
 
 @pytest.mark.parametrize("name", ["trees", "kernel", "network"])

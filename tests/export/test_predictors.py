@@ -100,10 +100,17 @@ def test_free_trees_over_ordinal_codes_are_forests_over_codes() -> None:
     assert forests is not None
     exact = np.stack([forest.predict_exact(codes) for forest in forests], axis=1)
     assert np.allclose(exact, predictor.members(codes), atol=1e-4)
-    assert (
-        fit("xgb-free", cells(50), times(cells(50)), space=NASBENCH201, target=LATENCY).forests()
-        is None
-    )
+
+
+def test_free_trees_over_names_are_forests_over_their_columns() -> None:
+    codes = cells(50)
+    predictor = fit("xgb-free", codes, times(codes), space=NASBENCH201, target=LATENCY)
+    forests, encoder = predictor.forests(), predictor.features()
+    assert forests is not None
+    assert encoder is not None
+    columns = encoder(codes).astype(np.uint8)
+    exact = np.stack([forest.predict_exact(columns) for forest in forests], axis=1)
+    assert np.allclose(exact, predictor.members(codes), atol=1e-4)
 
 
 def test_few_shot_answers_as_adapt_does() -> None:

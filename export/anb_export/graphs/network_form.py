@@ -14,9 +14,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from anb_export.graphs.encoded import add_features
 from anb_export.graphs.graph import GraphBuilder, GraphError, make_model, serialise
+from anb_export.tables.encoder import Encoder
 from anb_onnx.onnx_files.building import OPSET
-from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
+from anb_onnx.onnx_files.steps import add_ensemble_outputs
 from anb_onnx.spaces.space import SearchSpace
 
 #: Largest accepted difference to the members, in standard deviations of the predictions.
@@ -27,7 +29,12 @@ _ML_OPSET = 1
 
 
 def build_networks(
-    estimators: Sequence[object], card: Mapping[str, Any], *, space: SearchSpace, n_members: int
+    estimators: Sequence[object],
+    card: Mapping[str, Any],
+    *,
+    space: SearchSpace,
+    n_members: int,
+    encoder: Encoder | None = None,
 ) -> bytes:
     """Return the ONNX file of an ensemble of estimators.
 
@@ -41,6 +48,8 @@ def build_networks(
     space : SearchSpace
     n_members : int
         Of all estimators, the same number of each.
+    encoder : Encoder, optional
+        What the estimators take, if not the codes.
 
     Returns
     -------
@@ -56,11 +65,12 @@ def build_networks(
         msg = f"{len(estimators)} estimator(s) cannot be {n_members} members, as many each"
         raise GraphError(msg)
     builder = GraphBuilder()
-    x = builder.cast(INPUT, TensorProto.DOUBLE)
+    x = add_features(builder, encoder, TensorProto.DOUBLE)
+    width = space.n_genes if encoder is None else encoder.width
     each = n_members // len(estimators)
     members = []
     for number, estimator in enumerate(estimators):
-        graph = _promoted(_converted(estimator, space))
+        graph = _promoted(_converted(estimator, width))
         found = _grafted(builder, graph, f"net{number}_", x)
         # Several outputs of one estimator come one after the other, row by row.
         shape = builder.constant([-1, each], np.int64)
@@ -71,8 +81,8 @@ def build_networks(
     return serialise(model)
 
 
-def _converted(estimator: object, space: SearchSpace) -> onnx.GraphProto:
-    """Return the graph that skl2onnx makes of an estimator of float64 codes."""
+def _converted(estimator: object, width: int) -> onnx.GraphProto:
+    """Return the graph that skl2onnx makes of an estimator of float64 [N, width]."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType
 
@@ -81,7 +91,7 @@ def _converted(estimator: object, space: SearchSpace) -> onnx.GraphProto:
             warnings.simplefilter("ignore")  # of what is converted, and of skl2onnx itself
             model = convert_sklearn(
                 estimator,
-                initial_types=[("x", DoubleTensorType([None, space.n_genes]))],
+                initial_types=[("x", DoubleTensorType([None, width]))],
                 target_opset={"": OPSET, _ML_DOMAIN: _ML_OPSET},
             )
     except Exception as error:  # skl2onnx raises many unrelated types

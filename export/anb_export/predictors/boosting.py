@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from anb_export.predictors.gaussian import Process, fit_live_process
 from anb_export.predictors.intervals import from_residuals
 from anb_export.predictors.live import live_features, one_hot
 from anb_export.tables.compile import compile_tables
+from anb_export.tables.encoder import Encoder, encoder_of
 from anb_export.training.compact import default_terms, genes_of_terms
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
@@ -150,8 +152,15 @@ class _Boosted(Predictor):
             space=self.space,
         )
 
+    def features(self) -> Encoder | None:
+        return None if self._features is as_codes else self._encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder | None:
+        return encoder_of(self.space, self._features)
+
     def forests(self) -> Sequence[Forest] | None:
-        if self._features is not as_codes:
+        if self._after is not None or (self._features is not as_codes and self._encoder is None):
             return None
         return [
             replace(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from anb_export.data.targets import TargetSpec
 from anb_export.models.forest import Forest
 from anb_export.models.svm_form import Kernel
+from anb_export.tables.encoder import Encoder
 from anb_onnx.calibration import Calibration
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.space import SearchSpace
@@ -116,16 +117,20 @@ class Predictor(ABC):
         """Return the members as integer tables, if each is a sum over few blocks; else None."""
         return None
 
+    def features(self) -> Encoder | None:
+        """Return what forests, kernels and the network take, if not the codes; None for those."""
+        return None
+
     def forests(self) -> Sequence[Forest] | None:
-        """Return the members as trees over the space's codes, if each is a forest; else None."""
+        """Return the members as trees over the features, if each is a forest; else None."""
         return None
 
     def kernels(self) -> Sequence[Kernel] | None:
-        """Return the members as kernel machines over the codes, if each is one; else None."""
+        """Return the members as kernel machines over the features, if each is one; else None."""
         return None
 
     def network(self) -> object | None:
-        """Return a scikit-learn estimator of float32 codes that skl2onnx converts, or None.
+        """Return a scikit-learn estimator of float32 features that skl2onnx converts, or None.
 
         It predicts [N] or [N, M], the members in the target's unit. A list of estimators is one
         member each.

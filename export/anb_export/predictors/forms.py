@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from anb_export.artifacts.forms import FORMS, Members
+from anb_export.graphs.kernel_form import build_kernels
 from anb_export.graphs.network_form import build_networks
+from anb_export.graphs.tree64 import REQUIRES, build_tree64, build_trees, tree64_facts
 from anb_export.predictors.answers import answers, enumerated
 from anb_export.predictors.contract import MOST_ENUMERATED, Predictor, PredictorError
 from anb_onnx._io.show import show
@@ -44,16 +46,25 @@ def _trees(form: str, predictor: Predictor, card: dict[str, Any]) -> Made | None
     forests = predictor.forests()
     if forests is None:
         return None
+    space, encoder = predictor.space, predictor.features()
     stated = _stated(card, form, len(forests), ("onnx",))
-    return FORMS[form](Members(forests, predictor.space), stated)[0]
+    if encoder is None:
+        return FORMS[form](Members(forests, space), stated)[0]
+    if form == "tree64":
+        stated |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
+        return build_tree64(forests, stated, space=space, encoder=encoder)
+    return build_trees(forests, stated, space=space, encoder=encoder)
 
 
 def _kernel(predictor: Predictor, card: dict[str, Any]) -> Made | None:
     kernels = predictor.kernels()
     if kernels is None:
         return None
+    space, encoder = predictor.space, predictor.features()
     stated = _stated(card, "kernel", len(kernels), ("onnx", "skl2onnx"))
-    return FORMS["kernel"](Members(kernels, predictor.space), stated)[0]
+    if encoder is None:
+        return FORMS["kernel"](Members(kernels, space), stated)[0]
+    return build_kernels(kernels, stated, space=space, encoder=encoder)
 
 
 def _network(predictor: Predictor, card: dict[str, Any]) -> Made | None:
@@ -64,7 +75,9 @@ def _network(predictor: Predictor, card: dict[str, Any]) -> Made | None:
     space = predictor.space
     members = answers(predictor, sample(1, seed=0, space=space)).shape[1]
     stated = _stated(card, "network", members, ("onnx", "skl2onnx", "scikit-learn"))
-    return build_networks(estimators, stated, space=space, n_members=members)
+    return build_networks(
+        estimators, stated, space=space, n_members=members, encoder=predictor.features()
+    )
 
 
 #: What makes each form, in the order in which a predictor gets the first that it has.
