@@ -40,6 +40,9 @@ PER_ARCHITECTURE = {"predict_us": "predict_seconds", "query_us": "query_seconds"
 _KEY = ("space", "target", "predictor", "size", "seed")
 _COLUMNS = (*_KEY, "n_test", *FIGURES, "form", "error", "dataset_sha256", "versions")
 
+# What the versions of a row call that of the predictor itself.
+_OF_KIND = "predictor"
+
 #: One row: its columns by name.
 Row = Mapping[str, Any]
 
@@ -143,8 +146,15 @@ class Fits:
         found: dict[str, set[str]] = {}
         for text in stated:
             for name, version in json.loads(text or "{}").items():
-                found.setdefault(name, set()).add(str(version))
+                if name != _OF_KIND:
+                    found.setdefault(name, set()).add(str(version))
         return {name: sorted(found[name]) for name in sorted(found)}
+
+    def revisions(self, predictor: str) -> list[str]:
+        """Return the versions of a predictor that its fits are by; one, unless it was changed."""
+        cells = (cell for key, cell in self.cells.items() if key[1] == predictor)
+        stated = {row["versions"] for cell in cells for row in cell.values()}
+        return sorted({str(json.loads(text or "{}").get(_OF_KIND)) for text in stated})
 
     def datasets(self) -> dict[str, str]:
         """Return the SHA-256 digest of the data by target."""

@@ -101,6 +101,8 @@ def _gaps(fits: Fits) -> Iterator[str]:
             yield f"{title} takes {' and '.join(filter(None, (least, most)))} measurements."
         if lacking:
             yield f"{title} has fits for {', '.join(lacking)}."
+        if len(revisions := fits.revisions(predictor)) > 1:
+            yield f"{title} was changed between fits: its versions are {' and '.join(revisions)}."
         yield from _failures(fits, predictor)
 
 
