@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,20 +199,19 @@ def _kinds(arguments: argparse.Namespace, protocol: Protocol) -> Sequence[Kind]:
     """
     from anb_export.predictors.contract import PredictorError
     from anb_export.predictors.registry import KINDS, kind_of
+    from anb_export.study.plan import why_not
 
     if arguments.predictors is not None:
         named = [kind_of(name) for name in arguments.predictors]
         for kind in named:
-            if kind.from_sources and not protocol.devices:
-                msg = f"the predictor {kind.name!r}: {protocol.space} has no source devices"
+            if why := why_not(kind, protocol):
+                msg = f"the predictor {kind.name!r} is not for this: {why}"
                 raise PredictorError(msg)
         return named
     found = []
     for kind in KINDS:
-        if kind.needs is not None and find_spec(kind.needs) is None:
-            note(f"left out {kind.name}: needs {kind.needs}, pip install 'anb-onnx-export[study]'")
-        elif kind.from_sources and not protocol.devices:
-            note(f"left out {kind.name}: {protocol.space} has no source devices")
+        if why := why_not(kind, protocol):
+            note(f"left out {kind.name}: {why}")
         else:
             found.append(kind)
     return found
