@@ -377,10 +377,44 @@ def test_each_form_takes_features_in_the_place_of_codes(form: str, space: Search
     assert surrogate.query(codes[:0]).mean.shape == (0,)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_distributions_of_trees_are_two_members(n: int) -> None:
+    normals = [
+        (
+            random_forest(15, seed=2 * k, base_score=20.0),
+            random_forest(5, seed=2 * k + 1, base_score=-1.0, scale=0.2),
+        )
+        for k in range(n)
+    ]
+
+    def members(codes: Codes) -> NDArray[np.float64]:
+        means = np.stack([mean.predict_exact(codes) for mean, _ in normals])
+        logs = np.stack([log.predict_exact(codes) for _, log in normals])
+        # The law of total variance.
+        return two_members(
+            means.mean(axis=0), np.sqrt(np.exp(2 * logs).mean(axis=0) + means.var(axis=0))
+        )
+
+    predictor = Of(MNASNET, members, normals=normals)
+    surrogate = to_surrogate(predictor, LATENCY)
+    assert (surrogate.metadata["form"], surrogate.n_members) == ("trees", 2)
+    codes = sample(300, seed=9, space=MNASNET)
+    mean, std = predictor.predict(codes)
+    found = surrogate.query(codes)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(found.std, std, rtol=1e-5)
+    assert surrogate.query(codes[:0]).mean.shape == (0,)
+    with pytest.raises(PredictorError, match="has no form 'tree64'"):
+        to_surrogate(predictor, LATENCY, form="tree64")
+
+
 def test_forests_of_other_features_are_refused() -> None:
     encoder = encoder_of(FBNET, lambda codes: live_features(codes, FBNET))
     predictor = Of(FBNET, mixed, forests=[random_forest(2, n_features=22)], features=encoder)
     with pytest.raises(TreeFormError, match="member 0 has 22 features, the encoder 207 features"):
+        to_surrogate(predictor, LATENCY)
+    predictor = Of(FBNET, mixed, normals=[(random_forest(2),) * 2], features=encoder)
+    with pytest.raises(TreeFormError, match="a forest has 28 features, the graph 207"):
         to_surrogate(predictor, LATENCY)
 
 

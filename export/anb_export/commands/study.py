@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anb_export.commands import _arguments
 from anb_export.commands._show import note, say
+from anb_export.study import report_command
 from anb_onnx._io.progress import Progress
 from anb_onnx.errors import AnbError
 
@@ -26,7 +26,7 @@ HELP = "compare kinds of predictors over numbers of measurements, one row a fit"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.usage = "%(prog)s [-h] --out DIR [OPTION ...]"
+    parser.usage = "%(prog)s [-h] --out DIR [OPTION ...]\n       %(prog)s ACTION [OPTION ...]"
     parser.add_argument(
         "--space",
         metavar="NAME",
@@ -63,6 +63,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show progress on standard error, also where that is no terminal",
     )
+    _add_actions(parser)
+
+
+def _add_actions(parser: argparse.ArgumentParser) -> None:
+    """Add what is done with the rows of a study, as commands of its own."""
+    actions = parser.add_subparsers(
+        title="with the rows of a study", metavar="ACTION", prog=parser.prog
+    )
+    for name, module in (("report", report_command),):
+        action = actions.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP[0].upper() + module.HELP[1:] + ".",
+        )
+        module.add_arguments(action)
+        action.set_defaults(run=module.run)
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +130,7 @@ def _sizes(text: str) -> list[int]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is left of the study."""
-    from anb_export.study.rows import FITS, open_journal
+    from anb_export.study.rows import FITS, open_journal, rows_in
     from anb_export.study.running import run as run_study
 
     if arguments.out is None:
@@ -123,18 +139,18 @@ def run(arguments: argparse.Namespace) -> int:
     where = _where(arguments)
     protocol = where.open()
     fits = _plan(arguments, protocol)
-    with open_journal(arguments.out) as journal:
-        if arguments.dry_run:
-            _tell(fits, protocol, journal.rows)
-            return 0
-        with Progress("fits", show=arguments.progress) as progress:
-            run_study(
-                where,
-                fits,
-                journal,
-                jobs=arguments.jobs,
-                on_row=lambda done, row: progress(done, len(fits)),
-            )
+    if arguments.dry_run:
+        _tell(fits, protocol, rows_in(arguments.out))
+        return 0
+    progress = Progress("fits", show=arguments.progress)
+    with open_journal(arguments.out) as journal, progress:
+        run_study(
+            where,
+            fits,
+            journal,
+            jobs=arguments.jobs,
+            on_row=lambda done, row: progress(done, len(fits)),
+        )
     note(f"wrote {arguments.out / FITS}")
     return 0
 
@@ -183,20 +199,19 @@ def _kinds(arguments: argparse.Namespace, protocol: Protocol) -> Sequence[Kind]:
     """
     from anb_export.predictors.contract import PredictorError
     from anb_export.predictors.registry import KINDS, kind_of
+    from anb_export.study.plan import why_not
 
     if arguments.predictors is not None:
         named = [kind_of(name) for name in arguments.predictors]
         for kind in named:
-            if kind.from_sources and not protocol.devices:
-                msg = f"the predictor {kind.name!r}: {protocol.space} has no source devices"
+            if why := why_not(kind, protocol):
+                msg = f"the predictor {kind.name!r} is not for this: {why}"
                 raise PredictorError(msg)
         return named
     found = []
     for kind in KINDS:
-        if kind.needs is not None and find_spec(kind.needs) is None:
-            note(f"left out {kind.name}: needs {kind.needs}, pip install 'anb-onnx-export[study]'")
-        elif kind.from_sources and not protocol.devices:
-            note(f"left out {kind.name}: {protocol.space} has no source devices")
+        if why := why_not(kind, protocol):
+            note(f"left out {kind.name}: {why}")
         else:
             found.append(kind)
     return found

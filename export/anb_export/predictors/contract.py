@@ -125,6 +125,14 @@ class Predictor(ABC):
         """Return the members as trees over the features, if each is a forest; else None."""
         return None
 
+    def normals(self) -> Sequence[tuple[Forest, Forest]] | None:
+        """Return normal distributions, if the two members state those of a mixture; else None.
+
+        Of each the mean, and the natural logarithm of the standard deviation, as trees over the
+        features, in the target's unit.
+        """
+        return None
+
     def kernels(self) -> Sequence[Kernel] | None:
         """Return the members as kernel machines over the features, if each is one; else None."""
         return None

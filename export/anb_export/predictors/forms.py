@@ -12,6 +12,7 @@ import numpy as np
 from anb_export.artifacts.forms import FORMS, Members
 from anb_export.graphs.kernel_form import build_kernels
 from anb_export.graphs.network_form import build_networks
+from anb_export.graphs.normal_form import build_normals
 from anb_export.graphs.tree64 import REQUIRES, build_tree64, build_trees, tree64_facts
 from anb_export.predictors.answers import answers, enumerated
 from anb_export.predictors.contract import MOST_ENUMERATED, Predictor, PredictorError
@@ -45,7 +46,7 @@ def _tables(predictor: Predictor, card: dict[str, Any]) -> Made | None:
 def _trees(form: str, predictor: Predictor, card: dict[str, Any]) -> Made | None:
     forests = predictor.forests()
     if forests is None:
-        return None
+        return _normals(predictor, card) if form == "trees" else None
     space, encoder = predictor.space, predictor.features()
     stated = _stated(card, form, len(forests), ("onnx",))
     if encoder is None:
@@ -54,6 +55,14 @@ def _trees(form: str, predictor: Predictor, card: dict[str, Any]) -> Made | None
         stated |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
         return build_tree64(forests, stated, space=space, encoder=encoder)
     return build_trees(forests, stated, space=space, encoder=encoder)
+
+
+def _normals(predictor: Predictor, card: dict[str, Any]) -> Made | None:
+    normals = predictor.normals()
+    if normals is None:
+        return None
+    stated = _stated(card, "trees", 2, ("onnx",))
+    return build_normals(normals, stated, space=predictor.space, encoder=predictor.features())
 
 
 def _kernel(predictor: Predictor, card: dict[str, Any]) -> Made | None:

@@ -110,10 +110,31 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole != len(content):  # half a line, of a process that was killed or had no space left
             self._file.truncate(whole)
-        return [
-            _row(line, f"{self.path}: line {number}")
-            for number, line in enumerate(content[:whole].split(b"\n")[:-1], 1)
-        ]
+        return _rows(content, self.path)
+
+
+def rows_in(folder: str | os.PathLike[str]) -> list[Row]:
+    """Return the rows of a folder's journal, none where there is none; nothing is changed.
+
+    Raises
+    ------
+    StudyError
+        If it cannot be read, or a line is no row.
+    """
+    path = Path(folder) / JOURNAL
+    try:
+        return _rows(path.read_bytes(), path)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        msg = f"cannot read {path} ({error.strerror or error})"
+        raise StudyError(msg) from error
+
+
+def _rows(content: bytes, path: Path) -> list[Row]:
+    """Return the rows of whole lines."""
+    lines = content.split(b"\n")[:-1]
+    return [_row(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
 
 
 @contextmanager

@@ -38,6 +38,9 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: Of so many queries the fastest is told: the first one waits for memory.
 _QUERIES = 3
 
+#: Seconds after which the Parquet file is written anew, for who looks at a study that runs.
+_WRITTEN_EVERY = 60.0
+
 
 @dataclass(frozen=True)
 class Where:
@@ -181,7 +184,8 @@ def run(
 ) -> None:
     """Run the fits that are not in the journal, and write ``fits.parquet`` beside it.
 
-    That file is written at the end, and also where an error or Ctrl-C ends the study before.
+    That file is written now and then, at the end, and also where an error or Ctrl-C ends the study
+    before.
 
     Parameters
     ----------
@@ -203,14 +207,22 @@ def run(
     left = [Work(where, one) for one in fits if (protocol.space, *vars(one).values()) not in had]
     count = len(fits) - len(left)
     on_row(count, None)
+    written = time.monotonic()
     try:
         with _single_threads(), closing(run_all(run_fit, left, jobs)) as results:
             for _, row in results:
                 journal.add(row)
                 count += 1
                 on_row(count, row)
+                if time.monotonic() - written > _WRITTEN_EVERY:
+                    _write(journal, protocol)
+                    written = time.monotonic()
     finally:
-        write_fits(journal.path.parent, done(journal.rows, protocol).values())
+        _write(journal, protocol)
+
+
+def _write(journal: Journal, protocol: Protocol) -> None:
+    write_fits(journal.path.parent, done(journal.rows, protocol).values())
 
 
 @contextmanager
