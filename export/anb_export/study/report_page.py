@@ -9,6 +9,7 @@ from anb_export.study import report_paper
 from anb_export.study.report_figures import Ranks, ranks_at
 from anb_export.study.report_rows import Fits
 from anb_export.study.report_tables import (
+    artifact_table,
     count,
     coverage_table,
     mean_table,
@@ -17,6 +18,7 @@ from anb_export.study.report_tables import (
     percent,
     rank_table,
     share,
+    short,
     target_table,
     with_error,
 )
@@ -194,19 +196,14 @@ def _errors(fits: Fits) -> Iterator[str]:
 
 def _costs(fits: Fits, images: Mapping[str, str]) -> Iterator[str]:
     yield "CPU seconds of a fit, calibration included; median over targets and seeds:"
-    yield median_table(fits, "fit_seconds", lambda v: f"{v:.2g}" if v < 100 else count(v))
+    yield median_table(fits, "fit_seconds", short)
     yield from _image(images, "cost", "CPU seconds of a fit against Kendall's tau")
-    yield "Microseconds for a test architecture, asked of the artifact in one batch:"
-    yield median_table(fits, "query_us", lambda v: f"{v:.2g}" if v < 100 else count(v))
-    yield "The same, asked of the predictor itself:"
-    yield median_table(fits, "predict_us", lambda v: f"{v:.2g}" if v < 100 else count(v))
-    yield "Kilobytes of the artifact:"
-    yield median_table(fits, "artifact_bytes", lambda v: count(max(1.0, v / 1000)))
-    forms: dict[str, list[str]] = {}
-    for predictor in fits.predictors:
-        forms.setdefault(" or ".join(fits.forms(predictor)) or "none", []).append(predictor)
-    said = "; ".join(f"{form} of {', '.join(f'`{n}`' for n in p)}" for form, p in forms.items())
-    yield paragraph(f"Forms of the artifacts: {said}.")
+    yield paragraph(
+        "The artifacts: kilobytes of the file, and microseconds for each test architecture, asked "
+        "in one batch, of the artifact and of the predictor that it was made from; the least and "
+        "the largest median of any size."
+    )
+    yield artifact_table(fits)
 
 
 def _origin(fits: Fits) -> Iterator[str]:

@@ -22,7 +22,7 @@ from anb_onnx._io.show import printable
 
 _COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#777777")
 _LINES = ("-", "--", ":", "-.")
-_MARKERS = "osD^vP*X<>pd|hx+1234H"
+_MARKERS = "osD^v<>P*XpdhH8x+1234|"
 _OF_LINES = ("linestyle", "linewidth")
 _THIN = "|x+1234"
 
@@ -191,7 +191,9 @@ def _draw_cost(axes: Any, fits: Fits, size: int, styles: Mapping[str, Mapping[st
         if seconds is not None and mean is not None:
             points.append((max(seconds, 1e-4), mean.value))
             look = {k: v for k, v in styles[name].items() if k not in _OF_LINES}
-            axes.plot(*points[-1], linestyle="", zorder=3, **{**look, "markersize": 8})
+            axes.plot(
+                *points[-1], linestyle="", zorder=3, clip_on=False, **{**look, "markersize": 8}
+            )
     axes.set_xscale("log")
     front: list[tuple[float, float]] = []
     for seconds, tau in sorted(points, key=lambda point: (point[0], -point[1])):

@@ -52,6 +52,17 @@ def with_error(mean: Mean) -> str:
     return f"{share(mean.value)} ±{share(mean.error)}"
 
 
+def short(value: float) -> str:
+    """Return a positive number with two digits that count, or all before the point.
+
+    Examples
+    --------
+    >>> short(0.00234), short(12.4), short(12345.6), short(0.0)
+    ('0.0023', '12', '12,346', '0')
+    """
+    return f"{value:.2g}" if value < 100 else count(value)
+
+
 def percent(value: float) -> str:
     """Return a share as per cent with two digits that count, without the sign."""
     return number(100 * value, 3)
@@ -161,6 +172,26 @@ def target_table(fits: Fits, size: int) -> str:
         name = f"*{report_paper.NAME}: {line.title}*"
         rows.append([name, *values, share(line.mean) if five else NONE])
     return table(["predictor", *fits.targets, "mean"], rows)
+
+
+def artifact_table(fits: Fits) -> str:
+    """Return what the artifacts of each predictor are, over all sizes."""
+    rows = []
+    for predictor in fits.predictors:
+        columns = (("artifact_bytes", 1000.0), ("query_us", 1.0), ("predict_us", 1.0))
+        ranges = [_range(fits, predictor, figure, unit) for figure, unit in columns]
+        rows.append([title_of(predictor), " or ".join(fits.forms(predictor)) or NONE, *ranges])
+    header = ["predictor", "form", "kilobytes", "microseconds, artifact", "predictor"]
+    return table(header, rows, left=2)
+
+
+def _range(fits: Fits, predictor: str, figure: str, unit: float) -> str:
+    """Return the least and the largest median of any size as text."""
+    found = [median_of(fits, predictor, size, figure) for size in fits.sizes]
+    there = [short(value / unit) for value in sorted(v for v in found if v is not None)]
+    if not there:
+        return NONE
+    return there[0] if there[0] == there[-1] else f"{there[0]} to {there[-1]}"
 
 
 def rank_table(ranks: Sequence[Ranks]) -> str:

@@ -8,7 +8,7 @@ from anb_export.predictors.registry import KINDS, UNAVAILABLE
 from anb_export.reports.markdown import paragraph
 from anb_export.study.report_advice import LEVEL, NEAR, Advice, Choice, advices
 from anb_export.study.report_rows import Fits
-from anb_export.study.report_tables import count, percent, share, title_of
+from anb_export.study.report_tables import count, percent, share, short, title_of
 from anb_onnx._io.show import one_line
 
 
@@ -74,7 +74,7 @@ def _brief(advice: Advice) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds < 100 else f"{count(seconds)} s"
+    return f"{short(seconds)} s"
 
 
 def missing(fits: Fits) -> Iterator[str]:
