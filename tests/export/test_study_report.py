@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anb_export.cli import main
 from anb_export.data.dataset import Dataset
 from anb_export.data.nasbench201 import read_sources
+from anb_export.predictors.registry import KINDS
 from anb_export.study import report_command, report_rows
 from anb_export.study.report_advice import Advice, advices, advise
 from anb_export.study.report_document import document
 from anb_export.study.report_files import Places, write
 from anb_export.study.report_page import report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
+from anb_export.study.report_plots import styles_of
 from anb_export.study.report_rows import Fits
 from anb_export.study.report_words import advice_line
 from PIL import Image
@@ -75,7 +78,7 @@ def line_of(page: str, heading: str, title: str) -> list[str]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = study_rows.write(tmp_path_factory.mktemp("study"), rows())
-    assert run("--out", folder) == 0
+    assert main(["study", "report", "--out", str(folder)]) == 0
     return folder
 
 
@@ -152,6 +155,14 @@ def test_the_same_fits_make_the_same_bytes(report: Path, tmp_path: Path) -> None
         with Image.open(report / "images" / f"report-nasbench201-{name}.png") as image:
             assert image.info == {} or "Software" not in image.info
             assert min(image.size) > 300
+
+
+def test_all_kinds_are_told_apart_without_colours() -> None:
+    styles = styles_of([kind.name for kind in KINDS])
+    assert len({(style["marker"], style["fillstyle"]) for style in styles.values()}) == len(KINDS)
+    # As they were, whichever others are drawn, and of kinds that nobody knows, too.
+    assert styles_of(["gp", "mine"])["gp"] == styles["gp"]
+    assert styles_of(["gp", "mine"])["mine"] not in styles.values()
 
 
 def advice_at(fits: Fits, budget: int, **options: Any) -> Advice:
