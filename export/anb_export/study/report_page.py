@@ -8,6 +8,7 @@ from anb_export.reports.markdown import paragraph
 from anb_export.study import report_paper
 from anb_export.study.report_figures import Ranks, ranks_at
 from anb_export.study.report_rows import Fits
+from anb_export.study.report_selection import Selections, selection_section
 from anb_export.study.report_tables import (
     artifact_table,
     count,
@@ -56,7 +57,10 @@ def shown_sizes(fits: Fits, wanted: Sequence[int] = ()) -> list[int]:
 
 
 def report_section(
-    fits: Fits, sizes: Sequence[int], images: Mapping[str, str], selection: str = ""
+    fits: Fits,
+    sizes: Sequence[int],
+    images: Mapping[str, str],
+    selections: Selections | None = None,
 ) -> str:
     """Return the report of one space.
 
@@ -68,8 +72,8 @@ def report_section(
     images : mapping of str to str
         From ``tau``, ``cost`` and ``ranks`` to where the page finds the plot; those that are not
         there are not shown.
-    selection : str
-        What selection by these predictors costs, as Markdown.
+    selections : Selections, optional
+        Of the same space.
     """
     n = len(fits.targets)
     parts = [
@@ -93,8 +97,8 @@ def report_section(
         "### What it costs",
         *_costs(fits, images),
     ]
-    if selection:
-        parts += ["### Selection", selection]
+    if selections is not None:
+        parts += ["### Selection and verification", *selection_section(selections)]
     return "\n\n".join([*parts, *missing(fits), *_origin(fits)])
 
 
