@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from anb_export.cli import main
 from anb_export.data.dataset import Dataset
 from anb_export.data.nasbench201 import read_sources
+from anb_export.predictors.registry import KINDS
 from anb_export.study import report_command, report_rows
 from anb_export.study.report_advice import Advice, advices, advise
 from anb_export.study.report_document import document
 from anb_export.study.report_files import Places, write
 from anb_export.study.report_page import report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
+from anb_export.study.report_plots import styles_of
 from anb_export.study.report_rows import Fits
+from anb_export.study.report_words import advice_line
 from PIL import Image
 from scipy.stats import kendalltau
 
@@ -74,20 +78,22 @@ def line_of(page: str, heading: str, title: str) -> list[str]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = study_rows.write(tmp_path_factory.mktemp("study"), rows())
-    assert run("--out", folder) == 0
+    assert main(["study", "report", "--out", str(folder)]) == 0
     return folder
 
 
 def test_the_tables_show_the_means_that_went_in(report: Path) -> None:
     page = (report / "report.md").read_text()
     # Of the seeds' steps of .002: std .0026, over the root of 4.
-    assert line_of(page, "### Kendall", "linear regression") == [
+    assert line_of(page, "### Kendall", "linear regression (`linear`)") == [
         ".500 ±.001",
         ".770 ±.001",
         ".800 ±.001",
     ]
-    assert line_of(page, "### Kendall", "xgboost, live structure")[2] == "**.890 ±.001**"
-    assert line_of(page, "### Kendall", "few-shot, with sources") == [
+    assert (
+        line_of(page, "### Kendall", "xgboost, live structure (`xgb-live`)")[2] == "**.890 ±.001**"
+    )
+    assert line_of(page, "### Kendall", "few-shot, with sources (`few-shot`)") == [
         "**.700 ±.001**",
         ".799 ±.001",
         "-",
@@ -101,9 +107,8 @@ def test_the_tables_show_the_means_that_went_in(report: Path) -> None:
     # Relative CRPS is a fifth of 1 - tau.
     assert line_of(page, "Continuous ranked", "linear regression") == ["10.0", "4.60", "4.00"]
     # 6.25 ms for 625 architectures, and twice that of the predictor; 64,000 bytes.
-    assert line_of(page, "Microseconds", "linear regression") == ["**10**"] * 3
-    assert line_of(page, "The same, asked", "linear regression") == ["**20**"] * 3
-    assert line_of(page, "Kilobytes", "linear regression") == ["**64**"] * 3
+    artifacts = line_of(page, "The artifacts: kilobytes", "linear regression")
+    assert artifacts == ["tables", "64", "10", "20"]
     assert line_of(page, "CPU seconds of a fit", "few-shot, with sources") == ["5", "5", "-"]
     assert "4 from 11 to 3,036 measurements" in page
 
@@ -150,6 +155,14 @@ def test_the_same_fits_make_the_same_bytes(report: Path, tmp_path: Path) -> None
         with Image.open(report / "images" / f"report-nasbench201-{name}.png") as image:
             assert image.info == {} or "Software" not in image.info
             assert min(image.size) > 300
+
+
+def test_all_kinds_are_told_apart_without_colours() -> None:
+    styles = styles_of([kind.name for kind in KINDS])
+    assert len({(style["marker"], style["fillstyle"]) for style in styles.values()}) == len(KINDS)
+    # As they were, whichever others are drawn, and of kinds that nobody knows, too.
+    assert styles_of(["gp", "mine"])["gp"] == styles["gp"]
+    assert styles_of(["gp", "mine"])["mine"] not in styles.values()
 
 
 def advice_at(fits: Fits, budget: int, **options: Any) -> Advice:
@@ -201,10 +214,21 @@ def test_what_is_as_good_and_cheaper_is_named(tmp_path: Path) -> None:
     far = [{**f, "predictor": "lookup", "tau": f["tau"] - 0.1, "fit_seconds": 0.01} for f in best]
     found = advice_at(read(tmp_path, best + alike + worse + dear + far), 50)
     assert found.best.predictor == "gp"
-    assert [choice.predictor for choice in found.alike] == ["ridge"]
+    assert [choice.predictor for choice in found.alike or ()] == ["ridge"]
     assert found.near is not None
     assert found.near.predictor == "linear"
     assert found.near.p < 0.01
+
+
+def test_few_fits_tell_nothing_apart(tmp_path: Path) -> None:
+    """Six pairs and three tests: 3 times 2 to the minus 5 is above the level, whatever is found."""
+    few = [fit for fit in rows() if fit["seed"] < 3 and fit["target"] in TARGETS[:2]]
+    found = advice_at(read(tmp_path, few), 11)
+    assert found.alike is None
+    assert "too few fits to tell others apart" in advice_line(found)
+    more = advice_at(read(tmp_path, [fit for fit in rows() if fit["target"] in TARGETS[:2]]), 11)
+    assert more.alike == ()
+    assert advice_line(more) == ("From 11 measurements: **`few-shot`**, τ .685, 5 s (4 seeds).")
 
 
 def test_by_crps_less_is_better(tmp_path: Path) -> None:
@@ -219,7 +243,7 @@ def test_no_mean_over_targets_is_of_some_of_them(tmp_path: Path) -> None:
     """A better mean over four targets is not shown beside one over five."""
     fits = rows() + [fit for fit in cells({"ridge": {124: 0.99}}) if fit["target"] != TARGETS[0]]
     page = page_of(read(tmp_path, fits))
-    assert line_of(page, "### Kendall", "ridge regression") == ["-", "-", "-"]
+    assert line_of(page, "### Kendall", "ridge regression (`ridge`)") == ["-", "-", "-"]
     at_124 = line_of(page, "From 124 measurements:\n", "ridge regression")
     assert (at_124[0], at_124[-1]) == ("-", "-")
     assert at_124[1] == "**.980 ±.001**"
@@ -236,7 +260,7 @@ def test_seeds_that_one_target_lacks_count_for_none(tmp_path: Path) -> None:
     short = [fit for fit in fits if not (fit["target"] == TARGETS[2] and fit["seed"] == 3)]
     page = page_of(read(tmp_path, short))
     # Seeds 0 to 2 of steps of .002 around the mean of four.
-    assert line_of(page, "### Kendall", "linear regression") == ["**.699 ±.001**"]
+    assert line_of(page, "### Kendall", "linear regression (`linear`)") == ["**.699 ±.001**"]
     assert line_of(page, "From 50 measurements:\n\n", "linear regression")[0] == "**.680 ±.001**"
     assert "Seeds of each cell: 3 to 4 at 50 measurements." in " ".join(page.split())
 
@@ -247,7 +271,7 @@ def test_failed_and_undefined_fits_are_told_and_count_for_nothing(tmp_path: Path
     fits += [row("linear", 50, 9, float("nan"), target=TARGETS[1])]
     study = read(tmp_path, fits)
     page = page_of(study)
-    assert line_of(page, "### Kendall", "ridge regression") == [".600 ±.001"]
+    assert line_of(page, "### Kendall", "ridge regression (`ridge`)") == [".600 ±.001"]
     assert (
         "- ridge regression at 50: 5 of 25 fits failed, and no figure counts them; the first said: "
         "no luck\n" in page
@@ -288,7 +312,9 @@ def test_the_rest_of_a_page_stays(tmp_path: Path) -> None:
     assert page.read_text() == first.replace("<!-- study", "By me.\n<!-- study", 1) + "Me.\n"
     assert "](pictures/predictors-nasbench201-tau.png)" in first
     assert (tmp_path / "docs/pictures/predictors-nasbench201-tau.png").is_file()
-    assert "±" not in "".join(line_of(first, "### Kendall", "linear regression"))  # of one seed
+    assert "±" not in "".join(
+        line_of(first, "### Kendall", "linear regression (`linear`)")
+    )  # of one seed
     page.write_text("No markers.")
     with pytest.raises(AnbError, match=r"predictors\.md: expected one <!-- study:begin -->"):
         run("--out", folder, "--page", page)

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             printable(f"{heading_of(fits.space)}, {', '.join(fits.targets)}\n", keep="\n")
         )
         for advice in advices(fits):
-            sys.stdout.write(f"  {advice_line(advice).replace('**', '')}\n")
+            sys.stdout.write(f"  {advice_line(advice).replace('**', '').replace('`', '')}\n")
     sys.stderr.write(printable(f"wrote {', '.join(map(str, written))}\n", keep="\n"))
     return 0
 
