@@ -21,7 +21,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "models of others": ("fetch-models", "import"),
     "proofs, and other spaces": ("truth", "spaces", "upgrade"),
-    "studies": ("tune", "hpo", "families"),
+    "studies": ("tune", "hpo", "families", "study"),
     "this shell": ("completion",),
 }
 
@@ -101,6 +101,16 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     ),
     "families": (
         Example(f"anb-export families {_DATA} --family xgb --target accuracy", "one of the table"),
+    ),
+    "study": (
+        Example(
+            "anb-export study --space nasbench201 --data seeds --out study",
+            "every kind, on the five sets of the paper",
+        ),
+        Example(
+            f"anb-export study {_DATA} --sizes 50,200 --seeds 5 --out study",
+            "on the eight devices of Accel-NASBench",
+        ),
     ),
     "completion": (
         Example('eval "$(anb-export completion bash)"', "for this shell; in ~/.bashrc for all"),
