@@ -227,16 +227,12 @@ def test_what_a_predictor_refuses_is_a_row(data: Path) -> None:
 def test_a_fault_ends_the_study_and_names_the_fit(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seeds: list[int] = []
-    ridge = registry.kind_of("ridge").load()
+    load = Kind.load
 
     def faulty(sample: Sample, seed: int) -> Predictor:
-        if seeds:
-            raise ZeroDivisionError("a fault")
-        seeds.append(seed)
-        return ridge(sample, seed)
+        raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(Kind, "load", lambda kind: faulty)
+    monkeypatch.setattr(Kind, "load", lambda kind: faulty if kind.name == "ridge" else load(kind))
     assert main(asked(data, tmp_path)) == 2
     said = capsys.readouterr().err
     assert "ridge of latency_phone, size 20, seed 0: ZeroDivisionError: a fault" in said
@@ -358,6 +354,32 @@ def test_an_interrupted_study_has_a_bit_of_everything(data: Path) -> None:
     ]
     assert {fit.seed for fit in fits[4:8]} == {1}
     assert {fit.seed for fit in fits[8:]} == {2, 3}
+
+
+def test_usual_sizes_are_those_there_are_rows_for(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = asked(data, tmp_path / "new", dry_run=True, predictors="ridge", seeds="1")
+    at = argv.index("--sizes")
+    assert main(argv[:at] + argv[at + 2 :]) == 0
+    # 11, 25, 55 and 124 of 231 rows, for two targets.
+    assert capsys.readouterr().out.startswith("ridge                  8 fits")
+
+
+def test_what_cannot_be_ranked_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path)
+    document = json.loads(data.read_text())
+    document["targets"] = {"same": {"unit": "ms", "direction": "min"}}
+    data.write_text(json.dumps(document))
+    lines = (tmp_path / "measured.csv").read_text().splitlines()
+    cut = [line.rsplit(",", 2)[0] for line in lines]
+    (tmp_path / "measured.csv").write_text(
+        "\n".join(f"{line},{'same' if not number else 1}" for number, line in enumerate(cut)) + "\n"
+    )
+    assert main(asked(data, tmp_path / "new")) == 2
+    assert "'same' of small: the 25 test rows have one value" in capsys.readouterr().err
 
 
 class TestProtocol:

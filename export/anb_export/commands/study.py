@@ -182,10 +182,13 @@ def _plan(arguments: argparse.Namespace, protocol: Protocol) -> list[Fit]:
     from anb_export.study.plan import parse_seeds, plan
 
     targets = arguments.targets or protocol.targets
-    sizes = sorted(arguments.sizes or protocol.sizes)
+    most = min(protocol.largest(target) for target in targets)
+    usual = [size for size in protocol.sizes if size <= most]
+    sizes = sorted(arguments.sizes or usual)
+    if not sizes:
+        msg = f"there are {most} rows to fit to; --sizes says how many of them are taken"
+        raise AnbError(msg)
     seeds = parse_seeds(arguments.seeds)
-    for target in targets:
-        protocol.of(target)  # refused before kinds are
     return plan(protocol, targets, _kinds(arguments, protocol), sizes, seeds)
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,10 +20,11 @@ import numpy as np
 
 from anb_export.data.metrics import evaluate
 from anb_export.predictors.artifact import artifact_bytes, to_surrogate
+from anb_export.predictors.contract import Predictor
 from anb_export.predictors.registry import KINDS, fit, kind_of
 from anb_export.predictors.scores import interval_scores
 from anb_export.study.plan import Fit
-from anb_export.study.protocol import Protocol, StudyError, protocol_of
+from anb_export.study.protocol import Protocol, Rows, StudyError, protocol_of
 from anb_export.study.rows import COLUMNS, Journal, Key, Row, key_of, write_fits
 from anb_export.training.block_sums import one_thread
 from anb_onnx.errors import AnbError
@@ -37,6 +38,10 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 #: Of so many queries the fastest is told: the first one waits for memory.
 _QUERIES = 3
+
+#: Kinds that this process has fitted, and to how many rows the first time, which is not counted.
+_warm: set[str] = set()
+_FEW = 20
 
 #: Seconds after which the Parquet file is written anew, for who looks at a study that runs.
 _WRITTEN_EVERY = 60.0
@@ -103,16 +108,25 @@ def _measured(protocol: Protocol, what: Fit) -> Row:
     spec, values = dataset.target(what.target), dataset.values[what.target]
     train, test = protocol.rows(what.target, what.size, what.seed)
     codes, measured = dataset.codes[test], values[test]
+    sources = protocol.sources(what.target) if kind.from_sources else ()
+
+    def fitted_to(rows: Rows) -> Predictor:
+        return fit(
+            kind.name,
+            dataset.codes[rows],
+            values[rows],
+            space=dataset.space,
+            target=spec,
+            sources=sources,
+            seed=what.seed,
+        )
+
+    if kind.name not in _warm:  # what it imports takes longer than a small fit
+        _warm.add(kind.name)
+        with suppress(AnbError):
+            fitted_to(train[: max(kind.least, _FEW)]).members(codes)
     start = time.process_time()
-    predictor = fit(
-        kind.name,
-        dataset.codes[train],
-        values[train],
-        space=dataset.space,
-        target=spec,
-        sources=protocol.sources(what.target) if kind.from_sources else (),
-        seed=what.seed,
-    )
+    predictor = fitted_to(train)
     fitted = time.process_time()
     predictor.members(codes)
     predicted = time.process_time()
