@@ -117,11 +117,17 @@ def test_the_paper_stands_beside_its_own_data_sets_only(report: Path, tmp_path: 
     page = (report / "report.md").read_text()
     line = line_of(page, "From 124 measurements:\n", "*Laube et al.: linear regression*")
     assert line == [".676", ".780", ".790", ".812", ".805", ".773"]
+    assert line_of(page, "### Kendall", "*Laube et al.: linear regression*") == ["-", ".773", "-"]
+    assert line_of(page, "### Kendall", "*Laube et al.: lookup table*") == [".437"] * 3
     assert "XGBoost*" not in page  # of 15,000, which were not studied
     for stated in LINES:
         assert stated.mean == pytest.approx(sum(stated.tau.values()) / len(FIVE), abs=0.0006)
     other = read(tmp_path, [{**fit, "space": "mine"} for fit in rows()])
     assert "Laube et al.:" not in page_of(other)
+    some = page_of(read(tmp_path, rows(), targets=FIVE[1:]))
+    line = line_of(some, "From 124 measurements:\n", "*Laube et al.: linear regression*")
+    assert line == [".780", ".790", ".812", ".805", "-"]
+    assert "Laube" not in some[some.index("### Kendall") : some.index("### Target by target")]
 
 
 def test_the_figures_beside_are_those_of_the_tables(report: Path) -> None:

@@ -52,7 +52,7 @@ class Places:
         AnbError
             If a file cannot be written, or the page has not one pair of markers.
         """
-        for path in (self.page, self.figures):
+        for path in (self.page, self.figures, self.images / f"{self.page.stem}.png"):
             check_output(path)
         _around(self.page)
 

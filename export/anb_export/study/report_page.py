@@ -15,13 +15,12 @@ from anb_export.study.report_tables import (
     coverage_table,
     mean_table,
     median_table,
-    named,
     percent,
     rank_table,
     share,
     short,
     target_table,
-    with_error,
+    tau_table,
 )
 from anb_export.study.report_words import missing, recommendation
 from anb_onnx.experiments.report import ranges
@@ -86,7 +85,7 @@ def report_section(
             f"{_mean(n)}, ± its standard error over seeds; the best of each size is bold, - where "
             "not every target has a fit. In brackets is what `--predictors` takes."
         ),
-        mean_table(fits, "tau", with_error, label=named),
+        tau_table(fits),
         *_image(images, "tau", "Kendall's tau against the number of measurements"),
         *_by_target(fits, sizes),
         *_ranks(fits, images),
@@ -157,8 +156,7 @@ def _by_target(fits: Fits, sizes: Sequence[int]) -> Iterator[str]:
     if lines:
         yield paragraph(
             f"The lines of {report_paper.NAME} are quoted from the paper: 50 seeds, and other "
-            "splits than ours. Its lookup table takes one measurement of each operation in each "
-            "place, whatever the size."
+            "splits than ours. Its lookup table is of the same 25 measurements, whatever the size."
         )
 
 

@@ -57,6 +57,11 @@ LINES = (
 )
 
 
+def is_its_own(space: str, targets: tuple[str, ...]) -> bool:
+    """Say whether these are the paper's data sets, all and no others."""
+    return space == SPACE and set(targets) == set(FIVE)
+
+
 def lines_at(space: str, targets: tuple[str, ...], size: int) -> list[Line]:
     """Return the paper's lines for a table of one size; none of other spaces or data sets."""
     if space != SPACE or not set(targets) & set(FIVE):
