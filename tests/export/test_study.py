@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from anb_export.cli import main
+from anb_export.data.splits import read_split
 from anb_export.predictors import registry
 from anb_export.predictors.contract import Kind, Predictor, Sample
 from anb_export.study import running
@@ -201,6 +202,15 @@ def test_only_one_study_at_a_time(
     with open_journal(studied):
         assert main(asked(data, studied)) == 2
     assert f"another study runs in {studied}" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fits.parquet").mkdir()
+    assert main(asked(data, tmp_path)) == 2
+    assert "fits.parquet (it is a folder)" in capsys.readouterr().err
+    assert rows_in(tmp_path) == []
 
 
 def test_rows_of_other_data_and_older_kinds_are_made_again(
@@ -433,6 +443,30 @@ class TestProtocol:
         found = {surrogate.target.device for surrogate in protocol.sources(target)}
         assert len(bundled) == 9
         assert found == bundled - missing
+
+    def test_accel_nasbench(self, study: Path, tmp_path: Path) -> None:
+        protocol = protocol_of("accel-nasbench", study / "anb_dataset_jsons.tar.gz")
+        assert len(protocol.targets) == 8
+        devices = {surrogate.target.device for surrogate in protocol.sources("latency_zcu102")}
+        assert devices == {"a100", "3090", "tpuv2", "tpuv3", "vck190"}
+        train, test = protocol.rows("throughput_tpuv2", protocol.largest("throughput_tpuv2"), 0)
+        split = read_split(protocol.dataset, study / "default_split")
+        values = protocol.dataset.values["throughput_tpuv2"]
+        measured = {part: rows[~np.isnan(values[rows])] for part, rows in split.parts().items()}
+        assert np.array_equal(np.sort(test), np.sort(measured["test"]))
+        assert np.array_equal(
+            np.sort(train), np.sort(np.concatenate([measured["train"], measured["val"]]))
+        )
+
+        argv = asked(study / "anb_dataset_jsons.tar.gz", tmp_path, predictors="ridge,few-shot")
+        assert main([*argv, "--targets", "throughput_tpuv2", "--sizes", "20", "--seeds", "1"]) == 0
+        rows = timeless(tmp_path)
+        assert [(row["space"], row["predictor"]) for row in rows] == [
+            ("accel-nasbench", "few-shot"),
+            ("accel-nasbench", "ridge"),
+        ]
+        assert {row["n_test"] for row in rows} == {len(test)}
+        assert {row["error"] for row in rows} == {None}
 
     def test_refusals(self, shared_data: Path) -> None:
         with pytest.raises(StudyError, match="is cut into folds; leave the option out"):
