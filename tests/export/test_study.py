@@ -226,6 +226,21 @@ def test_rows_of_other_data_and_older_kinds_are_made_again(
     assert running.done(rows, protocol_of(None, data)) == {}
 
 
+def test_a_folder_holds_studies_of_several_spaces(
+    studied: Path, data: Path, tmp_path: Path
+) -> None:
+    document = json.loads(write_data(tmp_path, seed=1).read_text())
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**document, "benchmark": "other"}))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / JOURNAL).write_bytes((studied / JOURNAL).read_bytes())
+    assert main(asked(other, out, predictors="ridge", seeds="1")) == 0
+    rows = timeless(out)
+    assert [row["space"] for row in rows] == ["other"] * 4 + ["small"] * 20
+    assert rows[4:] == timeless(studied)
+
+
 def test_what_a_predictor_refuses_is_a_row(data: Path) -> None:
     row = run_fit(running.Work(Where(None, str(data)), Fit("latency_phone", "svr", 5, 0)))
     assert set(row) == set(COLUMNS)
@@ -263,6 +278,10 @@ def test_a_fault_ends_the_study_and_names_the_fit(
         ({"predictors": "few-shot"}, "'small' has none that are bundled"),
         ({"predictors": "gp-live"}, "no part of an architecture of 'small' is known"),
         ({"space": "darts"}, "unknown space 'darts'; known are nasbench201, fbnet, ofa"),
+        (
+            {"space": "ofa"},
+            "data.json: ofa is read from a folder of .npz files (--data DIR), not a file",
+        ),
         ({"space": "accel-nasbench"}, "is of benchmark 'small'"),
         ({"split": "nowhere"}, "no split file nowhere/train_paths.json"),
     ],
