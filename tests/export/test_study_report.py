@@ -18,10 +18,11 @@ from anb_export.study import report_command, report_reading
 from anb_export.study.report_advice import Advice, advices, advise
 from anb_export.study.report_document import document
 from anb_export.study.report_files import Places, write
-from anb_export.study.report_page import report_section, shown_sizes
+from anb_export.study.report_page import heading_of, report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
 from anb_export.study.report_plots import styles_of
 from anb_export.study.report_rows import FITS, Fits
+from anb_export.study.report_tables import named
 from anb_export.study.report_words import advice_line
 from PIL import Image
 from scipy.stats import kendalltau
@@ -423,6 +424,28 @@ def test_selections_without_fits_are_a_report_too(tmp_path: Path) -> None:
     other = study_rows.write_selection(tmp_path / "other", short[:1])
     with pytest.raises(AnbError, match="both have a selection by gp"):
         run("--out", folder, "--out", other)
+
+
+def test_the_page_shows_what_the_figures_beside_it_say() -> None:
+    """No figure of docs/predictors.md was typed, or is left of another run."""
+    page = (ROOT / "docs" / "predictors.md").read_text("utf-8")
+    figures = json.loads((ROOT / "docs" / "predictors.json").read_text("utf-8"))
+    for space, said in figures["spaces"].items():
+        part = page[page.index(f"## {heading_of(space)}\n") :]
+        for predictor in said["predictors"]:
+            shown = line_of(part, "### Kendall", named(predictor))
+            means = {
+                entry["size"]: entry["tau"]
+                for entry in said["means"]
+                if (entry["predictor"], entry["target"]) == (predictor, None)
+            }
+            for size, cell in zip(said["sizes"], shown, strict=True):
+                if size not in means:
+                    assert cell == "-"
+                else:
+                    assert abs(float(cell.strip("*").split(" ")[0]) - means[size]) < 0.000501
+        for name in re.findall(r"\]\((images/predictors-[^)]+)\)", part):
+            assert (ROOT / "docs" / name).is_file()
 
 
 def one_at_a_time(hardware: Dataset, target: str, base: int) -> float:
