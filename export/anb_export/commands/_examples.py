@@ -21,7 +21,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "models of others": ("fetch-models", "import"),
     "proofs, and other spaces": ("truth", "spaces", "upgrade"),
-    "studies": ("tune", "hpo", "families", "study"),
+    "studies, and what they compare": ("tune", "hpo", "families", "study", "fit"),
     "this shell": ("completion",),
 }
 
@@ -110,6 +110,18 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             f"anb-export study {_DATA} --sizes 50,200 --seeds 5 --out study",
             "on the eight devices of Accel-NASBench",
+        ),
+    ),
+    "fit": (
+        Example(
+            "anb-export fit --dataset my-nas/dataset.json --target latency_phone --predictor gp "
+            "--out artifacts/my-nas",
+            "a Gaussian process of measurements of your own",
+        ),
+        Example(
+            "anb-export fit --space nasbench201 --data seeds --target cifar10_latency_edgegpu "
+            "--predictor gp-live --size 124 --out artifacts/edgegpu",
+            "one fit of the study, kept",
         ),
     ),
     "completion": (

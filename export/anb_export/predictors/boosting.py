@@ -129,14 +129,14 @@ class _Boosted(Predictor):
         for member in range(N_MEMBERS):
             held = fold == member
             booster = _boost(rows[~held], labels[~held], rows[held], labels[held], more, seed)
-            left_out[held] = _predicted(booster, rows[held])
+            left_out[held] = _predicted(booster, _matrix(rows[held]))
             self._boosters.append(booster)
         self.calibration = from_residuals(
             sample.values, before + self._shift + self._size * left_out
         )
 
     def members(self, codes: NDArray[np.uint8]) -> Floats:
-        rows = self._features(codes)
+        rows = _matrix(self._features(codes))
         found = [_predicted(booster, rows) for booster in self._boosters]
         members = np.asarray(self._shift + self._size * np.stack(found, axis=1))
         return members if self._after is None else self._after.mean(codes)[:, None] + members
@@ -204,7 +204,11 @@ def _boost(
     return booster[: booster.best_iteration + 1]
 
 
-def _predicted(booster: Any, rows: NDArray[np.float32]) -> Floats:
+def _matrix(rows: NDArray[np.float32]) -> Any:
     import xgboost as xgb
 
-    return np.asarray(booster.predict(xgb.DMatrix(rows, nthread=1)), dtype=np.float64)
+    return xgb.DMatrix(rows, nthread=1)
+
+
+def _predicted(booster: Any, rows: Any) -> Floats:
+    return np.asarray(booster.predict(rows), dtype=np.float64)

@@ -53,6 +53,9 @@ _INDUCING = 256
 #: Posterior draws that stand as members where the space is too large to be enumerated.
 _DRAWS = 8
 
+#: Most numbers of a basis that is made dense for a product.
+_DENSE = 2**24
+
 #: Random architectures on which the members' std is compared with the process's, and the least
 #: share of it that is taken for one.
 _REFERENCE, _LEAST_SHARE = 256, 0.01
@@ -169,7 +172,7 @@ class _Posterior:
         if self.basis is None:
             half = solve_triangular(self.factor, _dense(rows.T), lower=True)
             return np.asarray(np.sqrt((half**2).sum(axis=0)))
-        half = solve_triangular(self.factor, _dense(self.basis @ rows.T), lower=True)
+        half = solve_triangular(self.factor, _cross(rows, self.basis), lower=True)
         left = prior - (half**2).sum(axis=0)
         if self.second is not None:
             half = solve_triangular(self.second, half, lower=True)
@@ -190,9 +193,17 @@ class _Posterior:
             return np.asarray(cho_solve((self.factor, True), right))
         if self.second is None:
             return np.asarray(self.design.T @ cho_solve((self.factor, True), z))
-        cross = solve_triangular(self.factor, _dense(self.basis @ self.design.T), lower=True)
+        cross = solve_triangular(self.factor, _cross(self.design, self.basis), lower=True)
         inner = cho_solve((self.second, True), cross @ z) / self.noise
         return np.asarray(self.basis.T @ solve_triangular(self.factor, inner, lower=True, trans=1))
+
+
+def _cross(rows: sparse.csr_array, basis: sparse.csr_array) -> Floats:
+    """Return the covariance of a basis and rows: float64 [len(basis), len(rows)]."""
+    # Sparse by dense is several times faster than sparse by sparse, but for very many features.
+    if basis.shape[0] * basis.shape[1] <= _DENSE:
+        return np.asarray(rows @ _dense(basis.T)).T
+    return _dense(basis @ rows.T)
 
 
 def _dense(matrix: sparse.csr_array) -> Floats:
@@ -238,7 +249,7 @@ def _sparse_posterior(
     prior = _dense(basis @ basis.T)
     prior += 1e-8 * np.trace(prior) / len(prior) * np.eye(len(prior))
     factor = np.tril(cho_factor(prior, lower=True)[0])
-    cross = solve_triangular(factor, _dense(basis @ design.T), lower=True)
+    cross = solve_triangular(factor, _cross(design, basis), lower=True)
     inner = cross @ cross.T / noise + np.eye(len(prior))
     second = np.tril(cho_factor(inner, lower=True)[0])
     half = solve_triangular(second, cross, lower=True)

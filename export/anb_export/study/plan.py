@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from anb_export.predictors.contract import Kind
 from anb_export.study.protocol import Protocol, StudyError
@@ -89,6 +90,15 @@ class Fit:
 
     def __str__(self) -> str:
         return f"{self.predictor} of {self.target}, size {self.size}, seed {self.seed}"
+
+
+def why_not(kind: Kind, protocol: Protocol) -> str | None:
+    """Return why a kind takes no part in a study, in words; None if it does."""
+    if kind.needs is not None and find_spec(kind.needs) is None:
+        return f"it needs {kind.needs}: pip install 'anb-onnx-export[study]'"
+    if kind.from_sources and not protocol.devices:
+        return f"it learns from other devices, and {protocol.space!r} has none that are bundled"
+    return kind.why_not(protocol.dataset.space)
 
 
 def plan(

@@ -74,7 +74,7 @@ class Protocol(ABC):
     targets : tuple of str
         Those that are studied unless others are named.
     sizes : tuple of int
-        Likewise.
+        Likewise, as far as there are so many rows.
     devices : tuple of str
         Targets with a bundled surrogate that may serve as a source device.
     """
@@ -142,11 +142,26 @@ class Protocol(ABC):
         return pool[:size], test
 
     def largest(self, target: str) -> int:
-        """Return how many rows there are to fit to, whatever the seed."""
-        counts = [
-            len(self.of(target).labelled(target, self._parts(seed)[0])[0])
-            for seed in range(self._distinct)
-        ]
+        """Return how many rows there are to fit to, whatever the seed.
+
+        Raises
+        ------
+        TargetError
+            If there is no such target.
+        StudyError
+            If predictions of the test rows cannot be ranked: there are less than two, or all have
+            the same value.
+        """
+        dataset, counts = self.of(target), []
+        for seed in range(self._distinct):
+            pool, test = (dataset.labelled(target, rows)[0] for rows in self._parts(seed))
+            if np.ptp(dataset.values[target][test]) == 0:
+                msg = (
+                    f"{target!r} of {self.space}: the {len(test)} test rows have one value, so "
+                    "nothing can be ranked; give more measurements, or another --split"
+                )
+                raise StudyError(msg)
+            counts.append(len(pool))
         return min(counts)
 
     def sources(self, target: str) -> tuple[Surrogate, ...]:
@@ -258,16 +273,12 @@ def _nasbench201(data: Path) -> Protocol:
 
 def _fbnet(data: Path) -> Protocol:
     targets = ("latency_fpga", "latency_raspi4", "latency_eyeriss")
-    return Folds("fbnet", read_fbnet(data), targets, _upto(4500), _help_devices((1, 32, 64)))
+    return Folds("fbnet", read_fbnet(data), targets, SIZES, _help_devices((1, 32, 64)))
 
 
 def _ofa(data: Path) -> Protocol:
     devices = [f"latency_{gpu}_{n}" for gpu in ("2080ti", "titan_xp", "v100") for n in (1, 32, 64)]
-    return Folds("ofa", (read_ofa(data),), ("latency_titan_rtx_64",), _upto(4500), tuple(devices))
-
-
-def _upto(largest: int) -> tuple[int, ...]:
-    return tuple(size for size in SIZES if size <= largest)
+    return Folds("ofa", (read_ofa(data),), ("latency_titan_rtx_64",), SIZES, tuple(devices))
 
 
 #: Spaces whose measurements lie in a folder of .npz files.
@@ -309,6 +320,9 @@ def protocol_of(space: str | None, data: str | Path, split: str | None = None) -
         if split is not None:
             msg = f"--split {show(split)}: {space} is cut into folds; leave the option out"
             raise StudyError(msg)
+        if data.is_file():
+            msg = f"{data}: {space} is read from a folder of .npz files (--data DIR), not a file"
+            raise StudyError(msg)
         return _FOLDERS[space](data)
     if space not in (None, _ACCEL):
         msg = f"unknown space {show(space)}; known are {', '.join(SPACES)}, and data of your own"
@@ -324,8 +338,7 @@ def _fixed(dataset: Dataset, split: Split) -> Protocol:
     origin = dataset.origin
     measured = {name: spec for name, spec in origin.targets.items() if not spec.exact}
     if origin != ACCEL_NASBENCH:
-        sizes = _upto(len(split.pool))
-        return Fixed(origin.benchmark, (dataset,), tuple(measured), sizes, split=split)
+        return Fixed(origin.benchmark, (dataset,), tuple(measured), SIZES, split=split)
     devices = _of_devices(measured)
     return Fixed(_ACCEL, (dataset,), devices, _ACCEL_SIZES, devices, split=split)
 

@@ -75,8 +75,9 @@ class Advice:
     seeds : int
         Seeds that all of them have for all targets.
     best : Choice
-    alike : tuple of Choice
-        Cheaper than the best and not told apart from it, the best first.
+    alike : tuple of Choice, or None
+        Cheaper than the best and not told apart from it, the best first; None where the fits are
+        too few for the test to tell anything apart.
     near : Choice or None
         The cheapest of those within `NEAR` of the best; None if it is the best or among `alike`.
     """
@@ -87,7 +88,7 @@ class Advice:
     candidates: int
     seeds: int
     best: Choice
-    alike: tuple[Choice, ...]
+    alike: tuple[Choice, ...] | None
     near: Choice | None
 
 
@@ -128,7 +129,8 @@ def advise(fits: Fits, budget: int, *, sources: bool = True, figure: str = "tau"
         return None
     choices = _compared(fits, {name: sizes[name] for name in names}, seeds, figure)
     best, *others = choices
-    alike = tuple(c for c in others if c.p >= LEVEL and c.fit_seconds < best.fit_seconds)
+    telling = _can_tell(len(fits.targets) * len(seeds), len(others))
+    alike = [c for c in others if c.p >= LEVEL and c.fit_seconds < best.fit_seconds]
     near = min(_near(choices, figure), key=lambda c: c.fit_seconds)
     return Advice(
         budget,
@@ -137,8 +139,8 @@ def advise(fits: Fits, budget: int, *, sources: bool = True, figure: str = "tau"
         len(names),
         len(seeds),
         best,
-        alike,
-        None if near is best or near in alike else near,
+        tuple(alike) if telling else None,
+        None if near is best or (telling and near in alike) else near,
     )
 
 
@@ -183,6 +185,11 @@ def _compared(
         Choice(n, sizes[n], sign * float(losses[n].mean()), seconds[n], p)
         for n, p in zip(order, p_values, strict=True)
     ]
+
+
+def _can_tell(n_pairs: int, n_tests: int) -> bool:
+    """Say whether signed ranks of so many pairs can have a p below the level, corrected."""
+    return n_tests * 2.0 ** (1 - n_pairs) < LEVEL
 
 
 def _near(choices: Sequence[Choice], figure: str) -> list[Choice]:

@@ -8,7 +8,9 @@ from anb_export.reports.markdown import paragraph
 from anb_export.study import report_paper
 from anb_export.study.report_figures import Ranks, ranks_at
 from anb_export.study.report_rows import Fits
+from anb_export.study.report_selection import Selections, selection_section
 from anb_export.study.report_tables import (
+    artifact_table,
     count,
     coverage_table,
     mean_table,
@@ -16,9 +18,9 @@ from anb_export.study.report_tables import (
     percent,
     rank_table,
     share,
+    short,
     target_table,
-    title_of,
-    with_error,
+    tau_table,
 )
 from anb_export.study.report_words import missing, recommendation
 from anb_onnx.experiments.report import ranges
@@ -54,7 +56,10 @@ def shown_sizes(fits: Fits, wanted: Sequence[int] = ()) -> list[int]:
 
 
 def report_section(
-    fits: Fits, sizes: Sequence[int], images: Mapping[str, str], selection: str = ""
+    fits: Fits,
+    sizes: Sequence[int],
+    images: Mapping[str, str],
+    selections: Selections | None = None,
 ) -> str:
     """Return the report of one space.
 
@@ -66,8 +71,8 @@ def report_section(
     images : mapping of str to str
         From ``tau``, ``cost`` and ``ranks`` to where the page finds the plot; those that are not
         there are not shown.
-    selection : str
-        What selection by these predictors costs, as Markdown.
+    selections : Selections, optional
+        Of the same space.
     """
     n = len(fits.targets)
     parts = [
@@ -78,9 +83,9 @@ def report_section(
         "### Kendall's τ",
         paragraph(
             f"{_mean(n)}, ± its standard error over seeds; the best of each size is bold, - where "
-            "not every target has a fit."
+            "not every target has a fit. In brackets is what `--predictors` takes."
         ),
-        mean_table(fits, "tau", with_error),
+        tau_table(fits),
         *_image(images, "tau", "Kendall's tau against the number of measurements"),
         *_by_target(fits, sizes),
         *_ranks(fits, images),
@@ -91,8 +96,8 @@ def report_section(
         "### What it costs",
         *_costs(fits, images),
     ]
-    if selection:
-        parts += ["### Selection", selection]
+    if selections is not None:
+        parts += ["### Selection and verification", *selection_section(selections)]
     return "\n\n".join([*parts, *missing(fits), *_origin(fits)])
 
 
@@ -151,8 +156,7 @@ def _by_target(fits: Fits, sizes: Sequence[int]) -> Iterator[str]:
     if lines:
         yield paragraph(
             f"The lines of {report_paper.NAME} are quoted from the paper: 50 seeds, and other "
-            "splits than ours. Its lookup table takes one measurement of each operation in each "
-            "place, whatever the size."
+            "splits than ours. Its lookup table is of the same 25 measurements, whatever the size."
         )
 
 
@@ -194,19 +198,14 @@ def _errors(fits: Fits) -> Iterator[str]:
 
 def _costs(fits: Fits, images: Mapping[str, str]) -> Iterator[str]:
     yield "CPU seconds of a fit, calibration included; median over targets and seeds:"
-    yield median_table(fits, "fit_seconds", lambda v: f"{v:.2g}" if v < 100 else count(v))
+    yield median_table(fits, "fit_seconds", short)
     yield from _image(images, "cost", "CPU seconds of a fit against Kendall's tau")
-    yield "Microseconds for a test architecture, asked of the artifact in one batch:"
-    yield median_table(fits, "query_us", lambda v: f"{v:.2g}" if v < 100 else count(v))
-    yield "The same, asked of the predictor itself:"
-    yield median_table(fits, "predict_us", lambda v: f"{v:.2g}" if v < 100 else count(v))
-    yield "Kilobytes of the artifact:"
-    yield median_table(fits, "artifact_bytes", lambda v: count(max(1.0, v / 1000)))
-    forms: dict[str, list[str]] = {}
-    for predictor in fits.predictors:
-        forms.setdefault(" or ".join(fits.forms(predictor)) or "none", []).append(predictor)
-    said = "; ".join(f"{form} of {', '.join(map(title_of, p))}" for form, p in forms.items())
-    yield paragraph(f"Forms of the artifacts: {said}.")
+    yield paragraph(
+        "The artifacts: kilobytes of the file, and microseconds for each test architecture, asked "
+        "in one batch, of the artifact and of the predictor that it was made from; the least and "
+        "the largest median of any size."
+    )
+    yield artifact_table(fits)
 
 
 def _origin(fits: Fits) -> Iterator[str]:

@@ -22,9 +22,8 @@ from anb_onnx._io.show import printable
 
 _COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#777777")
 _LINES = ("-", "--", ":", "-.")
-_MARKERS = "osD^vP*X<>pd|hx+1234H"
+_MARKERS = "osD^v<>P*Xpd"
 _OF_LINES = ("linestyle", "linewidth")
-_THIN = "|x+1234"
 
 #: Ticks of tau, on a scale on which 1 - tau is logarithmic.
 _TICKS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
@@ -76,12 +75,14 @@ def styles_of(predictors: Sequence[str]) -> dict[str, dict[str, Any]]:
         family = modules.get(name, "")
         number = families.index(family) if family in families else len(families)
         line = seen[family] = seen.get(family, -1) + 1
+        hollow = place // len(_MARKERS) % 2 == 1
         found[name] = {
             "color": _COLOURS[number % len(_COLOURS)],
             "linestyle": _LINES[line % len(_LINES)],
             "marker": _MARKERS[place % len(_MARKERS)],
             "markersize": 5.0,
-            "markeredgewidth": 1.5 if _MARKERS[place % len(_MARKERS)] in _THIN else 0.5,
+            "fillstyle": "none" if hollow else "full",
+            "markeredgewidth": 1.3 if hollow else 0.5,
             "linewidth": 1.4,
         }
     return {name: found[name] for name in predictors}
@@ -191,7 +192,9 @@ def _draw_cost(axes: Any, fits: Fits, size: int, styles: Mapping[str, Mapping[st
         if seconds is not None and mean is not None:
             points.append((max(seconds, 1e-4), mean.value))
             look = {k: v for k, v in styles[name].items() if k not in _OF_LINES}
-            axes.plot(*points[-1], linestyle="", zorder=3, **{**look, "markersize": 8})
+            axes.plot(
+                *points[-1], linestyle="", zorder=3, clip_on=False, **{**look, "markersize": 8}
+            )
     axes.set_xscale("log")
     front: list[tuple[float, float]] = []
     for seconds, tau in sorted(points, key=lambda point: (point[0], -point[1])):

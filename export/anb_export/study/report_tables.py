@@ -21,6 +21,11 @@ def title_of(predictor: str) -> str:
     return _TITLES.get(predictor, predictor)
 
 
+def named(predictor: str) -> str:
+    """Return the words for a predictor, and how the command calls it."""
+    return f"{title_of(predictor)} (`{predictor}`)"
+
+
 def count(value: float) -> str:
     """Return a number of measurements or bytes as text."""
     return f"{value:,.0f}"
@@ -47,6 +52,17 @@ def with_error(mean: Mean) -> str:
     return f"{share(mean.value)} ±{share(mean.error)}"
 
 
+def short(value: float) -> str:
+    """Return a positive number with two digits that count, or all before the point.
+
+    Examples
+    --------
+    >>> short(0.00234), short(12.4), short(12345.6), short(0.0)
+    ('0.0023', '12', '12,346', '0')
+    """
+    return f"{value:.2g}" if value < 100 else count(value)
+
+
 def percent(value: float) -> str:
     """Return a share as per cent with two digits that count, without the sign."""
     return number(100 * value, 3)
@@ -61,7 +77,13 @@ def _entry(found: Mean | None, shown: Callable[[Mean], str] = with_error) -> Ent
     return None if found is None else (shown(found), found.value)
 
 
-def by_size(fits: Fits, cell: Cell, best: Callable[..., float] | None) -> str:
+def by_size(
+    fits: Fits,
+    cell: Cell,
+    best: Callable[..., float] | None,
+    label: Callable[[str], str] = title_of,
+    more: Callable[[Sequence[int]], list[list[str]]] = lambda sizes: [],
+) -> str:
     """Return a table of predictors by size.
 
     Parameters
@@ -70,23 +92,35 @@ def by_size(fits: Fits, cell: Cell, best: Callable[..., float] | None) -> str:
     cell : callable
         Maps predictor and size to text and value, or None.
     best : callable or None
-        ``max`` or ``min`` of the values makes a cell bold.
+        ``max`` or ``min`` of the values makes a cell bold, and others that look the same.
+    label : callable
+        Maps a predictor to what its line is called.
+    more : callable
+        Maps the sizes of the columns to further lines.
     """
     found = {(p, s): cell(p, s) for p in fits.predictors for s in fits.sizes}
     sizes = [s for s in fits.sizes if any(found[p, s] for p in fits.predictors)]
     columns: list[list[str]] = []
     for size in sizes:
-        there = [entry[1] for p in fits.predictors if (entry := found[p, size])]
-        first = best(there) if best else math.nan
-        columns.append([_bold(found[p, size], first) for p in fits.predictors])
-    rows = zip(map(title_of, fits.predictors), *columns, strict=True)
-    return table(["predictor", *map(count, sizes)], [list(row) for row in rows])
+        columns.append(_column([found[p, size] for p in fits.predictors], best))
+    rows = [list(row) for row in zip(map(label, fits.predictors), *columns, strict=True)]
+    return table(["predictor", *map(count, sizes)], [*rows, *more(sizes)])
 
 
-def _bold(entry: Entry | None, first: float) -> str:
+def _column(entries: Sequence[Entry | None], best: Callable[..., float] | None = max) -> list[str]:
+    """Return the texts of a column, the best of them bold."""
+    if best is None or not any(entries):
+        return [NONE if entry is None else entry[0] for entry in entries]
+    first = best(entry[1] for entry in entries if entry)
+    # What follows a mean, its error, does not decide.
+    looks = {entry[0].split()[0] for entry in entries if entry and entry[1] == first}
+    return [_bold(entry, looks) for entry in entries]
+
+
+def _bold(entry: Entry | None, looks: set[str]) -> str:
     if entry is None:
         return NONE
-    return f"**{entry[0]}**" if entry[1] == first else entry[0]
+    return f"**{entry[0]}**" if entry[0].split()[0] in looks else entry[0]
 
 
 def mean_table(
@@ -101,6 +135,26 @@ def mean_table(
         return _entry(mean_of(fits, predictor, size, figure), shown)
 
     return by_size(fits, cell, best)
+
+
+def tau_table(fits: Fits) -> str:
+    """Return the means of tau with their errors, and the paper's below."""
+
+    def paper(sizes: Sequence[int]) -> list[list[str]]:
+        lines = report_paper.LINES if report_paper.is_its_own(fits.space, fits.targets) else ()
+        return [
+            [
+                f"*{report_paper.NAME}: {line.title}*",
+                *(share(line.mean) if line.size in (None, size) else NONE for size in sizes),
+            ]
+            for line in lines
+            if line.size is None or line.size in sizes
+        ]
+
+    def cell(predictor: str, size: int) -> Entry | None:
+        return _entry(mean_of(fits, predictor, size))
+
+    return by_size(fits, cell, max, named, paper)
 
 
 def median_table(fits: Fits, figure: str, shown: Callable[[float], str]) -> str:
@@ -136,15 +190,30 @@ def target_table(fits: Fits, size: int) -> str:
     rows = [list(row) for row in zip(map(title_of, there), *columns, strict=True)]
     for line in report_paper.lines_at(fits.space, fits.targets, size):
         values = [share(line.tau[t]) if t in line.tau else NONE for t in fits.targets]
-        five = set(fits.targets) == set(report_paper.FIVE)
+        five = report_paper.is_its_own(fits.space, fits.targets)
         name = f"*{report_paper.NAME}: {line.title}*"
         rows.append([name, *values, share(line.mean) if five else NONE])
     return table(["predictor", *fits.targets, "mean"], rows)
 
 
-def _column(entries: Sequence[Entry | None]) -> list[str]:
-    first = max((entry[1] for entry in entries if entry), default=math.nan)
-    return [_bold(entry, first) for entry in entries]
+def artifact_table(fits: Fits) -> str:
+    """Return what the artifacts of each predictor are, over all sizes."""
+    rows = []
+    for predictor in fits.predictors:
+        columns = (("artifact_bytes", 1000.0), ("query_us", 1.0), ("predict_us", 1.0))
+        ranges = [_range(fits, predictor, figure, unit) for figure, unit in columns]
+        rows.append([title_of(predictor), " or ".join(fits.forms(predictor)) or NONE, *ranges])
+    header = ["predictor", "form", "kilobytes", "microseconds, artifact", "predictor"]
+    return table(header, rows, left=2)
+
+
+def _range(fits: Fits, predictor: str, figure: str, unit: float) -> str:
+    """Return the least and the largest median of any size as text."""
+    found = [median_of(fits, predictor, size, figure) for size in fits.sizes]
+    there = [short(value / unit) for value in sorted(v for v in found if v is not None)]
+    if not there:
+        return NONE
+    return there[0] if there[0] == there[-1] else f"{there[0]} to {there[-1]}"
 
 
 def rank_table(ranks: Sequence[Ranks]) -> str:

@@ -8,7 +8,7 @@ from anb_export.predictors.registry import KINDS, UNAVAILABLE
 from anb_export.reports.markdown import paragraph
 from anb_export.study.report_advice import LEVEL, NEAR, Advice, Choice, advices
 from anb_export.study.report_rows import Fits
-from anb_export.study.report_tables import count, percent, share, title_of
+from anb_export.study.report_tables import count, percent, share, short, title_of
 from anb_onnx._io.show import one_line
 
 
@@ -36,12 +36,14 @@ def recommendation(fits: Fits) -> Iterator[str]:
 
 def advice_line(advice: Advice) -> str:
     """Return advice as a sentence or two."""
-    said = [f"{_from(advice)}: **{title_of(advice.best.predictor)}**, {_figures(advice.best)}"]
+    said = [f"{_from(advice)}: **`{advice.best.predictor}`**, {_figures(advice.best)}"]
     if advice.best.size != advice.budget:
         said[0] += f", as from {count(advice.best.size)}"
     if advice.candidates == 1:
         said.append("the only candidate")
-    if advice.alike:
+    if advice.alike is None:
+        said.append("too few fits to tell others apart from it")
+    elif advice.alike:
         said.append(f"as good and cheaper: {', '.join(map(_named, advice.alike))}")
     if advice.near:
         said.append(f"near and cheaper: {_named(advice.near)}")
@@ -59,20 +61,20 @@ def _figures(choice: Choice) -> str:
 
 
 def _named(choice: Choice) -> str:
-    return f"{title_of(choice.predictor)} ({_figures(choice)})"
+    return f"`{choice.predictor}` ({_figures(choice)})"
 
 
 def _brief(advice: Advice) -> str:
     alone = "" if advice.sources else " without other devices"
     best = advice.best
     return (
-        f"from {count(advice.budget)}{alone} {title_of(best.predictor)} "
+        f"from {count(advice.budget)}{alone} `{best.predictor}` "
         f"({percent(best.value)} % of the mean)"
     )
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds < 100 else f"{count(seconds)} s"
+    return f"{short(seconds)} s"
 
 
 def missing(fits: Fits) -> Iterator[str]:
@@ -101,6 +103,8 @@ def _gaps(fits: Fits) -> Iterator[str]:
             yield f"{title} takes {' and '.join(filter(None, (least, most)))} measurements."
         if lacking:
             yield f"{title} has fits for {', '.join(lacking)}."
+        if len(revisions := fits.revisions(predictor)) > 1:
+            yield f"{title} was changed between fits: its versions are {' and '.join(revisions)}."
         yield from _failures(fits, predictor)
 
 

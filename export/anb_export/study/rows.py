@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from anb_export.study.protocol import StudyError
-from anb_onnx._io.output import write_output
+from anb_onnx._io.output import check_output, write_output
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.parallel.extras import need
 
@@ -110,10 +110,31 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole != len(content):  # half a line, of a process that was killed or had no space left
             self._file.truncate(whole)
-        return [
-            _row(line, f"{self.path}: line {number}")
-            for number, line in enumerate(content[:whole].split(b"\n")[:-1], 1)
-        ]
+        return _rows(content, self.path)
+
+
+def rows_in(folder: str | os.PathLike[str]) -> list[Row]:
+    """Return the rows of a folder's journal, none where there is none; nothing is changed.
+
+    Raises
+    ------
+    StudyError
+        If it cannot be read, or a line is no row.
+    """
+    path = Path(folder) / JOURNAL
+    try:
+        return _rows(path.read_bytes(), path)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        msg = f"cannot read {path} ({error.strerror or error})"
+        raise StudyError(msg) from error
+
+
+def _rows(content: bytes, path: Path) -> list[Row]:
+    """Return the rows of whole lines."""
+    lines = content.split(b"\n")[:-1]
+    return [_row(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
 
 
 @contextmanager
@@ -174,6 +195,12 @@ def table_of(rows: Iterable[Row]) -> pyarrow.Table:
     }
     schema = arrow.schema([arrow.field(name, kind) for name, kind in types.items()])
     return arrow.Table.from_pylist(ordered, schema=schema)
+
+
+def check_fits(folder: str | os.PathLike[str]) -> None:
+    """Refuse, before hours of work, what `write_fits` would refuse after them; errors as there."""
+    need("pyarrow.parquet", extra="parquet", what="a study")
+    check_output(Path(folder) / FITS)
 
 
 def write_fits(folder: str | os.PathLike[str], rows: Iterable[Row]) -> Path:

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,11 +20,12 @@ import numpy as np
 
 from anb_export.data.metrics import evaluate
 from anb_export.predictors.artifact import artifact_bytes, to_surrogate
+from anb_export.predictors.contract import Predictor
 from anb_export.predictors.registry import KINDS, fit, kind_of
 from anb_export.predictors.scores import interval_scores
 from anb_export.study.plan import Fit
-from anb_export.study.protocol import Protocol, StudyError, protocol_of
-from anb_export.study.rows import COLUMNS, Journal, Key, Row, key_of, write_fits
+from anb_export.study.protocol import Protocol, Rows, StudyError, protocol_of
+from anb_export.study.rows import COLUMNS, Journal, Key, Row, check_fits, key_of, write_fits
 from anb_export.training.block_sums import one_thread
 from anb_onnx.errors import AnbError
 from anb_onnx.experiments.workers import run_all
@@ -37,6 +38,13 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 #: Of so many queries the fastest is told: the first one waits for memory.
 _QUERIES = 3
+
+#: Kinds that this process has fitted, and to how many rows the first time, which is not counted.
+_warm: set[str] = set()
+_FEW = 20
+
+#: Seconds after which the Parquet file is written anew, for who looks at a study that runs.
+_WRITTEN_EVERY = 60.0
 
 
 @dataclass(frozen=True)
@@ -100,16 +108,25 @@ def _measured(protocol: Protocol, what: Fit) -> Row:
     spec, values = dataset.target(what.target), dataset.values[what.target]
     train, test = protocol.rows(what.target, what.size, what.seed)
     codes, measured = dataset.codes[test], values[test]
+    sources = protocol.sources(what.target) if kind.from_sources else ()
+
+    def fitted_to(rows: Rows) -> Predictor:
+        return fit(
+            kind.name,
+            dataset.codes[rows],
+            values[rows],
+            space=dataset.space,
+            target=spec,
+            sources=sources,
+            seed=what.seed,
+        )
+
+    if kind.name not in _warm:  # what it imports takes longer than a small fit
+        _warm.add(kind.name)
+        with suppress(AnbError):
+            fitted_to(train[: max(kind.least, _FEW)]).members(codes)
     start = time.process_time()
-    predictor = fit(
-        kind.name,
-        dataset.codes[train],
-        values[train],
-        space=dataset.space,
-        target=spec,
-        sources=protocol.sources(what.target) if kind.from_sources else (),
-        seed=what.seed,
-    )
+    predictor = fitted_to(train)
     fitted = time.process_time()
     predictor.members(codes)
     predicted = time.process_time()
@@ -181,7 +198,8 @@ def run(
 ) -> None:
     """Run the fits that are not in the journal, and write ``fits.parquet`` beside it.
 
-    That file is written at the end, and also where an error or Ctrl-C ends the study before.
+    That file is written now and then, at the end, and also where an error or Ctrl-C ends the study
+    before.
 
     Parameters
     ----------
@@ -198,19 +216,28 @@ def run(
     AnbError
         The first error of a fit; names it. What is done is kept.
     """
+    check_fits(journal.path.parent)
     protocol = where.open()
     had = done(journal.rows, protocol)
     left = [Work(where, one) for one in fits if (protocol.space, *vars(one).values()) not in had]
     count = len(fits) - len(left)
     on_row(count, None)
+    written = time.monotonic()
     try:
         with _single_threads(), closing(run_all(run_fit, left, jobs)) as results:
             for _, row in results:
                 journal.add(row)
                 count += 1
                 on_row(count, row)
+                if time.monotonic() - written > _WRITTEN_EVERY:
+                    _write(journal, protocol)
+                    written = time.monotonic()
     finally:
-        write_fits(journal.path.parent, done(journal.rows, protocol).values())
+        _write(journal, protocol)
+
+
+def _write(journal: Journal, protocol: Protocol) -> None:
+    write_fits(journal.path.parent, done(journal.rows, protocol).values())
 
 
 @contextmanager
