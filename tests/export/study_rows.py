@@ -108,6 +108,7 @@ def selections(
             "hypervolume_loss": mra / 10,
             "regret": 2 * mra,
             "kept_limits": 3,
+            "error": None,
         }
         for predictor, by_size in worth.items()
         for size, ways in by_size.items()

@@ -409,9 +409,12 @@ def test_selections_are_told_beside_the_fits(tmp_path: Path) -> None:
 def test_selections_without_fits_are_a_report_too(tmp_path: Path) -> None:
     fits = study_rows.selections({"gp": {50: {("mean", 0): 0.8}}})
     short = [row for row in fits if not (row["target"] == TARGETS[0] and row["seed"] == 1)]
-    folder = study_rows.write_selection(tmp_path, short)
+    failed = dict.fromkeys(("selected", "mra", "hypervolume_loss", "regret", "kept_limits"))
+    wrong = {**short[0], **failed, "seed": 9, "k": 0, "error": "no luck"}
+    folder = study_rows.write_selection(tmp_path, [*short, wrong])
     run("--out", folder)
     page = (folder / "report.md").read_text()
+    assert "\n1 fit failed, and nothing was selected by them.\n" in page
     assert "## NAS-Bench-201: selection and verification" in page
     assert "Means over the 5 targets and 3 seeds." in " ".join(page.split())
     # Only the seeds 0, 2 and 3, by .01 around the mean of four.

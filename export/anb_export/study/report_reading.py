@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def read(
     return [fits for fits in studies if fits.cells]
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+def read_rows(path: Path, columns: Iterable[str]) -> list[Row]:
     """Return rows of a Parquet file of a study.
 
     Raises
@@ -99,11 +99,12 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     except (OSError, arrow.ArrowException) as error:
         msg = f"cannot read {path} ({error}): it is no Parquet file of a study"
         raise StudyReportError(msg) from error
+    columns = list(columns)
     lacking = [name for name in columns if name not in table.column_names]
     if lacking:
         msg = f"{path} lacks the columns {', '.join(lacking)}; it is not the file of a study"
         raise StudyReportError(msg)
-    found: list[Row] = table.select(list(columns)).to_pylist()
+    found: list[Row] = table.select(columns).to_pylist()
     if not found:
         msg = f"{path} has no rows yet"
         raise StudyReportError(msg)

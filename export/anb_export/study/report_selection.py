@@ -46,6 +46,8 @@ class Selections:
     sizes : tuple of int
     ways : tuple of (rule, k)
     cells : mapping of (target, predictor, size, way) to mapping of seed to row
+    failed : int
+        Fits that failed, of which nothing was selected.
     """
 
     space: str
@@ -54,6 +56,7 @@ class Selections:
     sizes: tuple[int, ...]
     ways: tuple[Way, ...]
     cells: Mapping[tuple[str, str, int, Way], Mapping[int, Row]]
+    failed: int = 0
 
     def mean(self, predictor: str, size: int, way: Way, figure: str) -> Mean | None:
         """Return the mean of a figure over all targets and the seeds that all of them have."""
@@ -95,7 +98,7 @@ def read_selections(
         path = folder / SELECTION
         if not path.exists():
             continue
-        for row in read_rows(path, (*_KEY, *(name for name in FIGURES if name != "k"))):
+        for row in read_rows(path, dict.fromkeys((*_KEY, *FIGURES, "error"))):
             key = tuple(row[name] for name in _KEY)
             if key in places:
                 msg = (
@@ -130,6 +133,7 @@ def _selections(space: str, rows: Sequence[Row]) -> Selections:
         tuple(sorted({key[2] for key in cells})),
         tuple(sorted(ways, key=lambda way: (rules.index(way[0]), way[1]))),
         cells,
+        sum(row["error"] is not None for row in rows),
     )
 
 
@@ -163,6 +167,9 @@ def selection_section(found: Selections) -> Iterator[str]:
         "in how many per cent of the cases it does. Of *top k*, k are measured for each limit."
     )
     yield _table(found, lambda p, s, w: _under_limits(found, p, s, w))
+    if found.failed:
+        fits = "1 fit" if found.failed == 1 else f"{count(found.failed)} fits"
+        yield f"{fits} failed, and nothing was selected by them."
     yield "Architectures measured:"
     yield _table(found, lambda p, s, w: _text(found.mean(p, s, w, "k"), 1.0))
 
