@@ -51,6 +51,30 @@ def check_level(level: Any, most: float = 1.0) -> float:
     return float(level)
 
 
+def check_share(share: Any, largest: float, least: float = 0.0) -> float:
+    """Return a probability that intervals of at most a largest level tell a bound of.
+
+    Parameters
+    ----------
+    share : float
+    largest : float
+        Level of the widest interval that there is.
+    least : float
+        The smallest probability allowed, where that is more than the interval leaves out.
+
+    Raises
+    ------
+    LevelError
+        If it is no such number.
+    """
+    most = round((1 + largest) / 2, 12)
+    least = max(least, round((1 - largest) / 2, 12))
+    if not isinstance(share, (int, float, np.floating)) or not least <= share <= most:
+        msg = f"a probability of a bound must be from {least:g} to {most:g}, found {show(share)}"
+        raise LevelError(msg)
+    return float(share)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Predictive scale and interval quantiles of one target.
@@ -181,6 +205,45 @@ class Calibration:
         ) * self._scale(mean, std)
         centre = np.asarray(mean, dtype=np.float64)
         return (centre - half).astype(np.float32), (centre + half).astype(np.float32)
+
+    def bound(
+        self, mean: NDArray[np.float32], std: NDArray[np.float32], share: float
+    ) -> NDArray[np.float32]:
+        """Return what a new measurement is at most, with a probability.
+
+        Parameters
+        ----------
+        mean, std : ndarray of float32
+            Of one shape.
+        share : float
+            The probability: a half gives the mean, as intervals are central; 0.95 the upper end of
+            the interval that holds 0.9, 0.05 its lower end.
+
+        Returns
+        -------
+        ndarray of float32
+
+        Raises
+        ------
+        LevelError
+            If the share is not between those that the largest of `levels` leaves out on either
+            side: 0.0025 to 0.9975, where that is 0.995.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> calibration = Calibration(2.0, 3.0, 0, None, (0.0, 0.9), (0.0, 1.5))
+        >>> mean, std = np.full(1, 70.0, np.float32), np.full(1, 2.0, np.float32)
+        >>> [calibration.bound(mean, std, share).item() for share in (0.05, 0.5, 0.95)]
+        [62.5, 70.0, 77.5]
+        """
+        check_share(share, self.levels[-1])
+        # Rounded, since 2 * 0.95 - 1 is a little less than the 0.9 that is stored.
+        level = round(abs(2 * float(share) - 1), 12)
+        if level == 0:
+            return np.asarray(mean, dtype=np.float32)
+        lower, upper = self.interval(mean, std, min(level, self.levels[-1]))
+        return upper if share > 0.5 else lower
 
     def _scale(self, mean: NDArray[np.floating], std: NDArray[np.floating]) -> NDArray[np.float64]:
         t = np.asarray(mean, dtype=np.float64)

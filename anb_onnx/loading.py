@@ -131,7 +131,12 @@ def _load_path(path: Path, engine: str, threads: SupportsIndex | None) -> Surrog
             "tables in the file; use engine='onnxruntime'"
         )
         raise EngineError(msg)
-    source = str(path)
+    return _open_unlisted(model, str(path), origin)
+
+
+def _open_unlisted(model: bytes, source: str, origin: Origin) -> Surrogate:
+    """Open a file of which nothing is known but what its own metadata says."""
+    threads = origin.threads
     metadata = read_metadata(model, source)
     if not metadata:
         # What is no ONNX file at all is for the runtime to refuse; it knows more about it.
@@ -252,8 +257,64 @@ def from_tables(
     return _open_content(content, engine, threads)
 
 
+def from_model(
+    model: bytes, *, engine: str = "auto", threads: SupportsIndex | None = None
+) -> Surrogate:
+    """Return the surrogate of an ONNX file that need not be written, in a form without tables.
+
+    It is as one that `load` returns for such a file; pickled, it takes the file along. Its `save`
+    writes it.
+
+    Parameters
+    ----------
+    model : bytes
+        The file, with its card in its metadata. Of tables, `from_tables` makes a surrogate that
+        has all engines.
+    engine : {"auto", "onnxruntime"}
+    threads
+        As for `load`.
+
+    Returns
+    -------
+    Surrogate
+
+    Raises
+    ------
+    ArtifactError
+        If the bytes are no artifact, or hold tables.
+    EngineError
+        If engine or threads are not valid.
+
+    Examples
+    --------
+    >>> from anb_onnx.loading import from_model
+    >>> from_model(b"", engine="numpy")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    anb_onnx.errors.EngineError: engine 'numpy' runs artifacts in table form; use ...
+    """
+    _check_engine(engine)
+    return _open_model(Content(model, None), engine, threads)
+
+
+def _open_model(content: Content, engine: str, threads: SupportsIndex | None) -> Surrogate:
+    source = "the model in memory"
+    if engine in _TABLE_ENGINES:
+        msg = f"engine {engine!r} runs artifacts in table form; use engine='onnxruntime'"
+        raise EngineError(msg)
+    sha256 = hashlib.sha256(content.model).hexdigest()
+    origin = Origin(None, None, None, engine, threads, sha256, content)
+    found = _open_unlisted(content.model, source, origin)
+    if found.metadata.get("terms") is not None:
+        msg = f"{source} holds tables, whose place in it is not stated; use from_tables"
+        raise ArtifactError(msg)
+    return found
+
+
 def _open_content(content: Content, engine: str, threads: SupportsIndex | None) -> Surrogate:
     """Open what lies in no file, with all the checks of a file."""
+    if content.tables is None:
+        return _open_model(content, engine, threads)
     model, source = content.model, "the surrogate in memory"
     document = card_from_metadata(read_metadata(model, source), source)
     space = read_space(document.pop("search_space", None), source)

@@ -45,10 +45,13 @@ _BLOCK_ROWS = 2**16
 
 @dataclass(frozen=True)
 class Content:
-    """An artifact that lies in no file: what the file would hold, and where in it tables lie."""
+    """An artifact that lies in no file: what the file would hold, and where in it tables lie.
+
+    There is no such place in one of a form without tables.
+    """
 
     model: bytes
-    tables: Mapping[str, Any]
+    tables: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs, invert_link, 
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import all_pairs
-from anb_onnx.writing.table_form import TABLES, _symbols, build_table_model
+from anb_onnx.writing.table_form import TABLES, add_symbols, build_table_model
 from benchmarks import measure
 from benchmarks.settings import QUICK, Settings
 from benchmarks.subject import Codes, draw
@@ -89,7 +89,7 @@ def lines_model(ensemble: TableEnsemble) -> bytes:
         msg = f"the lines hold the pairs of seven blocks, {space.name!r} has {space.n_blocks}"
         raise ValueError(msg)
     builder = GraphBuilder()
-    symbols = _symbols(builder, space)
+    symbols = add_symbols(builder, space)
     builder.constants.append(numpy_helper.from_array(ensemble.entries, TABLES))
     sizes = space.block_sizes
     gathered = []

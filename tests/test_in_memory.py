@@ -23,7 +23,8 @@ from anb_onnx.catalog.golden import read_golden, same_bits
 from anb_onnx.cli.main import main
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import ArtifactError, EngineError, TargetError
-from anb_onnx.loading import ENGINES, from_tables
+from anb_onnx.loading import ENGINES, from_model, from_tables
+from anb_onnx.onnx_files.messages import fields, read_metadata
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import TableEnsemble
@@ -276,7 +277,7 @@ def test_a_bundled_one_is_copied_byte_for_byte(tmp_path: Path) -> None:
         assert bits(loaded, codes) == bits(bundled, codes)
 
 
-def test_one_without_tables_is_copied_to_folders_of_its_benchmark(tmp_path: Path) -> None:
+def test_one_without_tables_is_copied_and_becomes_one_of_another_benchmark(tmp_path: Path) -> None:
     folder = write_catalog(tmp_path / "small")
     codes = anb_onnx.sample(20, seed=6, space=MNASNET)
     with anb_onnx.load("accuracy", path=folder) as surrogate, phone() as other:
@@ -284,8 +285,23 @@ def test_one_without_tables_is_copied_to_folders_of_its_benchmark(tmp_path: Path
         with anb_onnx.load("accuracy", path=tmp_path / "copy") as loaded:
             assert bits(loaded, codes) == bits(surrogate, codes)
         other.save(tmp_path / "mine")
-        with pytest.raises(ArtifactError, match="only files in table form"):
-            surrogate.save(tmp_path / "mine")
+        path = surrogate.save(tmp_path / "mine")
+        with anb_onnx.load("accuracy", path=tmp_path / "mine") as loaded:
+            assert bits(loaded, codes) == bits(surrogate, codes)
+    # All that differs is the name of the benchmark, in the card and in the words.
+    model, before = path.read_bytes(), (folder / "accuracy.onnx").read_bytes()
+    card = json.loads(read_metadata(model)["anb_onnx.card"])
+    assert card["benchmark"] == "mine"
+    assert card == {**json.loads(read_metadata(before)["anb_onnx.card"]), "benchmark": "mine"}
+    computing, same = (
+        [
+            (number, start if stop < 0 else data[start:stop])
+            for number, start, stop in fields(data, 0, len(data))
+            if number not in (6, 14)
+        ]
+        for data in (model, before)
+    )
+    assert computing == same
 
 
 def test_a_file_that_changed_since_is_not_copied(tmp_path: Path) -> None:
@@ -371,3 +387,29 @@ from_tables(tables, json.loads(sys.argv[1])).save(sys.argv[2])
     )
     with anb_onnx.load("latency_my-phone", path=folder) as loaded:
         assert loaded.query(np.array([0])).mean == len(all_pairs(NASBENCH201).blocks)
+
+
+def test_a_model_without_tables_needs_no_file(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "small")
+    model = (folder / "accuracy.onnx").read_bytes()
+    codes = anb_onnx.sample(20, seed=7, space=MNASNET)
+    with (
+        anb_onnx.load("accuracy", path=folder) as listed,
+        from_model(model) as surrogate,
+        pickle.loads(pickle.dumps(surrogate)) as again,
+    ):
+        assert surrogate.target.name == "accuracy"
+        assert surrogate.sha256 == again.sha256 == listed.sha256
+        assert bits(surrogate, codes) == bits(listed, codes) == bits(again, codes)
+        assert again.save(tmp_path / "copy").read_bytes() == model
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_model_without_tables_has_no_engine_of_tables(engine: str) -> None:
+    with pytest.raises(EngineError, match=f"'{engine}' runs artifacts in table form; use engine="):
+        from_model(b"", engine=engine)
+
+
+def test_a_model_with_tables_is_refused() -> None:
+    with pytest.raises(ArtifactError, match=r"holds tables, whose place .* use from_tables"):
+        from_model(find_benchmark().find("params").read())

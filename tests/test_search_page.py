@@ -34,7 +34,7 @@ def test_the_examples_of_the_page_print_what_they_say(
             exec(compile(block, f"{PAGE.name}, block {number + 1}", "exec"), names)
         assert printed.getvalue().splitlines() == expected
         checked += len(expected)
-    assert checked == 7
+    assert checked == 10
 
 
 def test_every_public_name_has_its_place() -> None:

@@ -42,7 +42,7 @@ def proven_best(problem: Problem, given: Any = None) -> tuple[NDArray[np.uint8],
             return best.codes[0], best.value
     from anb_onnx import exact
 
-    found = exact.optimum(_wished(problem)[0], _limits(problem)).solutions[0]
+    found = exact.optimum(_wished(problem)[0], problem.limits_of_means()).solutions[0]
     return np.array(found.architecture.codes, dtype=np.uint8), found.value
 
 
@@ -65,12 +65,16 @@ def proven_losses(problem: Problem, given: Any = None) -> Floats | None:
     if known is None:
         from anb_onnx import exact
 
-        known = np.asarray(exact.pareto(_wished(problem), _limits(problem)).values, np.float64)
+        known = np.asarray(
+            exact.pareto(_wished(problem), problem.limits_of_means()).values, np.float64
+        )
     return problem.losses(known)
 
 
 def _task_of(problem: Problem) -> Task | None:
     """Return a task of the same target, limits and artifacts, whose optimum is known."""
+    if problem.confidence is not None:  # tasks have limits of means
+        return None
     used = [o.surrogates[0] for o in problem.objectives] + [x.surrogate for x in problem.limits]
     for task in tasks():
         same = task.objectives == problem.names and set(task.constraints) == set(
@@ -83,7 +87,3 @@ def _task_of(problem: Problem) -> Task | None:
 
 def _wished(problem: Problem) -> list[Any]:
     return [o.surrogates[0] if o.weighted is None else o.weighted for o in problem.objectives]
-
-
-def _limits(problem: Problem) -> list[tuple[Any, str, float]]:
-    return [(limit.surrogate, limit.operator, limit.value) for limit in problem.limits]

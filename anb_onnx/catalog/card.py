@@ -21,7 +21,7 @@ from anb_onnx.tables import MAX_MEMBERS
 from anb_onnx.terms import MAX_ENTRIES, MAX_TERMS
 
 #: Forms of artifacts, the first two of which hold tables.
-FORMS = ("tables", "projected", "trees", "tree64", "kernel")
+FORMS = ("tables", "projected", "trees", "tree64", "kernel", "network")
 _TABLE_FORMS = FORMS[:2]
 
 #: Parts of a data set whose figures say how good an artifact with a calibration is: rows that were

@@ -65,6 +65,8 @@ def _quality(target: Target, card: Mapping[str, Any]) -> list[tuple[str, str | N
     if part is None:
         return []
     figures = quality[part]
+    if not figures["n"]:
+        return [("quality", "not known: no measurements were kept apart")]
     text = f"{_figures(figures, target.unit)} ({figures['n']:,} {_PARTS[part]})"
     reference = reference_of(target.name, card) if part == "test" else None
     if reference is None:

@@ -20,7 +20,10 @@ _OTHERS = (
     "ArgMax ArgMin Concat Flatten Gather GatherElements Gemm MatMul ReduceMax ReduceMean ReduceMin "
     "ReduceProd ReduceSum ReduceSumSquare Reshape Slice Softmax Split Squeeze Transpose Unsqueeze"
 )
-_ML = "ArrayFeatureExtractor LinearRegressor Scaler SVMRegressor TreeEnsemble TreeEnsembleRegressor"
+_ML = (
+    "ArrayFeatureExtractor LinearRegressor OneHotEncoder Scaler SVMRegressor TreeEnsemble "
+    "TreeEnsembleRegressor"
+)
 
 #: By domain of the operators; "ai.onnx" is another name of "".
 ALLOWED = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
+from anb_onnx.calibration import LevelError, check_share
 from anb_onnx.errors import SearchError
 from anb_onnx.surrogate import Surrogate
 
@@ -26,24 +27,63 @@ OPERATORS = ("<=", ">=")
 
 @dataclass(frozen=True)
 class Limit:
-    """A constraint: the mean of a target is at most, or at least, a value in its unit."""
+    """A constraint: the mean of a target is at most, or at least, a value in its unit.
+
+    With a confidence it is a chance constraint: a new measurement keeps the limit with at least
+    this probability, by the calibration of the target.
+    """
 
     surrogate: Surrogate
     operator: str
     value: float
+    confidence: float | None = None
 
     @property
     def name(self) -> str:
         """Name of the target."""
         return self.surrogate.target.name
 
+    def bounds(self, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the limit is held against, float32 [n]: means without a confidence.
+
+        With one, what a measurement is at most ("<="), or at least, with that probability.
+        """
+        found = self.surrogate.query_codes(codes)
+        calibration = self.surrogate.calibration
+        if self.confidence is None or calibration is None:
+            return found.mean
+        share = self.confidence if self.operator == "<=" else 1 - self.confidence
+        return calibration.bound(found.mean, found.std, share)
+
     def violation(self, means: NDArray[np.float32]) -> Floats:
-        """Return how far means, float32 [n], are beyond the limit: float64 [n], 0 where kept."""
+        """Return how far values, float32 [n], are beyond the limit: float64 [n], 0 where kept."""
         excess = means.astype(np.float64) - self.value
         return np.maximum(excess if self.operator == "<=" else -excess, 0.0)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.operator} {self.value!r} {self.surrogate.target.unit}"
+        chance = "" if self.confidence is None else f" with probability {self.confidence!r}"
+        return f"{self.name} {self.operator} {self.value!r} {self.surrogate.target.unit}{chance}"
+
+    def check_confidence(self) -> None:
+        """Refuse a confidence that the target's calibration cannot tell a bound of.
+
+        Raises
+        ------
+        SearchError
+        """
+        if self.confidence is None:
+            return
+        if self.surrogate.calibration is None:
+            msg = (
+                f"confidence={self.confidence!r} needs a calibration, and the artifact of "
+                f"{self.name!r} has none; without a confidence, limits are of means"
+            )
+            raise SearchError(msg)
+        try:
+            check_share(self.confidence, self.surrogate.calibration.levels[-1], 0.5)
+        except LevelError as error:
+            msg = f"confidence={self.confidence!r} of the limit of {self.name!r}: {error}"
+            raise SearchError(msg) from error
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import encode
-from anb_onnx.errors import SearchError, TargetError
+from anb_onnx.errors import SearchError, TargetError, TruthError
 from anb_onnx.loading import load
 from anb_onnx.problems.evaluation import Evaluation
 from anb_onnx.problems.known import OPTIMA, REFERENCES
@@ -42,7 +43,11 @@ class Problem:
     objectives : str, Surrogate, WeightedSum or WeightedProduct; or a sequence of these
         What is to be made large or small, each in its own direction.
     constraints : iterable of (target, "<=" or ">=", value)
-        Limits of means, as in `anb_onnx.exact`.
+        Limits of means, as in `anb_onnx.exact`; or, with a confidence, of measurements.
+    confidence : float, optional
+        Probability with which a new measurement has to keep each limit, from 0.5 (as good as that
+        of the mean) to 0.9975, or what else the calibrations of the limits' targets can tell: a
+        chance constraint. Of targets that are exact it makes no difference.
     noise : {"none", "std", "predictive_std"}
         What an observation adds to the mean of each target of an objective: nothing, or one normal
         number for each row and target with the row's own standard deviation, be it that of the
@@ -58,6 +63,7 @@ class Problem:
     objectives : tuple of Objective
     limits : tuple of Limit
     noise : str
+    confidence : float or None
 
     Raises
     ------
@@ -65,7 +71,9 @@ class Problem:
         If a target is unknown, given twice, or of another search space; or two artifacts have the
         same target.
     SearchError
-        If there is no objective, a constraint is none or given twice, or the noise is none.
+        If there is no objective, a constraint is none or given twice, or the noise is none; or if
+        a confidence is not between the above, is given without constraints, or one of these has a
+        target without a calibration.
 
     Examples
     --------
@@ -74,6 +82,13 @@ class Problem:
     >>> found = problem.evaluate(anb_onnx.encode([anb_onnx.efficientnet_b0()]))
     >>> f"{found.values[0, 0]:.2f} {problem.units[0]}, {found.violations[0, 0]:.2f} ms too slow"
     '66.03 %, 3.39 ms too slow'
+
+    A device that was not measured may be slower than predicted: nine times in ten, it is not.
+
+    >>> safe = anb_onnx.Problem("accuracy", [("latency_zcu102", "<=", 8.4)], confidence=0.9)
+    >>> found = safe.evaluate(anb_onnx.encode([anb_onnx.efficientnet_b0()]))
+    >>> f"{found.violations[0, 0]:.3f} ms beyond"
+    '0.014 ms beyond'
     """
 
     def __init__(
@@ -82,6 +97,7 @@ class Problem:
         constraints: Iterable[tuple[str | Surrogate, str, float]] = (),
         *,
         noise: Noise = "none",
+        confidence: float | None = None,
         cost: str | Surrogate | None = None,
         benchmark: str | None = None,
         path: str | os.PathLike[str] | None = None,
@@ -89,6 +105,10 @@ class Problem:
     ) -> None:
         if noise not in NOISES:
             msg = f"noise is one of {', '.join(map(repr, NOISES))}, not {show(noise)}"
+            raise SearchError(msg)
+        self.confidence = None if confidence is None else finite(confidence)
+        if confidence is not None and self.confidence is None:
+            msg = f"confidence is a probability, such as 0.9, not {show(confidence)}"
             raise SearchError(msg)
         known: dict[str, Surrogate] = {}
 
@@ -105,7 +125,7 @@ class Problem:
 
         self.objectives = tuple(_objective(o, surrogate_of) for o in _listed(objectives))
         self.limits = tuple(
-            Limit(surrogate_of(target), operator, value)
+            Limit(surrogate_of(target), operator, value, self.confidence)
             for target, operator, value in read_constraints(constraints)
         )
         self.noise: Noise = noise
@@ -129,6 +149,7 @@ class Problem:
                 )
                 raise TargetError(msg)
         self._check_names()
+        self._check_confidence()
         if self.noise == "predictive_std":
             for surrogate in (s for o in self.objectives for s in o.surrogates):
                 if surrogate.calibration is None:
@@ -137,6 +158,16 @@ class Problem:
                         f"{surrogate.target.name!r} has none; noise='std' is that of its members"
                     )
                     raise SearchError(msg)
+
+    def _check_confidence(self) -> None:
+        if self.confidence is not None and not self.limits:
+            msg = (
+                f"confidence={self.confidence!r} is of constraints, and there are none; give some, "
+                "as in [('latency_zcu102', '<=', 5.0)]"
+            )
+            raise SearchError(msg)
+        for limit in self.limits:
+            limit.check_confidence()
 
     def _check_names(self) -> None:
         """Refuse what a name would not tell apart, in reports of tools and in files."""
@@ -174,6 +205,23 @@ class Problem:
     def constraints(self) -> tuple[tuple[str, str, float], ...]:
         """The constraints: name of the target, operator, value in its unit."""
         return tuple((limit.name, limit.operator, limit.value) for limit in self.limits)
+
+    def limits_of_means(self) -> list[tuple[Surrogate, str, float]]:
+        """Return the constraints as `anb_onnx.exact` takes them.
+
+        Raises
+        ------
+        TruthError
+            If they have a confidence: what is proven is proven of means.
+        """
+        if self.confidence is not None:
+            msg = (
+                f"nothing is proven under a confidence of {self.confidence!r}, only of limits of "
+                "means: leave confidence= out, or compare with a value of your own, "
+                "history.with_optimum(value) or with_front(values)"
+            )
+            raise TruthError(msg)
+        return [(limit.surrogate, limit.operator, limit.value) for limit in self.limits]
 
     @property
     def n_objectives(self) -> int:
@@ -259,7 +307,8 @@ class Problem:
 
         violations = np.zeros((len(codes), len(self.limits)))
         for position, limit in enumerate(self.limits):
-            violations[:, position] = limit.violation(mean_of(limit.surrogate))
+            held = mean_of(limit.surrogate) if limit.confidence is None else limit.bounds(codes)
+            violations[:, position] = limit.violation(held)
         cost = None if self._cost is None else mean_of(self._cost).astype(np.float64)
         return Evaluation(values, means, violations, cost)
 

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from anb_onnx.search.policy_gradient import reinforce
     from anb_onnx.search.random_sampling import random_search
     from anb_onnx.search.recorder import BudgetExhausted, Recorder
+    from anb_onnx.search.verification import Shortlist, Verified, verified, verify_top
 
 _MODULE_OF = {
     "BudgetExhausted": "recorder",
     "History": "history",
     "Recorder": "recorder",
+    "Shortlist": "verification",
+    "Verified": "verification",
     "crossover": "operators",
     "mutate": "operators",
     "neighbours": "operators",
@@ -32,12 +35,16 @@ _MODULE_OF = {
     "local_search": "climbing",
     "simulated_annealing": "annealing",
     "regularized_evolution": "evolution",
+    "verified": "verification",
+    "verify_top": "verification",
 }
 
 __all__ = [
     "BudgetExhausted",
     "History",
     "Recorder",
+    "Shortlist",
+    "Verified",
     "crossover",
     "local_search",
     "mutate",
@@ -46,6 +53,8 @@ __all__ = [
     "regularized_evolution",
     "reinforce",
     "simulated_annealing",
+    "verified",
+    "verify_top",
 ]
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.

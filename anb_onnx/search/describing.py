@@ -21,11 +21,13 @@ def describe(asked: object, task: Task | None) -> dict[str, Any]:
     -------
     dict
         ``task`` (name or None), ``objectives`` (a name, or what is weighed and how), ``noise``,
-        ``cost`` (name or None), ``artifacts`` (SHA-256 by target).
+        ``cost`` (name or None), ``artifacts`` (SHA-256 by target), and ``confidence`` where the
+        limits have one.
     """
     if not isinstance(asked, Problem):
         return {}
-    return {
+    chance = {} if asked.confidence is None else {"confidence": asked.confidence}
+    return chance | {
         "task": None if task is None else task.name,
         "objectives": [
             o.name if o.weighted is None else _weights(o.weighted) for o in asked.objectives
@@ -87,6 +89,7 @@ def find(described: Mapping[str, Any], constraints: tuple[tuple[str, str, float]
                 objectives,
                 constraints,
                 noise=described["noise"],
+                confidence=described.get("confidence"),
                 cost=described["cost"],
                 benchmark=_benchmark(described["artifacts"]),
             )
@@ -107,13 +110,19 @@ def _benchmark(artifacts: Mapping[str, str]) -> str | None:
 
 
 def check_same(described: Mapping[str, Any], problem: Problem, hint: str = "") -> None:
-    """Refuse a problem whose artifacts are not those of a history.
+    """Refuse a problem whose artifacts, or confidence, are not those of a history.
 
     Raises
     ------
     TruthError
         Naming the first target that differs.
     """
+    if described.get("confidence") != problem.confidence:
+        msg = (
+            f"this history is of limits with confidence={show(described.get('confidence'))}, not "
+            f"confidence={problem.confidence!r}{hint}"
+        )
+        raise TruthError(msg)
     stated = described.get("artifacts", {})
     found = {s.target.name: s.sha256 for s in problem.surrogates}
     for name in stated.keys() | found.keys():

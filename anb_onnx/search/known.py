@@ -61,7 +61,7 @@ def proven_optimum(source: Source) -> float:
         problem = problem_of(source)
         (objective,) = problem.objectives
         asked: Any = objective.weighted or objective.surrogates[0]
-        return exact.optimum(asked, _limits(problem)).solutions[0].value
+        return exact.optimum(asked, problem.limits_of_means()).solutions[0].value
 
 
 def front_of(source: Source) -> Floats:
@@ -102,7 +102,7 @@ def proven_front(source: Source) -> Floats:
         from anb_onnx import exact
 
         targets = [o.surrogates[0] for o in problem.objectives]
-        found = exact.pareto(targets, _limits(problem))
+        found = exact.pareto(targets, problem.limits_of_means())
         return np.asarray(found.values, dtype=np.float64)
 
 
@@ -126,7 +126,3 @@ def problem_of(source: Source) -> Problem:
 
 def _is_plain(problem: Problem) -> bool:
     return all(o.weighted is None for o in problem.objectives)
-
-
-def _limits(problem: Problem) -> list[tuple[Surrogate, str, float]]:
-    return [(limit.surrogate, limit.operator, limit.value) for limit in problem.limits]

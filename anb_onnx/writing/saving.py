@@ -13,6 +13,7 @@ from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import MANIFEST, OUTSIDE, card_from_metadata
 from anb_onnx.errors import ArtifactError
 from anb_onnx.onnx_files.messages import read_metadata
+from anb_onnx.onnx_files.relabel import relabelled
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.writing.golden import write_golden
@@ -39,7 +40,7 @@ def save(
     tables : mapping or None
         Where its tables lie, if `entry` does not say it.
     ensemble : TableEnsemble or None
-        Its tables, if it has some: of them a file of another benchmark can be written.
+        Its tables, if it has some.
     entry : mapping
         The card, as it stands in the file or in the manifest that listed it.
     space : SearchSpace
@@ -72,15 +73,12 @@ def save(
         )
         raise ArtifactError(msg)
     if benchmark != own:
-        if ensemble is None:
-            msg = (
-                f"{file} states that it is of the benchmark {own!r}, and only files in table form "
-                f"can be written for another one; give a folder of it, not of {benchmark!r}"
-            )
-            raise ArtifactError(msg)
         card["benchmark"] = benchmark
-        written = build_table_model(ensemble, card)
-        model, tables = written.content, written.card["tables"]
+        if ensemble is None:
+            model = relabelled(model, card, space, card["members"])
+        else:
+            written = build_table_model(ensemble, card)
+            model, tables = written.content, written.card["tables"]
     # What was found out of the file after it was written holds of the copy, too.
     later = {key: entry[key] for key in OUTSIDE & entry.keys() if key == "verification"}
     listed = {**card, **later, **({} if tables is None else {"tables": dict(tables)})}

@@ -80,11 +80,11 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     space = ensemble.space
     card = {**card, "terms": ensemble.terms.to_list()}
     builder = Graph()
-    symbols = _symbols(builder, space)
+    symbols = add_symbols(builder, space)
     entries = np.ascontiguousarray(ensemble.entries, dtype="<i4")
     builder.named_constant(TABLES, entries)
     tensor = builder.constants[-1]
-    total = _sum_of_terms(builder, ensemble.terms, symbols)
+    total = add_sum_of_terms(builder, ensemble.terms, symbols)
     scaled = builder.add(
         "Mul", builder.cast(total, DOUBLE), builder.constant(ensemble.scale, np.float64)
     )
@@ -108,8 +108,8 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     return TableModel(content, {**card, "tables": tables})
 
 
-def _symbols(builder: Builder, space: SearchSpace) -> list[str]:
-    """Return one int32 [N] per block."""
+def add_symbols(builder: Builder, space: SearchSpace) -> list[str]:
+    """Append the symbols of the input's architectures; return one int32 [N] per block."""
     weights = np.zeros((space.n_blocks, space.n_genes), dtype=np.float32)
     for block, genes in enumerate(space.block_slices):
         if space.block_sizes[block] <= MOST_EXACT:
@@ -136,8 +136,8 @@ def _symbols(builder: Builder, space: SearchSpace) -> list[str]:
     return symbols
 
 
-def _sum_of_terms(builder: Builder, terms: Terms, symbols: list[str]) -> str:
-    """Return int32 [N, M]: the sum of the entries of all terms."""
+def add_sum_of_terms(builder: Builder, terms: Terms, symbols: list[str]) -> str:
+    """Append the sum [N, M] of the entries of all terms, of the constant `TABLES` [entries, M]."""
     axes = builder.constant([0], np.int64)
     known: dict[tuple[str, int], str] = {}
     found = []

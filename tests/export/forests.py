@@ -11,7 +11,9 @@ from anb_export.models.forest import Forest, Tree
 N_GENES = 28
 
 
-def random_tree(rng: np.random.Generator, depth: int, scale: float = 1.0) -> Tree:
+def random_tree(
+    rng: np.random.Generator, depth: int, scale: float = 1.0, n_features: int = N_GENES
+) -> Tree:
     """A tree of at most `depth` levels, whose root is a branch unless depth is 0."""
     feature: list[int] = []
     threshold: list[float] = []
@@ -27,7 +29,7 @@ def random_tree(rng: np.random.Generator, depth: int, scale: float = 1.0) -> Tre
             value[node] = float(rng.normal(0, scale))
             feature[node] = 0
             return node
-        feature[node] = int(rng.integers(N_GENES))
+        feature[node] = int(rng.integers(n_features))
         threshold[node] = float(rng.integers(1, 4)) - 0.5
         left[node] = grow(level + 1)
         right[node] = grow(level + 1)
@@ -44,11 +46,19 @@ def random_tree(rng: np.random.Generator, depth: int, scale: float = 1.0) -> Tre
 
 
 def random_forest(
-    n_trees: int, *, seed: int = 0, depth: int = 5, base_score: float = 3.25, scale: float = 1.0
+    n_trees: int,
+    *,
+    seed: int = 0,
+    depth: int = 5,
+    base_score: float = 3.25,
+    scale: float = 1.0,
+    n_features: int = N_GENES,
 ) -> Forest:
     rng = np.random.default_rng(seed)
-    trees = [random_tree(rng, depth, scale) for _ in range(n_trees)]
-    return Forest.from_trees(trees, base_score=base_score, n_features=N_GENES, objective="made up")
+    trees = [random_tree(rng, depth, scale, n_features) for _ in range(n_trees)]
+    return Forest.from_trees(
+        trees, base_score=base_score, n_features=n_features, objective="made up"
+    )
 
 
 def leaves(forest: Forest, codes: Any) -> list[float]:

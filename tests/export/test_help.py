@@ -21,7 +21,7 @@ ORDERED = [
 #: Those of which the work takes minutes, a network, or files of others; their options are parsed.
 LONG = {
     *("fetch-data", "fetch-models", "build", "report", "compare", "import", "truth", "spaces"),
-    *("upgrade", "tune", "hpo", "families"),
+    *("upgrade", "tune", "hpo", "families", "study"),
 }
 
 

@@ -48,14 +48,6 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
-#: Where a published split lies from the folder of the data set: beside it, and in a checkout of
-#: the reference's repository.
-_SPLITS = ("default_split", "../configs/data_splits/default_split")
-
-#: The split where none is given and none is found: 80/10/10 of the distinct architectures.
-_USUAL_SPLIT = "random:0"
-
-
 def read_data(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
     """Read ``--dataset`` and ``--split``, by default one beside the data set, or a random one.
 
@@ -69,19 +61,16 @@ def read_data(arguments: argparse.Namespace) -> tuple[Dataset, Split]:
     """
     from anb_export.commands._show import note
     from anb_export.data.read import read_dataset
-    from anb_export.data.splits import read_split
+    from anb_export.data.splits import USUAL_SPLIT, read_split, usual_split
 
     dataset = read_dataset(arguments.dataset)
-    if arguments.split is not None:
-        return dataset, read_split(dataset, arguments.split)
-    beside = arguments.dataset.resolve().parent
-    for place in _SPLITS:
-        if (beside / place).exists():
-            return dataset, read_split(dataset, beside / place)
-    split = read_split(dataset, _USUAL_SPLIT)
+    usual = usual_split(arguments.dataset)
+    split = read_split(dataset, usual if arguments.split is None else arguments.split)
+    if arguments.split is not None or usual != USUAL_SPLIT:
+        return dataset, split
     sizes = ", ".join(f"{len(rows)} {part}" for part, rows in split.parts().items())
     note(
-        f"no split beside {arguments.dataset}: {_USUAL_SPLIT} takes its place ({sizes}; sha256 "
+        f"no split beside {arguments.dataset}: {USUAL_SPLIT} takes its place ({sizes}; sha256 "
         f"{split.sha256}); --split names another one"
     )
     return dataset, split
@@ -181,6 +170,14 @@ def positive(text: str) -> int:
     """Read a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         msg = f"expected a positive integer, found {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def not_negative(text: str) -> int:
+    """Read an integer from 0 on."""
+    if not text.isdecimal():
+        msg = f"expected an integer >= 0, found {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 

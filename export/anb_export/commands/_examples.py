@@ -21,7 +21,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "models of others": ("fetch-models", "import"),
     "proofs, and other spaces": ("truth", "spaces", "upgrade"),
-    "studies": ("tune", "hpo", "families"),
+    "studies, and what they compare": ("tune", "hpo", "families", "study", "fit"),
     "this shell": ("completion",),
 }
 
@@ -101,6 +101,26 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     ),
     "families": (
         Example(f"anb-export families {_DATA} --family xgb --target accuracy", "one of the table"),
+    ),
+    "study": (
+        Example(
+            "anb-export study --space nasbench201 --data seeds --out study",
+            "every kind, on the five sets of the paper",
+        ),
+        Example(
+            f"anb-export study {_DATA} --sizes 50,200 --seeds 5 --out study",
+            "on the eight devices of Accel-NASBench",
+        ),
+    ),
+    "fit": (
+        Example(
+            f"anb-export fit {_DATA} --target accuracy --predictor gp --size 50 --out few",
+            "a Gaussian process of 50 measurements, and what it is worth on the test rows",
+        ),
+        Example(
+            f"anb-export fit {_DATA} --target accuracy --predictor ridge --all --out all",
+            "ridge regression of all of them",
+        ),
     ),
     "completion": (
         Example('eval "$(anb-export completion bash)"', "for this shell; in ~/.bashrc for all"),

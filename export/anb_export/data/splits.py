@@ -87,6 +87,21 @@ def read_split(dataset: Dataset, split: str | Path) -> Split:
     return _from_folder(dataset, Path(split))
 
 
+#: Where a published split lies from the folder of the data set: beside it, and in a checkout of
+#: the reference's repository.
+_PLACES = ("default_split", "../configs/data_splits/default_split")
+
+#: The split where none is given and none is found: 80/10/10 of the distinct architectures.
+USUAL_SPLIT = "random:0"
+
+
+def usual_split(data: Path) -> str:
+    """Return the split of a data set where none is given: the published one, or a random one."""
+    beside = data.resolve().parent
+    found = [str(beside / place) for place in _PLACES if (beside / place).exists()]
+    return found[0] if found else USUAL_SPLIT
+
+
 #: Shares of training, validation and test rows, as in the reference.
 RATIOS = (Fraction(8, 10), Fraction(1, 10), Fraction(1, 10))
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from anb_export.graphs.encoded import add_features
 from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.models.svm_form import Kernel, svm_attributes
+from anb_export.tables.encoder import Encoder
 from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
 from anb_onnx.spaces.space import SearchSpace
 
@@ -23,7 +25,11 @@ _ML_OPSET = 1
 
 
 def build_kernels(
-    kernels: Sequence[Kernel], card: Mapping[str, Any], *, space: SearchSpace
+    kernels: Sequence[Kernel],
+    card: Mapping[str, Any],
+    *,
+    space: SearchSpace,
+    encoder: Encoder | None = None,
 ) -> bytes:
     """Return the ONNX file of an ensemble of support vector machines.
 
@@ -34,6 +40,8 @@ def build_kernels(
     card : mapping
         Becomes metadata.
     space : SearchSpace
+    encoder : Encoder, optional
+        What the machines take, if not the codes; they have no ``inputs`` then.
 
     Returns
     -------
@@ -52,7 +60,7 @@ def build_kernels(
     for kernel in kernels:
         table = None if kernel.inputs is None else kernel.inputs.tobytes()
         if table not in inputs:
-            inputs[table] = _input(builder, kernel)
+            inputs[table] = _input(builder, kernel, encoder)
         svm = builder.add(
             "SVMRegressor", inputs[table], domain=_ML_DOMAIN, **svm_attributes(kernel)
         )
@@ -69,10 +77,10 @@ def build_kernels(
     )
 
 
-def _input(builder: GraphBuilder, kernel: Kernel) -> str:
+def _input(builder: GraphBuilder, kernel: Kernel, encoder: Encoder | None) -> str:
     """Return what a member computes with, in float32: the codes, or the numbers they stand for."""
     if kernel.inputs is None:
-        return builder.cast(INPUT, TensorProto.FLOAT)
+        return add_features(builder, encoder, TensorProto.FLOAT)
     rows, width = kernel.inputs.shape
     # Each code's place in the table of all features' numbers, written row after row.
     starts = builder.constant(np.arange(rows) * width, np.int64)

@@ -21,11 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from anb_export.graphs.encoded import add_features
 from anb_export.graphs.graph import GraphBuilder, make_model, serialise
 from anb_export.graphs.tree_nodes import TreeFormError, tree_ensemble, tree_ensemble_regressor
 from anb_export.graphs.verify_graph import run_model
 from anb_export.models.forest import Forest
-from anb_onnx.onnx_files.steps import INPUT, add_ensemble_outputs
+from anb_export.tables.encoder import Encoder
+from anb_onnx.onnx_files.steps import add_ensemble_outputs
 from anb_onnx.spaces.space import SearchSpace
 
 #: Operator domain of the trees.
@@ -86,7 +88,11 @@ def exact_leaves(forest: Forest) -> ExactForest:
 
 
 def build_tree64(
-    forests: Sequence[Forest], card: Mapping[str, Any], *, space: SearchSpace
+    forests: Sequence[Forest],
+    card: Mapping[str, Any],
+    *,
+    space: SearchSpace,
+    encoder: Encoder | None = None,
 ) -> bytes:
     """Return the ONNX file of an ensemble in deterministic tree form.
 
@@ -97,6 +103,8 @@ def build_tree64(
     card : mapping
         Becomes metadata; should have ``requires``.
     space : SearchSpace
+    encoder : Encoder, optional
+        What the forests take, if not the codes.
 
     Returns
     -------
@@ -110,14 +118,10 @@ def build_tree64(
         If a member does not fit the space, or the graph is refused.
     """
     builder = GraphBuilder()
-    x = builder.cast(INPUT, TensorProto.DOUBLE)
+    x = add_features(builder, encoder, TensorProto.DOUBLE)
     members = []
     for index, forest in enumerate(forests):
-        if forest.n_features != space.n_genes:
-            msg = (
-                f"member {index} has {forest.n_features} features, the space {space.n_genes} genes"
-            )
-            raise TreeFormError(msg)
+        _check_width(index, forest, space, encoder)
         exact = exact_leaves(forest).forest
         terms = [builder.constant(exact.base_score, np.float64)]
         for part in exact.parts(MOST_NODES):
@@ -156,7 +160,22 @@ def check_tree64(model: bytes, forests: Sequence[Forest], codes: NDArray[np.uint
         raise TreeFormError(msg)
 
 
-def build_trees(forests: Sequence[Forest], card: Mapping[str, Any], *, space: SearchSpace) -> bytes:
+def _check_width(index: int, forest: Forest, space: SearchSpace, encoder: Encoder | None) -> None:
+    wanted = space.n_genes if encoder is None else encoder.width
+    if forest.n_features != wanted:
+        what = "space" if encoder is None else "encoder"
+        of = "genes" if encoder is None else "features"
+        msg = f"member {index} has {forest.n_features} features, the {what} {wanted} {of}"
+        raise TreeFormError(msg)
+
+
+def build_trees(
+    forests: Sequence[Forest],
+    card: Mapping[str, Any],
+    *,
+    space: SearchSpace,
+    encoder: Encoder | None = None,
+) -> bytes:
     """Return the ONNX file of an ensemble of any forests with TreeEnsembleRegressor (ai.onnx.ml 1).
 
     For runtimes before onnxruntime 1.24. Leaves and outputs are float32 here, as that operator has
@@ -165,9 +184,10 @@ def build_trees(forests: Sequence[Forest], card: Mapping[str, Any], *, space: Se
     `build_tree64`.
     """
     builder = GraphBuilder()
-    x = builder.cast(INPUT, TensorProto.DOUBLE)
+    x = add_features(builder, encoder, TensorProto.DOUBLE)
     members = []
-    for forest in forests:
+    for index, forest in enumerate(forests):
+        _check_width(index, forest, space, encoder)
         trees = builder.add("TreeEnsembleRegressor", x, domain=ML_DOMAIN)
         builder.nodes[-1].attribute.extend(tree_ensemble_regressor(forest))
         members.append(builder.cast(trees, TensorProto.DOUBLE))

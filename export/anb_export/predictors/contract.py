@@ -21,11 +21,16 @@ from numpy.typing import NDArray
 from anb_export.data.targets import TargetSpec
 from anb_export.models.forest import Forest
 from anb_export.models.svm_form import Kernel
+from anb_export.tables.encoder import Encoder
 from anb_onnx.calibration import Calibration
 from anb_onnx.errors import AnbError
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.tables import TableEnsemble
+
+#: Most architectures of a space that is enumerated: its predictors become one table of all, which
+#: takes 512 KiB a member.
+MOST_ENUMERATED = 2**17
 
 
 class PredictorError(AnbError):
@@ -57,6 +62,27 @@ class Sample:
         return len(self.values)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a predictor was fitted to, and how: what its artifact says of its origin.
+
+    Attributes
+    ----------
+    kind : str
+        Name of its `Kind`.
+    n : int
+        Number of measurements.
+    seed : int
+    sha256 : str
+        Hexadecimal SHA-256 of their codes and of their values as little-endian float64.
+    """
+
+    kind: str
+    n: int
+    seed: int
+    sha256: str
+
+
 class Predictor(ABC):
     """A fitted predictor.
 
@@ -65,10 +91,13 @@ class Predictor(ABC):
     space : SearchSpace
     calibration : Calibration
         Fitted to what it was not fitted to: residuals out of fold, left out or out of bag.
+    fitted : Fitted or None
+        Set by `registry.fit`; None of one that was made otherwise.
     """
 
     space: SearchSpace
     calibration: Calibration
+    fitted: Fitted | None = None
 
     @abstractmethod
     def members(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -88,18 +117,31 @@ class Predictor(ABC):
         """Return the members as integer tables, if each is a sum over few blocks; else None."""
         return None
 
+    def features(self) -> Encoder | None:
+        """Return what forests, kernels and the network take, if not the codes; None for those."""
+        return None
+
     def forests(self) -> Sequence[Forest] | None:
-        """Return the members as trees over the space's codes, if each is a forest; else None."""
+        """Return the members as trees over the features, if each is a forest; else None."""
+        return None
+
+    def normals(self) -> Sequence[tuple[Forest, Forest]] | None:
+        """Return normal distributions, if the two members state those of a mixture; else None.
+
+        Of each the mean, and the natural logarithm of the standard deviation, as trees over the
+        features, in the target's unit.
+        """
         return None
 
     def kernels(self) -> Sequence[Kernel] | None:
-        """Return the members as kernel machines over the codes, if each is one; else None."""
+        """Return the members as kernel machines over the features, if each is one; else None."""
         return None
 
     def network(self) -> object | None:
-        """Return a scikit-learn estimator of float32 codes that skl2onnx converts, or None.
+        """Return a scikit-learn estimator of float32 features that skl2onnx converts, or None.
 
-        It predicts [N] or [N, M], the members in the target's unit.
+        It predicts [N] or [N, M], the members in the target's unit. A list of estimators is one
+        member each.
         """
         return None
 
@@ -124,8 +166,13 @@ class Kind:
         Fewest and most measurements it takes.
     from_sources : bool
         Whether it learns from other devices, too.
+    live : bool
+        Whether it reads live structure (`anb_export.predictors.live`).
     needs : str or None
         Distribution that must be installed beyond the exporter's own.
+    version : int
+        Raised where the same measurements give other predictions than before: a study then makes
+        its rows of this kind anew.
     """
 
     name: str
@@ -134,7 +181,24 @@ class Kind:
     least: int = 2
     most: int = 2**31
     from_sources: bool = False
+    live: bool = False
     needs: str | None = None
+    version: int = 1
+
+    def why_not(self, space: SearchSpace) -> str | None:
+        """Return why it is not for a space, in words; None if it is."""
+        if not self.live:
+            return None
+        from anb_export.predictors.live import views_of
+
+        if len(views_of(space)) == 1:
+            return f"no part of an architecture of {space.name!r} is known to change nothing"
+        if space.size > MOST_ENUMERATED:
+            return (
+                f"live structure is no sum over few blocks, and {space.name!r} has more than "
+                f"{MOST_ENUMERATED:,} architectures, too many for a table of all"
+            )
+        return None
 
     def load(self) -> Fit:
         """Return its function."""

@@ -8,11 +8,13 @@ and become one column for each choice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.predictors.contract import PredictorError, Sample
+from anb_export.tables.encoder import Encoder, encoder_of
 from anb_onnx.spaces.space import SearchSpace
 
 Floats = NDArray[np.float64]
@@ -40,6 +42,12 @@ def one_hot(codes: NDArray[np.uint8], space: SearchSpace) -> Floats:
 def features(codes: NDArray[np.uint8], space: SearchSpace) -> Floats:
     """Return float64 [n, d]: the codes where their order means something, else one-hot columns."""
     return codes.astype(np.float64) if is_ordered(space) else one_hot(codes, space)
+
+
+@lru_cache(maxsize=8)
+def encoder_for(space: SearchSpace) -> Encoder | None:
+    """Return what makes the features in an artifact; None where they are the codes."""
+    return None if is_ordered(space) else encoder_of(space, lambda codes: one_hot(codes, space))
 
 
 def architectures(sample: Sample) -> NDArray[np.int64]:

@@ -12,22 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.models.forest import Forest
-from anb_export.models.lightgbm_text import read_lightgbm
+from anb_export.models.forest import Forest, Tree
+from anb_export.models.lightgbm_text import integer_threshold, read_lightgbm
 from anb_export.models.safe_pickle import Object
 from anb_export.models.sklearn_trees import forest_from_state
 from anb_export.predictors.contract import Predictor, Sample, two_members
 from anb_export.predictors.features import (
     Floats,
     architectures,
+    encoder_for,
     features,
     folds,
-    is_ordered,
     out_of_fold,
     rest,
     scale_of,
 )
 from anb_export.predictors.intervals import from_residuals
+from anb_export.tables.encoder import Encoder
 from anb_export.training.block_sums import one_thread
 
 #: Trees of a random forest.
@@ -55,9 +56,13 @@ class Forests(Predictor):
         x = features(codes, self.space).astype(np.uint8)
         return np.stack([forest.predict_exact(x) for forest in self.found], axis=1)
 
+    def features(self) -> Encoder | None:
+        """Return the columns, if the trees are not over codes."""
+        return encoder_for(self.space)
+
     def forests(self) -> Sequence[Forest] | None:
-        """Return the members, if their trees are over codes."""
-        return self.found if is_ordered(self.space) else None
+        """Return the members."""
+        return self.found
 
 
 def fit_random_forest(sample: Sample, seed: int) -> Predictor:
@@ -169,6 +174,21 @@ class Normals(Predictor):
         """Return float64 [N, 2], of which mean and standard deviation are those predicted."""
         return two_members(*_mixture(self.models, features(codes, self.space), self.scale))
 
+    def features(self) -> Encoder | None:
+        """Return the columns, if the trees are not over codes."""
+        return encoder_for(self.space)
+
+    def normals(self) -> Sequence[tuple[Forest, Forest]]:
+        """Return the models' trees, of the mean and of the logarithm of the std."""
+        mean, scale = self.scale
+        return [
+            (
+                _rescaled(_boosted(model, 0), mean, scale),
+                _rescaled(_boosted(model, 1), float(np.log(scale)), 1.0),
+            )
+            for model in self.models
+        ]
+
 
 def fit_ngboost(sample: Sample, seed: int) -> Predictor:
     """Fit NGBoost with normal distributions.
@@ -226,6 +246,34 @@ def _ngboost(fit: tuple[Floats, Floats], held: tuple[Floats, Floats], seed: int)
     ):
         warnings.simplefilter("ignore")
         return model.fit(fit[0], fit[1], X_val=held[0], Y_val=held[1])
+
+
+def _boosted(model: Any, parameter: int) -> Forest:
+    """Return the trees of one parameter of a distribution, as `NGBRegressor.pred_param` adds them.
+
+    As there, a best round of 0 means all rounds.
+    """
+    rounds = model.best_val_loss_itr or len(model.base_models)
+    trees = []
+    for learners, scaling, columns in zip(
+        model.base_models[:rounds], model.scalings, model.col_idxs, strict=False
+    ):
+        tree = learners[parameter].tree_
+        leaf = tree.children_left == -1
+        trees.append(
+            Tree(
+                feature=np.asarray(columns, np.int64)[np.where(leaf, 0, tree.feature)],
+                # scikit-learn goes left if x <= threshold.
+                threshold=np.where(leaf, 0, integer_threshold(tree.threshold)),
+                left=tree.children_left.astype(np.int64),
+                right=tree.children_right.astype(np.int64),
+                value=np.where(leaf, tree.value[:, 0, 0] * -model.learning_rate * scaling, 0.0),
+            )
+        )
+    start = float(model.init_params[parameter])
+    return Forest.from_trees(
+        trees, base_score=start, n_features=model.n_features, objective="ngboost"
+    )
 
 
 def _mixture(models: Sequence[Any], x: Floats, scale: tuple[float, float]) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from anb_onnx.calibration import Calibration
+from anb_onnx.calibration import NOISE_POWERS, Calibration
 
 #: Levels of intervals, as those of the bundled surrogates.
 LEVELS = (0.0, *(k / 20 for k in range(1, 20)), 0.975, 0.99, 0.995)
@@ -25,6 +25,8 @@ def from_residuals(
     measured: NDArray[np.float64],
     predicted: NDArray[np.float64],
     std: NDArray[np.float64] | None = None,
+    *,
+    freedom: int = 2**31,
 ) -> Calibration:
     """Return a calibration from predictions for what was not learned from.
 
@@ -34,6 +36,8 @@ def from_residuals(
     std : ndarray of float64, shape (n,), optional
         What the predictor says of its own uncertainty there, noise left out; its squares are
         added to those of the noise as they stand (``spread`` is 1). Without it ``spread`` is 0.
+    freedom : int
+        Degrees of freedom of `std`, where it is estimated from few draws.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def from_residuals(
     own = np.zeros_like(residual) if std is None else std
     size = float(np.abs(measured).mean()) or 1.0
     fits = []
-    for power in (0, 1):
+    for power in NOISE_POWERS:
         unit = np.abs(predicted) ** power
         if unit.min() <= 1e-3 * size**power:
             continue
@@ -60,14 +64,14 @@ def from_residuals(
         power,
         None,
         LEVELS,
-        _quantiles(found),
+        _quantiles(found, min(freedom, len(found) - 1)),
     )
 
 
-def _quantiles(found: NDArray[np.float64]) -> tuple[float, ...]:
+def _quantiles(found: NDArray[np.float64], freedom: int) -> tuple[float, ...]:
     """Return half-widths by level; `found` are residuals in units of their scale, sorted."""
     n = len(found)
-    halves = [float(stats.t.ppf((1 + level) / 2, max(n - 1, 2))) for level in LEVELS]
+    halves = [float(stats.t.ppf((1 + level) / 2, max(freedom, 2))) for level in LEVELS]
     if n >= OWN_QUANTILES:
         # As split conformal prediction takes them: of n residuals and the one to come.
         ranks = np.minimum(np.ceil(np.array(LEVELS) * (n + 1)).astype(int), n)

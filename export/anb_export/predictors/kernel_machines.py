@@ -13,14 +13,15 @@ from anb_export.models.svm_form import Kernel, kernel_from_state
 from anb_export.predictors.contract import Predictor, Sample
 from anb_export.predictors.features import (
     Floats,
+    encoder_for,
     features,
     folds,
-    is_ordered,
     out_of_fold,
     rest,
     scale_of,
 )
 from anb_export.predictors.intervals import from_residuals
+from anb_export.tables.encoder import Encoder
 from anb_export.training.block_sums import one_thread
 
 #: What is chosen from: C, epsilon in units of the labels' standard deviation, and gamma in units
@@ -53,9 +54,13 @@ class SupportVectors(Predictor):
         with one_thread():
             return self.kernel.predict_exact(x)[:, None]
 
+    def features(self) -> Encoder | None:
+        """Return the columns, if the machine is not one over codes."""
+        return encoder_for(self.space)
+
     def kernels(self) -> Sequence[Kernel] | None:
-        """Return the machine, if it is one over codes."""
-        return [self.kernel] if is_ordered(self.space) else None
+        """Return the machine."""
+        return [self.kernel]
 
 
 def fit_svr(sample: Sample, seed: int) -> Predictor:

@@ -100,7 +100,7 @@ def _network(x: Any, z: Any, layers: tuple[int, ...], seed: int) -> Any:
             "max_iter": 20,
             "tol": 0.0,
         }
-    net = MLPRegressor(layers, random_state=seed % 2**32, **options)
+    net = MLPRegressor(hidden_layer_sizes=layers, random_state=seed % 2**32, **options)
     with warnings.catch_warnings():
         # That it has not converged: the number of steps is what keeps it from learning noise.
         warnings.simplefilter("ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.data.targets import TargetSpec
-from anb_export.predictors.contract import Kind, Predictor, PredictorError, Sample
+from anb_export.predictors.contract import Fitted, Kind, Predictor, PredictorError, Sample
 from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import check_codes
 from anb_onnx.spaces.space import SearchSpace, is_integer
@@ -21,13 +22,21 @@ KINDS: tuple[Kind, ...] = (
     Kind("linear", "linear regression", "linear:fit_linear"),
     Kind("ridge", "ridge regression", "linear:fit_ridge"),
     Kind("bayesian-ridge", "Bayesian ridge", "linear:fit_bayesian_ridge"),
-    Kind("gp", "Gaussian process, blocks and pairs", "gaussian:fit_gp", most=4000),
+    Kind("gp", "Gaussian process, blocks and pairs", "gaussian:fit_gp"),
+    Kind("gp-live", "Gaussian process, live structure", "gaussian:fit_live_gp", live=True),
     Kind("sparse-gp", "sparse Gaussian process", "gaussian:fit_sparse_gp"),
     Kind("svr", "support vector regression", "kernel_machines:fit_svr", least=10),
     Kind("random-forest", "random forest", "forests:fit_random_forest", least=5),
     Kind("xgb-pairs", "xgboost, compact pairs", "boosting:fit_pairs", least=10),
     Kind("xgb-free", "xgboost, free trees", "boosting:fit_free", least=10),
-    Kind("xgb-live", "xgboost, live structure", "boosting:fit_live", least=10),
+    Kind("xgb-live", "xgboost, live structure", "boosting:fit_live", least=10, live=True),
+    Kind(
+        "gp-trees",
+        "Gaussian process, then trees, live structure",
+        "boosting:fit_after_process",
+        least=10,
+        live=True,
+    ),
     Kind("lightgbm", "LightGBM", "forests:fit_lightgbm", least=10, needs="lightgbm"),
     Kind("ngboost", "NGBoost", "forests:fit_ngboost", least=10, needs="ngboost"),
     Kind("mlp-small", "MLP, small", "networks:fit_small", least=10),
@@ -123,6 +132,9 @@ def fit(
         row = int(np.argmin(np.isfinite(values)))
         msg = f"row {row}: the value {values[row]} is not finite; leave the row out, or measure it"
         raise PredictorError(msg)
+    if why := kind.why_not(space):
+        msg = f"the predictor {name!r} is not for this space: {why}"
+        raise PredictorError(msg)
     if not kind.least <= len(values) <= kind.most:
         msg = (
             f"the predictor {name!r} takes {kind.least} to {kind.most} measurements, "
@@ -133,4 +145,8 @@ def fit(
         msg = f"seed must be an integer >= 0, not {show(seed)}"
         raise PredictorError(msg)
     sample = Sample(space, codes, values, target, tuple(sources))
-    return kind.load()(sample, int(seed))
+    predictor = kind.load()(sample, int(seed))
+    digest = hashlib.sha256(codes.tobytes() + values.astype("<f8").tobytes()).hexdigest()
+    # Past the guard of those that are frozen: they are as fitted, only now with a label.
+    object.__setattr__(predictor, "fitted", Fitted(name, len(values), int(seed), digest))
+    return predictor

@@ -17,7 +17,8 @@ _BLUE, _SKY, _ORANGE, _GREY = "#0072B2", "#56B4E9", "#D55E00", "#555555"
 #: Level of the error bars.
 INTERVAL = 0.9
 
-_STYLE = {
+#: Settings of every plot here, over matplotlib's own defaults.
+STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
     "font.size": 10,
     "axes.spines.top": False,
@@ -52,7 +53,7 @@ def plot(evaluation: Evaluation) -> bytes:
         msg = f"{evaluation.spec.name} is exact; there is nothing to plot"
         raise ReportError(msg)
     # The user's own matplotlib settings must not show in the file.
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(10, 4.5), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2)
@@ -60,7 +61,7 @@ def plot(evaluation: Evaluation) -> bytes:
         _draw_coverage(right, evaluation, calibration)
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-    return _compress(pixels)
+    return compress(pixels)
 
 
 def observed_coverage(
@@ -174,7 +175,7 @@ def _draw_coverage(axes: Any, evaluation: Evaluation, calibration: Calibration) 
     axes.legend(loc="upper left")
 
 
-def _compress(pixels: NDArray[np.uint8]) -> bytes:
+def compress(pixels: NDArray[np.uint8]) -> bytes:
     """Return a PNG with a palette of 128 colours: a third of the size, no metadata at all."""
     from PIL import Image
 
