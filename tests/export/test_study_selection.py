@@ -17,7 +17,7 @@ from anb_export.study.selection_report import selection_tables
 
 from anb_onnx.surrogate import Surrogate
 
-from .test_study import write_data
+from .small_data import write_data
 
 
 def dominated(first: np.ndarray, second: np.ndarray, row: int) -> bool:
