@@ -157,13 +157,14 @@ def _best(
     if exact:
         row = int(held.argmax())
         return row, float(held[row])
-    row, gain = -1, -1.0
+    row, gain, most = -1, -1.0, _BATCH
     stale = free.copy()
     while True:
         candidates = np.flatnonzero(stale & (held > max(gain, 0.0)))
         if not len(candidates):
             break
-        size = min(_BATCH, len(candidates))
+        # Twice as many each time: where the first guess is wrong, most have to be looked at.
+        size, most = min(most, len(candidates)), 2 * most
         part = candidates[np.argpartition(-held[candidates], size - 1)[:size]]
         part.sort()
         found = chosen.gains(losses[part])

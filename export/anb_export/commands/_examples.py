@@ -114,14 +114,12 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     ),
     "fit": (
         Example(
-            "anb-export fit --dataset my-nas/dataset.json --target latency_phone --predictor gp "
-            "--out artifacts/my-nas",
-            "a Gaussian process of measurements of your own",
+            f"anb-export fit {_DATA} --target accuracy --predictor gp --size 50 --out few",
+            "a Gaussian process of 50 measurements, and what it is worth on the test rows",
         ),
         Example(
-            "anb-export fit --space nasbench201 --data seeds --target cifar10_latency_edgegpu "
-            "--predictor gp-live --size 124 --out artifacts/edgegpu",
-            "one fit of the study, kept",
+            f"anb-export fit {_DATA} --target accuracy --predictor ridge --all --out all",
+            "ridge regression of all of them",
         ),
     ),
     "completion": (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anb_export.commands import _arguments, _study_choice
+from anb_export.commands import _arguments, _study_choice, _study_select
 from anb_export.commands._show import note, say
 from anb_export.study import report_command
 from anb_onnx._io.progress import Progress
@@ -51,7 +51,7 @@ def _add_actions(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         title="with the rows of a study", metavar="ACTION", prog=parser.prog
     )
-    for name, module in (("report", report_command),):
+    for name, module in (("report", report_command), ("select", _study_select)):
         action = actions.add_parser(
             name,
             help=module.HELP,

@@ -66,7 +66,7 @@ class Forests(Predictor):
 
 
 def fit_random_forest(sample: Sample, seed: int) -> Predictor:
-    """Fit a random forest of 100 trees, each split looking at a third of the columns.
+    """Fit a random forest of 100 trees, each split looking at two thirds of the columns.
 
     The residuals are out of bag; out of fold, where architectures were measured repeatedly, since
     a bag without one measurement may hold another of the same.
@@ -89,7 +89,7 @@ def _random_forest(x: Floats, y: Floats, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
     model = RandomForestRegressor(
-        N_TREES, max_features=1 / 3, oob_score=True, n_jobs=1, random_state=seed % 2**32
+        N_TREES, max_features=2 / 3, oob_score=True, n_jobs=1, random_state=seed % 2**32
     )
     with warnings.catch_warnings():
         # Of a score that is not defined for a single row; it is not looked at.

@@ -26,13 +26,13 @@ from anb_export.training.block_sums import one_thread
 
 #: What is chosen from: C, epsilon in units of the labels' standard deviation, and gamma in units
 #: of 1 / (features' variance, all added up), scikit-learn's "scale".
-GRID = tuple((c, e, g) for c in (3.0, 30.0) for e in (0.03, 0.1) for g in (0.3, 1.0))
+GRID = tuple((c, 0.1, g) for c in (1.0, 3.0, 10.0) for g in (0.1, 0.3, 1.0))
 
-#: Rows that the choice looks at, at most; and rows beyond which one fold alone is held out.
+#: Rows that the choice looks at, at most; and rows beyond which the residuals are those of one fold
+#: of ten, of which the machine does not learn.
 _CHOICE_ROWS = 600
-_FEW_ROWS = 2000
-
-_MANY_ROWS_FOLDS = 10
+_MANY_ROWS = 4000
+_FOLDS_OF_MANY = 10
 
 
 class SupportVectors(Predictor):
@@ -66,9 +66,9 @@ class SupportVectors(Predictor):
 def fit_svr(sample: Sample, seed: int) -> Predictor:
     """Fit a support vector machine with a radial kernel.
 
-    C, epsilon and gamma are chosen on five folds of the sample, of 600 of its rows if there are
-    more. The residuals are out of fold; above 2,000 rows those of one tenth that is held out
-    stand for all, since the fit takes time with the square of the rows.
+    C and gamma are chosen on five folds of the sample, of 600 of its rows if there are more. The
+    residuals are out of fold. Above 4,000 rows those of one tenth stand for all, of which the
+    machine learns nothing: it takes time with the square of the rows.
     """
     x, y = features(sample.codes, sample.space), sample.values
     few = _few(sample, seed)
@@ -79,16 +79,15 @@ def fit_svr(sample: Sample, seed: int) -> Predictor:
         found = out_of_fold(lambda *data, o=options: _learn(o, *data), x_few, y_few, parts)
         tried.append((float(np.abs(found - y_few).mean()), options))
     _, options = min(tried, key=lambda one: one[0])
-    parts = folds(sample, seed)
-    if len(sample) > _FEW_ROWS:
-        held = folds(sample, seed, _MANY_ROWS_FOLDS)[0]
+    if len(sample) > _MANY_ROWS:
+        held = folds(sample, seed, _FOLDS_OF_MANY)[0]
         kept = rest(len(sample), held)
-        measured, predicted = y[held], _learn(options, x[kept], y[kept], x[held])
-    else:
-        measured = y
-        predicted = out_of_fold(lambda *data: _learn(options, *data), x, y, parts)
+        fitted = SupportVectors(_kernel(options, x[kept], y[kept]), sample)
+        fitted.calibration = from_residuals(y[held], fitted.members(sample.codes[held])[:, 0])
+        return fitted
+    predicted = out_of_fold(lambda *data: _learn(options, *data), x, y, folds(sample, seed))
     fitted = SupportVectors(_kernel(options, x, y), sample)
-    fitted.calibration = from_residuals(measured, predicted)
+    fitted.calibration = from_residuals(y, predicted)
     return fitted
 
 

@@ -22,7 +22,7 @@ from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
 
 #: Penalties that ridge regression chooses from.
-PENALTIES = tuple(float(p) for p in np.logspace(-3, 4, 29))
+PENALTIES = tuple(float(p) for p in np.logspace(-6, 4, 41))
 
 #: Folds where leaving one out has no closed form.
 _MANY_FOLDS = 20

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,9 +161,9 @@ def live_names(space: SearchSpace) -> tuple[str, ...]:
     from anb_export.predictors.groups import kinds_of_choices
 
     blocks = [
-        f"{block.name}={','.join(map(str, symbol))}"
+        f"{block.name}={','.join(map(str, values))}"
         for block in space.blocks
-        for symbol in np.ndindex(*[len(gene) for gene in block.genes])
+        for values in product(*[gene.choices for gene in block.genes])
     ]
     kinds = kinds_of_choices(space)[0]
     return tuple(

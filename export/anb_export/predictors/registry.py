@@ -45,12 +45,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("recipe", "our recipe", "own:fit", least=10),
 )
 
-#: What the paper compares and cannot be had here, and why.
+#: What the paper compares and is not here, and why.
 UNAVAILABLE: dict[str, str] = {
-    "gcn": "its code needs DGL, which is archived and has no build for the Pythons supported here",
-    "bananas": "part of NASLib, which pins libraries of 2021",
-    "nao": "part of NASLib, which pins libraries of 2021",
-    "bohamiann": "of pybnn, unmaintained since 2020 and not installable beside numpy 2",
+    "gcn": "it is part of NASLib, which is no package of PyPI",
+    "bananas": "it is part of NASLib, which is no package of PyPI",
+    "nao": "it is part of NASLib, which is no package of PyPI",
+    "bohamiann": "its library, pybnn, wants PyTorch, which is larger than all else together",
 }
 
 

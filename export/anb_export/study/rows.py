@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -53,6 +54,43 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """What rows of one kind look like, and where they lie.
+
+    Attributes
+    ----------
+    journal, parquet : str
+        Names of the two files.
+    columns : mapping of str to str
+        All columns by type, in order.
+    key : tuple of str
+        The columns that say what a row is of; those of `KEY` first.
+    needed : tuple of str
+        Columns that are never null.
+    command : str
+        Writes them.
+    """
+
+    journal: str
+    parquet: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+    needed: tuple[str, ...]
+    command: str
+
+
+#: The rows of fits.
+OF_FITS = Sheet(
+    JOURNAL,
+    FITS,
+    COLUMNS,
+    KEY,
+    (*KEY, "n_test", "dataset_sha256", "versions"),
+    "anb-export study",
+)
+
+
 def key_of(row: Mapping[str, Any]) -> Key:
     """Return which fit a row is of."""
     space, target, predictor, size, seed = (row[name] for name in KEY)
@@ -66,6 +104,8 @@ class Journal:
     ----------
     folder : path
         Made if it is not there.
+    sheet : Sheet
+        Of which rows.
 
     Raises
     ------
@@ -73,8 +113,9 @@ class Journal:
         If another process has it open, it cannot be written, or a line is no row: names the line.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.path = Path(folder) / JOURNAL
+    def __init__(self, folder: str | os.PathLike[str], sheet: Sheet = OF_FITS) -> None:
+        self.sheet = sheet
+        self.path = Path(folder) / sheet.journal
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b")
@@ -88,16 +129,16 @@ class Journal:
             self._file.close()
             raise
 
-    def add(self, row: Row) -> None:
-        """Append a row, and have it out of this process before anything else is done."""
-        line = json.dumps(row, allow_nan=False).encode() + b"\n"
+    def add(self, *rows: Row) -> None:
+        """Append rows, and have them out of this process before anything else is done."""
+        lines = [json.dumps(row, allow_nan=False).encode() + b"\n" for row in rows]
         try:
-            self._file.write(line)
+            self._file.write(b"".join(lines))
             self._file.flush()
         except OSError as error:
             msg = f"cannot write {self.path} ({error.strerror or error})"
             raise StudyError(msg) from error
-        self.rows.append(row)
+        self.rows.extend(rows)
 
     def close(self) -> None:
         """Let others open it. Called twice, it does nothing more."""
@@ -110,10 +151,10 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole != len(content):  # half a line, of a process that was killed or had no space left
             self._file.truncate(whole)
-        return _rows(content, self.path)
+        return _rows(content, self.path, self.sheet)
 
 
-def rows_in(folder: str | os.PathLike[str]) -> list[Row]:
+def rows_in(folder: str | os.PathLike[str], sheet: Sheet = OF_FITS) -> list[Row]:
     """Return the rows of a folder's journal, none where there is none; nothing is changed.
 
     Raises
@@ -121,9 +162,9 @@ def rows_in(folder: str | os.PathLike[str]) -> list[Row]:
     StudyError
         If it cannot be read, or a line is no row.
     """
-    path = Path(folder) / JOURNAL
+    path = Path(folder) / sheet.journal
     try:
-        return _rows(path.read_bytes(), path)
+        return _rows(path.read_bytes(), path, sheet)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -131,16 +172,16 @@ def rows_in(folder: str | os.PathLike[str]) -> list[Row]:
         raise StudyError(msg) from error
 
 
-def _rows(content: bytes, path: Path) -> list[Row]:
+def _rows(content: bytes, path: Path, sheet: Sheet) -> list[Row]:
     """Return the rows of whole lines."""
     lines = content.split(b"\n")[:-1]
-    return [_row(line, f"{path}: line {number}") for number, line in enumerate(lines, 1)]
+    return [_row(line, f"{path}: line {number}", sheet) for number, line in enumerate(lines, 1)]
 
 
 @contextmanager
-def open_journal(folder: str | os.PathLike[str]) -> Iterator[Journal]:
+def open_journal(folder: str | os.PathLike[str], sheet: Sheet = OF_FITS) -> Iterator[Journal]:
     """Open a journal for as long as the block runs; parameters and errors as of `Journal`."""
-    journal = Journal(folder)
+    journal = Journal(folder, sheet)
     try:
         yield journal
     finally:
@@ -159,27 +200,26 @@ def _lock(file: IO[bytes], folder: Path) -> None:
         return
 
 
-def _row(line: bytes, place: str) -> Row:
+def _row(line: bytes, place: str, sheet: Sheet) -> Row:
     try:
         row = loads(line.decode())
     except (JsonError, ValueError, RecursionError) as error:
         msg = f"{place} is no row of a study ({error}); remove the line, or the file"
         raise StudyError(msg) from error
     kinds = {"string": str, "double": float, "int32": int, "int64": int}
-    needed = (*KEY, "n_test", "dataset_sha256", "versions")
-    if not isinstance(row, dict) or set(row) != set(COLUMNS):
-        msg = f"{place} is no row of a study: it must have the keys {', '.join(COLUMNS)}"
+    if not isinstance(row, dict) or set(row) != set(sheet.columns):
+        msg = f"{place} is no row of a study: it must have the keys {', '.join(sheet.columns)}"
         raise StudyError(msg)
-    for name, kind in COLUMNS.items():
+    for name, kind in sheet.columns.items():
         value = row[name]
-        if (value is None and name in needed) or type(value) not in (kinds[kind], type(None)):
+        if (value is None and name in sheet.needed) or type(value) not in (kinds[kind], type(None)):
             msg = f"{place}: {name} must be a {kinds[kind].__name__}, not {value!r:.80}"
             raise StudyError(msg)
     return row
 
 
-def table_of(rows: Iterable[Row]) -> pyarrow.Table:
-    """Return rows as a table, in the order of `KEY`; of several of a fit the last.
+def table_of(rows: Iterable[Row], sheet: Sheet = OF_FITS) -> pyarrow.Table:
+    """Return rows as a table, in the order of their keys; of several with the same the last.
 
     Raises
     ------
@@ -187,24 +227,24 @@ def table_of(rows: Iterable[Row]) -> pyarrow.Table:
         If pyarrow is not installed.
     """
     arrow = need("pyarrow", extra="parquet", what="a study")
-    found = {key_of(row): row for row in rows}
+    found = {tuple(row[name] for name in sheet.key): row for row in rows}
     ordered = [found[key] for key in sorted(found)]
     types = {
         name: getattr(arrow, kind if kind != "double" else "float64")()
-        for name, kind in COLUMNS.items()
+        for name, kind in sheet.columns.items()
     }
     schema = arrow.schema([arrow.field(name, kind) for name, kind in types.items()])
     return arrow.Table.from_pylist(ordered, schema=schema)
 
 
-def check_fits(folder: str | os.PathLike[str]) -> None:
+def check_fits(folder: str | os.PathLike[str], sheet: Sheet = OF_FITS) -> None:
     """Refuse, before hours of work, what `write_fits` would refuse after them; errors as there."""
     need("pyarrow.parquet", extra="parquet", what="a study")
-    check_output(Path(folder) / FITS)
+    check_output(Path(folder) / sheet.parquet)
 
 
-def write_fits(folder: str | os.PathLike[str], rows: Iterable[Row]) -> Path:
-    """Write ``fits.parquet``, whole or not at all, and return its path.
+def write_fits(folder: str | os.PathLike[str], rows: Iterable[Row], sheet: Sheet = OF_FITS) -> Path:
+    """Write the Parquet file of rows, whole or not at all, and return its path.
 
     Raises
     ------
@@ -212,24 +252,26 @@ def write_fits(folder: str | os.PathLike[str], rows: Iterable[Row]) -> Path:
         If it cannot be written, or pyarrow is not installed.
     """
     parquet = need("pyarrow.parquet", extra="parquet", what="a study")
-    content, path = BytesIO(), Path(folder) / FITS
-    parquet.write_table(table_of(rows), content)
+    content, path = BytesIO(), Path(folder) / sheet.parquet
+    parquet.write_table(table_of(rows, sheet), content)
     write_output(path, content.getvalue())
     return path
 
 
-def read_fits(path: str | os.PathLike[str]) -> pyarrow.Table:
-    """Read ``fits.parquet`` of a study.
+def read_fits(path: str | os.PathLike[str], sheet: Sheet = OF_FITS) -> pyarrow.Table:
+    """Read the Parquet file of a study's rows.
 
     Parameters
     ----------
     path : path
         The file, or the folder it lies in.
+    sheet : Sheet
+        Of which rows; if not given, of fits.
 
     Returns
     -------
     pyarrow.Table
-        With the columns `COLUMNS`, a row a fit.
+        With the sheet's columns.
 
     Raises
     ------
@@ -240,9 +282,9 @@ def read_fits(path: str | os.PathLike[str]) -> pyarrow.Table:
     """
     parquet = need("pyarrow.parquet", extra="parquet", what="a study")
     path = Path(path)
-    file = path / FITS if path.is_dir() else path
+    file = path / sheet.parquet if path.is_dir() else path
     if not file.is_file():
-        msg = f"no {file}: `anb-export study --out {file.parent}` writes it"
+        msg = f"no {file}: `{sheet.command} --out {file.parent}` writes it"
         raise StudyError(msg)
     try:
         table: pyarrow.Table = parquet.read_table(file)
@@ -250,7 +292,7 @@ def read_fits(path: str | os.PathLike[str]) -> pyarrow.Table:
         msg = f"cannot read {file}: {error}"
         raise StudyError(msg) from error
     types = {field.name: str(field.type) for field in table.schema}
-    if types != COLUMNS:
-        msg = f"{file} is no file of fits: its columns must be {', '.join(COLUMNS)}"
+    if types != sheet.columns:
+        msg = f"{file} has other rows: its columns must be {', '.join(sheet.columns)}"
         raise StudyError(msg)
     return table

@@ -173,18 +173,16 @@ def versions(predictor: str) -> Mapping[str, Any]:
 
 def done(rows: Sequence[Row], protocol: Protocol) -> dict[Key, Row]:
     """Return the rows that need not be made again: of these data, by the kinds as they are now."""
+    return {key_of(row): row for row in current(rows, protocol)}
+
+
+def current(rows: Sequence[Row], protocol: Protocol) -> Iterator[Row]:
+    """Yield the rows, of whatever sheet, that are of these data, by the kinds as they are now."""
     digests = {name: protocol.of(name).sha256 for name in protocol.all_targets()}
-    return {
-        key_of(row): row
-        for row in _current(rows)
-        if row["space"] != protocol.space or row["dataset_sha256"] == digests.get(row["target"])
-    }
-
-
-def _current(rows: Sequence[Row]) -> Iterator[Row]:
     now = {kind.name: kind.version for kind in KINDS}
     for row in rows:
-        if json.loads(row["versions"])["predictor"] == now.get(row["predictor"]):
+        data = row["space"] != protocol.space or row["dataset_sha256"] == digests.get(row["target"])
+        if data and json.loads(row["versions"])["predictor"] == now.get(row["predictor"]):
             yield row
 
 
@@ -224,7 +222,7 @@ def run(
     on_row(count, None)
     written = time.monotonic()
     try:
-        with _single_threads(), closing(run_all(run_fit, left, jobs)) as results:
+        with single_threads(), closing(run_all(run_fit, left, jobs)) as results:
             for _, row in results:
                 journal.add(row)
                 count += 1
@@ -241,7 +239,7 @@ def _write(journal: Journal, protocol: Protocol) -> None:
 
 
 @contextmanager
-def _single_threads() -> Iterator[None]:
+def single_threads() -> Iterator[None]:
     """Let processes that are started in the block have libraries of one thread."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
