@@ -17,6 +17,7 @@ from anb_export.predictors.registry import KINDS
 from anb_export.study import report_command, report_reading
 from anb_export.study.report_advice import Advice, advices, advise
 from anb_export.study.report_document import document
+from anb_export.study.report_figures import levelled
 from anb_export.study.report_files import Places, write
 from anb_export.study.report_page import heading_of, report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
@@ -221,20 +222,42 @@ def test_what_is_as_good_and_cheaper_is_named(tmp_path: Path) -> None:
     far = [{**f, "predictor": "lookup", "tau": f["tau"] - 0.1, "fit_seconds": 0.01} for f in best]
     found = advice_at(read(tmp_path, best + alike + worse + dear + far), 50)
     assert found.best.predictor == "gp"
-    assert [choice.predictor for choice in found.alike or ()] == ["ridge"]
+    assert [choice.predictor for choice in found.alike] == ["ridge"]
     assert found.near is not None
     assert found.near.predictor == "linear"
     assert found.near.p < 0.01
+
+
+def test_fewer_seeds_are_neither_luck_nor_a_loss(tmp_path: Path) -> None:
+    """Seeds 0 and 1 are easy ones: whoever has only these does not win by it."""
+    easy = {0: 0.2, 1: 0.1, 2: -0.1, 3: -0.2}
+    good = [{**f, "tau": f["tau"] + easy[f["seed"]]} for f in cells({"gp": {50: 0.6}})]
+    less = [{**f, "predictor": "linear", "tau": f["tau"] - 0.05} for f in good if f["seed"] < 2]
+    alone = [{**f, "predictor": "ridge", "seed": 7} for f in good if f["seed"] == 0]
+    fits = read(tmp_path, good + less + alone)
+    found = advice_at(fits, 50)
+    assert (found.best.predictor, found.best.seeds) == ("gp", 4)
+    assert found.best.value == found.best.level == pytest.approx(0.6)
+    assert found.untold == ("ridge",)
+    means = levelled(fits, dict.fromkeys(("gp", "linear", "ridge"), 50))
+    assert (means.reference, means.lonely) == ("gp", ("ridge",))
+    assert means.seeds == {"gp": 4, "linear": 2}
+    assert means.means["linear"] - means.means["gp"] == pytest.approx([-0.05] * 5)
+    better = [{**fit, "tau": fit["tau"] + 0.06} for fit in less]
+    found = advice_at(read(tmp_path / "better", good + better), 50)
+    assert (found.best.predictor, found.best.seeds) == ("linear", 2)
+    assert found.best.level == pytest.approx(0.61)
+    assert found.best.value == pytest.approx(0.61 + 0.15 - 0.002)  # as in the table
 
 
 def test_few_fits_tell_nothing_apart(tmp_path: Path) -> None:
     """Six pairs and three tests: 3 times 2 to the minus 5 is above the level, whatever is found."""
     few = [fit for fit in rows() if fit["seed"] < 3 and fit["target"] in TARGETS[:2]]
     found = advice_at(read(tmp_path, few), 11)
-    assert found.alike is None
+    assert (found.alike, found.untold) == ((), ("gp", "linear", "xgb-live"))
     assert "too few fits to tell others apart" in advice_line(found)
     more = advice_at(read(tmp_path, [fit for fit in rows() if fit["target"] in TARGETS[:2]]), 11)
-    assert more.alike == ()
+    assert (more.alike, more.untold) == ((), ())
     assert advice_line(more) == ("From 11 measurements: **`few-shot`**, τ .685, 5 s (4 seeds).")
 
 

@@ -2,18 +2,19 @@
 
 The rule: each predictor is taken at the largest size that the budget pays for and at which it has
 fits for all targets; nothing is interpolated. Named is the one with the best mean over targets and
-common seeds, with those that are cheaper to fit and not told apart from it, and the cheapest that
-is near it.
+seeds, levelled where some have fewer (`report_figures.levelled`), with those that are cheaper to
+fit and not told apart from it, and the cheapest that is near it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from anb_export.predictors.registry import KINDS
-from anb_export.study.report_figures import complete, median_of
+from anb_export.study.report_figures import complete, levelled, median_of
 from anb_export.study.report_rows import Fits
 from anb_onnx.experiments.statistics import holm, signed_rank
 
@@ -43,17 +44,23 @@ class Choice:
     size : int
         How many of the measurements it uses: its largest size that was studied.
     value : float
-        Mean of the figure over targets and common seeds.
+        Mean of the figure over targets and its own seeds, as in the tables.
+    level : float
+        The same, levelled: by this it is compared.
+    seeds : int
+        How many it has for all targets.
     fit_seconds : float
         Median over targets and all its seeds, in CPU seconds.
     p : float
         Of the signed-rank test against the best, over pairs of one target and seed, corrected; 1
-        of the best itself.
+        of the best itself, NaN where the pairs are too few for a p below the level.
     """
 
     predictor: str
     size: int
     value: float
+    level: float
+    seeds: int
     fit_seconds: float
     p: float
 
@@ -72,12 +79,11 @@ class Advice:
         By which they are compared.
     candidates : int
         Predictors that were compared.
-    seeds : int
-        Seeds that all of them have for all targets.
     best : Choice
-    alike : tuple of Choice, or None
-        Cheaper than the best and not told apart from it, the best first; None where the fits are
-        too few for the test to tell anything apart.
+    alike : tuple of Choice
+        Cheaper than the best and not told apart from it, the best first.
+    untold : tuple of str
+        Predictors with too few fits in common with the best for the test to tell.
     near : Choice or None
         The cheapest of those within `NEAR` of the best; None if it is the best or among `alike`.
     """
@@ -86,9 +92,9 @@ class Advice:
     sources: bool
     figure: str
     candidates: int
-    seeds: int
     best: Choice
-    alike: tuple[Choice, ...] | None
+    alike: tuple[Choice, ...]
+    untold: tuple[str, ...]
     near: Choice | None
 
 
@@ -118,29 +124,26 @@ def advise(fits: Fits, budget: int, *, sources: bool = True, figure: str = "tau"
     Returns
     -------
     Advice or None
-        None if no predictor has all targets at a size as small, or those that do have no seed in
-        common.
+        None if no predictor has all targets at a size as small.
     """
     sizes = _sizes(fits, budget, figure)
     names = [name for name in sizes if sources or not learns_from_sources(name)]
-    shared = [set(fits.common([name], sizes[name], figure)) for name in names]
-    seeds = sorted(set.intersection(*shared)) if shared else []
-    if not seeds:
+    if not names:
         return None
-    choices = _compared(fits, {name: sizes[name] for name in names}, seeds, figure)
+    choices, lonely = _compared(fits, {name: sizes[name] for name in names}, figure)
     best, *others = choices
-    telling = _can_tell(len(fits.targets) * len(seeds), len(others))
-    alike = [c for c in others if c.p >= LEVEL and c.fit_seconds < best.fit_seconds]
+    cheaper = [c for c in others if c.fit_seconds < best.fit_seconds]
+    alike = tuple(c for c in cheaper if c.p >= LEVEL)
     near = min(_near(choices, figure), key=lambda c: c.fit_seconds)
     return Advice(
         budget,
         sources,
         figure,
         len(names),
-        len(seeds),
         best,
-        tuple(alike) if telling else None,
-        None if near is best or (telling and near in alike) else near,
+        alike,
+        (*(c.predictor for c in others if math.isnan(c.p)), *lonely),
+        None if near is best or near in alike else near,
     )
 
 
@@ -172,27 +175,51 @@ def _sizes(fits: Fits, budget: int, figure: str) -> dict[str, int]:
 
 
 def _compared(
-    fits: Fits, sizes: Mapping[str, int], seeds: Sequence[int], figure: str
-) -> list[Choice]:
-    """Return the predictors, the best first; equal ones by what they cost."""
+    fits: Fits, sizes: Mapping[str, int], figure: str
+) -> tuple[list[Choice], tuple[str, ...]]:
+    """Return the predictors, the best first, equal ones by what they cost; and those left out."""
     sign = -1.0 if figure in _MORE else 1.0
-    losses = {n: sign * fits.values(n, s, figure, seeds=seeds).ravel() for n, s in sizes.items()}
-    seconds = {n: median_of(fits, n, s, "fit_seconds") or 0.0 for n, s in sizes.items()}
-    order = sorted(sizes, key=lambda n: (float(losses[n].mean()), seconds[n]))
-    tests = [signed_rank(losses[order[0]], losses[n]).p for n in order[1:]]
-    p_values = [1.0, *holm(tests)]
-    return [
-        Choice(n, sizes[n], sign * float(losses[n].mean()), seconds[n], p)
-        for n, p in zip(order, p_values, strict=True)
-    ]
+    found = levelled(fits, sizes, figure)
+    levels = {name: float(mean.mean()) for name, mean in found.means.items()}
+    seconds = {n: median_of(fits, n, sizes[n], "fit_seconds") or 0.0 for n in levels}
+    best, *others = sorted(levels, key=lambda n: (sign * levels[n], seconds[n]))
+    p_values = {best: 1.0, **_p_values(fits, sizes, best, others, figure)}
+    choices = []
+    for name in (best, *others):
+        values = fits.values(name, sizes[name], figure)
+        choices.append(
+            Choice(
+                name,
+                sizes[name],
+                float(values.mean()),
+                levels[name],
+                values.shape[1],
+                seconds[name],
+                p_values.get(name, math.nan),
+            )
+        )
+    return choices, found.lonely
 
 
-def _can_tell(n_pairs: int, n_tests: int) -> bool:
-    """Say whether signed ranks of so many pairs can have a p below the level, corrected."""
-    return n_tests * 2.0 ** (1 - n_pairs) < LEVEL
+def _p_values(
+    fits: Fits, sizes: Mapping[str, int], best: str, others: Sequence[str], figure: str
+) -> dict[str, float]:
+    """Return the corrected p of each against the best, without those with too few pairs."""
+    sign = -1.0 if figure in _MORE else 1.0
+    tests: dict[str, float] = {}
+    for name in others:
+        pair = (best, name)
+        seeds = set.intersection(*(set(fits.common([n], sizes[n], figure)) for n in pair))
+        # So many pairs can have a p below the level, as corrected.
+        if len(others) * 2.0 ** (1 - len(fits.targets) * len(seeds)) < LEVEL:
+            first, second = (
+                sign * fits.values(n, sizes[n], figure, seeds=sorted(seeds)).ravel() for n in pair
+            )
+            tests[name] = signed_rank(first, second).p
+    return dict(zip(tests, holm(list(tests.values())), strict=True))
 
 
 def _near(choices: Sequence[Choice], figure: str) -> list[Choice]:
-    best = choices[0].value
+    best = choices[0].level
     reach = NEAR.get(figure, _NEAR_RELATIVE * abs(best))
-    return [c for c in choices if abs(c.value - best) <= reach]
+    return [c for c in choices if abs(c.level - best) <= reach]

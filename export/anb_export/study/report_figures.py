@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from anb_export.study.report_rows import Fits
+from anb_export.study.report_rows import Fits, Floats
 from anb_onnx.experiments.statistics import (
     LEAST_OPTIMIZERS,
     LEAST_TASKS,
@@ -83,6 +84,57 @@ def complete(fits: Fits, size: int, figure: str = "tau") -> list[str]:
     return [name for name in fits.predictors if fits.common([name], size, figure)]
 
 
+@dataclass(frozen=True, eq=False)
+class Levelled:
+    """Means of predictors that have not all the same seeds, as if they had.
+
+    Attributes
+    ----------
+    reference : str
+        The predictor with the most seeds for all targets.
+    means : mapping of str to ndarray of float64, shape (n_targets,)
+        Mean of the reference over its seeds, and for the others that plus their mean difference
+        from it over the seeds that both have: whether a seed is an easy one then does not matter.
+        Where all have the same seeds these are plain means.
+    seeds : mapping of str to int
+        How many each has in common with the reference.
+    lonely : tuple of str
+        Those that have none in common with it; they have no mean.
+    """
+
+    reference: str
+    means: Mapping[str, Floats]
+    seeds: Mapping[str, int]
+    lonely: tuple[str, ...]
+
+
+def levelled(fits: Fits, sizes: Mapping[str, int], figure: str = "tau") -> Levelled:
+    """Return means that can be compared, of some predictors, each at a size of its own.
+
+    Parameters
+    ----------
+    fits : Fits
+    sizes : mapping of str to int
+        By predictor; at least one. Each has a seed for all targets there.
+    figure : str
+    """
+    own = {name: fits.common([name], size, figure) for name, size in sizes.items()}
+    reference = max(own, key=lambda name: len(own[name]))
+    base = fits.values(reference, sizes[reference], figure).mean(axis=1)
+    means, seeds, lonely = {}, {}, []
+    for name, size in sizes.items():
+        both = sorted(set(own[name]) & set(own[reference]))
+        if not both:
+            lonely.append(name)
+            continue
+        apart = fits.values(name, size, figure, seeds=both) - fits.values(
+            reference, sizes[reference], figure, seeds=both
+        )
+        means[name] = base + apart.mean(axis=1)
+        seeds[name] = len(both)
+    return Levelled(reference, means, seeds, tuple(lonely))
+
+
 @dataclass(frozen=True)
 class Ranks:
     """Predictors ranked by tau at one size, over targets.
@@ -92,9 +144,9 @@ class Ranks:
     size : int
     predictors : tuple of str
     ranks : tuple of float
-        Mean ranks over the targets, 1 the best; ranked are means over the common seeds.
-    seeds : int
-        How many seeds all of them have for all targets.
+        Mean ranks over the targets, 1 the best; ranked are means as of `levelled`.
+    seeds : tuple of int
+        How many seeds each of them has for all targets.
     p : float
         Of Friedman's test that all rank alike; NaN where targets or predictors are too few.
     difference : float
@@ -104,7 +156,7 @@ class Ranks:
     size: int
     predictors: tuple[str, ...]
     ranks: tuple[float, ...]
-    seeds: int
+    seeds: tuple[int, ...]
     p: float
     difference: float
 
@@ -115,13 +167,14 @@ def ranks_at(fits: Fits, size: int) -> Ranks | None:
     Blocks are the targets, not the single seeds: those of one target share their data, and would
     make differences look surer than they are (Demsar 2006, section 3.2.2).
     """
-    names = complete(fits, size)
-    seeds = fits.common(names, size)
-    if len(names) < 2 or not seeds:
+    there = complete(fits, size)
+    found = levelled(fits, dict.fromkeys(there, size)) if there else None
+    if found is None or len(found.means) < 2:
         return None
-    tau = np.stack([fits.values(name, size, seeds=seeds).mean(axis=1) for name in names], axis=1)
-    if tau.shape[0] >= LEAST_TASKS and tau.shape[1] >= LEAST_OPTIMIZERS:
-        found = friedman_nemenyi(-tau)
-        return Ranks(size, tuple(names), found.ranks, len(seeds), found.p, found.difference)
-    ranks = tuple(float(rank) for rank in mean_ranks(-tau))
-    return Ranks(size, tuple(names), ranks, len(seeds), math.nan, math.nan)
+    names, seeds = tuple(found.means), tuple(found.seeds.values())
+    losses = -np.stack(list(found.means.values()), axis=1)
+    if losses.shape[0] >= LEAST_TASKS and losses.shape[1] >= LEAST_OPTIMIZERS:
+        over = friedman_nemenyi(losses)
+        return Ranks(size, names, over.ranks, seeds, over.p, over.difference)
+    ranks = tuple(float(rank) for rank in mean_ranks(losses))
+    return Ranks(size, names, ranks, seeds, math.nan, math.nan)

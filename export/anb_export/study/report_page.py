@@ -166,9 +166,10 @@ def _ranks(fits: Fits, images: Mapping[str, str]) -> Iterator[str]:
         return
     yield "### Ranks"
     yield paragraph(
-        "Mean rank by τ over the targets, of means over the seeds that all predictors of a column "
-        "have; 1 is the best. Ranks that are further apart than Nemenyi's critical difference "
-        "(level 0.05) differ whatever the data set; with so few targets that is a lot."
+        "Mean rank by τ over the targets; 1 is the best. Predictors with fewer seeds are ranked by "
+        "their difference from one with most, over the seeds that both have. Ranks that are "
+        "further apart than Nemenyi's critical difference (level 0.05) differ whatever the data "
+        "set; with so few targets that is a lot."
     )
     yield rank_table(found)
     yield from _image(images, "ranks", "mean rank against the number of measurements")

@@ -227,7 +227,7 @@ def rank_table(ranks: Sequence[Ranks]) -> str:
             row.append(f"{places[name]:.1f}" if name in places else NONE)
         rows.append(row)
     rows.append(["*critical difference*", *(_or_none(found.difference) for found in ranks)])
-    rows.append(["*predictors / seeds*", *(f"{len(r.ranks)} / {r.seeds}" for r in ranks)])
+    rows.append(["*predictors*", *(str(len(found.ranks)) for found in ranks)])
     return table(["predictor", *(count(found.size) for found in ranks)], rows)
 
 

@@ -16,10 +16,11 @@ def recommendation(fits: Fits) -> Iterator[str]:
     """Yield what to use, as Markdown."""
     found = advices(fits)
     if not found:
-        yield "No predictor has fits for all targets and a seed in common: nothing is recommended."
+        yield "No predictor has a seed with fits for all targets: nothing is recommended."
         return
     yield paragraph(
-        "By mean τ over all targets and the seeds that all candidates have. *As good* are those "
+        "By mean τ over all targets and seeds; predictors with fewer seeds are compared by their "
+        "difference from one with most, over the seeds that both have. *As good* are those "
         "cheaper to fit that Wilcoxon's signed-rank test over pairs of target and seed does not "
         f"tell apart from the best (level {LEVEL:g}, Holm); *near* is the cheapest within "
         f"{NEAR['tau']:g}. Between the sizes that were studied nothing is interpolated: a budget "
@@ -41,13 +42,15 @@ def advice_line(advice: Advice) -> str:
         said[0] += f", as from {count(advice.best.size)}"
     if advice.candidates == 1:
         said.append("the only candidate")
-    if advice.alike is None:
-        said.append("too few fits to tell others apart from it")
-    elif advice.alike:
+    if advice.alike:
         said.append(f"as good and cheaper: {', '.join(map(_named, advice.alike))}")
     if advice.near:
         said.append(f"near and cheaper: {_named(advice.near)}")
-    seeds = "1 seed" if advice.seeds == 1 else f"{advice.seeds} seeds"
+    if len(advice.untold) == advice.candidates - 1 > 0:
+        said.append("too few fits to tell others apart from it")
+    elif advice.untold:
+        said.append(f"too few fits to tell: {', '.join(f'`{name}`' for name in advice.untold)}")
+    seeds = "1 seed" if advice.best.seeds == 1 else f"{advice.best.seeds} seeds"
     return f"{'; '.join(said)} ({seeds})."
 
 
