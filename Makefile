@@ -8,7 +8,7 @@ MEMBERS ?= build/export/compact/accuracy
 ANB_SHARED ?= ../shared/data
 DATASET ?= $(ANB_SHARED)/anb_dataset_jsons.tar.gz
 
-.PHONY: test lint wheel check-wheel release check-oldest check-oldest-export check-configspace kill-points mutants artifacts spaces truth notebooks docs bench clean
+.PHONY: test lint wheel check-wheel release check-oldest check-oldest-export check-study check-configspace kill-points mutants artifacts spaces truth notebooks docs bench clean
 
 $(VENV)/.ready: pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +66,13 @@ check-oldest-export:
 	$(VENV)-oldest-export/bin/python -m pip install --quiet --editable ".[test]" --editable "export[lightgbm,skops]" \
 		--constraint constraints/oldest-export.txt
 	$(VENV)-oldest-export/bin/python -m pytest -n 2 tests/export $(addprefix --ignore=tests/export/test_,$(addsuffix .py,$(OWN)))
+
+# The predictors with NGBoost, in an environment of its own: it holds scikit-learn and pandas back, which
+# all other tests meet as new as they are.
+check-study:
+	$(PYTHON) -m venv --clear $(VENV)-study
+	$(VENV)-study/bin/python -m pip install --quiet --editable . --editable "export[study]" pytest hypothesis
+	ANB_WITH=ngboost $(VENV)-study/bin/python -m pytest -q tests/export/test_predictors_classic.py tests/export/test_predictor_kinds.py
 
 # Configurations of the releases of ConfigSpace that users have, each in an environment of its own:
 # the reference pins the first. What was built for NumPy 1 needs it.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anb_export.study.report_rows import FIGURES, FITS
+from anb_export.study.report_rows import FIGURES, FITS, SELECTION
 from tools import need_tool
 
 TARGETS = (
@@ -91,6 +91,39 @@ def cells(
         for j, target in enumerate(targets)
         for i, seed in enumerate(seeds)
     ]
+
+
+def selections(
+    worth: Mapping[str, Mapping[int, Mapping[tuple[str, int], float]]],
+    *,
+    seeds: Sequence[int] = (0, 1, 2, 3),
+    targets: Sequence[str] = TARGETS,
+) -> list[dict[str, Any]]:
+    """Return selections by predictor, size, rule and k with these mean reductions of accuracy."""
+    return [
+        {
+            **{"space": "nasbench201", "target": target, "predictor": predictor},
+            **{"size": size, "seed": seed, "rule": rule, "k": k, "selected": 30},
+            "mra": mra + 0.01 * (i - (len(seeds) - 1) / 2) + 0.02 * (j - (len(targets) - 1) / 2),
+            "hypervolume_loss": mra / 10,
+            "regret": 2 * mra,
+            "kept_limits": 3,
+            "error": None,
+        }
+        for predictor, by_size in worth.items()
+        for size, ways in by_size.items()
+        for (rule, k), mra in ways.items()
+        for j, target in enumerate(targets)
+        for i, seed in enumerate(seeds)
+    ]
+
+
+def write_selection(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write the file of selections into a folder, which is made."""
+    pyarrow, parquet = need_tool("pyarrow"), need_tool("pyarrow.parquet")
+    folder.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(pyarrow.Table.from_pylist(list(rows)), folder / SELECTION)
+    return folder
 
 
 def write(folder: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from anb_export.cli import main
+from anb_export.data.splits import read_split
 from anb_export.predictors import registry
 from anb_export.predictors.contract import Kind, Predictor, Sample
 from anb_export.study import running
@@ -26,37 +27,10 @@ from anb_export.study.running import Where, run_fit
 from scipy import stats
 
 from anb_onnx.errors import AnbError, TargetError
-from anb_onnx.spaces.space import Block, Gene, SearchSpace
+
+from .small_data import write_data
 
 TIMES = ("fit_seconds", "predict_seconds", "query_seconds")
-CHOICES = 4
-GENES = ("a", "b", "c", "d")
-
-
-def write_data(folder: Path, seed: int = 0) -> Path:
-    """Write measurements of all 256 architectures of a small space; return their description."""
-    blocks = [Block(name, (Gene(name, tuple(range(CHOICES))),)) for name in GENES]
-    space = SearchSpace("small", tuple(blocks))
-    rng = np.random.default_rng(seed)
-    effects = rng.uniform(1, 5, (len(GENES), CHOICES))
-    lines = [",".join((*GENES, "latency_phone", "energy_phone"))]
-    for codes in product(range(CHOICES), repeat=len(GENES)):
-        time = sum(effects[k, code] for k, code in enumerate(codes)) + rng.normal() / 20
-        lines.append(",".join(map(str, (*codes, time, 2 * time + codes[0] * codes[1]))))
-    (folder / "measured.csv").write_text("\n".join(lines) + "\n")
-    unit = {"device": "phone", "direction": "min"}
-    targets = {
-        "latency_phone": {**unit, "unit": "ms"},
-        "energy_phone": {**unit, "unit": "mJ"},
-    }
-    document = {
-        **{"benchmark": "small", "name": "made up", "license": "CC0-1.0"},
-        **{"space": space.to_dict()},
-        **{"table": "measured.csv", "targets": targets},
-    }
-    path = folder / "data.json"
-    path.write_text(json.dumps(document))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +177,15 @@ def test_only_one_study_at_a_time(
     assert f"another study runs in {studied}" in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fits.parquet").mkdir()
+    assert main(asked(data, tmp_path)) == 2
+    assert "fits.parquet (it is a folder)" in capsys.readouterr().err
+    assert rows_in(tmp_path) == []
+
+
 def test_rows_of_other_data_and_older_kinds_are_made_again(
     studied: Path, data: Path, tmp_path: Path
 ) -> None:
@@ -214,6 +197,21 @@ def test_rows_of_other_data_and_older_kinds_are_made_again(
     for row in rows:
         row["versions"] = json.dumps({**json.loads(row["versions"]), "predictor": 0})
     assert running.done(rows, protocol_of(None, data)) == {}
+
+
+def test_a_folder_holds_studies_of_several_spaces(
+    studied: Path, data: Path, tmp_path: Path
+) -> None:
+    document = json.loads(write_data(tmp_path, seed=1).read_text())
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**document, "benchmark": "other"}))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / JOURNAL).write_bytes((studied / JOURNAL).read_bytes())
+    assert main(asked(other, out, predictors="ridge", seeds="1")) == 0
+    rows = timeless(out)
+    assert [row["space"] for row in rows] == ["other"] * 4 + ["small"] * 20
+    assert rows[4:] == timeless(studied)
 
 
 def test_what_a_predictor_refuses_is_a_row(data: Path) -> None:
@@ -253,6 +251,10 @@ def test_a_fault_ends_the_study_and_names_the_fit(
         ({"predictors": "few-shot"}, "'small' has none that are bundled"),
         ({"predictors": "gp-live"}, "no part of an architecture of 'small' is known"),
         ({"space": "darts"}, "unknown space 'darts'; known are nasbench201, fbnet, ofa"),
+        (
+            {"space": "ofa"},
+            "data.json: ofa is read from a folder of .npz files (--data DIR), not a file",
+        ),
         ({"space": "accel-nasbench"}, "is of benchmark 'small'"),
         ({"split": "nowhere"}, "no split file nowhere/train_paths.json"),
     ],
@@ -433,6 +435,30 @@ class TestProtocol:
         found = {surrogate.target.device for surrogate in protocol.sources(target)}
         assert len(bundled) == 9
         assert found == bundled - missing
+
+    def test_accel_nasbench(self, study: Path, tmp_path: Path) -> None:
+        protocol = protocol_of("accel-nasbench", study / "anb_dataset_jsons.tar.gz")
+        assert len(protocol.targets) == 8
+        devices = {surrogate.target.device for surrogate in protocol.sources("latency_zcu102")}
+        assert devices == {"a100", "3090", "tpuv2", "tpuv3", "vck190"}
+        train, test = protocol.rows("throughput_tpuv2", protocol.largest("throughput_tpuv2"), 0)
+        split = read_split(protocol.dataset, study / "default_split")
+        values = protocol.dataset.values["throughput_tpuv2"]
+        measured = {part: rows[~np.isnan(values[rows])] for part, rows in split.parts().items()}
+        assert np.array_equal(np.sort(test), np.sort(measured["test"]))
+        assert np.array_equal(
+            np.sort(train), np.sort(np.concatenate([measured["train"], measured["val"]]))
+        )
+
+        argv = asked(study / "anb_dataset_jsons.tar.gz", tmp_path, predictors="ridge,few-shot")
+        assert main([*argv, "--targets", "throughput_tpuv2", "--sizes", "20", "--seeds", "1"]) == 0
+        rows = timeless(tmp_path)
+        assert [(row["space"], row["predictor"]) for row in rows] == [
+            ("accel-nasbench", "few-shot"),
+            ("accel-nasbench", "ridge"),
+        ]
+        assert {row["n_test"] for row in rows} == {len(test)}
+        assert {row["error"] for row in rows} == {None}
 
     def test_refusals(self, shared_data: Path) -> None:
         with pytest.raises(StudyError, match="is cut into folds; leave the option out"):

@@ -14,14 +14,14 @@ from anb_export.cli import main
 from anb_export.data.dataset import Dataset
 from anb_export.data.nasbench201 import read_sources
 from anb_export.predictors.registry import KINDS
-from anb_export.study import report_command, report_rows
+from anb_export.study import report_command, report_reading
 from anb_export.study.report_advice import Advice, advices, advise
 from anb_export.study.report_document import document
 from anb_export.study.report_files import Places, write
 from anb_export.study.report_page import report_section, shown_sizes
 from anb_export.study.report_paper import FIVE, LINES
 from anb_export.study.report_plots import styles_of
-from anb_export.study.report_rows import Fits
+from anb_export.study.report_rows import FITS, Fits
 from anb_export.study.report_words import advice_line
 from PIL import Image
 from scipy.stats import kendalltau
@@ -53,7 +53,7 @@ def rows() -> list[dict[str, Any]]:
 
 def read(folder: Path, fits: list[dict[str, Any]], **options: Any) -> Fits:
     """Return the fits of one space, by way of the file."""
-    (found,) = report_rows.read([study_rows.write(folder, fits)], **options)
+    (found,) = report_reading.read([study_rows.write(folder, fits)], **options)
     return found
 
 
@@ -117,11 +117,17 @@ def test_the_paper_stands_beside_its_own_data_sets_only(report: Path, tmp_path: 
     page = (report / "report.md").read_text()
     line = line_of(page, "From 124 measurements:\n", "*Laube et al.: linear regression*")
     assert line == [".676", ".780", ".790", ".812", ".805", ".773"]
+    assert line_of(page, "### Kendall", "*Laube et al.: linear regression*") == ["-", ".773", "-"]
+    assert line_of(page, "### Kendall", "*Laube et al.: lookup table*") == [".437"] * 3
     assert "XGBoost*" not in page  # of 15,000, which were not studied
     for stated in LINES:
         assert stated.mean == pytest.approx(sum(stated.tau.values()) / len(FIVE), abs=0.0006)
     other = read(tmp_path, [{**fit, "space": "mine"} for fit in rows()])
     assert "Laube et al.:" not in page_of(other)
+    some = page_of(read(tmp_path, rows(), targets=FIVE[1:]))
+    line = line_of(some, "From 124 measurements:\n", "*Laube et al.: linear regression*")
+    assert line == [".780", ".790", ".812", ".805", "-"]
+    assert "Laube" not in some[some.index("### Kendall") : some.index("### Target by target")]
 
 
 def test_the_figures_beside_are_those_of_the_tables(report: Path) -> None:
@@ -149,7 +155,7 @@ def test_the_same_fits_make_the_same_bytes(report: Path, tmp_path: Path) -> None
     run("--out", again)
     names = {path.relative_to(report) for path in report.rglob("*") if path.is_file()}
     assert len(names) == 6
-    for path in names - {Path(report_rows.FITS)}:
+    for path in names - {Path(FITS)}:
         assert (again / path).read_bytes() == (report / path).read_bytes(), path
     for name in ("tau", "cost", "ranks"):
         with Image.open(report / "images" / f"report-nasbench201-{name}.png") as image:
@@ -330,10 +336,10 @@ def test_several_folders_are_one_report(tmp_path: Path) -> None:
             for fit in cells({"gp": {200: 0.9}}, targets=["a", "b"])
         ],
     )
-    found = report_rows.read([one, other, third])
+    found = report_reading.read([one, other, third])
     assert [(f.space, f.predictors, f.targets) for f in found] == [
-        ("accel-nasbench", ("gp",), ("a", "b")),
         ("nasbench201", ("linear", "gp"), FIVE),
+        ("accel-nasbench", ("gp",), ("a", "b")),
     ]
     places = Places(tmp_path / "page.md", tmp_path)
     written = write(found, places, [50])
@@ -347,24 +353,24 @@ def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     one = study_rows.write(tmp_path / "one", fits)
     other = study_rows.write(tmp_path / "two", fits[-1:])
     with pytest.raises(AnbError, match=r"both have a fit of linear to 50 .* seed 3; leave"):
-        report_rows.read([one, other])
+        report_reading.read([one, other])
     changed = [{**fits[0], "seed": 7, "dataset_sha256": "cd" * 32}]
     with pytest.raises(AnbError, match=r"different data of imagenet16_latency_raspi4"):
-        report_rows.read([one, study_rows.write(tmp_path / "three", changed)])
+        report_reading.read([one, study_rows.write(tmp_path / "three", changed)])
     with pytest.raises(AnbError, match=r"no fit is of the target 'x'; there are fits of cifar"):
-        report_rows.read([one], targets=["x"])
+        report_reading.read([one], targets=["x"])
     with pytest.raises(AnbError, match=r"no fit is of the predictor 'gp'; .* linear"):
-        report_rows.read([one], predictors=["gp"])
+        report_reading.read([one], predictors=["gp"])
 
 
 def test_files_that_are_none_of_a_study_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(AnbError, match=r"there is no .*fits\.parquet: `anb-export study --out"):
-        report_rows.read([tmp_path])
-    (tmp_path / report_rows.FITS).write_bytes(b"PAR1 but no more")
+        report_reading.read([tmp_path])
+    (tmp_path / FITS).write_bytes(b"PAR1 but no more")
     with pytest.raises(AnbError, match="no Parquet file of a study"):
-        report_rows.read([tmp_path])
-    with pytest.raises(AnbError, match="has no fits yet"):
-        report_rows.read([study_rows.write(tmp_path, [])])
+        report_reading.read([tmp_path])
+    with pytest.raises(AnbError, match="has no rows yet"):
+        report_reading.read([study_rows.write(tmp_path, [])])
     with pytest.raises(AnbError, match=r"--page must end in \.md"):
         run("--out", tmp_path, "--page", "page.txt")
 
@@ -375,6 +381,48 @@ def test_only_some_targets_and_predictors(tmp_path: Path) -> None:
     found = advice_at(fits, 124)
     assert found.best.predictor == "gp"
     assert found.best.value == pytest.approx(0.78)
+
+
+def test_selections_are_told_beside_the_fits(tmp_path: Path) -> None:
+    folder = study_rows.write(tmp_path, cells({"gp": {50: 0.8}}))
+    worth = {("mean", 0): 0.8, ("mean-verified", 40): 0.4, ("top-interval", 10): 0.2}
+    study_rows.write_selection(folder, study_rows.selections({"gp": {50: worth}}))
+    run("--out", folder)
+    page = (folder / "report.md").read_text()
+    assert line_of(page, "Mean reduction of", "predictor")[1:] == [
+        *("by mean", "by mean, verified", "top 10 by interval")
+    ]
+    gp = "Gaussian process, blocks and pairs"
+    assert line_of(page, "Mean reduction of", gp) == ["50", "0.80", "0.40", "0.20"]
+    # Of the true front's hypervolume a tenth of that is missed.
+    assert line_of(page, "Hypervolume of", gp) == ["50", "8.00", "4.00", "2.00"]
+    assert line_of(page, "Under a limit", gp) == ["50", "1.60 / 75", "0.80 / 75", "0.40 / 75"]
+    assert line_of(page, "Architectures measured", gp) == ["50", "0.00", "40.00", "10.00"]
+    told = json.loads((folder / "report.json").read_text())["selections"]["nasbench201"]
+    assert [(entry["rule"], entry["mra"], entry["seeds"]) for entry in told] == [
+        ("mean", pytest.approx(0.8), 4),
+        ("mean-verified", pytest.approx(0.4), 4),
+        ("top-interval", pytest.approx(0.2), 4),
+    ]
+
+
+def test_selections_without_fits_are_a_report_too(tmp_path: Path) -> None:
+    fits = study_rows.selections({"gp": {50: {("mean", 0): 0.8}}})
+    short = [row for row in fits if not (row["target"] == TARGETS[0] and row["seed"] == 1)]
+    failed = dict.fromkeys(("selected", "mra", "hypervolume_loss", "regret", "kept_limits"))
+    wrong = {**short[0], **failed, "seed": 9, "k": 0, "error": "no luck"}
+    folder = study_rows.write_selection(tmp_path, [*short, wrong])
+    run("--out", folder)
+    page = (folder / "report.md").read_text()
+    assert "\n1 fit failed, and nothing was selected by them.\n" in page
+    assert "## NAS-Bench-201: selection and verification" in page
+    assert "Means over the 5 targets and 3 seeds." in " ".join(page.split())
+    # Only the seeds 0, 2 and 3, by .01 around the mean of four.
+    gp = "Gaussian process, blocks and pairs"
+    assert line_of(page, "Mean reduction of", gp) == ["50", f"{0.8 + 0.01 * (5 / 3 - 1.5):.2f}"]
+    other = study_rows.write_selection(tmp_path / "other", short[:1])
+    with pytest.raises(AnbError, match="both have a selection by gp"):
+        run("--out", folder, "--out", other)
 
 
 def one_at_a_time(hardware: Dataset, target: str, base: int) -> float:

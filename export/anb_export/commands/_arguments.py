@@ -174,6 +174,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def not_negative(text: str) -> int:
+    """Read an integer from 0 on."""
+    if not text.isdecimal():
+        msg = f"expected an integer >= 0, found {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
 def seeds(text: str) -> list[int]:
     """Read seeds separated by commas."""
     items = text.split(",")

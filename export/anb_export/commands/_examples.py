@@ -21,7 +21,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     ),
     "models of others": ("fetch-models", "import"),
     "proofs, and other spaces": ("truth", "spaces", "upgrade"),
-    "studies": ("tune", "hpo", "families", "study"),
+    "studies, and what they compare": ("tune", "hpo", "families", "study", "fit"),
     "this shell": ("completion",),
 }
 
@@ -110,6 +110,16 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             f"anb-export study {_DATA} --sizes 50,200 --seeds 5 --out study",
             "on the eight devices of Accel-NASBench",
+        ),
+    ),
+    "fit": (
+        Example(
+            f"anb-export fit {_DATA} --target accuracy --predictor gp --size 50 --out few",
+            "a Gaussian process of 50 measurements, and what it is worth on the test rows",
+        ),
+        Example(
+            f"anb-export fit {_DATA} --target accuracy --predictor ridge --all --out all",
+            "ridge regression of all of them",
         ),
     ),
     "completion": (

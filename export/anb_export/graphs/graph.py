@@ -1,4 +1,4 @@
-"""Graphs of trees and kernels, by the onnx package: nodes, inputs and outputs, metadata, checks.
+"""Graphs without tables, by the onnx package: nodes, inputs and outputs, metadata, checks.
 
 What their last steps are, and the metadata, stands in `anb_onnx.onnx_files`, which writes the table
 form by itself.

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from anb_export.artifacts.forms import FORMS, Members
 from anb_export.graphs.kernel_form import build_kernels
 from anb_export.graphs.network_form import build_networks
 from anb_export.graphs.normal_form import build_normals
@@ -47,14 +46,12 @@ def _trees(form: str, predictor: Predictor, card: dict[str, Any]) -> Made | None
     forests = predictor.forests()
     if forests is None:
         return _normals(predictor, card) if form == "trees" else None
-    space, encoder = predictor.space, predictor.features()
     stated = _stated(card, form, len(forests), ("onnx",))
-    if encoder is None:
-        return FORMS[form](Members(forests, space), stated)[0]
+    build = build_trees
     if form == "tree64":
+        build = build_tree64
         stated |= {"requires": REQUIRES, "arithmetic": tree64_facts(forests)}
-        return build_tree64(forests, stated, space=space, encoder=encoder)
-    return build_trees(forests, stated, space=space, encoder=encoder)
+    return build(forests, stated, space=predictor.space, encoder=predictor.features())
 
 
 def _normals(predictor: Predictor, card: dict[str, Any]) -> Made | None:
@@ -69,11 +66,8 @@ def _kernel(predictor: Predictor, card: dict[str, Any]) -> Made | None:
     kernels = predictor.kernels()
     if kernels is None:
         return None
-    space, encoder = predictor.space, predictor.features()
     stated = _stated(card, "kernel", len(kernels), ("onnx", "skl2onnx"))
-    if encoder is None:
-        return FORMS["kernel"](Members(kernels, space), stated)[0]
-    return build_kernels(kernels, stated, space=space, encoder=encoder)
+    return build_kernels(kernels, stated, space=predictor.space, encoder=predictor.features())
 
 
 def _network(predictor: Predictor, card: dict[str, Any]) -> Made | None:

@@ -5,6 +5,7 @@ Each group is an inner product of one-hot features of single blocks, or of pairs
 ==========  ====================================================================================
 count       operation counts (multiply-adds, weights, ...), where the space's layers are published
 shared      for each choice of each kind of gene, how many blocks have it
+value       for each gene whose choices are numbers, its choice, from 0 to 1
 gene        for each choice of each gene, whether it is there
 block       for each symbol of each block, whether it is there
 gene pair   for each two choices of genes of different blocks, whether both are there
@@ -127,6 +128,9 @@ class Groups:
         if counts:
             found.append(("count", False, np.stack([np.concatenate(c.blocks) for c in counts], 1)))
         found.append(("shared", False, kinds_of_choices(space)[1]))
+        values = _values(space)
+        if values is not None:
+            found.append(("value", False, values))
         several = max(len(block.genes) for block in space.blocks) > 1
         if several:
             found.append(("gene", False, genes))
@@ -145,10 +149,10 @@ class Groups:
         features: sparse.csr_array,
         symbols: NDArray[np.int64],
     ) -> None:
-        """Add a group, counts with each column and others as a whole scaled to mean square 1."""
+        """Add a group, scaled to mean square 1: as a whole, or its columns alike."""
         at = self._one_hot(view.of(symbols), pairs) @ features
         mean = np.asarray(at.mean(axis=0)).ravel()
-        if name == "count":  # of different units
+        if name in ("count", "value"):  # of different units
             deviation = np.asarray(at.todense()) - mean
             size = np.sqrt((deviation**2).mean(axis=0)) * np.sqrt(len(mean))
             features = sparse.csr_array(features.multiply(1.0 / np.where(size > 0, size, 1.0)))
@@ -248,6 +252,27 @@ class Groups:
 def groups_of(space: SearchSpace, views: tuple[View, ...]) -> Groups:
     """Return the groups of a space, made once."""
     return Groups(space, views)
+
+
+def _values(space: SearchSpace) -> Floats | None:
+    """Return the choice of each gene of numbers, from 0 to 1: float64 [symbols, n]; None if none.
+
+    Choices of one kind of gene have one scale, in all blocks.
+    """
+    columns, start, width = [], 0, sum(space.block_sizes)
+    for block in space.blocks:
+        grid = np.indices([len(gene) for gene in block.genes]).reshape(len(block.genes), -1)
+        for gene, codes in zip(block.genes, grid, strict=True):
+            if gene.kind != "int" or len(gene) < 2:
+                continue
+            choices = np.array(gene.choices, dtype=np.float64)
+            column = np.zeros(width)
+            column[start : start + block.size] = (
+                (choices - choices.min()) / (choices.max() - choices.min())
+            )[codes]
+            columns.append(column)
+        start += block.size
+    return np.stack(columns, axis=1) if columns else None
 
 
 def _genes(space: SearchSpace) -> sparse.csr_array:

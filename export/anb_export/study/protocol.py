@@ -320,6 +320,9 @@ def protocol_of(space: str | None, data: str | Path, split: str | None = None) -
         if split is not None:
             msg = f"--split {show(split)}: {space} is cut into folds; leave the option out"
             raise StudyError(msg)
+        if data.is_file():
+            msg = f"{data}: {space} is read from a folder of .npz files (--data DIR), not a file"
+            raise StudyError(msg)
         return _FOLDERS[space](data)
     if space not in (None, _ACCEL):
         msg = f"unknown space {show(space)}; known are {', '.join(SPACES)}, and data of your own"

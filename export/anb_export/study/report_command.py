@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="DIR",
-        help="folder of a study, whose fits.parquet is read; may be repeated",
+        help="folder of a study, whose fits.parquet and, where it is there, selection.parquet are "
+        "read; may be repeated",
     )
     parser.add_argument(
         "--page",
@@ -60,10 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the report, and print its recommendation."""
-    from anb_export.study import report_rows
+    from anb_export.study import report_reading
     from anb_export.study.report_advice import advices
     from anb_export.study.report_files import Places, write
     from anb_export.study.report_page import heading_of
+    from anb_export.study.report_selection import read_selections
     from anb_export.study.report_words import advice_line
     from anb_onnx.errors import AnbError
 
@@ -73,10 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise AnbError(msg)
     places = Places(page, arguments.images or page.parent / "images")
     places.check()
-    studies = report_rows.read(
-        arguments.out, targets=arguments.targets, predictors=arguments.predictors
-    )
-    written = write(studies, places, arguments.at)
+    chosen = {"targets": arguments.targets, "predictors": arguments.predictors}
+    studies = report_reading.read(arguments.out, **chosen)
+    selections = read_selections(arguments.out, **chosen)
+    written = write(studies, places, arguments.at, selections)
     for fits in studies:
         sys.stdout.write(
             printable(f"{heading_of(fits.space)}, {', '.join(fits.targets)}\n", keep="\n")

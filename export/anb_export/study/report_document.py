@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from anb_export.study.report_advice import advices
 from anb_export.study.report_figures import mean_of, ranks_at
 from anb_export.study.report_rows import FIGURES, PER_ARCHITECTURE, Fits
+from anb_export.study.report_selection import Selections, selection_document
 
 FORMAT, VERSION = "anb-export study report", 1
 
@@ -21,7 +22,9 @@ _OF_TARGETS = ("tau", "r2", "mae_relative", "crps_relative", "coverage_90")
 _DEPTH = 4
 
 
-def document(studies: Sequence[Fits]) -> dict[str, Any]:
+def document(
+    studies: Sequence[Fits], selections: Mapping[str, Selections] | None = None
+) -> dict[str, Any]:
     """Return all means of all spaces as JSON has them; null for what is undefined.
 
     Returns
@@ -30,12 +33,16 @@ def document(studies: Sequence[Fits]) -> dict[str, Any]:
         ``format``, ``version`` and, in ``spaces``, for each: ``targets``, ``predictors``,
         ``sizes``, ``datasets``, ``versions``; ``means`` over seeds, of one target each and, with
         ``target`` null, of all, with the standard deviation of tau; ``ranks``;
-        ``advice`` by tau and by CRPS; ``failed``.
+        ``advice`` by tau and by CRPS; ``failed``. In ``selections``, for each
+        space: means by predictor, size and rule.
     """
     return {
         "format": FORMAT,
         "version": VERSION,
         "spaces": {fits.space: _finite(_space(fits)) for fits in studies},
+        "selections": {
+            space: _finite(selection_document(found)) for space, found in (selections or {}).items()
+        },
     }
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anb_export._io.files import write_atomically
 from anb_export.study.report_document import document, to_lines
-from anb_export.study.report_page import BEGIN, END, report_section, shown_sizes
+from anb_export.study.report_page import BEGIN, END, heading_of, report_section, shown_sizes
 from anb_export.study.report_plots import plots
 from anb_export.study.report_rows import Fits, StudyReportError
+from anb_export.study.report_selection import Selections, selection_section
 from anb_export.study.report_words import unavailable
 from anb_onnx._io.output import check_output
 
@@ -51,12 +52,17 @@ class Places:
         AnbError
             If a file cannot be written, or the page has not one pair of markers.
         """
-        for path in (self.page, self.figures):
+        for path in (self.page, self.figures, self.images / f"{self.page.stem}.png"):
             check_output(path)
         _around(self.page)
 
 
-def write(studies: Sequence[Fits], places: Places, at: Sequence[int] = ()) -> list[Path]:
+def write(
+    studies: Sequence[Fits],
+    places: Places,
+    at: Sequence[int] = (),
+    selections: Mapping[str, Selections] | None = None,
+) -> list[Path]:
     """Write page, plots and figures of some studies.
 
     Parameters
@@ -66,6 +72,8 @@ def write(studies: Sequence[Fits], places: Places, at: Sequence[int] = ()) -> li
     places : Places
     at : sequence of int
         Sizes of the tables by target and of the plots of costs; usual ones if empty.
+    selections : mapping of str to Selections, optional
+        By space.
 
     Returns
     -------
@@ -77,6 +85,7 @@ def write(studies: Sequence[Fits], places: Places, at: Sequence[int] = ()) -> li
     AnbError
         As from `Places.check`; if a size was not studied.
     """
+    selections = selections or {}
     _check_sizes(studies, at)
     before, after = _around(places.page)
     sections, files = [], {}
@@ -87,10 +96,13 @@ def write(studies: Sequence[Fits], places: Places, at: Sequence[int] = ()) -> li
             path = places.image(fits, name)
             files[path] = content
             links[name] = Path(os.path.relpath(path, places.page.parent)).as_posix()
-        sections.append(report_section(fits, sizes, links))
+        sections.append(report_section(fits, sizes, links, selections.get(fits.space)))
+    for space in sorted(set(selections) - {fits.space for fits in studies}):
+        text = "\n\n".join(selection_section(selections[space]))
+        sections.append(f"## {heading_of(space)}: selection and verification\n\n{text}")
     sections.append(f"## What the paper compares and this study does not\n\n{unavailable()}")
     section = "\n\n".join(sections)
-    files[places.figures] = f"{to_lines(document(studies))}\n".encode()
+    files[places.figures] = f"{to_lines(document(studies, selections))}\n".encode()
     # The page last: whatever it names is there.
     files[places.page] = f"{before}{BEGIN}\n\n{section}\n\n{END}{after}".encode()
     for path, content in files.items():

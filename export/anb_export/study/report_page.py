@@ -8,19 +8,19 @@ from anb_export.reports.markdown import paragraph
 from anb_export.study import report_paper
 from anb_export.study.report_figures import Ranks, ranks_at
 from anb_export.study.report_rows import Fits
+from anb_export.study.report_selection import Selections, selection_section
 from anb_export.study.report_tables import (
     artifact_table,
     count,
     coverage_table,
     mean_table,
     median_table,
-    named,
     percent,
     rank_table,
     share,
     short,
     target_table,
-    with_error,
+    tau_table,
 )
 from anb_export.study.report_words import missing, recommendation
 from anb_onnx.experiments.report import ranges
@@ -56,7 +56,10 @@ def shown_sizes(fits: Fits, wanted: Sequence[int] = ()) -> list[int]:
 
 
 def report_section(
-    fits: Fits, sizes: Sequence[int], images: Mapping[str, str], selection: str = ""
+    fits: Fits,
+    sizes: Sequence[int],
+    images: Mapping[str, str],
+    selections: Selections | None = None,
 ) -> str:
     """Return the report of one space.
 
@@ -68,8 +71,8 @@ def report_section(
     images : mapping of str to str
         From ``tau``, ``cost`` and ``ranks`` to where the page finds the plot; those that are not
         there are not shown.
-    selection : str
-        What selection by these predictors costs, as Markdown.
+    selections : Selections, optional
+        Of the same space.
     """
     n = len(fits.targets)
     parts = [
@@ -82,7 +85,7 @@ def report_section(
             f"{_mean(n)}, ± its standard error over seeds; the best of each size is bold, - where "
             "not every target has a fit. In brackets is what `--predictors` takes."
         ),
-        mean_table(fits, "tau", with_error, label=named),
+        tau_table(fits),
         *_image(images, "tau", "Kendall's tau against the number of measurements"),
         *_by_target(fits, sizes),
         *_ranks(fits, images),
@@ -93,8 +96,8 @@ def report_section(
         "### What it costs",
         *_costs(fits, images),
     ]
-    if selection:
-        parts += ["### Selection", selection]
+    if selections is not None:
+        parts += ["### Selection and verification", *selection_section(selections)]
     return "\n\n".join([*parts, *missing(fits), *_origin(fits)])
 
 
@@ -153,8 +156,7 @@ def _by_target(fits: Fits, sizes: Sequence[int]) -> Iterator[str]:
     if lines:
         yield paragraph(
             f"The lines of {report_paper.NAME} are quoted from the paper: 50 seeds, and other "
-            "splits than ours. Its lookup table takes one measurement of each operation in each "
-            "place, whatever the size."
+            "splits than ours. Its lookup table is of the same 25 measurements, whatever the size."
         )
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 #: The paper in one word of a table.
 NAME = "Laube et al."
 
+#: The space of its data sets that can be had.
+SPACE = "nasbench201"
+
 #: Its five data sets that can be had, in the paper's order.
 FIVE = (
     "imagenet16_latency_raspi4",
@@ -54,8 +57,13 @@ LINES = (
 )
 
 
+def is_its_own(space: str, targets: tuple[str, ...]) -> bool:
+    """Say whether these are the paper's data sets, all and no others."""
+    return space == SPACE and set(targets) == set(FIVE)
+
+
 def lines_at(space: str, targets: tuple[str, ...], size: int) -> list[Line]:
     """Return the paper's lines for a table of one size; none of other spaces or data sets."""
-    if space != "nasbench201" or not set(targets) & set(FIVE):
+    if space != SPACE or not set(targets) & set(FIVE):
         return []
     return [line for line in LINES if line.size in (None, size)]

@@ -1,4 +1,4 @@
-"""Fits of one or more studies, read for a report and put in order.
+"""Fits of one or more studies, put in order for a report.
 
 A figure of a predictor over several targets is one over the seeds that all of them have: sets of
 fits that are not alike are never averaged together unsaid.
@@ -10,22 +10,17 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.predictors.registry import KINDS
-from anb_export.study.report_paper import FIVE
-from anb_onnx._io.show import show
 from anb_onnx.errors import AnbError
-from anb_onnx.parallel.extras import need
 
 Floats = NDArray[np.float64]
 
-#: The file of fits in the folder of a study.
-FITS = "fits.parquet"
+#: The files of fits and of selections in the folder of a study.
+FITS, SELECTION = "fits.parquet", "selection.parquet"
 
 #: Figures of a fit; all of them null where it failed.
 FIGURES = (
@@ -36,9 +31,6 @@ FIGURES = (
 
 #: Figures that `read` adds: microseconds for each test architecture.
 PER_ARCHITECTURE = {"predict_us": "predict_seconds", "query_us": "query_seconds"}
-
-_KEY = ("space", "target", "predictor", "size", "seed")
-_COLUMNS = (*_KEY, "n_test", *FIGURES, "form", "error", "dataset_sha256", "versions")
 
 # What the versions of a row call that of the predictor itself.
 _OF_KIND = "predictor"
@@ -80,7 +72,7 @@ class Fits:
     def numbers(self, target: str, predictor: str, size: int, figure: str) -> dict[int, float]:
         """Return a figure by seed, without the seeds whose fit has it not."""
         rows = self.cells.get((target, predictor, size), {})
-        return {seed: row[figure] for seed, row in rows.items() if _is_number(row[figure])}
+        return {seed: row[figure] for seed, row in rows.items() if is_number(row[figure])}
 
     def common(
         self,
@@ -167,134 +159,6 @@ class Fits:
         return [rows[seed] for seed in sorted(rows)]
 
 
-def read(
-    folders: Sequence[Path], *, targets: Sequence[str] = (), predictors: Sequence[str] = ()
-) -> list[Fits]:
-    """Read the fits of some folders.
-
-    Parameters
-    ----------
-    folders : sequence of Path
-        Each the ``--out`` of a study; of one space there may be several, of different targets,
-        predictors, sizes or seeds.
-    targets, predictors : sequence of str
-        Only these; all that are there if empty.
-
-    Returns
-    -------
-    list of Fits
-        One for each space, in the order of their names.
-
-    Raises
-    ------
-    StudyReportError
-        If a folder has no fits or they cannot be read; if a fit is there twice; if the fits of one
-        target were made from different data; if a target or predictor is not among them.
-    ExtraError
-        If pyarrow is missing.
-    """
-    cells: dict[str, dict[tuple[str, str, int], dict[int, Row]]] = {}
-    places: dict[tuple[Any, ...], Path] = {}
-    digests: dict[tuple[str, str], tuple[str, Path]] = {}
-    for folder in dict.fromkeys(folders):
-        for row in _rows(folder / FITS):
-            key = tuple(row[name] for name in _KEY)
-            if key in places:
-                msg = (
-                    f"{places[key]} and {folder / FITS} both have a fit of {_named(row)}; leave "
-                    "one of the folders out"
-                )
-                raise StudyReportError(msg)
-            places[key] = folder / FITS
-            digest, first = digests.setdefault(key[:2], (row["dataset_sha256"], folder / FITS))
-            if digest != row["dataset_sha256"]:
-                msg = (
-                    f"{first} and {folder / FITS} were made from different data of "
-                    f"{row['target']} (sha256 {show(digest)} and {show(row['dataset_sha256'])}); "
-                    "run one of the studies again"
-                )
-                raise StudyReportError(msg)
-            cell = cells.setdefault(row["space"], {}).setdefault(key[1:4], {})
-            cell[row["seed"]] = row
-    _check_chosen("target", targets, [key[0] for found in cells.values() for key in found])
-    _check_chosen("predictor", predictors, [key[1] for found in cells.values() for key in found])
-    studies = (_fits(space, cells[space], targets, predictors) for space in sorted(cells))
-    return [fits for fits in studies if fits.cells]
-
-
-def _rows(path: Path) -> list[Row]:
-    """Return the rows of a file, checked as far as a report relies on them."""
-    arrow = need("pyarrow", extra="parquet", what="a report of a study")
-    parquet = need("pyarrow.parquet", extra="parquet", what="a report of a study")
-    if not path.is_file():
-        msg = (
-            f"there is no {path}: `anb-export study --out {path.parent}` makes one; a study that "
-            "was interrupted has it, too"
-        )
-        raise StudyReportError(msg)
-    try:
-        table = parquet.read_table(path)
-    except (OSError, arrow.ArrowException) as error:
-        msg = f"cannot read {path} ({error}): it is no Parquet file of a study"
-        raise StudyReportError(msg) from error
-    lacking = [name for name in _COLUMNS if name not in table.column_names]
-    if lacking:
-        msg = f"{path} lacks the columns {', '.join(lacking)}; it is not the file of a study"
-        raise StudyReportError(msg)
-    found: list[Row] = table.select(list(_COLUMNS)).to_pylist()
-    if not found:
-        msg = f"{path} has no fits yet"
-        raise StudyReportError(msg)
-    return [{**row, **_per_architecture(row)} for row in found]
-
-
-def _per_architecture(row: Row) -> dict[str, float | None]:
-    return {
-        name: 1e6 * row[seconds] / row["n_test"] if _is_number(row[seconds]) else None
-        for name, seconds in PER_ARCHITECTURE.items()
-    }
-
-
-def _fits(
-    space: str,
-    cells: Mapping[tuple[str, str, int], Mapping[int, Row]],
-    targets: Sequence[str],
-    predictors: Sequence[str],
-) -> Fits:
-    """Return the fits of a space, of the targets and predictors that are wanted."""
-    places = {kind.name: place for place, kind in enumerate(KINDS)}
-    kept = {
-        key: cells[key]
-        for key in sorted(cells)
-        if (not targets or key[0] in targets) and (not predictors or key[1] in predictors)
-    }
-    names = {key[1] for key in kept}
-    return Fits(
-        space,
-        tuple(sorted({key[0] for key in kept}, key=_place)),
-        tuple(sorted(names, key=lambda name: (places.get(name, len(places)), name))),
-        tuple(sorted({key[2] for key in kept})),
-        kept,
-    )
-
-
-def _place(target: str) -> tuple[int, str]:
-    return FIVE.index(target) if target in FIVE else len(FIVE), target
-
-
-def _check_chosen(what: str, chosen: Sequence[str], there: Sequence[str]) -> None:
-    for name in chosen:
-        if name not in there:
-            known = ", ".join(sorted(set(there)))
-            msg = f"no fit is of the {what} {show(name)}; there are fits of {known}"
-            raise StudyReportError(msg)
-
-
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Say whether a figure is there, and finite."""
     return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _named(row: Row) -> str:
-    return (
-        f"{row['predictor']} to {row['size']} measurements of {row['target']}, seed {row['seed']}"
-    )

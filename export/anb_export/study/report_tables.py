@@ -82,6 +82,7 @@ def by_size(
     cell: Cell,
     best: Callable[..., float] | None,
     label: Callable[[str], str] = title_of,
+    more: Callable[[Sequence[int]], list[list[str]]] = lambda sizes: [],
 ) -> str:
     """Return a table of predictors by size.
 
@@ -94,14 +95,16 @@ def by_size(
         ``max`` or ``min`` of the values makes a cell bold, and others that look the same.
     label : callable
         Maps a predictor to what its line is called.
+    more : callable
+        Maps the sizes of the columns to further lines.
     """
     found = {(p, s): cell(p, s) for p in fits.predictors for s in fits.sizes}
     sizes = [s for s in fits.sizes if any(found[p, s] for p in fits.predictors)]
     columns: list[list[str]] = []
     for size in sizes:
         columns.append(_column([found[p, size] for p in fits.predictors], best))
-    rows = zip(map(label, fits.predictors), *columns, strict=True)
-    return table(["predictor", *map(count, sizes)], [list(row) for row in rows])
+    rows = [list(row) for row in zip(map(label, fits.predictors), *columns, strict=True)]
+    return table(["predictor", *map(count, sizes)], [*rows, *more(sizes)])
 
 
 def _column(entries: Sequence[Entry | None], best: Callable[..., float] | None = max) -> list[str]:
@@ -125,14 +128,33 @@ def mean_table(
     figure: str,
     shown: Callable[[Mean], str],
     best: Callable[..., float] | None = max,
-    label: Callable[[str], str] = title_of,
 ) -> str:
     """Return the means of a figure over all targets."""
 
     def cell(predictor: str, size: int) -> Entry | None:
         return _entry(mean_of(fits, predictor, size, figure), shown)
 
-    return by_size(fits, cell, best, label)
+    return by_size(fits, cell, best)
+
+
+def tau_table(fits: Fits) -> str:
+    """Return the means of tau with their errors, and the paper's below."""
+
+    def paper(sizes: Sequence[int]) -> list[list[str]]:
+        lines = report_paper.LINES if report_paper.is_its_own(fits.space, fits.targets) else ()
+        return [
+            [
+                f"*{report_paper.NAME}: {line.title}*",
+                *(share(line.mean) if line.size in (None, size) else NONE for size in sizes),
+            ]
+            for line in lines
+            if line.size is None or line.size in sizes
+        ]
+
+    def cell(predictor: str, size: int) -> Entry | None:
+        return _entry(mean_of(fits, predictor, size))
+
+    return by_size(fits, cell, max, named, paper)
 
 
 def median_table(fits: Fits, figure: str, shown: Callable[[float], str]) -> str:
@@ -168,7 +190,7 @@ def target_table(fits: Fits, size: int) -> str:
     rows = [list(row) for row in zip(map(title_of, there), *columns, strict=True)]
     for line in report_paper.lines_at(fits.space, fits.targets, size):
         values = [share(line.tau[t]) if t in line.tau else NONE for t in fits.targets]
-        five = set(fits.targets) == set(report_paper.FIVE)
+        five = report_paper.is_its_own(fits.space, fits.targets)
         name = f"*{report_paper.NAME}: {line.title}*"
         rows.append([name, *values, share(line.mean) if five else NONE])
     return table(["predictor", *fits.targets, "mean"], rows)

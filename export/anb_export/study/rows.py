@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from anb_export.study.protocol import StudyError
-from anb_onnx._io.output import write_output
+from anb_onnx._io.output import check_output, write_output
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.parallel.extras import need
 
@@ -235,6 +235,12 @@ def table_of(rows: Iterable[Row], sheet: Sheet = OF_FITS) -> pyarrow.Table:
     }
     schema = arrow.schema([arrow.field(name, kind) for name, kind in types.items()])
     return arrow.Table.from_pylist(ordered, schema=schema)
+
+
+def check_fits(folder: str | os.PathLike[str], sheet: Sheet = OF_FITS) -> None:
+    """Refuse, before hours of work, what `write_fits` would refuse after them; errors as there."""
+    need("pyarrow.parquet", extra="parquet", what="a study")
+    check_output(Path(folder) / sheet.parquet)
 
 
 def write_fits(folder: str | os.PathLike[str], rows: Iterable[Row], sheet: Sheet = OF_FITS) -> Path:

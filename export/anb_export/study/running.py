@@ -25,7 +25,7 @@ from anb_export.predictors.registry import KINDS, fit, kind_of
 from anb_export.predictors.scores import interval_scores
 from anb_export.study.plan import Fit
 from anb_export.study.protocol import Protocol, Rows, StudyError, protocol_of
-from anb_export.study.rows import COLUMNS, Journal, Key, Row, key_of, write_fits
+from anb_export.study.rows import COLUMNS, Journal, Key, Row, check_fits, key_of, write_fits
 from anb_export.training.block_sums import one_thread
 from anb_onnx.errors import AnbError
 from anb_onnx.experiments.workers import run_all
@@ -214,6 +214,7 @@ def run(
     AnbError
         The first error of a fit; names it. What is done is kept.
     """
+    check_fits(journal.path.parent)
     protocol = where.open()
     had = done(journal.rows, protocol)
     left = [Work(where, one) for one in fits if (protocol.space, *vars(one).values()) not in had]
