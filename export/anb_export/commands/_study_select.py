@@ -9,6 +9,7 @@ from pathlib import Path
 from anb_export.commands import _arguments, _study_choice
 from anb_export.commands._show import note
 from anb_onnx._io.progress import Progress
+from anb_onnx._io.show import printable
 
 HELP = "select architectures by predictions, measure the best of them, and tell what was lost"
 
@@ -35,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is left, and print a table of what all of it says."""
-    from anb_export.study.rows import open_journal, read_fits
+    from anb_export.study.report_selection import read_selections, selection_section
+    from anb_export.study.rows import open_journal
     from anb_export.study.selecting import OF_SELECTIONS
     from anb_export.study.selecting import run as run_selections
     from anb_export.study.selection import accuracy_of
-    from anb_export.study.selection_report import selection_tables
 
     where = _study_choice.where_of(arguments)
     protocol = where.open()
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             on_rows=lambda done: progress(done, len(fits)),
         )
-    rows = read_fits(arguments.out, OF_SELECTIONS).to_pylist()
-    sys.stdout.write(selection_tables(rows, protocol.space) + "\n")
+    found = read_selections([arguments.out])[protocol.space]
+    sys.stdout.write(printable("\n\n".join(selection_section(found)) + "\n", keep="\n"))
     note(f"wrote {arguments.out / OF_SELECTIONS.parquet}")
     return 0
