@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 from anb_export.data.targets import TargetSpec
 from anb_export.predictors.contract import Predictor, PredictorError, Sample
-from anb_export.predictors.features import folds
+from anb_export.predictors.features import folds, one_hot
 from anb_export.predictors.registry import fit
 from tools import need_tool
 
@@ -99,17 +99,18 @@ def test_tables_answer_as_the_predictor(name: str) -> None:
     np.testing.assert_array_equal(members, predictor.members(codes).astype(np.float32))
 
 
-def test_forests_and_kernels_answer_as_the_predictor_where_codes_have_an_order() -> None:
-    codes = drawn(MNASNET, 100, seed=1)
-    for name in ("svr", "random-forest"):
-        predictor = fitted(name, MNASNET, 50)
-        machines = predictor.kernels() if name == "svr" else predictor.forests()
-        assert machines is not None
-        found = np.stack([machine.predict_exact(codes) for machine in machines], axis=1)
-        np.testing.assert_array_equal(found, predictor.members(codes))
-        other = fitted(name, FBNET, 20)
-        assert other.kernels() is None
-        assert other.forests() is None
+@pytest.mark.parametrize("space", ["mnasnet", "fbnet"])
+@pytest.mark.parametrize("name", ["svr", "random-forest"])
+def test_forests_and_kernels_answer_as_the_predictor(name: str, space: str) -> None:
+    """On codes where these have an order, on a column for each choice elsewhere."""
+    codes = drawn(SPACES[space], 100, seed=1)
+    predictor = fitted(name, SPACES[space], 30)
+    assert (predictor.features() is None) == (space == "mnasnet")
+    x = codes if space == "mnasnet" else one_hot(codes, SPACES[space]).astype(np.uint8)
+    machines = predictor.kernels() if name == "svr" else predictor.forests()
+    assert machines is not None
+    found = np.stack([machine.predict_exact(x) for machine in machines], axis=1)
+    np.testing.assert_array_equal(found, predictor.members(codes))
 
 
 def test_the_network_has_the_members_and_is_converted() -> None:
