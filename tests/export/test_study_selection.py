@@ -142,7 +142,7 @@ def test_the_command_prints_tables(
     assert "selection.parquet" in printed.err
     monkeypatch.undo()
     assert main(arguments) != 0
-    assert "there are none" in capsys.readouterr().err
+    assert "selection needs accuracies" in capsys.readouterr().err
 
 
 def test_columns_are_what_outcomes_have(data: Path) -> None:

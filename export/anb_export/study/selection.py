@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anb_export.predictors.artifact import to_surrogate
 from anb_export.predictors.registry import fit, kind_of
 from anb_export.study.plan import Fit
-from anb_export.study.protocol import FIVE, Fixed, Protocol, StudyError
+from anb_export.study.protocol import Fixed, Protocol, StudyError
 from anb_export.study.selection_measures import SHARES, Losses, Rows, Truth, front_of
 from anb_onnx.errors import AnbError
 from anb_onnx.loading import load
@@ -56,7 +56,10 @@ def accuracy_of(protocol: Protocol, target: str) -> Surrogate:
         return load(name, benchmark=protocol.space, engine="numpy")
     if protocol.space == "accel-nasbench":
         return load("accuracy", benchmark=protocol.space, engine="numpy")
-    msg = f"selection needs accuracies, and of {protocol.space} there are none: {FIVE[0]} has some"
+    msg = (
+        "selection needs accuracies: nasbench201 and accel-nasbench have some, not "
+        f"{protocol.space}"
+    )
     raise StudyError(msg)
 
 
