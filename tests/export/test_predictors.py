@@ -113,6 +113,19 @@ def test_free_trees_over_names_are_forests_over_their_columns() -> None:
     assert np.allclose(exact, predictor.members(codes), atol=1e-4)
 
 
+def test_intervals_of_what_is_learned_exactly_hold_the_rounded_answers() -> None:
+    codes, test = cells(300), cells(300, seed=1)
+    cost = np.array([0.0, 0.31, 1.07, 3.3, 0.73])
+    predictor = fit(
+        "linear", codes, 5.1 + cost[codes].sum(axis=1), space=NASBENCH201, target=LATENCY
+    )
+    mean, std = (a.astype(np.float32) for a in predictor.predict(test))
+    lower, upper = predictor.calibration.interval(mean, std, 0.9)
+    true = 5.1 + cost[test].sum(axis=1)
+    assert ((lower <= true) & (true <= upper)).all()
+    assert (upper - lower < 1e-4).all()
+
+
 def test_few_shot_answers_as_adapt_does() -> None:
     codes = cells(20)
     source = load("latency_silver_4114", benchmark="nasbench201")

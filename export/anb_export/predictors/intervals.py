@@ -58,22 +58,28 @@ def from_residuals(
         fits.append((-float(stats.norm.logpdf(residual, scale=scale).mean()), power, noise, scale))
     _, power, noise, scale = min(fits, key=lambda fit: fit[:2])
     found = np.sort(np.abs(residual / scale))
+    # Of a target that is learned exactly the answers are still rounded to float32.
+    least = float(np.spacing(np.float32(np.abs(predicted).max())) / scale.min())
     return Calibration(
         0.0 if std is None else 1.0,
         float(noise),
         power,
         None,
         LEVELS,
-        _quantiles(found, min(freedom, len(found) - 1)),
+        _quantiles(found, min(freedom, len(found) - 1), least),
     )
 
 
-def _quantiles(found: NDArray[np.float64], freedom: int) -> tuple[float, ...]:
-    """Return half-widths by level; `found` are residuals in units of their scale, sorted."""
+def _quantiles(found: NDArray[np.float64], freedom: int, least: float) -> tuple[float, ...]:
+    """Return half-widths by level, none but the first below the least.
+
+    `found` are residuals in units of their scale, sorted.
+    """
     n = len(found)
     halves = [float(stats.t.ppf((1 + level) / 2, max(freedom, 2))) for level in LEVELS]
     if n >= OWN_QUANTILES:
         # As split conformal prediction takes them: of n residuals and the one to come.
         ranks = np.minimum(np.ceil(np.array(LEVELS) * (n + 1)).astype(int), n)
         halves = [0.0 if rank == 0 else float(found[rank - 1]) for rank in ranks]
+    halves[1:] = np.maximum(halves[1:], least).tolist()
     return tuple(np.maximum.accumulate(np.array(halves)).tolist())
