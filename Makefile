@@ -72,7 +72,7 @@ check-oldest-export:
 check-study:
 	$(PYTHON) -m venv --clear $(VENV)-study
 	$(VENV)-study/bin/python -m pip install --quiet --editable . --editable "export[study]" pytest hypothesis
-	ANB_WITH=ngboost $(VENV)-study/bin/python -m pytest -q tests/export/test_predictors_classic.py tests/export/test_predictor_kinds.py
+	ANB_WITH=ngboost $(VENV)-study/bin/python -m pytest -q -k ngboost tests/export/test_predictors_classic.py tests/export/test_predictor_kinds.py
 
 # Configurations of the releases of ConfigSpace that users have, each in an environment of its own:
 # the reference pins the first. What was built for NumPy 1 needs it.
