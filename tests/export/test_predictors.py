@@ -145,6 +145,16 @@ def test_few_shot_answers_as_adapt_does() -> None:
     assert predictor.calibration == adapted.calibration
 
 
+def test_few_shot_takes_what_is_better_when_larger_and_no_rate() -> None:
+    codes = cells(20)
+    intensity = TargetSpec("intensity", "intensity", None, "ops/byte", "max")
+    source = load("latency_silver_4114", benchmark="nasbench201")
+    predictor = fit(
+        "few-shot", codes, times(codes), space=NASBENCH201, target=intensity, sources=(source,)
+    )
+    assert np.corrcoef(predictor.predict(codes)[0], times(codes))[0, 1] > 0.8
+
+
 def test_a_process_is_what_the_textbook_says() -> None:
     """Mean, deviation and left-out predictions from the covariance alone, n smaller and larger."""
     for n in (40, 1000):  # fewer than features, and more

@@ -23,6 +23,8 @@ def fit(sample: Sample, seed: int) -> Predictor:
         If a measurement is not above 0, or too few architectures differ.
     """
     target = sample.target
+    # What is better when larger and no rate, such as ops/byte, is a sum like a cost is.
+    plain = target.direction == "max" and not target.unit.endswith("/s")
     try:
         data = measurements(
             sample.codes,
@@ -30,7 +32,7 @@ def fit(sample: Sample, seed: int) -> Predictor:
             metric=target.metric,
             unit=target.unit,
             device=target.device,
-            direction=target.direction,
+            direction="min" if plain else target.direction,
             space=sample.space,
         )
         return _Adapted(adapted(data, sources=list(sample.sources), seed=seed))

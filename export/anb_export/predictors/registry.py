@@ -41,7 +41,15 @@ KINDS: tuple[Kind, ...] = (
     Kind("ngboost", "NGBoost", "forests:fit_ngboost", least=10, needs="ngboost"),
     Kind("mlp-small", "MLP, small", "networks:fit_small", least=10),
     Kind("mlp-large", "MLP, large", "networks:fit_large", least=10),
-    Kind("few-shot", "few-shot, with sources", "few:fit", least=3, most=500, from_sources=True),
+    Kind(
+        "few-shot",
+        "few-shot, with sources",
+        "few:fit",
+        least=3,
+        most=500,
+        from_sources=True,
+        version=2,
+    ),
     Kind("recipe", "our recipe", "own:fit", least=10),
 )
 
