@@ -79,6 +79,7 @@ def add_command(commands: Any) -> None:
 
 
 def add_files(query: argparse.ArgumentParser) -> None:
+    """Add ``--file`` and what says how files are read."""
     query.add_argument(
         "--file",
         action="append",
