@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,19 +56,16 @@ def question_of(args: argparse.Namespace) -> Question:
         If it is no question, or what is to be measured is not part of it.
     """
     loaded: dict[str, Surrogate] = {}
-    own: dict[str, Surrogate] = {}
     place = Targets(args)
 
     def surrogate(name: str) -> Surrogate:
         if name not in loaded:
-            found = place.load(name)
-            # A target goes by its metric, too, and is one all the same.
-            loaded[name] = own.setdefault(found.target.name, found)
+            loaded[name] = place.load(name)
         return loaded[name]
 
     objectives = [surrogate(name) for name in args.targets]
     problem = Problem(objectives, bounds_of(args.where, surrogate))
-    measured = _measured(args.measure, problem, loaded)
+    measured = _measured(args.measure, problem)
     rule: Rule = "interval" if problem.n_objectives == 1 else "mean"
     rule = args.rule or rule
     for found in measured:
@@ -81,22 +78,17 @@ def question_of(args: argparse.Namespace) -> Question:
     return Question(problem, measured, rule)
 
 
-def _measured(
-    names: Sequence[str], problem: Problem, loaded: Mapping[str, Surrogate]
-) -> tuple[Surrogate, ...]:
+def _measured(names: Sequence[str], problem: Problem) -> tuple[Surrogate, ...]:
     """Return the surrogates of the targets that can be measured, in the problem's order."""
     own = {s.target.name: s for s in problem.surrogates}
-    chosen = []
-    for name in names:
-        found = own.get(name, loaded.get(name))
-        if found is None:
+    for place, name in enumerate(names):
+        if name not in own:
             msg = f"--measure {show(name)}: it is one of what is asked about, {', '.join(own)}"
             raise AnbError(msg)
-        if found.target.name in chosen:
+        if name in names[:place]:
             msg = f"--measure {show(name)} is given twice"
             raise AnbError(msg)
-        chosen.append(found.target.name)
-    return tuple(s for name, s in own.items() if name in chosen)
+    return tuple(s for name, s in own.items() if name in names)
 
 
 def columns_of(args: argparse.Namespace, question: Question) -> list[str]:
