@@ -32,8 +32,8 @@ from anb_onnx.cli.proven import (
 )
 from anb_onnx.cli.read import parse_architecture
 from anb_onnx.cli.targets import Targets, add_with
-from anb_onnx.cli.where import number, parse_genes, parse_where
-from anb_onnx.errors import AnbError, TargetError
+from anb_onnx.cli.where import add_where, bounds_of, number, parse_genes
+from anb_onnx.errors import AnbError
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.surrogate import Surrogate
@@ -113,13 +113,7 @@ def _add_rank(commands: Any) -> None:
 
 
 def _add_conditions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="'TARGET<=VALUE'",
-        help="only where this holds; <= or >=, in the target's unit; may be repeated",
-    )
+    add_where(parser)
     parser.add_argument(
         "--gene",
         action="append",
@@ -160,14 +154,7 @@ def _asked(args: argparse.Namespace, targets: Sequence[str]) -> _Asked:
         return known[name]
 
     surrogates = tuple(surrogate(name) for name in targets)
-    bounds = []
-    for text in args.where:
-        name, operator, value = parse_where(text)
-        try:
-            bounds.append((surrogate(name), operator, value))
-        except TargetError as error:
-            msg = f"--where {show(text)}: {error}"
-            raise TargetError(msg) from error
+    bounds = bounds_of(args.where, surrogate)
     space = surrogates[0].space
     genes = parse_genes(args.gene, space)
     stated = tuple((s.target, operator, value) for s, operator, value in bounds)

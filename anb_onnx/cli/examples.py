@@ -11,7 +11,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "what there is": ("benchmarks", "targets", "info", "tasks"),
     "predictions": ("sample", "query", "score"),
     "the whole space, proven": ("optimum", "pareto", "rank", "sweep", "merge"),
-    "a device of your own": ("suggest", "adapt"),
+    "a device of your own": ("suggest", "adapt", "shortlist"),
     "optimizers compared": ("search", "compare"),
     "this installation": ("verify", "completion"),
 }
@@ -68,6 +68,13 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "anb-onnx query efficientnet-b0 --with mine --target latency_phone",
             "and answers as the others do",
+        ),
+    ),
+    "shortlist": (
+        Example(
+            "anb-onnx shortlist accuracy --where 'latency_phone<=9' --with mine "
+            "--measure latency_phone -k 5 --out short.csv",
+            "which predictions deserve a measurement",
         ),
     ),
     "search": (

@@ -33,9 +33,9 @@ Parse = Callable[[Any, SearchSpace], Codes]
 
 _ARCHITECTURE = "architecture"
 #: What stands beside an architecture in the objects that commands write.
-_BESIDE = {INDEX, _ARCHITECTURE, "predictions", "values"}
+_BESIDE = {INDEX, _ARCHITECTURE, "predictions", "values", "worth"}
 #: Under which an object that a command writes holds architectures.
-_LISTS = ("solutions", "front")
+_LISTS = ("solutions", "front", "shortlist")
 _BATCH = 2**14
 
 

@@ -13,7 +13,7 @@ from anb_onnx._io.help_text import grouped
 from anb_onnx._io.program import OK, Parser, run
 from anb_onnx.catalog.benchmarks import benchmarks, find_benchmark
 from anb_onnx.catalog.catalog import Catalog
-from anb_onnx.cli import completion, info, query, sample, score
+from anb_onnx.cli import completion, info, query, sample, score, shortlist
 from anb_onnx.cli.adapt import add_commands as add_adapt_commands
 from anb_onnx.cli.arguments import add_benchmark, add_folder, command
 from anb_onnx.cli.compare import add_command as add_compare_command
@@ -100,6 +100,7 @@ def _parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     sample.add_command(commands)
     add_exact_commands(commands)
     add_adapt_commands(commands)
+    shortlist.add_command(commands)
     add_search_commands(commands)
     add_compare_command(commands)
 

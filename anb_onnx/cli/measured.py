@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,8 @@ class MeasuredFile:
         The line of each in the file.
     skipped : int
         How many rows have no value.
+    more : mapping of str to ndarray of float64 [N]
+        Of other columns of values that were asked for.
     """
 
     codes: Codes
@@ -63,6 +65,7 @@ class MeasuredFile:
     repeats: Numbers | None
     lines: tuple[int, ...]
     skipped: int
+    more: Mapping[str, Numbers] = field(default_factory=dict)
 
     def place(self, row: int) -> str:
         """Return the name of a row for messages."""
@@ -76,7 +79,7 @@ class _Columns:
     header: Sequence[str]
     by: str  # genes, architecture, or the name of a column of indices
     doubtful: bool  # whether indices may be row numbers
-    value: str
+    values: Sequence[str]
     space: SearchSpace
 
     def cell(self, row: Sequence[str], name: str) -> str:
@@ -111,6 +114,8 @@ def read_measured(
     space: SearchSpace,
     *,
     value: str = "value",
+    more: Sequence[str] = (),
+    answers: frozenset[str] = frozenset(),
     index_column: str | None = None,
     ignore_extra: bool = False,
 ) -> MeasuredFile:
@@ -122,6 +127,10 @@ def read_measured(
     space : SearchSpace
     value : str
         Name of the column of values. Rows in which it is empty are passed over.
+    more : sequence of str
+        Other columns of values: a row has all of them, or none and is passed over.
+    answers : set of str
+        Names of columns that may be there and are not read.
     index_column : str, optional
         A column that holds indices, whatever it is called and whatever else is there.
     ignore_extra : bool
@@ -141,13 +150,13 @@ def read_measured(
         reader = csv.reader(lines, strict=True)
         try:
             header = [name.strip() for name in next(reader, [])]
-            columns = _columns(header, space, value, index_column, ignore_extra)
+            columns = _columns(header, space, [value, *more], index_column, answers, ignore_extra)
             rows = list(csv_rows(reader, len(header)))
         except csv.Error as error:
             msg = f"line {reader.line_num}: not valid CSV ({error})"
             raise ArchitectureError(msg) from error
         check_rows(len(rows))
-        filled = [(line, row) for line, row in rows if columns.cell(row, value)]
+        filled = [(line, row) for line, row in rows if _is_filled(columns, line, row)]
         return MeasuredFile(
             codes=_codes(columns, filled),
             values=_numbers(columns, filled, value),
@@ -155,14 +164,35 @@ def read_measured(
             repeats=_numbers(columns, filled, _REPEATS) if _REPEATS in header else None,
             lines=tuple(line for line, _ in filled),
             skipped=len(rows) - len(filled),
+            more={name: _numbers(columns, filled, name) for name in more},
         )
+
+
+def _is_filled(columns: _Columns, line: int, row: Sequence[str]) -> bool:
+    """Say whether a row has its values.
+
+    Raises
+    ------
+    MeasurementError
+        If it has some of them.
+    """
+    empty = [name for name in columns.values if not columns.cell(row, name)]
+    if empty and len(empty) < len(columns.values):
+        (there, *_) = [name for name in columns.values if name not in empty]
+        msg = (
+            f"line {line}: column {empty[0]!r} is empty, but {there!r} is not; give both, or leave "
+            "both empty"
+        )
+        raise MeasurementError(msg)
+    return not empty
 
 
 def _columns(
     header: Sequence[str],
     space: SearchSpace,
-    value: str,
+    values: Sequence[str],
     index_column: str | None,
+    answers: frozenset[str],
     ignore_extra: bool,
 ) -> _Columns:
     genes = space.gene_names
@@ -173,23 +203,24 @@ def _columns(
     else:
         by = next((name for name in (_ARCHITECTURE, _INDEX) if name in header), _INDEX)
         needed = [by]
-    for name in [*needed, value]:
+    for name in [*needed, *values]:
         if name not in header:
-            raise MeasurementError(_missing(name, header, space, value))
-    known = {*needed, value, _STD, _REPEATS, _INDEX, _ARCHITECTURE}
+            raise MeasurementError(_missing(name, header, space, values))
+    known = {*needed, *values, _STD, _REPEATS, _INDEX, _ARCHITECTURE}
     for name in header:
         if name in known and header.count(name) > 1:
             msg = f"column {name!r} occurs twice"
             raise MeasurementError(msg)
-        if name not in known and not ignore_extra:
-            raise MeasurementError(_unknown(name, space, value))
-    if value in {*needed, _STD, _REPEATS}:
-        msg = f"column {value!r} cannot hold the values: it has another meaning"
-        raise MeasurementError(msg)
-    return _Columns(header, by, by == _INDEX and index_column is None, value, space)
+        if name not in known | answers and not ignore_extra:
+            raise MeasurementError(_unknown(name, space, values))
+    for value in values:
+        if value in {*needed, _STD, _REPEATS}:
+            msg = f"column {value!r} cannot hold the values: it has another meaning"
+            raise MeasurementError(msg)
+    return _Columns(header, by, by == _INDEX and index_column is None, values, space)
 
 
-def _unknown(name: str, space: SearchSpace, value: str) -> str:
+def _unknown(name: str, space: SearchSpace, values: Sequence[str]) -> str:
     for other in READY:
         there = ready_made(other)
         if there is not None and name in there.gene_names:
@@ -197,19 +228,20 @@ def _unknown(name: str, space: SearchSpace, value: str) -> str:
                 f"column {show(name)} is a gene of search space {other!r}, but {space.name!r} is "
                 "meant; --benchmark NAME (of 'anb-onnx benchmarks') or --space NAME says which"
             )
+    known = ", ".join(map(repr, [*values, _STD, _REPEATS]))
     return (
-        f"unknown column {show(name)}; --ignore-extra passes over such columns (known are "
-        f"{value!r}, {_STD!r}, {_REPEATS!r}, and the architecture as genes, {_ARCHITECTURE!r} or "
-        f"{_INDEX!r})"
+        f"unknown column {show(name)}; --ignore-extra passes over such columns (known are {known}, "
+        f"and the architecture as genes, {_ARCHITECTURE!r} or {_INDEX!r})"
     )
 
 
-def _missing(name: str, header: Sequence[str], space: SearchSpace, value: str) -> str:
+def _missing(name: str, header: Sequence[str], space: SearchSpace, values: Sequence[str]) -> str:
     there = ", ".join(map(show, header[:9])) + (" ..." if len(header) > 9 else "")
-    if name == value:
+    if name in values:
+        hint = "; --value-column NAME says which it is" if len(values) == 1 else ""
         return (
-            f"column {name!r}, of the measured values, is missing; --value-column NAME says which "
-            f"it is (there are {there or 'none'})"
+            f"column {name!r}, of the measured values, is missing{hint} (there are "
+            f"{there or 'none'})"
         )
     return (
         f"column {name!r} is missing (there are {there or 'none'}); an architecture is given by "

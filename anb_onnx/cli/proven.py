@@ -161,12 +161,12 @@ def _write_table(stream: TextIO, listing: Listing) -> None:
     def lines() -> Iterator[Sequence[str]]:
         for indices, architectures, rows in listing.blocks():
             for index, architecture, row in zip(indices, architectures, rows, strict=True):
-                yield [names.get(index, str(index)), *row, *_shown(architecture, space)]
+                yield [names.get(index, str(index)), *row, *shown(architecture, space)]
 
     write_aligned(stream, header, lines, means)
 
 
-def _shown(architecture: Architecture, space: SearchSpace) -> list[str]:
+def shown(architecture: Architecture, space: SearchSpace) -> list[str]:
     """Return MnasNet's four lists, or the values of all genes as `query` takes them."""
     if space == MNASNET:
         lists = to_lists(architecture).values()

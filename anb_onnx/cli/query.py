@@ -47,7 +47,7 @@ def add_command(commands: Any) -> None:
         "order; '-' for standard input; for mnasnet also efficientnet-b0 or four lists "
         "'[[expansion...],[kernel...],[layers...],[se...]]', for nasbench201 '|op~0|+|op~0|...'",
     )
-    _add_files(query)
+    add_files(query)
     query.add_argument(
         "--target",
         action="append",
@@ -78,7 +78,8 @@ def add_command(commands: Any) -> None:
     add_output(query, ("table", "csv", "json", "jsonl", "parquet"), "table")
 
 
-def _add_files(query: argparse.ArgumentParser) -> None:
+def add_files(query: argparse.ArgumentParser) -> None:
+    """Add ``--file`` and what says how files are read."""
     query.add_argument(
         "--file",
         action="append",
@@ -109,7 +110,7 @@ def _run(args: argparse.Namespace) -> int:
         msg = "no architectures given; name one (efficientnet-b0), an index, --file FILE, or -"
         raise AnbError(msg)
     form = output_format(args)
-    _check_in_format(args)
+    check_in_format(args)
     surrogates = _surrogates(args)
     check_level(surrogates, args.interval)
     # One batch is encoded once and asked of every surrogate: they must share a space.
@@ -120,7 +121,7 @@ def _run(args: argparse.Namespace) -> int:
             yield codes, [ask(s, codes, args.interval, members=args.members) for s in surrogates]
 
     with read_progress(args) as on_read:
-        blocks = merged(_given(args, space, on_read), _BLOCK_ROWS, space.n_genes)
+        blocks = merged(given(args, space, on_read), _BLOCK_ROWS, space.n_genes)
         first, found = peeked(answers(blocks))
         if form == "table":
             with open_text(args.out) as stream:
@@ -131,7 +132,7 @@ def _run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _check_in_format(args: argparse.Namespace) -> None:
+def check_in_format(args: argparse.Namespace) -> None:
     """Refuse a format of an input that is not there: the answers' is meant, or nothing."""
     if args.in_format is None or args.file or "-" in args.architectures:
         return
@@ -142,7 +143,7 @@ def _check_in_format(args: argparse.Namespace) -> None:
     raise AnbError(msg)
 
 
-def _given(
+def given(
     args: argparse.Namespace, space: SearchSpace, on_read: Callable[[int], None]
 ) -> Iterator[Codes]:
     """Yield the codes of what was named, in its order: arguments before files."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import re
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
 from anb_onnx.encoding.table_files import decimal
-from anb_onnx.errors import ArchitectureError, ExactError
+from anb_onnx.errors import ArchitectureError, ExactError, TargetError
 from anb_onnx.spaces.space import Gene, SearchSpace
 from anb_onnx.spaces.values import value_error
+from anb_onnx.surrogate import Surrogate
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -32,6 +35,38 @@ _OTHERS = {
     "!=": None,
     "=": None,
 }
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add ``--where``."""
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="'TARGET<=VALUE'",
+        help="only where this holds; <= or >=, in the target's unit; may be repeated",
+    )
+
+
+def bounds_of(
+    texts: Sequence[str], surrogate: Callable[[str], Surrogate]
+) -> list[tuple[Surrogate, str, float]]:
+    """Return what every ``--where`` says, with the surrogates that a function loads by name.
+
+    Raises
+    ------
+    ExactError, TargetError
+        If one is no condition, or of no target; shows the text.
+    """
+    bounds = []
+    for text in texts:
+        name, operator, value = parse_where(text)
+        try:
+            bounds.append((surrogate(name), operator, value))
+        except TargetError as error:
+            msg = f"--where {show(text)}: {error}"
+            raise TargetError(msg) from error
+    return bounds
 
 
 def number(text: str, what: str) -> float:

@@ -30,7 +30,7 @@ _BOOLEANS = {"true": True, "false": False}
 # searches and of measurements what is not told apart from a column of anybody, but for the genes.
 _ANSWER = re.compile(r".+_(mean|std|predictive_std|lower|upper|member_[0-9]+)")
 _RANK = {"target", "mean", "unit", "rank", "better", "equal", "total"}
-_BESIDE_GENES = re.compile(r"index|architecture|value|std|repeats|cost|.+_(value|violation)")
+_BESIDE_GENES = re.compile(r"index|architecture|value|std|repeats|cost|worth|.+_(value|violation)")
 
 
 class Columns:
