@@ -81,5 +81,6 @@ def _quantiles(found: NDArray[np.float64], freedom: int, least: float) -> tuple[
         # As split conformal prediction takes them: of n residuals and the one to come.
         ranks = np.minimum(np.ceil(np.array(LEVELS) * (n + 1)).astype(int), n)
         halves = [0.0 if rank == 0 else float(found[rank - 1]) for rank in ranks]
-    halves[1:] = np.maximum(halves[1:], least).tolist()
+    # Older versions of scipy have a median of Student's t that is not quite 0.
+    halves = [0.0, *np.maximum(halves[1:], least).tolist()]
     return tuple(np.maximum.accumulate(np.array(halves)).tolist())
