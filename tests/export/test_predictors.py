@@ -75,6 +75,39 @@ def test_few_measurements_and_equal_ones_are_learned_from(name: str) -> None:
     assert np.allclose(flat.predict(cells(50, seed=1))[0], 7.0, atol=0.1)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_repeated_measurement_is_not_left_out_beside_its_like(name: str) -> None:
+    """Of values that nothing tells but themselves, measured thrice: the intervals know."""
+    codes = cells(60)
+    values = 10.0 + np.random.default_rng(0).standard_normal(60)
+    predictor = fit(
+        name, np.repeat(codes, 3, axis=0), np.repeat(values, 3), space=NASBENCH201, target=LATENCY
+    )
+    mean, std = (a.astype(np.float32) for a in predictor.predict(cells(300, seed=1)))
+    lower, upper = predictor.calibration.interval(mean, std, 0.9)
+    others = 10.0 + np.random.default_rng(1).standard_normal(300)
+    assert ((lower <= others) & (others <= upper)).mean() > 0.75
+
+
+@pytest.mark.parametrize("n", [40, 1000])
+def test_all_that_was_measured_of_an_architecture_is_left_out_together(n: int) -> None:
+    codes = cells(n)
+    codes[5] = codes[3]
+    data = Sample(NASBENCH201, codes, times(codes) + np.random.default_rng(0).random(n), LATENCY)
+    process = gaussian.fit_live_process(data, 0)
+    design = np.asarray(process._rows(codes).todense())
+    z = (data.values - process._shift) / process._size
+    noise = process._posterior.noise
+    left = np.delete(np.arange(n), [3, 5])
+    less = design[left]
+    gram = np.linalg.inv(less @ less.T + noise * np.eye(n - 2))
+    expected = process._shift + process._size * float(design[5] @ less.T @ gram @ z[left])
+    assert process.left_out[[3, 5]] == pytest.approx([expected, expected], rel=1e-5)
+    cross = design[5] @ less.T
+    variance = float(design[5] @ design[5] - cross @ gram @ cross)
+    assert process._posterior.left_out_std[[3, 5]] == pytest.approx([variance**0.5] * 2, rel=1e-4)
+
+
 @pytest.mark.parametrize("name", ["gp", "sparse-gp", "xgb-pairs", "recipe"])
 @pytest.mark.parametrize("target", [LATENCY, RATE], ids=["latency", "throughput"])
 def test_a_large_space_gets_tables_that_say_what_the_members_say(
@@ -185,8 +218,8 @@ def test_the_sparse_process_with_all_but_one_architecture_is_nearly_the_exact_on
     design = exact._groups.design(codes, exact._weights)  # type: ignore[attr-defined]
     z = np.asarray(times(codes) - times(codes).mean())
     noise = 0.1
-    whole = gaussian._posterior(design, z, noise, None)
-    thin = gaussian._posterior(design, z, noise, 119)
+    whole = gaussian._posterior(design, z, noise, None, np.arange(120))
+    thin = gaussian._posterior(design, z, noise, 119, np.arange(120))
     rows = whole.design
     assert np.allclose(rows @ thin.mean, rows @ whole.mean, atol=0.05)
     assert np.allclose(thin.std(rows), whole.std(rows), atol=0.05)

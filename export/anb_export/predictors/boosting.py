@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from anb_export.models.forest import Forest
 from anb_export.models.xgboost_document import forest_of_booster
 from anb_export.predictors.contract import Predictor, Sample
+from anb_export.predictors.features import is_ordered, one_hot
 from anb_export.predictors.gaussian import Process, fit_live_process
-from anb_export.predictors.intervals import from_residuals
-from anb_export.predictors.live import live_features, one_hot
+from anb_export.predictors.intervals import first_seen, from_residuals
+from anb_export.predictors.live import live_features
 from anb_export.tables.compile import compile_tables
 from anb_export.tables.encoder import Encoder, encoder_of
 from anb_export.training.compact import default_terms, genes_of_terms
-from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.links import Link
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
@@ -59,7 +59,7 @@ def fit_pairs(sample: Sample, seed: int) -> Predictor:
 def fit_free(sample: Sample, seed: int) -> Predictor:
     """Fit trees to architectures as they are built, without constraints."""
     space = sample.space
-    return _Boosted(sample, seed, as_codes if is_ordinal(space) else as_one_hot(space), {})
+    return _Boosted(sample, seed, as_codes if is_ordered(space) else as_one_hot(space), {})
 
 
 def fit_live(sample: Sample, seed: int) -> Predictor:
@@ -84,23 +84,22 @@ def as_codes(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def as_one_hot(space: SearchSpace) -> Features:
-    """Return what makes one column of each symbol of each block."""
+    """Return what makes one column of each choice of each gene."""
 
     def features(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-        symbols = codes_to_symbols(codes, space).astype(np.int64)
-        return one_hot(symbols, space.block_sizes)
+        return one_hot(codes, space).astype(np.float32)
 
     return features
 
 
-def is_ordinal(space: SearchSpace) -> bool:
-    """Whether the choices of every gene are numbers in order, or yes and no."""
-    return all(gene.kind in ("int", "bool") for gene in space.genes)
+def folds_of(codes: NDArray[np.uint8], seed: int) -> NDArray[np.int64]:
+    """Return the fold of each measurement: `N_MEMBERS` of them, of about one size.
 
-
-def folds_of(n: int, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each of n measurements: `N_MEMBERS` of them, of about one size."""
-    return np.random.default_rng((seed, n)).permutation(n) % N_MEMBERS
+    Those of one architecture are in one fold: a held-out repeat of what was learned tells nothing.
+    """
+    number = first_seen(codes)
+    count = int(number.max()) + 1
+    return np.random.default_rng((seed, count)).permutation(count)[number] % N_MEMBERS
 
 
 class _Boosted(Predictor):
@@ -123,7 +122,7 @@ class _Boosted(Predictor):
         self._size = float(sample.values.std()) or abs(self._shift) or 1.0
         labels = (sample.values - before - self._shift) / self._size
         rows = features(sample.codes)
-        fold = folds_of(len(labels), seed)
+        fold = folds_of(sample.codes, seed)
         left_out = np.zeros(len(labels))
         self._boosters = []
         for member in range(N_MEMBERS):

@@ -12,6 +12,7 @@ Rates are learned as their reciprocals, the times that add up over layers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +29,7 @@ from anb_export.predictors.contract import (
     two_members,
 )
 from anb_export.predictors.groups import Floats, Groups, groups_of
-from anb_export.predictors.intervals import from_residuals
+from anb_export.predictors.intervals import first_seen, from_residuals
 from anb_export.predictors.live import views_of
 from anb_export.training.block_sums import one_thread
 from anb_onnx.encoding.encoding import codes_to_symbols
@@ -101,7 +102,7 @@ def _fit(sample: Sample, seed: int, views: tuple[View, ...], inducing: int | Non
         some = np.sort(rng.permutation(len(z))[:_EVIDENCE])
         weights, noise = _weights(groups, sample.codes[some], z[some])
         design = groups.design(sample.codes, weights)
-        posterior = _posterior(design, z, noise, inducing)
+        posterior = _posterior(design, z, noise, inducing, first_seen(sample.codes))
         return Process(sample, rate, shift, size, groups, weights, posterior, seed)
 
 
@@ -154,7 +155,8 @@ class _Posterior:
     design : sparse array
         Features of all measurements, for draws.
     left_out, left_out_std : ndarray of float64, shape (n,)
-        Mean and standard deviation for each measurement, without noise, given all others.
+        Mean and standard deviation for each measurement, without noise, given those of all other
+        architectures.
     """
 
     mean: Floats
@@ -211,13 +213,18 @@ def _dense(matrix: sparse.csr_array) -> Floats:
 
 
 def _posterior(
-    design: sparse.csr_array, z: Floats, noise: float, inducing: int | None
+    design: sparse.csr_array,
+    z: Floats,
+    noise: float,
+    inducing: int | None,
+    repeats: NDArray[np.int64],
 ) -> _Posterior:
+    """Return the posterior; `repeats` numbers the architecture of each row."""
     n = design.shape[0]
     design = sparse.csr_array(sparse.hstack([design, np.ones((n, 1))], format="csr"))
     p = design.shape[1]
     if inducing is not None and inducing < min(n, p):
-        return _sparse_posterior(design, z, noise, inducing)
+        return _sparse_posterior(design, z, noise, inducing, repeats)
     if p < n:
         precision = _dense(design.T @ design) / noise + np.eye(p)
         factor = np.tril(cho_factor(precision, lower=True)[0])
@@ -229,6 +236,10 @@ def _posterior(
         left_out = z - (z - fitted) / (1.0 - leverage)
         # Of a measurement less: Sherman and Morrison.
         left_std = np.sqrt(variance / (1.0 - leverage))
+        for rows in _repeated(repeats):
+            hat = half[:, rows].T @ half[:, rows] / noise
+            left_out[rows], square = _without(rows, z, fitted, hat, noise)
+            left_std[rows] = np.sqrt(square)
         return _Posterior(mean, None, factor, None, noise, design, left_out, left_std)
     covariance = _dense(design @ design.T) + noise * np.eye(n)
     factor = np.tril(cho_factor(covariance, lower=True)[0])
@@ -238,11 +249,15 @@ def _posterior(
     left_std = np.sqrt(np.maximum(1.0 / diagonal - noise, 0.0))
     mean = np.asarray(design.T @ alpha)
     left_out = z - alpha / diagonal
+    for rows in _repeated(repeats):
+        hat = np.eye(len(rows)) - noise * inverse[np.ix_(rows, rows)]
+        left_out[rows], square = _without(rows, z, z - noise * alpha, hat, noise)
+        left_std[rows] = np.sqrt(square)
     return _Posterior(mean, design, factor, None, noise, design, left_out, left_std)
 
 
 def _sparse_posterior(
-    design: sparse.csr_array, z: Floats, noise: float, inducing: int
+    design: sparse.csr_array, z: Floats, noise: float, inducing: int, repeats: NDArray[np.int64]
 ) -> _Posterior:
     chosen = _pivots(design, inducing)
     basis = sparse.csr_array(design[chosen])
@@ -261,7 +276,31 @@ def _sparse_posterior(
     own = np.asarray(design.multiply(design).sum(axis=1)).ravel()
     rest = np.maximum(own - (cross**2).sum(axis=0), 0.0)
     left_std = np.sqrt(rest + noise * leverage / (1.0 - leverage))
+    for rows in _repeated(repeats):
+        hat = half[:, rows].T @ half[:, rows] / noise
+        left_out[rows], square = _without(rows, z, fitted, hat, noise)
+        left_std[rows] = np.sqrt(rest[rows] + square)
     return _Posterior(mean, basis, factor, second, noise, design, left_out, left_std)
+
+
+def _repeated(number: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each architecture that was measured more than once."""
+    for again in np.flatnonzero(np.bincount(number) > 1):
+        yield np.flatnonzero(number == again)
+
+
+def _without(
+    rows: NDArray[np.int64], z: Floats, fitted: Floats, hat: Floats, noise: float
+) -> tuple[Floats, Floats]:
+    """Return mean and variance, without noise, of rows given all others.
+
+    `hat` is the block of these rows of the matrix that maps z to what is fitted. Of a single row
+    this is z - (z - fitted) / (1 - hat) and noise * hat / (1 - hat).
+    """
+    rest = np.eye(len(rows)) - hat
+    mean = z[rows] - np.linalg.solve(rest, z[rows] - fitted[rows])
+    square = noise * np.diag(np.linalg.solve(rest, hat))
+    return np.asarray(mean), np.maximum(square, 0.0)
 
 
 def _pivots(design: sparse.csr_array, count: int) -> NDArray[np.int64]:

@@ -70,6 +70,15 @@ def from_residuals(
     )
 
 
+def first_seen(codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return int64 [n]: 0 for the first architecture, and the next number for each new one.
+
+    What is left out for a residual is all that was measured of an architecture.
+    """
+    _, first, inverse = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(first.argsort().argsort()[inverse.reshape(-1)], dtype=np.int64)
+
+
 def _quantiles(found: NDArray[np.float64], freedom: int, least: float) -> tuple[float, ...]:
     """Return half-widths by level, none but the first below the least.
 

@@ -26,6 +26,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from anb_export.predictors.groups import kinds_of_choices
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.few_shot.effective import AS_BUILT, Symbols, View, compiled_nasbench201
 from anb_onnx.spaces.nasbench201 import NASBENCH201
@@ -144,8 +145,6 @@ def live_features(codes: NDArray[np.uint8], space: SearchSpace) -> NDArray[np.fl
     >>> dict(zip(names, features[0].tolist()))["live: nor_conv_3x3 (number)"]
     1.0
     """
-    from anb_export.predictors.groups import kinds_of_choices
-
     symbols = codes_to_symbols(codes, space).astype(np.int64)
     kinds = kinds_of_choices(space)[1].astype(np.float32)
     found = []
@@ -158,8 +157,6 @@ def live_features(codes: NDArray[np.uint8], space: SearchSpace) -> NDArray[np.fl
 @cache
 def live_names(space: SearchSpace) -> tuple[str, ...]:
     """Return the names of the columns of `live_features`."""
-    from anb_export.predictors.groups import kinds_of_choices
-
     blocks = [
         f"{block.name}={','.join(map(str, values))}"
         for block in space.blocks
