@@ -54,8 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Fit, test, write, and print the figures of the test rows."""
     from anb_export.predictors.artifact import artifact_bytes, to_surrogate
     from anb_export.predictors.contract import PredictorError
-    from anb_export.predictors.registry import fit, kind_of
+    from anb_export.predictors.registry import kind_of
     from anb_export.predictors.scores import facts_of_test
+    from anb_export.study.fitting import fitted_to
     from anb_export.study.plan import why_not
 
     kind = kind_of(arguments.predictor)
@@ -70,14 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
         dataset.codes,
     )
     train, test = _rows(arguments, protocol)
-    predictor = fit(
-        kind.name,
-        codes[train],
-        values[train],
-        space=dataset.space,
-        target=spec,
-        sources=protocol.sources(spec.name) if kind.from_sources else (),
-        seed=arguments.seed,
+    if len(train) > kind.most:
+        msg = (
+            f"the predictor {kind.name!r} takes at most {kind.most} measurements, and there are "
+            f"{len(train)}; --size {kind.most} draws so many"
+        )
+        raise PredictorError(msg)
+    predictor = fitted_to(
+        train, protocol, predictor=kind.name, target=spec.name, seed=arguments.seed
     )
     origin = dataset.origin
     facts = {

@@ -21,8 +21,9 @@ import numpy as np
 from anb_export.data.metrics import evaluate
 from anb_export.predictors.artifact import artifact_bytes, to_surrogate
 from anb_export.predictors.contract import Predictor
-from anb_export.predictors.registry import KINDS, fit, kind_of
+from anb_export.predictors.registry import KINDS, kind_of
 from anb_export.predictors.scores import interval_scores
+from anb_export.study.fitting import fitted_to
 from anb_export.study.plan import Fit
 from anb_export.study.protocol import Protocol, Rows, StudyError, protocol_of
 from anb_export.study.rows import COLUMNS, Journal, Key, Row, check_fits, key_of, write_fits
@@ -108,26 +109,17 @@ def _measured(protocol: Protocol, what: Fit) -> Row:
     spec, values = dataset.target(what.target), dataset.values[what.target]
     train, test = protocol.rows(what.target, what.size, what.seed)
     codes, measured = dataset.codes[test], values[test]
-    sources = protocol.sources(what.target) if kind.from_sources else ()
 
-    def fitted_to(rows: Rows) -> Predictor:
-        return fit(
-            kind.name,
-            dataset.codes[rows],
-            values[rows],
-            space=dataset.space,
-            target=spec,
-            sources=sources,
-            seed=what.seed,
-        )
+    def fitted(rows: Rows) -> Predictor:
+        return fitted_to(rows, protocol, predictor=kind.name, target=what.target, seed=what.seed)
 
     if kind.name not in _warm:  # what it imports takes longer than a small fit
         _warm.add(kind.name)
         with suppress(AnbError):
-            fitted_to(train[: max(kind.least, _FEW)]).members(codes)
+            fitted(train[: max(kind.least, _FEW)]).members(codes)
     start = time.process_time()
-    predictor = fitted_to(train)
-    fitted = time.process_time()
+    predictor = fitted(train)
+    end = time.process_time()
     predictor.members(codes)
     predicted = time.process_time()
     with to_surrogate(predictor, spec) as surrogate:
@@ -145,8 +137,8 @@ def _measured(protocol: Protocol, what: Fit) -> Row:
             **{name: intervals[name] for name in ("crps", "coverage_50", "coverage_90")},
             "crps_relative": intervals["crps"] / size,
             "width_90_relative": intervals["width_90"] / size,
-            "fit_seconds": fitted - start,
-            "predict_seconds": predicted - fitted,
+            "fit_seconds": end - start,
+            "predict_seconds": predicted - end,
             "query_seconds": min(queries),
             "artifact_bytes": artifact_bytes(surrogate),
             "form": str(surrogate.metadata["form"]),

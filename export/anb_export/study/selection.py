@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.predictors.artifact import to_surrogate
-from anb_export.predictors.registry import fit, kind_of
+from anb_export.study.fitting import fitted_to
 from anb_export.study.plan import Fit
 from anb_export.study.protocol import Fixed, Protocol, StudyError
 from anb_export.study.selection_measures import SHARES, Losses, Rows, Truth, front_of
@@ -43,7 +43,8 @@ _UNLIKELY = 0.01
 def accuracy_of(protocol: Protocol, target: str) -> Surrogate:
     """Return the accuracy that a target is weighed against: a bundled surrogate.
 
-    Of NAS-Bench-201 the measured one of the same images; of Accel-NASBench the surrogate.
+    Of NAS-Bench-201 the measured one of the same images, CIFAR-10 for HELP's devices, which were
+    measured with these; of Accel-NASBench the surrogate.
 
     Raises
     ------
@@ -97,16 +98,9 @@ def outcomes(protocol: Protocol, what: Fit) -> list[dict[str, Any]]:
     """
     dataset = protocol.of(what.target)
     train, _ = protocol.rows(what.target, what.size, what.seed)
-    kind, spec = kind_of(what.predictor), dataset.target(what.target)
-    values = dataset.values[what.target]
-    predictor = fit(
-        kind.name,
-        dataset.codes[train],
-        values[train],
-        space=dataset.space,
-        target=spec,
-        sources=protocol.sources(what.target) if kind.from_sources else (),
-        seed=what.seed,
+    spec, values = dataset.target(what.target), dataset.values[what.target]
+    predictor = fitted_to(
+        train, protocol, predictor=what.predictor, target=what.target, seed=what.seed
     )
     rows = candidates_of(protocol, what.target, what.size, what.seed)
     accuracy = accuracy_of(protocol, what.target)
