@@ -62,7 +62,7 @@ def add_command(commands: Any) -> None:
         help="whether a prediction may turn out as its interval says, or is taken for certain "
         "(default: interval for one target, mean for a front)",
     )
-    _addknown_of(parser)
+    _add_known(parser)
     add_files(parser)
     parser.set_defaults(architectures=())
     _add_search(parser)
@@ -80,7 +80,7 @@ def add_command(commands: Any) -> None:
     add_output(parser, ("table", "csv", "json", "jsonl", "parquet"), "table")
 
 
-def _addknown_of(parser: argparse.ArgumentParser) -> None:
+def _add_known(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--known",
         action="append",
