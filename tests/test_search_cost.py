@@ -90,7 +90,7 @@ def test_annealing_cools_down_as_the_cost_is_spent() -> None:
 
 def test_regrets_after_a_cost_are_those_of_what_had_ended() -> None:
     history = search.random_search("accuracy", budget=200, cost="train_time", rng=0)
-    spent = np.cumsum(history.cost)
+    spent = np.cumsum(seconds(history.codes))
     at = [0.0, spent[0], np.nextafter(spent[9], 0), spent[9], 1e12]
     assert history.after(at).tolist() == [0, 1, 9, 10, 200]
     assert history.after(DAY).shape == ()
@@ -180,6 +180,7 @@ def test_evaluations_for_nothing_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_no_cost_is_refused() -> None:
+    wrong: dict[str, Any]
     with pytest.raises(SearchError, match="this has 'train_time': leave it out"):
         Recorder(Problem("accuracy", cost="train_time"), budget=1, cost="params")
     with pytest.raises(TargetError, match="is of search space 'mnasnet'"):
@@ -191,7 +192,7 @@ def test_what_is_no_cost_is_refused() -> None:
         ({"source": len}, "needs the unit"),
     ):
         with pytest.raises(SearchError, match=message):
-            Cost(**wrong)  # type: ignore[arg-type]
+            Cost(**wrong)
     with pytest.raises(SearchError, match=r"must be numbers \[50\]"):
         Cost(lambda codes: "dear", unit="s").of(CODES)
 

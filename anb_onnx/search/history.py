@@ -216,7 +216,7 @@ class History(Fronts):
         >>> day = 24 * 3600.0
         >>> found = search.random_search("accuracy", cost="train_time", cost_budget=7 * day, rng=0)
         >>> [f"{regret:.2f} %" for regret in found.regret_after([day, 7 * day])]
-        ['2.44 %', '1.40 %']
+        ['3.74 %', '2.51 %']
         """
         return np.concatenate([[np.nan], self.regret])[self.after(cost)]
 
