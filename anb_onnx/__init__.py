@@ -17,6 +17,7 @@ from anb_onnx.errors import (
     EnergyError,
     EngineError,
     ExtraError,
+    FidelityError,
     MeasurementError,
     SearchError,
     SourceError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     )
     from anb_onnx.engines.base import Outputs
     from anb_onnx.few_shot.adapting import adapt, suggest
+    from anb_onnx.fidelities import Fidelity
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction, Predictions
@@ -53,17 +55,23 @@ if TYPE_CHECKING:
     from anb_onnx.spaces.architecture import Architecture, sample
     from anb_onnx.spaces.changing import mutate, neighbours
     from anb_onnx.spaces.fbnet import FBNET
+    from anb_onnx.spaces.fcnet import FCNET
+    from anb_onnx.spaces.hpobench_mlp import HPOBENCH_MLP
     from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
     from anb_onnx.spaces.nasbench201 import NASBENCH201
     from anb_onnx.spaces.ofa import OFA
     from anb_onnx.spaces.space import Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
     from anb_onnx.terms import Terms
+    from anb_onnx.vector_answers import Curve
+    from anb_onnx.vector_surrogate import VectorSurrogate
 
     __version__: str
 
 __all__ = [
     "FBNET",
+    "FCNET",
+    "HPOBENCH_MLP",
     "MNASNET",
     "NASBENCH201",
     "OFA",
@@ -74,9 +82,12 @@ __all__ = [
     "Benchmark",
     "Block",
     "Catalog",
+    "Curve",
     "EnergyError",
     "EngineError",
     "ExtraError",
+    "Fidelity",
+    "FidelityError",
     "Gene",
     "Link",
     "MeasurementError",
@@ -94,6 +105,7 @@ __all__ = [
     "Terms",
     "Truth",
     "TruthError",
+    "VectorSurrogate",
     "__version__",
     "adapt",
     "benchmarks",
@@ -118,6 +130,8 @@ _MODULE_OF = {
         "spaces.architecture": ("Architecture", "sample"),
         "spaces.changing": ("mutate", "neighbours"),
         "spaces.fbnet": ("FBNET",),
+        "spaces.fcnet": ("FCNET",),
+        "spaces.hpobench_mlp": ("HPOBENCH_MLP",),
         "spaces.mnasnet": ("MNASNET", "efficientnet_b0"),
         "spaces.nasbench201": ("NASBENCH201",),
         "spaces.ofa": ("OFA",),
@@ -138,6 +152,9 @@ _MODULE_OF = {
         "problems.task": ("Task",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),
+        "fidelities": ("Fidelity",),
+        "vector_answers": ("Curve",),
+        "vector_surrogate": ("VectorSurrogate",),
         "few_shot.adapting": ("adapt", "suggest"),
         "links": ("Link",),
         "loading": ("load",),

@@ -9,10 +9,25 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx import MNASNET, NASBENCH201, Problem, SearchError, TargetError, search
+from anb_onnx import (
+    MNASNET,
+    NASBENCH201,
+    FidelityError,
+    Link,
+    Problem,
+    SearchError,
+    Surrogate,
+    TargetError,
+    Terms,
+    search,
+)
+from anb_onnx.curves import CurveForm
+from anb_onnx.loading import from_vector
 from anb_onnx.problems import Cost
 from anb_onnx.search.annealing import _falling_with_cost
 from anb_onnx.search.recorder import Recorder
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.vectors import VectorEnsemble
 
 CODES = anb_onnx.sample(50, seed=3, space=MNASNET)
 DAY = 24 * 3600.0
@@ -159,6 +174,41 @@ def test_parts_of_a_run_cost_what_is_stated_of_them() -> None:
         Cost("train_time").of(CODES, 10)
     own = Cost(lambda codes, epoch=9: codes[:, 0] + epoch, unit="s")
     assert own.of(CODES, 4).tolist() == (CODES[:, 0] + 4.0).tolist()
+
+
+def curve_of_seconds(*, slope: float = 1.0) -> Surrogate:
+    """A curve of seconds until epochs 1, 4 and 8: 10 + the first gene's code for each epoch."""
+    terms = Terms(NASBENCH201, ((0,),))
+    entries = np.arange(5, dtype=np.int32)[:, None]
+    each = TableEnsemble(NASBENCH201, entries, 1.0, 10.0, Link(), terms)
+    form = CurveForm(at=(1.0, 4.0, 8.0), basis=((1.0,), (4.0,), (8.0 * slope,)), offset=(0.0,) * 3)
+    facts = {"metric": "seconds", "device": None, "unit": "s", "direction": "min"}
+    facts |= {"exact": False, "quality": {}, "versions": {}}
+    facts["outputs"] = [{"unit": "s", "direction": "min"}]
+    return from_vector(VectorEnsemble((each,), ("c0",), form), facts)
+
+
+def test_a_curve_over_epochs_says_itself_what_a_part_costs() -> None:
+    codes = anb_onnx.sample(9, seed=0, space=NASBENCH201)
+    each = 10.0 + codes[:, 0]
+    cost = Cost(curve_of_seconds())
+    np.testing.assert_array_equal(cost.of(codes), 8 * each)
+    np.testing.assert_array_equal(cost.of(codes, 2), 2 * each)
+    np.testing.assert_array_equal(cost.of(codes, 8, since=4), 4 * each)
+    epochs = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8.0])
+    np.testing.assert_array_equal(cost.of(codes, epochs), epochs * each)
+    np.testing.assert_array_equal(cost.of(codes, 4, since=0), 4 * each)
+    with pytest.raises(FidelityError, match="from 1 to 8"):
+        cost.of(codes, 9)
+    with pytest.raises(SearchError, match="says itself what part of a run costs"):
+        Cost(curve_of_seconds(), epochs=8)
+    with pytest.raises(SearchError, match="costs must not fall"):
+        Cost(curve_of_seconds(slope=0.25)).of(codes, 8, since=4)
+    # Whole runs are what a search without fidelities pays for.
+    history = search.random_search(
+        lambda codes: codes[:, 1], space=NASBENCH201, cost=cost, cost_budget=1000.0, rng=0
+    )
+    np.testing.assert_array_equal(history.cost, 8 * (10.0 + history.codes[:, 0]))
 
 
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])

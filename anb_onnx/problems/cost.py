@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.errors import SearchError, TargetError
+from anb_onnx.fidelities import Fidelity as FidelityOf
 from anb_onnx.loading import load
 from anb_onnx.problems.objectives import Floats
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
+from anb_onnx.vector_surrogate import SEEDS
 
 Codes: TypeAlias = NDArray[np.uint8]
 #: Takes codes uint8 [n, genes], and the fidelity where one was asked for; returns numbers [n].
@@ -88,7 +90,7 @@ class Cost:
             if unit is not None and unit != self.unit:
                 msg = f"unit={show(unit)}, but {self.name!r} is in {self.unit!r}; leave unit out"
                 raise SearchError(msg)
-            if self.epochs is not None and _fidelities(source):
+            if self.epochs is not None and _along(source) is not None:
                 msg = (
                     f"{self.name!r} says itself what part of a run costs; leave "
                     f"epochs={show(epochs)} out"
@@ -116,7 +118,8 @@ class Cost:
         ----------
         codes : uint8 array [n, n_genes]
         fidelity : float or array [n], optional
-            How far each is trained, in epochs; the whole run if not given.
+            How far each is trained, in epochs or what else the target's curve runs along; the
+            whole run if not given. 0 costs nothing.
         since : float or array [n], optional
             From where: of a run that goes on from a checkpoint what it has cost before is not paid
             again. From the beginning if not given.
@@ -131,6 +134,8 @@ class Cost:
         SearchError
             If a cost is negative or no finite number, a fidelity is out of range, `since` lies
             behind it, or nothing says what a part of a run costs.
+        FidelityError
+            If a target's curve does not reach a fidelity.
         ArchitectureError
             If a row is no architecture of the space.
         """
@@ -155,9 +160,14 @@ class Cost:
         assert surrogate is not None
         if fidelity is None:
             return surrogate.query_codes(codes).mean
-        if _fidelities(surrogate):
-            asked: Any = surrogate.query
-            return asked(codes, fidelity=fidelity).mean
+        curve = _along(surrogate)
+        if curve is not None:
+            given = self._numbers(fidelity, len(codes))
+            # Nothing is trained in no epoch, though a curve begins after the first.
+            nothing = given == 0.0
+            asked = {curve.name: np.where(nothing, curve.least, given)}
+            means = surrogate.query(codes, fidelity=asked).mean
+            return np.where(nothing, 0.0, means.astype(np.float64))
         if self.epochs is None:
             msg = (
                 f"{self.name!r} is the cost of whole runs; to state that each of their n epochs "
@@ -167,13 +177,18 @@ class Cost:
         whole = surrogate.query_codes(codes).mean.astype(np.float64)
         return whole * (self._share(fidelity, len(codes)) / self.epochs)
 
-    def _share(self, fidelity: Fidelity, n: int) -> Floats:
-        """Return the epochs of each row, float64 [n], once they are some of those there are."""
+    def _numbers(self, fidelity: Fidelity, n: int) -> Floats:
+        """Return the epochs of each row, float64 [n]."""
         try:
-            given = np.broadcast_to(np.asarray(fidelity, dtype=np.float64), (n,))
+            given: Floats = np.broadcast_to(np.asarray(fidelity, dtype=np.float64), (n,))
         except (TypeError, ValueError) as error:
             msg = f"fidelity is a number, or one for each of {n} rows, not {show(fidelity)}"
             raise SearchError(msg) from error
+        return given
+
+    def _share(self, fidelity: Fidelity, n: int) -> Floats:
+        """Return the epochs of each row, float64 [n], once they are some of those there are."""
+        given = self._numbers(fidelity, n)
         assert self.epochs is not None
         if not ((given >= 0) & (given <= self.epochs)).all():  # NaN is not, either
             msg = f"fidelity is from 0 to the {self.epochs:g} epochs of a run: {show(fidelity)}"
@@ -242,6 +257,7 @@ def costing(cost: object, benchmark: str | None = None) -> Cost:
     return Cost(cost, benchmark=benchmark)  # type: ignore[arg-type]  # it says what it takes
 
 
-def _fidelities(surrogate: Surrogate) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = getattr(surrogate, "fidelities", {})
-    return found
+def _along(surrogate: Surrogate) -> FidelityOf | None:
+    """Return the fidelity along which a surrogate's runs go on, such as the epoch, if any."""
+    found = (f for name, f in surrogate.fidelities.items() if name != SEEDS)
+    return next(found, None)
