@@ -167,7 +167,7 @@ def _takes_values(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.A
 
 
 #: What nobody can know before it is typed.
-FREE = {"N", "V", "SHARE", "VALUE", "NAME", "UNIT", "A:B", "ADDRESS", "KEY=VALUE", "LEVEL"}
+FREE = {"AMOUNT", "N", "V", "SHARE", "VALUE", "NAME", "UNIT", "A:B", "ADDRESS", "KEY=VALUE", "LEVEL"}
 FREE |= {"'TARGET<=VALUE'", "'GENE=VALUE,...'", "N[,N...]", "seed", "n"}
 
 

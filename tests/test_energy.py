@@ -114,7 +114,13 @@ def test_a_surrogate_of_it_has_the_same_tables_with_another_link(
     offset = 900.0 if link.offset is not None else None
     noise = 0.01 * 50.0 ** (1 - noise_power)
     calibration = Calibration(2.0, noise, noise_power, offset, (0.0, 0.9), (0.0, 1.5))
-    card = {"metric": "time", "device": None, "unit": "h", "direction": "min", "exact": False}
+    card: dict[str, Any] = {
+        "metric": "time",
+        "device": None,
+        "unit": "h",
+        "direction": "min",
+        "exact": False,
+    }
     card |= {"quality": {"test": {"n": 5, "rmse": 2.0, "r2": 0.5}}, "versions": {}}
     card |= {
         "dataset": {"name": "x", "license": "x", "sha256": "0" * 64},

@@ -40,12 +40,12 @@ def test_runs_end_by_cost_and_their_settings_say_so(runs: Path) -> None:
     charged = {"name": "train_time", "unit": "s", "sha256": sha256}
     assert budget == {"evaluations": None, "cost": 3 * DAY, "charged": charged}
     task = anb_onnx.tasks()[TASK]
-    for name, function, given in (
-        ("random", search.random_search, {}),
-        ("simulated-annealing", search.simulated_annealing, {}),
+    for name, function in (
+        ("random", search.random_search),
+        ("simulated-annealing", search.simulated_annealing),
     ):
         found = read_history(runs / TASK / name / "seed-0001.json")
-        again = function(task, cost="train_time", cost_budget=3 * DAY, rng=1, **given)
+        again = function(task, cost="train_time", cost_budget=3 * DAY, rng=1)
         np.testing.assert_array_equal(found.codes, again.codes)
         assert found.spent[-1] <= 3 * DAY
     # All are there: nothing is searched again.

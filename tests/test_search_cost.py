@@ -182,7 +182,7 @@ def curve_of_seconds(*, slope: float = 1.0) -> Surrogate:
     entries = np.arange(5, dtype=np.int32)[:, None]
     each = TableEnsemble(NASBENCH201, entries, 1.0, 10.0, Link(), terms)
     form = CurveForm(at=(1.0, 4.0, 8.0), basis=((1.0,), (4.0,), (8.0 * slope,)), offset=(0.0,) * 3)
-    facts = {"metric": "seconds", "device": None, "unit": "s", "direction": "min"}
+    facts: dict[str, Any] = {"metric": "seconds", "device": None, "unit": "s", "direction": "min"}
     facts |= {"exact": False, "quality": {}, "versions": {}}
     facts["outputs"] = [{"unit": "s", "direction": "min"}]
     return from_vector(VectorEnsemble((each,), ("c0",), form), facts)
