@@ -9,9 +9,9 @@ otherwise: it sampled the power of its GPUs while they trained. No such data is 
 watts are: every number of this module comes from seconds that a surrogate predicts or somebody
 measured, and from what the user states.
 
-How wrong it can be: power changes with the load. Of one machine with four GPUs, from 146 W to
-305 W were measured for one at work ("Guidelines for the Quality Assessment of Energy-Aware NAS
-Benchmarks", arXiv:2505.15631, of EA-HAS-Bench's own configurations). One number for all
+How wrong it can be: power changes with the load. "Guidelines for the Quality Assessment of
+Energy-Aware NAS Benchmarks" (arXiv:2505.15631), an analysis of EA-HAS-Bench, measured 146 W to
+305 W for one GPU at work, and errors of some 10 % with such tools. One number of watts for all
 architectures of a device ranks them as their seconds do.
 
 >>> from anb_onnx.energy import EnergyModel

@@ -148,6 +148,8 @@ class History(Fronts):
         ------
         SearchError
             If evaluations had no cost.
+        TruthError
+            If it is that of a problem, read from a file, whose artifacts are not installed.
         """
         self._costs()
         charged = self.problem.get("charged")

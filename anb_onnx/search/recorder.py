@@ -78,7 +78,8 @@ class Recorder:
         ends before the first row that would exceed it: that run had not ended when the time was
         up, so there is no result of it, in the history or for the optimizer.
     progress : callable, optional
-        Called after each batch with the number of evaluations so far and the budget.
+        Called after each batch with the number of evaluations so far and the most that there may
+        be, which is no aim where cost alone is limited.
     optimizer : mapping of str, optional
         What is told of the optimizer in the history: its name and settings, as JSON has them.
 
