@@ -41,7 +41,7 @@ def header(seed: int) -> dict[str, Any]:
 def measure(plan: Plan, journal: Path, *, seed: int, runs: int) -> None:
     """Measure the first runs of a plan that are not in the journal yet.
 
-    SIGTERM ends it after the run that is being made, Ctrl-C at once; both lose nothing.
+    SIGTERM ends it after the run that is being made, Ctrl-C at once; no finished run is lost.
 
     Parameters
     ----------
