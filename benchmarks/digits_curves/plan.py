@@ -20,7 +20,7 @@ SEEDED = 500
 #: Numbers of the seeds.
 SEEDS = 5
 #: Of the seeded ones, so many are run with seed 0 once more, which tells what repeats.
-REPEATED = 100
+REPEATED = 250
 #: That many configurations later: other things happen on the machine.
 LATER = 100
 
