@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from anb_onnx.errors import AnbError
 from benchmarks.digits_curves import files, measuring
+from benchmarks.digits_curves.comparing import Side, compare, courses, digest, markdown
+from benchmarks.digits_curves.evaluators import Nearest, Real
 from benchmarks.digits_curves.plan import plan
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +39,33 @@ def _measure(args: argparse.Namespace) -> None:
     print(f"{args.out}: {files.write(args.out, drawn, journal)} runs")
 
 
+def _compare(args: argparse.Namespace) -> None:
+    sides = [
+        Side("real runs", args.real_sample, Real, measuring.header(0), measuring.load_of_machine)
+    ]
+    for source in args.surrogate:
+        if source == "nearest":
+            stamp = {"measured": digest(args.measured)}
+            nearest = Nearest(files.load(args.measured))
+            sides.append(
+                Side("nearest measured run", args.seeds, lambda _, run=nearest: run, stamp)
+            )
+    budgets = [args.budget / 2**halving for halving in reversed(range(5))]
+    found = {
+        side.name: courses(side, args.results, budget=args.budget, compute=not args.tables_only)
+        for side in sides
+    }
+    result = compare({name: of for name, of in found.items() if all(of.values())}, budgets)
+    print(markdown(result))
+    if args.out is not None:
+        args.out.write_text(json.dumps(result.document(), indent=1) + "\n")
+
+
+def _nearest(measured: Path, seeds: int) -> Side:
+    run = Nearest(files.load(measured))
+    return Side("nearest measured run", seeds, lambda _: run, {"measured": digest(measured)})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.digits_curves",
@@ -52,6 +84,36 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="of the plan; default: 0"
     )
     measured.set_defaults(run=_measure)
+    compared = commands.add_parser(
+        "compare", help="rank searches that stop runs early, on real runs and on surrogates"
+    )
+    compared.add_argument(
+        "--surrogate", nargs="*", default=["nearest"], metavar="FOLDER",
+        help="of curve and cost; `nearest` is the nearest measured run (default)",
+    )  # fmt: skip
+    compared.add_argument(
+        "--real-sample", type=int, default=8, metavar="K", help="seeds of real runs; default: 8"
+    )
+    compared.add_argument(
+        "--seeds", type=int, default=20, metavar="N", help="seeds of surrogates; default: 20"
+    )
+    compared.add_argument(
+        "--budget", type=float, default=12.0, metavar="SECONDS",
+        help="training seconds of each search; default: 12",
+    )  # fmt: skip
+    compared.add_argument(
+        "--measured", type=Path, default=files.FILE, metavar="FILE.parquet",
+        help="measured runs; default: the committed ones",
+    )  # fmt: skip
+    compared.add_argument(
+        "--results", type=Path, default=ROOT / "build" / "digits_curves", metavar="DIR",
+        help="where each search is kept (default: build/digits_curves of the checkout)",
+    )  # fmt: skip
+    compared.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
+    compared.add_argument(
+        "--tables-only", action="store_true", help="search no more: tables of what there is"
+    )
+    compared.set_defaults(run=_compare)
     return parser
 
 
