@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anb_onnx.errors import AnbError
-from benchmarks.digits_curves import files, measuring
+from benchmarks.digits_curves import describing, files, measuring
 from benchmarks.digits_curves.comparing import Side, compare, courses, digest, markdown
 from benchmarks.digits_curves.evaluators import Nearest, Real
 from benchmarks.digits_curves.plan import plan
@@ -37,6 +37,10 @@ def _measure(args: argparse.Namespace) -> None:
     runs = len(drawn.seed) if args.runs is None else min(args.runs, len(drawn.seed))
     measuring.measure(drawn, journal, seed=args.seed, runs=runs)
     print(f"{args.out}: {files.write(args.out, drawn, journal)} runs")
+
+
+def _describe(args: argparse.Namespace) -> None:
+    print(describing.markdown(describing.describe(files.load(args.measured, repeats=True))))
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -84,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="of the plan; default: 0"
     )
     measured.set_defaults(run=_measure)
+    described = commands.add_parser("describe", help="figures of the measured runs")
+    described.add_argument("--measured", type=Path, default=files.FILE, metavar="FILE.parquet")
+    described.set_defaults(run=_describe)
     compared = commands.add_parser(
         "compare", help="rank searches that stop runs early, on real runs and on surrogates"
     )
