@@ -168,7 +168,8 @@ def _ceiling(values: Floats) -> Ceiling:
 def _r2(first: Floats, truth: Floats) -> float:
     good = np.isfinite(first) & np.isfinite(truth)
     truth, left = truth[good], (truth - first)[good]
-    return float(1 - (left**2).sum() / ((truth - truth.mean()) ** 2).sum())
+    around = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - (left**2).sum() / around) if around else float("nan")
 
 
 def markdown(found: Description) -> str:
