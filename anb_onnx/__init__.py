@@ -16,6 +16,7 @@ from anb_onnx.errors import (
     ArtifactError,
     EngineError,
     ExtraError,
+    FidelityError,
     MeasurementError,
     SearchError,
     SourceError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
     from anb_onnx.engines.base import Outputs
     from anb_onnx.few_shot.adapting import adapt, suggest
+    from anb_onnx.fidelities import Fidelity
     from anb_onnx.links import Link
     from anb_onnx.loading import load
     from anb_onnx.prediction import Prediction, Predictions
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from anb_onnx.spaces.space import Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
     from anb_onnx.terms import Terms
+    from anb_onnx.vector_answers import Curve
+    from anb_onnx.vector_surrogate import VectorSurrogate
 
     __version__: str
 
@@ -72,8 +76,11 @@ __all__ = [
     "Benchmark",
     "Block",
     "Catalog",
+    "Curve",
     "EngineError",
     "ExtraError",
+    "Fidelity",
+    "FidelityError",
     "Gene",
     "Link",
     "MeasurementError",
@@ -91,6 +98,7 @@ __all__ = [
     "Terms",
     "Truth",
     "TruthError",
+    "VectorSurrogate",
     "__version__",
     "adapt",
     "benchmarks",
@@ -135,6 +143,9 @@ _MODULE_OF = {
         "problems.task": ("Task",),
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),
+        "fidelities": ("Fidelity",),
+        "vector_answers": ("Curve",),
+        "vector_surrogate": ("VectorSurrogate",),
         "few_shot.adapting": ("adapt", "suggest"),
         "links": ("Link",),
         "loading": ("load",),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -249,11 +249,14 @@ class Calibration:
         t = np.asarray(mean, dtype=np.float64)
         if self.offset is not None:
             t = self.offset - t
-        noise = np.full_like(t, self.noise)
+        noise = self._noise(t)
         for _ in range(self.noise_power):
             noise = noise * t
         spread = self.spread * np.asarray(std, dtype=np.float64)
         return np.asarray(np.sqrt(spread * spread + noise * noise))
+
+    def _noise(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full_like(t, self.noise)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calibration as plain data, the form in which artifacts hold it."""
@@ -305,6 +308,48 @@ def _numbers(values: Any) -> tuple[Any, ...]:
         msg = f"a list of at most {MAX_LEVELS} numbers, not {show(values)}"
         raise TypeError(msg)
     return tuple(map(_number, values))
+
+
+@dataclass(frozen=True, eq=False)
+class Pointwise(Calibration):
+    """A calibration with a noise of its own for each architecture.
+
+    Attributes
+    ----------
+    noises : float64 array [N], or a scalar, or None
+        In place of `noise`.
+    added_variance : float64 array [N], or a scalar, or None
+        A further variance, in the target's unit squared, independent of the rest: that between
+        runs of different seeds.
+    """
+
+    noises: NDArray[np.float64] | None = None
+    added_variance: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        base: Calibration,
+        noises: NDArray[np.float64] | None = None,
+        added_variance: NDArray[np.float64] | None = None,
+    ) -> Pointwise:
+        """Return a calibration with other noises, or more of it."""
+        known = {field.name: getattr(base, field.name) for field in fields(Calibration)}
+        return cls(**known, noises=noises, added_variance=added_variance)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing is uncertain: what was told of each architecture may say otherwise."""
+        return super().is_exact and self.noises is None and self.added_variance is None
+
+    def _noise(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return super()._noise(t) if self.noises is None else np.broadcast_to(self.noises, t.shape)
+
+    def _scale(self, mean: NDArray[np.floating], std: NDArray[np.floating]) -> NDArray[np.float64]:
+        scale = super()._scale(mean, std)
+        if self.added_variance is None:
+            return scale
+        return np.asarray(np.sqrt(scale * scale + self.added_variance))
 
 
 #: Of what was counted or measured itself: new measurements are the mean.

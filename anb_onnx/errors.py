@@ -69,6 +69,18 @@ class SourceError(AnbError):
     """A source device cannot be used to adapt to another."""
 
 
+class FidelityError(AnbError):
+    """A fidelity was asked for that an artifact does not have, or a value outside of it.
+
+    Examples
+    --------
+    >>> import anb_onnx
+    >>> anb_onnx.load("accuracy").query(anb_onnx.efficientnet_b0(), fidelity=10)
+    Traceback (most recent call last):
+    anb_onnx.errors.FidelityError: the artifact of 'accuracy' has no fidelity, found 10
+    """
+
+
 class ExtraError(AnbError, ImportError):
     """A package is missing that only this part needs; says how to install it."""
 

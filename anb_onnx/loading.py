@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from anb_onnx._io.show import show
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import find_benchmark
-from anb_onnx.catalog.card import Card
-from anb_onnx.catalog.catalog import Artifact, listed_beside, target_of_card
+from anb_onnx.catalog.card import VECTOR, Card, output_card
+from anb_onnx.catalog.catalog import Artifact, Target, listed_beside, target_of_card
 from anb_onnx.catalog.manifest import card_from_metadata, read_bytes, read_space
 from anb_onnx.engines.auto import AutoEngine
 from anb_onnx.engines.base import Engine
@@ -23,7 +23,10 @@ from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Content, Origin, Surrogate, open_native
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.vector_surrogate import VectorSurrogate
+from anb_onnx.vectors import VectorEnsemble
 from anb_onnx.writing.table_form import build_table_model
+from anb_onnx.writing.vector_form import build_vector_model, check_graph
 
 if TYPE_CHECKING:
     from anb_onnx.catalog.truth import Truth
@@ -165,6 +168,17 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
     """Open a file whose manifest entry is known, with the engine asked for."""
     target, space = artifact.target, artifact.space
     engine, threads, source = origin.engine, origin.threads, str(artifact.path)
+    if artifact.card.form == VECTOR:
+        vector = _open_outputs(artifact, model)
+        return _open_vector(
+            vector,
+            model,
+            artifact.card,
+            origin,
+            target=target,
+            read_model=lambda: _same_bytes(artifact, origin),
+            read_truth=lambda: truth_of(artifact),
+        )
     # Tables first: what is wrong with them is told in detail.
     ensemble = _open_tables(artifact, model) if "tables" in artifact.entry else None
     card = artifact.card
@@ -257,6 +271,107 @@ def from_tables(
     return _open_content(content, engine, threads)
 
 
+def from_vector(
+    vector: VectorEnsemble,
+    card: Mapping[str, Any],
+    *,
+    engine: str = "auto",
+    threads: SupportsIndex | None = None,
+) -> Surrogate:
+    """Return the surrogate of an ensemble of several outputs that is in no file.
+
+    It is as one that `load` returns: all its engines, `outputs`, curves, pickling. Its `save` makes
+    a file of it.
+
+    Parameters
+    ----------
+    vector : VectorEnsemble
+    card : mapping
+        As for `from_tables`, and ``outputs``: a list of unit and direction of each, and calibration
+        or quality where there are some; of an ensemble that makes a ``curve``, metric, unit,
+        direction and calibration are the curve's, else those of the first output.
+    engine, threads
+        As for `load`.
+
+    Returns
+    -------
+    VectorSurrogate
+
+    Raises
+    ------
+    ArtifactError
+        As from `from_tables`.
+    EngineError
+        If engine or threads are not valid.
+    """
+    _check_engine(engine)
+    written = build_vector_model(vector, card)
+    return _open_content(Content(written.content, written.card["tables"]), engine, threads)
+
+
+def _open_vector(
+    vector: VectorEnsemble,
+    model: bytes,
+    card: Card,
+    origin: Origin,
+    *,
+    target: Target,
+    read_model: Callable[[], bytes],
+    read_truth: Callable[[], Truth] | None = None,
+) -> Surrogate:
+    """Open an artifact of several outputs, whose tables have been read."""
+    how, source = (origin.engine, origin.threads), origin.path or target.name
+    ensemble = vector.outputs[0] if vector.curve is None else None
+    if ensemble is not None and origin.engine != "onnxruntime":
+        written = build_table_model(ensemble, output_card(card, 0)).content
+        opened = _open(ensemble, written, source, how, vector.space)
+    elif origin.engine == "onnxruntime":
+        opened = _open_onnxruntime(model, source, origin.threads, vector.space)
+    elif origin.engine == "native":
+        msg = (
+            f"the native engine runs artifacts of one output; that of {target.name!r} predicts a "
+            "curve: use engine='auto', or one of its outputs"
+        )
+        raise EngineError(msg)
+    else:
+        opened = ReferenceEngine(vector)
+    return VectorSurrogate(
+        target,
+        card,
+        vector.space,
+        opened,
+        origin,
+        ensemble,
+        reopen=reopen,
+        read_model=read_model,
+        read_truth=read_truth,
+        vector=vector,
+        open_output=lambda k: from_tables(
+            vector.outputs[k], output_card(card, k), engine=how[0], threads=how[1]
+        ),
+    )
+
+
+def _open_outputs(artifact: Artifact, model: bytes) -> VectorEnsemble:
+    """Read the outputs of a file, and check what its graph computes, and intervals."""
+    card, source = artifact.card, str(artifact.path)
+    try:
+        return _checked_vector(model, card, artifact.space, source)
+    except ArtifactError as error:
+        msg = f"{error}; {artifact.mend}"
+        raise ArtifactError(msg) from error
+
+
+def _checked_vector(
+    model: bytes, card: Mapping[str, Any], space: SearchSpace, source: str
+) -> VectorEnsemble:
+    vector = VectorEnsemble.from_artifact(model, card, space, source)
+    check_graph(model, vector, card, source)
+    if vector.curve is None:
+        _check_range(vector.outputs[0], card)
+    return vector
+
+
 def from_model(
     model: bytes, *, engine: str = "auto", threads: SupportsIndex | None = None
 ) -> Surrogate:
@@ -321,6 +436,11 @@ def _open_content(content: Content, engine: str, threads: SupportsIndex | None) 
     card = Card.from_dict(document, source, listed=False)
     target = target_of_card(card, source)
     stated = {**document, "tables": content.tables}
+    if card.form == VECTOR:
+        vector = _checked_vector(model, stated, space, source)
+        sha256 = hashlib.sha256(model).hexdigest()
+        origin = Origin(target.name, None, None, engine, threads, sha256, content)
+        return _open_vector(vector, model, card, origin, target=target, read_model=lambda: model)
     ensemble = TableEnsemble.from_artifact(model, stated, space, source)
     _check_range(ensemble, stated)
     opened = _open(ensemble, model, target.name, (engine, threads), space)

@@ -27,6 +27,7 @@ from anb_onnx.encoding.encoding import (
 from anb_onnx.encoding.mixed import are_texts
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
 from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError, TruthError
+from anb_onnx.fidelities import Fidelity, FidelityArgument, read_fidelities
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.prediction import Prediction
 from anb_onnx.spaces.arrays import as_ndarray
@@ -301,16 +302,39 @@ class Surrogate:
         """
         return self.truth.regret(value)
 
+    @property
+    def fidelities(self) -> Mapping[str, Fidelity]:
+        """What `query` takes as ``fidelity``, by name; empty of most artifacts."""
+        return MappingProxyType({})
+
+    @property
+    def outputs(self) -> Mapping[str, Surrogate]:
+        """Surrogates of all outputs by name, of artifacts that have several; else empty."""
+        return MappingProxyType({})
+
     @overload
-    def query(self, architectures: Single, *, members: bool = ...) -> Prediction[np.float32]: ...
+    def query(
+        self,
+        architectures: Single,
+        *,
+        members: bool = ...,
+        fidelity: FidelityArgument = ...,
+    ) -> Prediction[np.float32]: ...
     @overload
     def query(
         self,
         architectures: Batch,
         *,
         members: bool = ...,
+        fidelity: FidelityArgument = ...,
     ) -> Prediction[FloatArray]: ...
-    def query(self, architectures: Architectures, *, members: bool = False) -> Prediction[Any]:
+    def query(
+        self,
+        architectures: Architectures,
+        *,
+        members: bool = False,
+        fidelity: FidelityArgument = None,
+    ) -> Prediction[Any]:
         """Predict the target for one architecture or a batch.
 
         Parameters
@@ -324,6 +348,8 @@ class Surrogate:
             the result does not grow with the N of an array.
         members : bool
             Whether to return each member's prediction too.
+        fidelity : number, array [N] or mapping, optional
+            Of artifacts that have `fidelities`, see `VectorSurrogate.query`; refused by others.
 
         Returns
         -------
@@ -335,7 +361,11 @@ class Surrogate:
         ------
         ArchitectureError
             Where an architecture is no member of the search space; names row, gene and value.
+        FidelityError
+            If a fidelity was given.
         """
+        if fidelity is not None:
+            read_fidelities(fidelity, self.fidelities, None, self.target.name)
         given = as_ndarray(architectures)
         if isinstance(given, np.ndarray) and given.ndim > 0:
             return self._prediction(self._query_array(given, members), single=False)

@@ -249,12 +249,16 @@ class TableEnsemble:
 
     def predict(self, symbols: NDArray[np.integer]) -> Arrays:
         """Return mean [N], std [N] and members [N, M], float32: the reference of all engines."""
+        return summarise(self.values(symbols))
+
+    def values(self, symbols: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the members' predictions before they are rounded: float64 [N, M]."""
         u = self.totals(symbols).astype(np.float64) * self.scale + self.shift
         inside = None
         if self.link.regime is not None:
             block, of_symbol = self.link.regime.symbols(self.space)
             inside = of_symbol[symbols[:, block]]
-        return summarise(self.link.invert(u, inside))
+        return self.link.invert(u, inside)
 
 
 def summarise(members: NDArray[np.float64]) -> Arrays:

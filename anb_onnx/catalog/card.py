@@ -19,10 +19,14 @@ from anb_onnx.links import Link
 from anb_onnx.spaces.space import MAX_BLOCKS
 from anb_onnx.tables import MAX_MEMBERS
 from anb_onnx.terms import MAX_ENTRIES, MAX_TERMS
+from anb_onnx.vectors import MAX_OUTPUTS, check_tables
 
-#: Forms of artifacts, the first two of which hold tables.
-FORMS = ("tables", "projected", "trees", "tree64", "kernel", "network")
-_TABLE_FORMS = FORMS[:2]
+#: Forms of artifacts, the first three of which hold tables: of one output, or of several.
+FORMS = ("tables", "projected", "vector", "trees", "tree64", "kernel", "network")
+_TABLE_FORMS = FORMS[:3]
+
+#: The form of artifacts of several outputs.
+VECTOR: Final = FORMS[2]
 
 #: Parts of a data set whose figures say how good an artifact with a calibration is: rows that were
 #: never trained on, or of few measurements each one, predicted from all others.
@@ -66,6 +70,14 @@ class Card(Mapping[str, Any]):
         See `anb_onnx.terms.Terms`; of forms that hold tables.
     tables : mapping or None
         Where the tables lie in the file; in the manifest only.
+    outputs : list of mapping, or None
+        Name, unit, direction and link of each output, with a calibration and figures of quality
+        where there are some; of the form "vector" only.
+    curve : mapping or None
+        How a curve is made of the outputs, see `anb_onnx.curves.CurveForm`; "vector" only.
+    seed_noise : mapping or None
+        ``output``, the name of the output that predicts the standard deviation between runs of
+        different seeds, and ``calibration``, that of the mean over all seeds; "vector" only.
     calibration : mapping or None
         See `anb_onnx.calibration.Calibration`.
     target_std : float or None
@@ -96,6 +108,9 @@ class Card(Mapping[str, Any]):
     seeds: list[int] | None = None
     terms: list[list[int]] | None = None
     tables: Mapping[str, Any] | None = None
+    outputs: list[Mapping[str, Any]] | None = None
+    curve: Mapping[str, Any] | None = None
+    seed_noise: Mapping[str, Any] | None = None
     calibration: Mapping[str, Any] | None = None
     target_std: float | None = None
     recipe: str | None = None
@@ -146,12 +161,46 @@ class Card(Mapping[str, Any]):
 
     def _check_form(self, source: str, listed: bool) -> None:
         """Check that tables are stated exactly where the form has some."""
-        has_tables = self.form in _TABLE_FORMS
-        for key, wanted in (("terms", has_tables), ("tables", has_tables and listed)):
-            if (getattr(self, key) is not None) != wanted:
-                what = "needs" if wanted else "has no"
+        has_tables, is_vector = self.form in _TABLE_FORMS, self.form == VECTOR
+        wanted = {"terms": has_tables, "tables": has_tables and listed, "outputs": is_vector}
+        if not is_vector:
+            wanted |= {"curve": False, "seed_noise": False}
+        for key, is_wanted in wanted.items():
+            if (getattr(self, key) is not None) != is_wanted:
+                what = "needs" if is_wanted else "has no"
                 msg = f"{source}: an artifact in the form {self.form!r} {what} key {key!r} here"
                 raise ArtifactError(msg)
+        if self.tables is not None and check_tables(self.tables) != is_vector:
+            msg = (
+                f"{source}: key 'tables' must be an object of offset, entries, members"
+                f"{', outputs' if is_vector else ''}, scale and shift{', lists' * is_vector}, in "
+                f"the form {self.form!r}"
+            )
+            raise ArtifactError(msg)
+        self._check_outputs(source)
+
+    def _check_outputs(self, source: str) -> None:
+        """Check that the target is the first output, or a curve, and noise one of the outputs."""
+        if self.outputs is None:
+            return
+        names = [output["name"] for output in self.outputs]
+        if len(set(names)) < len(names):
+            msg = f"{source}: key 'outputs': the names must differ, found {show(names)}"
+            raise ArtifactError(msg)
+        first = self.outputs[0]
+        for key in ("unit", "direction", "link"):
+            if self.curve is None and first[key] != getattr(self, key):
+                msg = (
+                    f"{source}: key {key!r} of the first output is {show(first[key])}, of the "
+                    f"target {show(getattr(self, key))}; without a curve they are the same"
+                )
+                raise ArtifactError(msg)
+        if self.seed_noise is not None and self.seed_noise["output"] not in names:
+            msg = (
+                f"{source}: key 'seed_noise.output' must be one of {', '.join(names)}, not "
+                f"{show(self.seed_noise['output'])}"
+            )
+            raise ArtifactError(msg)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as plain data for JSON."""
@@ -185,6 +234,24 @@ class Card(Mapping[str, Any]):
 #: Keys that are fields, and those that every card has.
 FIELDS = tuple(f.name for f in fields(Card) if f.name != "others")
 REQUIRED = FIELDS[: FIELDS.index("file")]
+
+
+def output_card(card: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """Return the card of one output of an artifact in the vector form, as of tables of its own.
+
+    The output's name is its metric; what is not said of the output (device, data, licence, and
+    versions) is that of the artifact.
+    """
+    output = card["outputs"][k]
+    kept = ("device", "exact", "versions", "seeds", "dataset", "license")
+    return {
+        **{key: card[key] for key in kept if key in card},
+        "metric": output["name"],
+        "unit": output["unit"],
+        "direction": output["direction"],
+        "quality": output.get("quality", {}),
+        **({"calibration": output["calibration"]} if "calibration" in output else {}),
+    }
 
 
 def check_values(document: Mapping[str, Any], keys: Any, source: str) -> None:
@@ -290,7 +357,7 @@ def _is_terms(value: Any) -> bool:
 
 
 def _is_tables(value: Any) -> bool:
-    return (
+    return check_tables(value) or (
         _mapping(value, {"offset", "entries", "members", "scale", "shift"}, set())
         and _integer(value["offset"], 0, 2**63)
         and _integer(value["entries"], 1, MAX_ENTRIES)
@@ -298,6 +365,31 @@ def _is_tables(value: Any) -> bool:
         and _number(value["scale"])
         and value["scale"] != 0
         and _number(value["shift"])
+    )
+
+
+def _is_outputs(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and 0 < len(value) <= MAX_OUTPUTS
+        and all(
+            _mapping(output, {"name", "unit", "direction", "link"}, {"calibration", "quality"})
+            and is_name(output["name"])
+            and is_name(output["unit"])
+            and output["direction"] in ("max", "min")
+            and _is_link(output["link"])
+            and _is_quality(output.get("quality", {}))
+            and ("calibration" not in output or _is_calibration(output["calibration"]))
+            for output in value
+        )
+    )
+
+
+def _is_seed_noise(value: Any) -> bool:
+    return (
+        _mapping(value, {"output", "calibration"}, set())
+        and is_name(value["output"])
+        and _is_calibration(value["calibration"])
     )
 
 
@@ -347,6 +439,13 @@ _RULES = {
     ),
     "terms": _Rule(_is_terms, f"1 to {MAX_TERMS} lists of different blocks, 0 to {MAX_BLOCKS - 1}"),
     "tables": _Rule(_is_tables, "an object of offset, entries, members, scale and shift"),
+    "outputs": _Rule(
+        _is_outputs,
+        f"1 to {MAX_OUTPUTS} objects of name, unit, direction and link, and calibration or quality "
+        "if any",
+    ),
+    "curve": _Rule(lambda v: isinstance(v, Mapping), "an object"),
+    "seed_noise": _Rule(_is_seed_noise, "an object of output, a name, and calibration"),
     "calibration": _Rule(
         _is_calibration, "an object of spread, noise, noise_power, offset, levels and quantiles"
     ),

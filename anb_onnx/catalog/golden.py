@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,10 +33,21 @@ class Golden:
         Corners of the space, EfficientNet-B0, its neighbours, and random architectures.
     outputs : mapping of str to Outputs
         By target: ``mean`` [n], ``std`` [n] and ``members`` [n, M], float32.
+    more : mapping of str to mapping of str to float32 array [n', columns]
+        By target of several outputs: what is told of the first n' architectures besides, see
+        `anb_onnx.writing.golden.more_arrays`.
     """
 
     codes: Codes
     outputs: Mapping[str, Outputs]
+    more: Mapping[str, Mapping[str, npt.NDArray[np.float32]]] = field(default_factory=dict)
+
+
+#: Names of arrays that targets of several outputs have besides.
+MORE_ARRAYS = (
+    *("output_means", "output_stds", "curve_mean", "curve_std"),
+    *("between_mean", "between_std"),
+)
 
 
 def read_golden(folder: Path) -> Golden | None:
@@ -98,11 +109,19 @@ def _read_arrays(content: bytes, items: list[Any], source: str) -> Golden:
                 f"float32 [{len(codes)}, M]; found {show(shapes)}",
             )
         outputs[target] = Outputs(*found)  # type: ignore[arg-type]
+    more: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
+    for target, name in [place for place in arrays if place[1] in MORE_ARRAYS]:
+        array = arrays.pop((target, name))
+        if target is None or array.dtype != np.float32 or array.ndim != 2:
+            _refuse(source, f"array {show(name)} of {show(target)} must be float32 [n, columns]")
+        if len(array) > len(codes):
+            _refuse(source, f"array {show(name)} of {show(target)} has too many rows")
+        more.setdefault(target, {})[name] = array
     if arrays:
         _refuse(source, f"array {show(next(iter(arrays)))} is unknown")
     if end != len(content):
         _refuse(source, f"the arrays take {end} bytes, the file has {len(content)}")
-    return Golden(codes, outputs)
+    return Golden(codes, outputs, more)
 
 
 def same_bits(found: Outputs, golden: Outputs) -> bool:

@@ -39,7 +39,7 @@ OUTSIDE = frozenset({"file", "sha256", "bytes", "tables", "verification"})
 MEANING = frozenset(
     {
         *("form", "metric", "device", "unit", "direction", "members", "exact", "terms"),
-        *("link", "calibration", "requires"),
+        *("link", "calibration", "requires", "outputs", "curve", "seed_noise"),
     }
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,10 +20,22 @@ from anb_onnx.engines.base import (
 )
 from anb_onnx.errors import EngineError
 from anb_onnx.spaces.matrix import in_range, refuse_codes
-from anb_onnx.tables import TableEnsemble
+from anb_onnx.spaces.space import SearchSpace
 
 #: Rows at a time, so that memory stays bounded and intermediates in the cache.
 _CHUNK_ROWS = 4096
+
+
+class _Tables(Protocol):
+    """What predicts from symbols: a `TableEnsemble`, or a `VectorEnsemble`."""
+
+    @property
+    def space(self) -> SearchSpace: ...
+    @property
+    def n_members(self) -> int: ...
+    def predict(
+        self, symbols: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
 
 
 class ReferenceEngine:
@@ -29,14 +43,14 @@ class ReferenceEngine:
 
     Parameters
     ----------
-    ensemble : TableEnsemble
+    ensemble : TableEnsemble or VectorEnsemble
     """
 
     name = "numpy"
     checks_bounds = True
     threads = 1
 
-    def __init__(self, ensemble: TableEnsemble) -> None:
+    def __init__(self, ensemble: _Tables) -> None:
         self._ensemble = ensemble
         self._closed = False
 

@@ -114,7 +114,14 @@ class Graph:
             total = self.add("Add", total, name)
         return total
 
-    def model(self, *, space: SearchSpace, n_members: int, card: Mapping[str, Any]) -> bytes:
+    def model(
+        self,
+        *,
+        space: SearchSpace,
+        n_members: int,
+        card: Mapping[str, Any],
+        more: Mapping[str, Sequence[int]] | None = None,
+    ) -> bytes:
         """Return the file: the graph with the inputs and outputs of the contract, and metadata.
 
         Parameters
@@ -125,6 +132,8 @@ class Graph:
         card : mapping
             The target's entry of the manifest, without file, sha256 and bytes, and with the name
             of the ``benchmark``.
+        more : mapping of str to sequence of int, optional
+            Further outputs of float32, and what follows N in their shapes.
         """
         told = describe(card, space, n_members)
         graph = b"".join(written(1, node) for node in self.nodes)
@@ -136,6 +145,7 @@ class Graph:
             "mean": ["N"],
             "std": ["N"],
             "members": ["N", n_members],
+            **{name: ["N", *sizes] for name, sizes in (more or {}).items()},
         }
         for name, shape in shapes.items():
             graph += written(12, _value(name, FLOAT, shape, told.outputs[name]))

@@ -157,4 +157,25 @@ def _outputs(card: Mapping[str, Any], n_members: int) -> dict[str, str]:
         "mean": f"The prediction{unit}: the mean of the members, in float64, rounded once.",
         "std": spread,
         "members": f"The prediction{unit} of each member.",
+        **_more_outputs(card),
     }
+
+
+def _more_outputs(card: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is told of the outputs that only the vector form has."""
+    if card.get("form") != "vector":
+        return {}
+    listed = ", ".join(f"{o['name']} [{o['unit']}]" for o in card.get("outputs", ()))
+    found = {
+        "output_means": f"Means of the members for each of the outputs {listed}.",
+        "output_stds": "Population standard deviations of the members for each of the outputs.",
+        "output_members": "The prediction of each member for each of the outputs.",
+    }
+    curve = card.get("curve")
+    if curve is not None:
+        epoch, knots = curve["fidelity"]["name"], curve["at"]
+        at = f"at {len(knots)} values of {epoch}, from {knots[0]:g} to {knots[-1]:g} (key curve.at)"
+        found["curve_mean"] = f"The curve{_unit(card)}, mean of the members, {at}."
+        found["curve_std"] = "How far the members disagree there: population standard deviation."
+        found["curve_members"] = "The curve of each member there."
+    return found

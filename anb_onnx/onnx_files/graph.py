@@ -30,7 +30,7 @@ from anb_onnx.terms import Terms
 
 # Numbers of fields in onnx/onnx.proto, of what the table form needs.
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
-_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT, _VALUE_NAME = 1, 5, 12, 1
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_I, _ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 1, 3, 8, 20
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_DOC = 1, 2, 8, 9, 12
@@ -104,6 +104,60 @@ def read_graph(model: bytes, terms: Terms, source: str) -> TableGraph:
         raise ArtifactError(msg) from error
 
 
+def find_tables(model: bytes, terms: Terms, source: str) -> tuple[int, tuple[int, ...]]:
+    """Return where the tables of a file begin, a byte, and their shape.
+
+    Raises
+    ------
+    ArtifactError
+        If the file has no graph with tables.
+    """
+    graph = _parse(model, terms, source)
+    if not graph.shape:
+        msg = f"{source}: its graph has no tables"
+        raise ArtifactError(msg)
+    return graph.offset, graph.shape
+
+
+def check_same(model: bytes, wanted: bytes, terms: Terms, source: str) -> None:
+    """Refuse a file whose graph computes something else than another one does, from its tables.
+
+    What is compared is what each output is computed from, not how values are called.
+
+    Parameters
+    ----------
+    model : bytes
+        The file.
+    wanted : bytes
+        A file with the graph that is right, such as one that was built of the file's tables.
+    terms : Terms
+    source : str
+        Name of the file, for errors.
+
+    Raises
+    ------
+    ArtifactError
+        Naming the first output that differs, or is missing.
+    """
+    right = _parse(wanted, terms, source)
+    outputs, graph = right.outputs, _parse(model, terms, source, right)
+    for name in sorted(outputs.keys() | graph.outputs.keys()):
+        if graph.outputs.get(name, -1) != outputs.get(name, -2):
+            msg = (
+                f"{source}: its graph computes another output {show(str(name, 'utf-8'))} than its "
+                "card says"
+            )
+            raise ArtifactError(msg)
+
+
+def _parse(model: bytes, terms: Terms, source: str, known: _Graph | None = None) -> _Graph:
+    try:
+        return _Graph.parse(model, terms, known)
+    except (MessageError, _FormError, UnicodeDecodeError, struct.error) as error:
+        msg = f"{source}: its graph is not that of tables ({error})"
+        raise ArtifactError(msg) from error
+
+
 class _FormError(ValueError):
     """A graph is not of the table form."""
 
@@ -121,6 +175,12 @@ class _Graph:
     names: dict[bytes, int] = field(default_factory=dict)
     offset: int = -1
     shape: tuple[int, ...] = ()
+    told: list[bytes] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> dict[bytes, int]:
+        """The number of each output of the graph, by name; -3 of one that nothing computes."""
+        return {name: self.names.get(name, -3) for name in self.told}
 
     def number(self, *key: object) -> int:
         """Return the number of a value; the same for the same value."""
@@ -140,8 +200,8 @@ class _Graph:
         self.names[name] = number
 
     @classmethod
-    def parse(cls, model: bytes, terms: Terms) -> _Graph:
-        """Give the values of a file their numbers."""
+    def parse(cls, model: bytes, terms: Terms, known: _Graph | None = None) -> _Graph:
+        """Give the values of a file their numbers, those that a `known` graph gave to its own."""
         most = _MOST_NODES + sum(3 * len(term) + 4 for term in terms.blocks)
         graphs = []
         for number, start, stop in fields(model, 0, len(model)):
@@ -151,7 +211,7 @@ class _Graph:
                 _refuse("it defines functions")
         if len(graphs) != 1 or graphs[0][1] < 0:
             _refuse(f"it has {len(graphs)} graphs, not 1")
-        graph = cls()
+        graph = cls() if known is None else cls(known.keys, known.numbers)
         graph.name(_INPUT, graph.number("input"))
         nodes = []
         for number, start, stop in fields(model, *graphs[0]):
@@ -159,6 +219,9 @@ class _Graph:
                 nodes.append((start, stop))
             elif number == _GRAPH_INITIALIZER:
                 graph._add_initializer(model, start, stop)
+            elif number == _GRAPH_OUTPUT:
+                told = [model[a:b] for n, a, b in fields(model, start, stop) if n == _VALUE_NAME]
+                graph.told.append(told[-1] if told else b"")
             if max(len(nodes), len(graph.names)) > most:
                 _refuse(f"it has more than {most} operators or constants")
         for start, stop in nodes:

@@ -59,6 +59,13 @@ def add_ensemble_outputs(builder: Builder, members: str, n_members: int) -> None
     ``members`` float32 [N, M]. All are computed in float64 from the unrounded members and rounded
     once.
     """
+    mean, std = add_summary(builder, members, n_members)
+    for name, value in (("mean", mean), ("std", std), ("members", members)):
+        builder.output(name, "Cast", value, to=FLOAT)
+
+
+def add_summary(builder: Builder, members: str, n_members: int) -> tuple[str, str]:
+    """Append mean and population standard deviation over axis 1 of a float64 tensor, in float64."""
     columns = [
         builder.add("Gather", members, builder.constant(m, np.int64), axis=1)
         for m in range(n_members)
@@ -69,9 +76,7 @@ def add_ensemble_outputs(builder: Builder, members: str, n_members: int) -> None
     for column in columns:
         deviation = builder.add("Sub", column, mean)
         squares.append(builder.add("Mul", deviation, deviation))
-    std = builder.add("Sqrt", builder.add("Div", builder.add_all(squares), count))
-    for name, value in (("mean", mean), ("std", std), ("members", members)):
-        builder.output(name, "Cast", value, to=FLOAT)
+    return mean, builder.add("Sqrt", builder.add("Div", builder.add_all(squares), count))
 
 
 def rows_inside(builder: Builder, regime: Regime | None, space: SearchSpace) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from anb_onnx._io.output import write_output
 from anb_onnx._io.strict_json import loads, to_json
-from anb_onnx.catalog.card import Card
+from anb_onnx.catalog.card import VECTOR, Card
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import (
     MANIFEST,
@@ -25,6 +25,8 @@ from anb_onnx.catalog.manifest import (
 from anb_onnx.errors import ArtifactError
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.vectors import VectorEnsemble
+from anb_onnx.writing.vector_form import check_graph
 
 #: Entries of a manifest about files that follow from all its artifacts: golden vectors, and what
 #: is proven.
@@ -96,9 +98,12 @@ def _check(path: Path, model: bytes, name: str, manifest: Mapping[str, Any]) -> 
     """Refuse to list a model that the runtime would refuse to load."""
     listed = {a.target.name: a for a in Catalog.of(path.parent, manifest).artifacts}[name]
     check_card(model, listed.entry, listed.space, listed.benchmark, listed.source, str(path))
-    if "tables" in listed.entry:
+    card = Card.from_dict(listed.entry, listed.source, listed=True)
+    if card.form == VECTOR:
+        vector = VectorEnsemble.from_artifact(model, card, listed.space, str(path))
+        check_graph(model, vector, card, str(path))
+    elif "tables" in listed.entry:
         TableEnsemble.from_artifact(model, listed.entry, listed.space, str(path))
-    Card.from_dict(listed.entry, listed.source, listed=True)
 
 
 def set_listed(folder: Path, key: str, make: Callable[[], Mapping[str, Any]]) -> None:

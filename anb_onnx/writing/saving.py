@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from anb_onnx._io.show import show
-from anb_onnx.catalog.card import BENCHMARK, is_file_name
+from anb_onnx.catalog.card import BENCHMARK, VECTOR, is_file_name
 from anb_onnx.catalog.catalog import Catalog
 from anb_onnx.catalog.manifest import MANIFEST, OUTSIDE, card_from_metadata
 from anb_onnx.errors import ArtifactError
+from anb_onnx.onnx_files.graph import find_tables
 from anb_onnx.onnx_files.messages import read_metadata
 from anb_onnx.onnx_files.relabel import relabelled
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.terms import Terms
 from anb_onnx.writing.golden import write_golden
 from anb_onnx.writing.manifest import write_artifact
 from anb_onnx.writing.table_form import build_table_model
@@ -74,8 +76,11 @@ def save(
         raise ArtifactError(msg)
     if benchmark != own:
         card["benchmark"] = benchmark
-        if ensemble is None:
+        if ensemble is None or card["form"] == VECTOR:
             model = relabelled(model, card, space, card["members"])
+            if tables is not None:  # what is told before them has another length
+                terms = Terms.from_list(card["terms"], space, file)
+                tables = {**tables, "offset": find_tables(model, terms, file)[0]}
         else:
             written = build_table_model(ensemble, card)
             model, tables = written.content, written.card["tables"]

@@ -93,19 +93,35 @@ def build_table_model(ensemble: TableEnsemble, card: Mapping[str, Any]) -> Table
     y = invert_link(builder, ensemble.link, u, inside)
     add_ensemble_outputs(builder, y, ensemble.n_members)
     content = builder.model(space=space, n_members=ensemble.n_members, card=card)
-    # With its head, that is name and shape: tables of a few zeros could lie anywhere.
-    end = content.find(tensor) + len(tensor)
-    if end < len(tensor) or content.find(tensor, end) >= 0:
-        msg = "the tables do not lie in one place of the file"
-        raise AnbError(msg)
     tables = {
-        "offset": end - entries.nbytes,
+        "offset": end_of(tensor, content) - entries.nbytes,
         "entries": len(entries),
         "members": ensemble.n_members,
         "scale": ensemble.scale,
         "shift": ensemble.shift,
     }
     return TableModel(content, {**card, "tables": tables})
+
+
+def end_of(tensor: bytes, content: bytes) -> int:
+    """Return the byte of a file behind a constant, which must stand in it once.
+
+    Parameters
+    ----------
+    tensor : bytes
+        With its head, that is name and shape: tables of a few zeros could lie anywhere.
+    content : bytes
+        The file.
+
+    Raises
+    ------
+    AnbError
+    """
+    end = content.find(tensor) + len(tensor)
+    if end < len(tensor) or content.find(tensor, end) >= 0:
+        msg = "the tables do not lie in one place of the file"
+        raise AnbError(msg)
+    return end
 
 
 def add_symbols(builder: Builder, space: SearchSpace) -> list[str]:
