@@ -16,6 +16,7 @@ from benchmarks.digits_curves.__main__ import main
 from benchmarks.digits_curves.genes import EPOCHS, GENES, configuration, is_ordered
 from benchmarks.digits_curves.journal import RECORD, Journal
 from benchmarks.digits_curves.plan import LATER, REPEATED, SEEDED, SEEDS, plan
+from benchmarks.digits_curves.space import DIGITS
 from benchmarks.digits_curves.training import Epoch
 
 PLAN = plan()
@@ -297,8 +298,6 @@ def test_an_output_that_is_no_number_has_no_accuracy(torch: Any) -> None:
 
 
 def test_the_space_is_that_of_the_file() -> None:
-    from benchmarks.digits_curves.space import DIGITS
-
     genes = [block.genes[0] for block in DIGITS.blocks]
     assert {gene.name: gene.choices for gene in genes} == GENES
     assert {gene.name for gene in genes if gene.ordered} == {

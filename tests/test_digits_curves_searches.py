@@ -11,14 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools import need_tool
 
+import anb_onnx
+from anb_onnx import Link, Surrogate, Terms
+from anb_onnx.curves import CurveForm
 from anb_onnx.errors import AnbError
+from anb_onnx.loading import from_vector
+from anb_onnx.tables import TableEnsemble
+from anb_onnx.vectors import VectorEnsemble
 from benchmarks.digits_curves import comparing, evaluators
 from benchmarks.digits_curves.agreement import agree, tau
 from benchmarks.digits_curves.comparing import Side
-from benchmarks.digits_curves.evaluators import Nearest, Real
+from benchmarks.digits_curves.evaluators import Nearest, Predicted, Real
 from benchmarks.digits_curves.files import CURVES, DigitsCurves
 from benchmarks.digits_curves.genes import EPOCHS, GENES
 from benchmarks.digits_curves.searches import RUNGS, SEARCHES, Course, search
+from benchmarks.digits_curves.space import DIGITS
 from benchmarks.digits_curves.training import Epoch
 
 
@@ -150,6 +157,46 @@ def test_the_nearest_measured_run_answers() -> None:
         assert seconds == rows.seconds[row, :9].tolist()
     near = (1, 2, 2, 0, 0, 0, 0, 5, 3, 0, 0)
     assert run(near, 1)[0] == rows.val_accuracy[1, :1].tolist()
+
+
+def curves_of(unit: str, *, knots: tuple[float, ...], low: float, metric: str) -> Surrogate:
+    """A surrogate whose value grows with the epoch, faster with each gene's code."""
+    terms = Terms(DIGITS, tuple((block,) for block in range(len(GENES))))
+    entries = np.concatenate([np.arange(len(c), dtype=np.int32) for c in GENES.values()])[:, None]
+    slope = TableEnsemble(DIGITS, entries, 0.25, 1.0, Link(), terms)
+    form = CurveForm(at=knots, basis=tuple((at / 27,) for at in knots), offset=(low,) * len(knots))
+    facts = {"metric": metric, "device": None, "unit": unit, "direction": "max"}
+    facts |= {"exact": False, "quality": {}, "versions": {}}
+    facts["outputs"] = [{"unit": unit, "direction": None}]
+    return from_vector(VectorEnsemble((slope,), ("slope",), form), facts)
+
+
+EVERY = tuple(float(at) for at in range(1, EPOCHS + 1))
+
+
+def test_surrogates_of_curves_answer() -> None:
+    accuracy = curves_of("%", knots=EVERY, low=50.0, metric="val_accuracy")
+    time = curves_of("s", knots=(1.0, 27.0), low=0.0, metric="train_time")
+    run = Predicted(accuracy, time)
+    codes = (0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0)  # slope 1 + 0.25 * 4
+    values, seconds = run(codes, 3)
+    assert values == pytest.approx([0.5 + 2 * at / 2700 for at in (1, 2, 3)])
+    assert seconds == pytest.approx([2 * at / 27 for at in (1, 2, 3)])
+    assert run(codes, EPOCHS)[1][-1] == pytest.approx(2.0)
+    whole = Predicted(accuracy, time.outputs["slope"])
+    assert whole(codes, 9)[1][-1] == pytest.approx(2.0 * 9 / 27)
+
+
+def test_surrogates_of_something_else_are_refused() -> None:
+    good = curves_of("1", knots=EVERY, low=0.1, metric="val_accuracy")
+    time = curves_of("s", knots=EVERY, low=0.1, metric="train_time")
+    with pytest.raises(AnbError, match="no curve over 27 epochs"):
+        Predicted(curves_of("1", knots=(1.0, 9.0), low=0.1, metric="val_accuracy"), time)
+    with pytest.raises(AnbError, match="where '%' or '1' and 's' are needed"):
+        Predicted(good, good)
+    other = anb_onnx.load("accuracy")
+    with pytest.raises(AnbError, match="are not of the digits"):
+        Predicted(other, time)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=8))

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import anb_onnx
 from anb_onnx.errors import AnbError
 from benchmarks.digits_curves import describing, files, measuring
 from benchmarks.digits_curves.comparing import Side, compare, courses, digest, markdown
-from benchmarks.digits_curves.evaluators import Nearest, Real
+from benchmarks.digits_curves.evaluators import Nearest, Predicted, Real
 from benchmarks.digits_curves.plan import plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,12 @@ def _nearest(measured: Path, seeds: int) -> Side:
     return Side("nearest measured run", seeds, lambda _: run, {"measured": digest(measured)})
 
 
+def _predicted(folder: Path, seeds: int) -> Side:
+    accuracy, time = (anb_onnx.load(name, path=folder) for name in ("val_accuracy", "train_time"))
+    run = Predicted(accuracy, time)
+    return Side(f"surrogate {folder.name}", seeds, lambda _: run, {"folder": digest(folder)})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.digits_curves",
@@ -96,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     compared.add_argument(
         "--surrogate", nargs="*", default=["nearest"], metavar="FOLDER",
-        help="of curve and cost; `nearest` is the nearest measured run (default)",
+        help="with artifacts val_accuracy, a curve, and train_time; `nearest` is the nearest "
+        "measured run (default)",
     )  # fmt: skip
     compared.add_argument(
         "--real-sample", type=int, default=8, metavar="K", help="seeds of real runs; default: 8"
