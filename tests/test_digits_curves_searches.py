@@ -167,7 +167,7 @@ def curves_of(unit: str, *, knots: tuple[float, ...], low: float, metric: str) -
     form = CurveForm(at=knots, basis=tuple((at / 27,) for at in knots), offset=(low,) * len(knots))
     facts = {"metric": metric, "device": None, "unit": unit, "direction": "max"}
     facts |= {"exact": False, "quality": {}, "versions": {}}
-    facts["outputs"] = [{"unit": unit, "direction": None}]
+    facts["outputs"] = [{"unit": unit, "direction": "max"}]
     return from_vector(VectorEnsemble((slope,), ("slope",), form), facts)
 
 
@@ -195,7 +195,7 @@ def test_surrogates_of_something_else_are_refused() -> None:
     with pytest.raises(AnbError, match="where '%' or '1' and 's' are needed"):
         Predicted(good, good)
     other = anb_onnx.load("accuracy")
-    with pytest.raises(AnbError, match="are not of the digits"):
+    with pytest.raises(AnbError, match="do not know the digits"):
         Predicted(other, time)
 
 
