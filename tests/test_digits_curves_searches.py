@@ -165,7 +165,7 @@ def curves_of(unit: str, *, knots: tuple[float, ...], low: float, metric: str) -
     entries = np.concatenate([np.arange(len(c), dtype=np.int32) for c in GENES.values()])[:, None]
     slope = TableEnsemble(DIGITS, entries, 0.25, 1.0, Link(), terms)
     form = CurveForm(at=knots, basis=tuple((at / 27,) for at in knots), offset=(low,) * len(knots))
-    facts = {"metric": metric, "device": None, "unit": unit, "direction": "max"}
+    facts: dict[str, Any] = {"metric": metric, "device": None, "unit": unit, "direction": "max"}
     facts |= {"exact": False, "quality": {}, "versions": {}}
     facts["outputs"] = [{"unit": unit, "direction": "max"}]
     return from_vector(VectorEnsemble((slope,), ("slope",), form), facts)
@@ -257,7 +257,7 @@ def test_a_comparison_and_its_tables() -> None:
     found = comparing.compare({"real": of(0.0), "model": of(0.1)}, [1.0, 2.0])
     at_1, at_2, over_all = found.agreements["model"]
     assert np.isnan(at_1.tau)
-    assert (at_2.tau, over_all.tau) == (pytest.approx(1), pytest.approx(1))
+    assert [at_2.tau, over_all.tau] == pytest.approx([1, 1])
     assert found.best["model"]["TPE"][1] == pytest.approx(0.722)
     text = comparing.markdown(found)
     assert "| TPE | 50.00 ± 0.00 | 62.20 ± 0.12 | 1 |" in text

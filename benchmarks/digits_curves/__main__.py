@@ -67,14 +67,22 @@ def _compare(args: argparse.Namespace) -> None:
 
 
 def _nearest(measured: Path, seeds: int) -> Side:
-    run = Nearest(files.load(measured))
-    return Side("nearest measured run", seeds, lambda _: run, {"measured": digest(measured)})
+    nearest = Nearest(files.load(measured))
+
+    def make(_: int) -> Nearest:
+        return nearest
+
+    return Side("nearest measured run", seeds, make, {"measured": digest(measured)})
 
 
 def _predicted(folder: Path, seeds: int) -> Side:
     accuracy, time = (anb_onnx.load(name, path=folder) for name in ("val_accuracy", "train_time"))
-    run = Predicted(accuracy, time)
-    return Side(f"surrogate {folder.name}", seeds, lambda _: run, {"folder": digest(folder)})
+    predicted = Predicted(accuracy, time)
+
+    def make(_: int) -> Predicted:
+        return predicted
+
+    return Side(f"surrogate {folder.name}", seeds, make, {"folder": digest(folder)})
 
 
 def _parser() -> argparse.ArgumentParser:

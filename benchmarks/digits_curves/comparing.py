@@ -62,9 +62,8 @@ def courses(side: Side, folder: Path, *, budget: float, compute: bool) -> dict[s
                 _write(_path(side, folder, name, seed), stamp, note, course)
     found = {key: _read(side, folder, *key, budget) for key in wanted}
     whole = [s for s in range(side.seeds) if all(found[name, s] is not None for name in SEARCHES)]
-    return {
-        name: [course for s in whole if (course := found[name, s]) is not None] for name in SEARCHES
-    }
+    kept = {key: course for key, course in found.items() if course is not None}
+    return {name: [kept[name, s] for s in whole] for name in SEARCHES}
 
 
 def _path(side: Side, folder: Path, name: str, seed: int) -> Path:
