@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from anb_onnx.spaces.architecture import Architecture, sample
     from anb_onnx.spaces.changing import mutate, neighbours
     from anb_onnx.spaces.fbnet import FBNET
+    from anb_onnx.spaces.fcnet import FCNET
+    from anb_onnx.spaces.hpobench_mlp import HPOBENCH_MLP
     from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
     from anb_onnx.spaces.nasbench201 import NASBENCH201
     from anb_onnx.spaces.ofa import OFA
@@ -66,6 +68,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FBNET",
+    "FCNET",
+    "HPOBENCH_MLP",
     "MNASNET",
     "NASBENCH201",
     "OFA",
@@ -123,6 +127,8 @@ _MODULE_OF = {
         "spaces.architecture": ("Architecture", "sample"),
         "spaces.changing": ("mutate", "neighbours"),
         "spaces.fbnet": ("FBNET",),
+        "spaces.fcnet": ("FCNET",),
+        "spaces.hpobench_mlp": ("HPOBENCH_MLP",),
         "spaces.mnasnet": ("MNASNET", "efficientnet_b0"),
         "spaces.nasbench201": ("NASBENCH201",),
         "spaces.ofa": ("OFA",),

@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from anb_onnx.spaces.space import Block, Choice, Gene, SearchSpace
 
 _INTEGERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-9, 9)
+_FLOATS = (
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from((0.1, 0.5, 1.0, 5e-4, 1e-5, 1e16, 1e22, 5e-324))
+).map(lambda value: value + 0.0)
 _TEXTS = st.text("abcxyz019.<-_~|, \"'", min_size=0, max_size=6)
 
 
@@ -16,7 +20,16 @@ def _choices(most: int) -> st.SearchStrategy[list[Choice]]:
     def distinct(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
         return st.lists(values, min_size=1, max_size=most, unique=True)
 
-    return distinct(_INTEGERS) | distinct(st.booleans()) | distinct(_TEXTS)
+    numbers = distinct(_INTEGERS) | distinct(_FLOATS)
+    return numbers | distinct(st.booleans()) | distinct(_TEXTS)
+
+
+def _gene(name: str, choices: list[Choice], ordered: bool) -> Gene:
+    """Return a gene, ordered if that is wanted and the choices are a scale or can be made one."""
+    if ordered and not isinstance(choices[0], bool):
+        ascending = choices if isinstance(choices[0], str) else sorted(choices)
+        return Gene(name, tuple(ascending), ordered=True)
+    return Gene(name, tuple(choices))
 
 
 @st.composite
@@ -25,7 +38,7 @@ def spaces(draw: st.DrawFn, *, max_blocks: int = 8, max_choices: int = 12) -> Se
     blocks = []
     for number in range(draw(st.integers(1, max_blocks))):
         genes = [
-            Gene(f"g{number}.{k}", tuple(draw(_choices(max_choices))))
+            _gene(f"g{number}.{k}", draw(_choices(max_choices)), draw(st.booleans()))
             for k in range(draw(st.integers(1, 4)))
         ]
         blocks.append(Block(f"b{number}", tuple(genes)))

@@ -14,7 +14,7 @@ import pytest
 from random_spaces import BEYOND_64_BITS, LARGE_BLOCK, ONE_BLOCK
 from small_artifact import card, expected, metadata_of, onnx_bytes
 
-from anb_onnx import FBNET, MNASNET, NASBENCH201, Architecture, SearchSpace, sample
+from anb_onnx import FBNET, FCNET, MNASNET, NASBENCH201, Architecture, SearchSpace, sample
 from anb_onnx.cli.main import main
 from anb_onnx.cli.read import read_architectures
 from anb_onnx.errors import ArchitectureError
@@ -29,7 +29,26 @@ AWKWARD = SearchSpace(
         Block("c", (Gene("c", (2**53 + 1, 2**53, -(2**63))), Gene("d", (False, True)))),
     ),
 )
-SPACES = [FBNET, NASBENCH201, BEYOND_64_BITS, ONE_BLOCK, LARGE_BLOCK, AWKWARD, MNASNET]
+# Floats whose texts have exponents, or say no more than an integer; ordered ones among them.
+FLOATS = SearchSpace(
+    "floats",
+    (
+        Block("a", (Gene("rate", (1e-05, 5e-4, 0.1, 1.0, 1e16, 1e22), ordered=True),)),
+        Block("b", (Gene("whole", (2.0, 0.0, -3.0)), Gene("odd", (0.1, 0.1 + 2**-56, 5e-324)))),
+        Block("c", (Gene("word", ("0.1", "high"), ordered=True),)),
+    ),
+)
+SPACES = [
+    FCNET,
+    FLOATS,
+    FBNET,
+    NASBENCH201,
+    BEYOND_64_BITS,
+    ONE_BLOCK,
+    LARGE_BLOCK,
+    AWKWARD,
+    MNASNET,
+]
 
 
 @pytest.fixture(scope="module", params=SPACES, ids=lambda space: space.name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from test_cli_spaces import AWKWARD
 
-from anb_onnx import MNASNET, NASBENCH201, SearchSpace
+from anb_onnx import FCNET, MNASNET, NASBENCH201, SearchSpace
 from anb_onnx.cli.where import number, parse_genes, parse_where
 from anb_onnx.errors import ArchitectureError, ExactError
 
@@ -83,14 +83,30 @@ def test_a_number_of_any_length_is_read_at_once() -> None:
         (AWKWARD, ['a, b=["x,y", "12", " spaced "]'], {"a, b": ["x,y", "12", " spaced "]}),
         (AWKWARD, ["a, b="], {"a, b": [""]}),
         (AWKWARD, ["a, b=12", f"c={2**53}"], {"a, b": ["12"], "c": [2**53]}),
+        (FCNET, ["init_lr=5e-4, .001", "dropout_1=0"], {"init_lr": [5e-4, 1e-3], "dropout_1": [0]}),
+        (FCNET, ["init_lr=[0.05]", "batch_size=8"], {"init_lr": [0.05], "batch_size": [8]}),
     ],
 )
 def test_values_of_genes(space: SearchSpace, texts: list[str], meant: dict[str, list[Any]]) -> None:
     found = parse_genes(texts, space)
     assert found == meant
+    # Of floats a text is a float, whether it has a point or not.
     assert [type(v) for vs in found.values() for v in vs] == [
-        type(v) for vs in meant.values() for v in vs
+        float if "dropout" in name else type(v) for name, vs in meant.items() for v in vs
     ]
+
+
+def test_what_is_no_float_of_a_gene() -> None:
+    for text, words in (
+        ("init_lr=0.0006", "0.0006 is not allowed; choose from 0.0005, 0.001, 0.005, 0.01, 0.05, "),
+        ("init_lr=0.0006", "(the nearest is 0.0005)"),
+        ("init_lr=nan", "'nan' is not allowed"),
+        ("init_lr=1e999", "inf is not allowed"),
+        ("init_lr=0,05", "0.0 is not allowed"),
+    ):
+        with pytest.raises(ArchitectureError) as caught:
+            parse_genes([text], FCNET)
+        assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ SPACE = SearchSpace.from_dict(
         "name": "own",
         "blocks": [
             {"name": "b", "genes": [{"name": "k", "choices": [3, 5, 7]}]},
+            {"name": "r", "genes": [{"name": "lr", "choices": [0.0, 0.0005, 3.0, 1e-05]}]},
             {
                 "name": "c",
                 "genes": [
@@ -46,20 +47,21 @@ def outcome(text: bytes, size: int, space: SearchSpace) -> tuple[list[list[int]]
 
 
 HEADERS = [
-    "k,se,op",
-    "op,k,se",
-    "index,k,se,op",
+    "k,lr,se,op",
+    "op,k,se,lr",
+    "index,k,lr,se,op",
     "index",
-    "k,se,op,x_mean",
+    "k,lr,se,op,x_mean",
     "index,x_mean",
-    '"k",se,op',
+    '"k",lr,se,op',
 ]
 CELLS = ["3", "5.0", "07", "True", "false", "1", "a", "a long name of an operation", '"ä,b"', "2"]
 CELLS += ["", " 3", '"a"', '"', "17", "0", "99999999999999999999", "-1", "é", "+5", "x" * 70]
+CELLS += ["5e-4", ".0005", "1E-05", "0.00050000000000000001", "0.1", "nan", "1_0", "-0.0", "3."]
 ENDS = ["\n", "\r\n", "\r", "\n\n"]
 TABLES = st.tuples(
     st.sampled_from(HEADERS),
-    st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=4), max_size=6),
+    st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=5), max_size=6),
     st.sampled_from(ENDS),
     st.booleans(),
 )
@@ -94,8 +96,9 @@ def test_tables_of_many_rows(space: SearchSpace, size: int) -> None:
 
 
 def test_what_is_wrong_far_down_is_named_by_its_line_and_byte() -> None:
-    text = "k,se,op\n" + "3,True,a\n" * 5000
-    assert outcome((text + "4,True,a\n").encode(), 100, SPACE)[1].startswith("line 5002: gene 'k'")
+    text = "k,se,op,lr\n" + "3,True,a,5e-4\n" * 5000
+    wrong = outcome((text + "4,True,a,0\n").encode(), 100, SPACE)[1]
+    assert wrong.startswith("line 5002: gene 'k'")
     assert outcome((text + "3,True\n").encode(), 100, SPACE)[1].startswith("line 5002: 2 cells")
     assert outcome((text + '3,True,"a\n').encode(), 100, SPACE)[1].startswith(
         "line 5002: not valid"

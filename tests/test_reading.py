@@ -67,6 +67,11 @@ def _spellings(value: Any) -> list[Any]:
     found = [value, None, [value], 0.5, float("nan"), "None", Fraction(1), 1 + 0j, 10**30]
     if isinstance(value, (bool, str)):
         found += [str(value), np.str_(value), np.bool_(bool(value)), int(bool(value)), _Text.TRUE]
+    elif isinstance(value, float):
+        found += [np.float64(value), np.longdouble(value), np.nextafter(value, 1), str(value)]
+        found += [int(value), bool(value), Fraction(value)]
+        if abs(value) < 2**62:
+            found += [np.float32(value), np.float16(value % 7), np.int64(value)]
     else:
         found += [float(value), np.int64(value), np.float32(value), bool(value), str(value)]
         found += [np.timedelta64(value, "ns"), np.uint64(abs(value)), np.float16(value % 7)]
@@ -187,7 +192,7 @@ def test_rows_of_codes_are_the_array_of_them(
     forms += [codes.astype(float).tolist(), list(codes.astype(float)), [list(row) for row in codes]]
     for rows in forms:
         assert _said(rows, space) == codes.tolist()
-    if "int" not in {gene.kind for gene in space.genes}:
+    if {gene.kind for gene in space.genes} <= {"bool", "str"}:
         rows = [list(Architecture.from_codes(row, space=space).values()) for row in codes]
         assert _said(rows, space) == codes.tolist()
 

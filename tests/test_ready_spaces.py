@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from measured_data import need_data
 
 import anb_onnx
 import anb_onnx.spaces.nasbench201
+from anb_onnx.encoding.encoding import indices_to_codes
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.fbnet import FBNET
+from anb_onnx.spaces.fcnet import FCNET
+from anb_onnx.spaces.hpobench_mlp import HPOBENCH_MLP
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.nasbench201 import (
     NASBENCH201,
@@ -35,7 +39,7 @@ RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|avg_po
 
 
 def test_they_go_by_name_and_are_one_object() -> None:
-    assert list(READY) == ["mnasnet", "nasbench201", "fbnet", "ofa"]
+    assert list(READY) == ["mnasnet", "nasbench201", "fbnet", "ofa", "fcnet", "hpobench_mlp"]
     for name, attribute in READY.items():
         space = ready_made(name)
         assert space is getattr(anb_onnx, attribute)
@@ -93,6 +97,46 @@ def test_once_for_all_has_layers_that_may_be_dead() -> None:
     assert OFA.genes[0].choices[-1] == 224
     last = Architecture.from_codes([0] * 45 + [1], space=OFA)
     assert last["expansion_4_3"] == 4
+
+
+def test_fcnet_has_the_order_of_the_measurements() -> None:
+    assert FCNET.size == 62_208
+    seeds = need_data("seeds") / "seeds"
+    with np.load(seeds / "fcnet_hpolib.npz") as data:
+        assert tuple(data["genes"]) == FCNET.gene_names
+        codes = data["codes"]
+        size = data["protein_structure__model_size"][:, 0]
+        seconds = data["slice_localization__train_time"].mean(axis=1)
+    assert np.array_equal(indices_to_codes(np.arange(FCNET.size), FCNET), codes)
+    one, two = (np.array(FCNET.genes[place].choices)[codes[:, place]] for place in (7, 8))
+    # Nine inputs, two hidden layers, one output, the weights and biases of each.
+    inputs = 9
+    assert np.array_equal(size, (inputs + 1) * one + (one + 1) * two + two + 1)
+    means = [seconds[codes[:, 2] == code].mean() for code in range(4)]
+    assert means == sorted(means, reverse=True)
+    assert [gene.name for gene in FCNET.genes if not gene.ordered] == [
+        "activation_fn_1",
+        "activation_fn_2",
+        "lr_schedule",
+    ]
+
+
+def test_hpobench_mlp_has_the_order_of_the_measurements() -> None:
+    assert HPOBENCH_MLP.size == 30_000
+    assert all(gene.ordered for gene in HPOBENCH_MLP.genes)
+    # The values are decimals of float32 on geometric grids.
+    for name, least in (("alpha", 1e-8), ("learning_rate_init", 1e-5)):
+        choices = np.array(HPOBENCH_MLP.genes[HPOBENCH_MLP.positions[name]].choices)
+        grid = np.geomspace(least, 1, 10)
+        assert np.array_equal(choices.astype(np.float32), grid.astype(np.float32))
+    seeds = need_data("seeds") / "seeds"
+    with np.load(seeds / "hpobench_mlp.npz") as data:
+        assert tuple(data["genes"]) == HPOBENCH_MLP.gene_names
+        codes, seconds = data["codes"], data["phoneme__train_time"].mean(axis=1)
+    assert np.array_equal(indices_to_codes(np.arange(HPOBENCH_MLP.size), HPOBENCH_MLP), codes)
+    for place, sign in ((1, -1), (2, 1), (4, 1)):
+        means = [sign * seconds[codes[:, place] == c].mean() for c in range(codes[:, place].max())]
+        assert means == sorted(means)
 
 
 def test_an_architecture_string_names_the_edges_of_node_after_node() -> None:

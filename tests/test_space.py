@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from itertools import product
@@ -11,8 +12,13 @@ from math import prod
 import numpy as np
 import oracle
 import pytest
+from hypothesis import given
+from random_spaces import spaces
 
+from anb_onnx._io import strict_json
+from anb_onnx.encoding.encoding import encode
 from anb_onnx.errors import AnbError, ArchitectureError
+from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
 from anb_onnx.terms import all_pairs
@@ -98,10 +104,131 @@ def test_json_that_states_another_size_is_refused() -> None:
         SearchSpace.from_dict({**MNASNET.to_dict(), "size": 7})
 
 
-@pytest.mark.parametrize("choices", [(), (1, 1), (1, True), (1.5,), tuple(range(257)), "ab", 3])
+@pytest.mark.parametrize("choices", [(), (1, 1), (1, True), (1.5, 1), tuple(range(257)), "ab", 3])
 def test_bad_choices_are_refused(choices: object) -> None:
     with pytest.raises(ArchitectureError, match="'g'"):
         Gene("g", choices)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("choices", "ordered", "message"),
+    [
+        ((0, 0.3), False, r"all float.*write \(0\.0, 0\.3\)"),
+        ((0.1, float("nan")), False, "nan is no finite number"),
+        ((0.1, float("inf")), False, "inf is no finite number"),
+        ((-0.0, 0.3), False, "write 0.0"),
+        ((0.3, 0.3), False, "distinct"),
+        ((1, 3, 2), True, "ascend or descend"),
+        ((0.1, 0.3, 0.2), True, "ascend or descend"),
+        ((False, True), True, "booleans are no scale"),
+        ((1, 2), 1, "True or False, not 1"),
+    ],
+)
+def test_floats_and_scales_that_are_none_are_refused(
+    choices: tuple[int, ...], ordered: bool, message: str
+) -> None:
+    with pytest.raises(ArchitectureError, match=f"^gene 'g': .*{message}"):
+        Gene("g", choices, ordered)
+
+
+def test_scales_are_of_numbers_either_way_and_of_words_in_any_order() -> None:
+    for choices in ((1, 2, 3), (3, 2, 1), (0.0,), (1e-5, 0.1), ("small", "large", "huge")):
+        gene = Gene("g", choices, ordered=True)
+        assert gene.ordered
+        assert gene != Gene("g", choices)
+        assert hash(gene) != hash(Gene("g", choices))
+        assert eval(repr(gene)) == gene
+        assert pickle.loads(pickle.dumps(gene)) == gene
+        assert Gene.from_dict(gene.to_dict()) == gene
+        assert gene.to_dict()["ordered"] is True
+        assert "ordered" not in Gene("g", choices).to_dict()
+
+
+RATES = Gene("rate", (0.1, 5e-4, 1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (0.1, 0),
+        (np.float64(0.1), 0),
+        (np.float32(0.1), -1),
+        (np.nextafter(0.1, 1), -1),
+        (0.0005, 1),
+        (1, 2),
+        (np.uint8(1), 2),
+        (np.float16(1), 2),
+        (True, -1),
+        (np.True_, -1),
+        ("0.1", -1),
+        (-0.0, 3),
+        (0, 3),
+        (float("nan"), -1),
+        (10**400, -1),
+        (None, -1),
+    ],
+)
+def test_floats_match_to_the_last_bit(value: object, code: int) -> None:
+    assert RATES.find(value) == code
+    space = SearchSpace("x", (Block("b", (RATES,)),))
+    for n in (1, 20):  # one by one, and many at once
+        batch = [{"rate": value}] * n
+        if code < 0:
+            with pytest.raises(ArchitectureError, match=r"choose from 0\.1, 0\.0005, 1\.0, 0\.0"):
+                encode(batch, space)
+        else:
+            assert encode(batch, space).ravel().tolist() == [code] * n
+
+
+def test_what_is_nearly_a_choice_is_refused_with_the_nearest() -> None:
+    space = SearchSpace("x", (Block("b", (RATES,)),))
+    with pytest.raises(
+        ArchitectureError, match=r"\(the nearest is 0.1; as float64 this is 0.10000000149011612\)"
+    ):
+        Architecture({"rate": np.float32(0.1)}, space=space)
+    with pytest.raises(ArchitectureError, match=r"0.0006 is not .*\(the nearest is 0.0005\)"):
+        Architecture({"rate": 0.0006}, space=space)
+
+
+@pytest.mark.parametrize(
+    ("choices", "wanted"),
+    [
+        ("[0, 0.3, 0.6]", Gene("g", (0.0, 0.3, 0.6))),  # as JavaScript writes them
+        ("[1, 2]", Gene("g", (1, 2))),
+        ("[1.0, 2e0]", Gene("g", (1, 2))),  # to JSON the same as the line above
+        ('[1, 2], "kind": "float"', Gene("g", (1.0, 2.0))),
+        ('[1e-05, 1], "ordered": true', Gene("g", (1e-05, 1.0), ordered=True)),
+        ('[3, 5], "ordered": false', Gene("g", (3, 5))),
+    ],
+)
+def test_kinds_of_numbers_in_json(choices: str, wanted: Gene) -> None:
+    gene = Gene.from_dict(strict_json.loads(f'{{"name": "g", "choices": {choices}}}'))
+    assert gene == wanted
+    assert [type(choice) for choice in gene.choices] == [type(c) for c in wanted.choices]
+
+
+@given(spaces())
+def test_any_space_comes_back_from_json_that_javascript_wrote(space: SearchSpace) -> None:
+    def as_javascript(value: object) -> object:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, dict):
+            return {key: as_javascript(item) for key, item in value.items()}
+        return [*map(as_javascript, value)] if isinstance(value, list) else value
+
+    assert SearchSpace.from_json(space.to_json()) == space
+    assert SearchSpace.from_json(json.dumps(as_javascript(space.to_dict()))) == space
+
+
+@pytest.mark.parametrize(
+    "choices", ['[1, 2], "kind": "int"', '["a"], "kind": "float"', '[0.5], "ordered": 1', "[1e999]"]
+)
+def test_kinds_and_orders_that_are_none_are_refused(choices: str) -> None:
+    with pytest.raises(ArchitectureError):
+        SearchSpace.from_json(
+            f'{{"name": "x", "blocks": [{{"name": "b", "genes": '
+            f'[{{"name": "g", "choices": {choices}}}]}}]}}'
+        )
 
 
 def test_names_are_unique() -> None:
@@ -114,6 +241,7 @@ def test_names_are_unique() -> None:
 
 def test_equality_sees_the_type_of_the_choices() -> None:
     assert Gene("g", (0, 1)) != Gene("g", (False, True))
+    assert Gene("g", (0, 1)) != Gene("g", (0.0, 1.0))
 
 
 class _Text(str):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from anb_onnx.encoding.encoding import from_table
 from anb_onnx.errors import AnbError, ArchitectureError
 from anb_onnx.spaces.architecture import Architecture, sample
+from anb_onnx.spaces.fcnet import FCNET
 from anb_onnx.spaces.mnasnet import MNASNET, efficientnet_b0
 from anb_onnx.spaces.nasbench201 import NASBENCH201
 from anb_onnx.spaces.space import Gene
@@ -64,6 +65,37 @@ def test_tables(kind: str, strings: bool) -> None:
     assert codes.dtype == np.uint8
     assert codes.flags.c_contiguous
     np.testing.assert_array_equal(codes, CODES)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_of_floats(kind: str) -> None:
+    codes = sample(300, seed=5, space=FCNET)
+    columns: dict[str, list[Any]] = {
+        gene.name: [gene.choices[code] for code in codes[:, position]]
+        for position, gene in enumerate(FCNET.genes)
+    }
+    table = TABLES[kind](columns)
+    np.testing.assert_array_equal(from_table(table, FCNET), codes)
+    np.testing.assert_array_equal(from_table(table[40:43], FCNET), codes[40:43])
+    rates = columns["init_lr"]
+    for cell, message in (
+        (0.002, r"0\.002 is not allowed; choose from .* \(the nearest is 0\.001\)"),
+        (None, "null is not allowed"),
+    ):
+        columns["init_lr"] = [*rates[:44], cell, *rates[45:]]
+        with pytest.raises(ArchitectureError, match=f"row 44, gene 'init_lr': {message}"):
+            from_table(TABLES[kind](columns), FCNET)
+
+
+def test_columns_of_other_numbers_are_floats_where_they_equal_one() -> None:
+    gene = Gene("g", (0.1, 4.0, 0.5, 2.0**63), ordered=False)
+    for dtype in ("i1", "u8", "f2", "f4", "f8", "O"):
+        assert array_codes(gene, np.array([4, 0], dtype)).tolist() == [1, -1]
+    assert array_codes(gene, np.array([0.5, 0.1, 2.0**63], "f4")).tolist() == [2, -1, 3]
+    assert array_codes(gene, np.array([0.5, 0.1, np.nan, np.inf])).tolist() == [2, 0, -1, -1]
+    assert array_codes(gene, np.array([2**63], "u8")).tolist() == [3]
+    assert array_codes(gene, np.array([True, False])).tolist() == [-1, -1]
+    assert array_codes(gene, np.array(["0.1"])).tolist() == [-1]
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "pyarrow batch"])

@@ -103,8 +103,9 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space",
         choices=READY,
-        help="a search space instead of a benchmark's; without a benchmark of it there are no "
-        "devices to learn from",
+        metavar="NAME",
+        help=f"a search space instead of a benchmark's: {', '.join(READY)}; without a benchmark of "
+        "it there are no devices to learn from",
     )
     add_benchmark(parser)
     add_with(parser)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from anb_onnx._io.show import show
 from anb_onnx._io.strict_json import JsonError, loads
-from anb_onnx.encoding.table_files import decimal
+from anb_onnx.encoding.table_files import decimal, decimal_float
 from anb_onnx.errors import ArchitectureError, ExactError, TargetError
 from anb_onnx.spaces.space import Gene, SearchSpace
 from anb_onnx.spaces.values import value_error
@@ -189,7 +189,7 @@ def _values(gene: Gene, text: str, what: str) -> list[Any]:
         values = [_value(gene, part.strip(" ")) for part in text.split(",")]
     for value in values:
         if gene.find(value) < 0:
-            raise value_error(gene, show(value), what)
+            raise value_error(gene, show(value), what, value=value)
     if not values:
         raise value_error(gene, "an empty list", what)
     return values
@@ -199,4 +199,6 @@ def _value(gene: Gene, text: str) -> object:
     if gene.kind == "bool":
         words = {"true": True, "false": False, "1": True, "0": False}
         return words.get(text.lower(), text)
+    if gene.kind == "float":
+        return decimal_float(text)
     return decimal(text) if gene.kind == "int" else text

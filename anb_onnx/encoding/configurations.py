@@ -187,7 +187,8 @@ class _Way:
                 raise ArchitectureError(msg)
             whole = near[0]
             if codes[whole] < 0:
-                raise value_error(gene, show(configuration[gene.name]), where)
+                value = configuration[gene.name]
+                raise value_error(gene, show(value), where, value=value)
             found.append(codes[whole])
         return bytes(found)
 

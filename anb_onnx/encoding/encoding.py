@@ -79,7 +79,7 @@ class Array(Protocol):
 
 Batch: TypeAlias = (
     NDArray[Any]
-    | Sequence[Mapping[str, Any] | Sequence[Any] | NDArray[Any] | int | np.integer[Any]]
+    | Sequence[Mapping[str, Any] | Sequence[Any] | NDArray[Any] | float | np.integer[Any]]
     | Table
     | Array
 )

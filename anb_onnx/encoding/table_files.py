@@ -15,6 +15,7 @@ from anb_onnx._io.strict_json import MAX_DIGITS
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
 from anb_onnx.spaces.space import Gene, SearchSpace
+from anb_onnx.spaces.values import nearest_choice
 
 Codes = npt.NDArray[np.uint8]
 
@@ -23,6 +24,7 @@ INDEX = "index"
 _BATCH = 2**16
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"([+-]?[0-9]{1,20})(\.0{0,20})?")
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LINE_END = re.compile(rb"[\r\n]")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -200,6 +202,8 @@ def from_cells(
 def cell_code(gene: Gene, cell: str, line: int) -> int:
     """Return the code of a cell's text: 6 and 6.0 (pandas writes either), True, true and 1.
 
+    Of a float gene that of the float64 nearest to it: 0.0005, 5e-4, .0005.
+
     Raises
     ------
     ArchitectureError
@@ -209,7 +213,9 @@ def cell_code(gene: Gene, cell: str, line: int) -> int:
     value: object = text
     if gene.kind == "bool":
         value = _BOOLEANS.get(text.lower(), text)
-    if gene.kind != "str" and (number := _NUMBER.fullmatch(text)):
+    if gene.kind == "float":
+        value = decimal_float(text)
+    elif gene.kind != "str" and (number := _NUMBER.fullmatch(text)):
         value = int(number[1])  # as a float, a large one would turn into its neighbour
     elif gene.kind == "str" and gene.find(cell) >= 0:
         value = cell
@@ -217,10 +223,17 @@ def cell_code(gene: Gene, cell: str, line: int) -> int:
     if code < 0:
         msg = (
             f"line {line}: gene {gene.name!r}: {show(cell)} is not allowed; "
-            f"choose from {gene.allowed}"
+            f"choose from {gene.allowed}{nearest_choice(gene, value)}"
         )
         raise ArchitectureError(msg)
     return code
+
+
+def decimal_float(text: str) -> object:
+    """Return the float nearest to a text in decimals, as 0.0005 or 5e-4; any other as it is."""
+    stripped = text.strip()
+    # Python reads nan, 1_0 and digits of other scripts, too.
+    return float(stripped) if _FLOAT.fullmatch(stripped) else text
 
 
 def decimal(cell: object) -> object:

@@ -22,6 +22,8 @@ _NUMPYS = INTEGERS - {int} | {np.bool_}
 # To a boolean gene 1 and 0 are the same values as True and False, and the same keys.
 _OF_KIND = {
     "int": INTEGERS | FLOATS,
+    # A float32 may have the hash of a choice that it equals in its own precision alone.
+    "float": {int, float, np.float64},
     "bool": {bool, np.bool_} | INTEGERS | FLOATS,
     "str": {str, np.str_},
 }
@@ -161,6 +163,8 @@ def column_codes(gene: _Gene, values: list[Any]) -> NDArray[np.int16]:
     try:
         return np.fromiter(map(known.__getitem__, values), np.int16, len(values))
     except KeyError:
+        if gene.kind == "float":  # an integer that no float64 is, for one
+            return np.fromiter(map(gene.find, values), np.int16, len(values))
         return np.fromiter((known.get(value, -1) for value in values), np.int16, len(values))
 
 

@@ -7,7 +7,14 @@ from importlib import import_module
 from anb_onnx.spaces.space import SearchSpace
 
 #: What each is called in the module of its name. A module is imported when its space is needed.
-READY = {"mnasnet": "MNASNET", "nasbench201": "NASBENCH201", "fbnet": "FBNET", "ofa": "OFA"}
+READY = {
+    "mnasnet": "MNASNET",
+    "nasbench201": "NASBENCH201",
+    "fbnet": "FBNET",
+    "ofa": "OFA",
+    "fcnet": "FCNET",
+    "hpobench_mlp": "HPOBENCH_MLP",
+}
 
 
 def ready_made(name: str) -> SearchSpace | None:

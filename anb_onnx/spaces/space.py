@@ -12,10 +12,11 @@ another value and not another program. Three integer views of an architecture fo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import log10, prod
+from itertools import pairwise
+from math import copysign, isfinite, log10, prod
 from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
@@ -37,8 +38,8 @@ MAX_CHOICES = 256
 
 _NAME = f"is a string of 1 to {MAX_NAME} printable characters"
 
-Choice: TypeAlias = int | bool | str
-Kind: TypeAlias = Literal["int", "bool", "str"]
+Choice: TypeAlias = int | float | bool | str
+Kind: TypeAlias = Literal["int", "float", "bool", "str"]
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -46,30 +47,57 @@ def is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 
+def float64_of(value: object) -> Any:
+    """Return the float nearest to a number of Python or NumPy; anything else as it is."""
+    if is_integer(value):
+        try:
+            return float(value)
+        except OverflowError:  # of Python's integers
+            return value
+    return float(value) if isinstance(value, (float, np.floating)) else value
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int) or number.is_integer()
+
+
+def _as_floats(numbers: Sequence[Any]) -> str:
+    """Return integers and floats as they are written to be floats."""
+    return show(tuple(map(float64_of, numbers)))
+
+
 @dataclass(frozen=True)
 class Gene:
-    """One categorical decision of the search space.
+    """One decision of the search space: of an architecture, or a hyper-parameter.
 
     Parameters
     ----------
     name : str
         Unique in its space.
-    choices : tuple of int, tuple of bool or tuple of str
-        1 to 256 distinct values of one type. The order is the meaning of the codes.
+    choices : tuple of int, tuple of float, tuple of bool or tuple of str
+        1 to 256 distinct values of one type. The order is the meaning of the codes. Floats are
+        finite, and zero is 0.0.
+    ordered : bool
+        Whether the choices are a scale, in the order of their codes: an ordinal gene. Numbers are
+        then all ascending or all descending; booleans are no scale.
 
     Attributes
     ----------
-    kind : {"int", "bool", "str"}
-        The type of the choices. It takes part in equality, because Python holds ``True == 1``.
+    kind : {"int", "float", "bool", "str"}
+        The type of the choices. It takes part in equality, because Python holds ``True == 1`` and
+        ``1 == 1.0``.
 
     Examples
     --------
     >>> Gene("kernel", (3, 5)).kind
     'int'
+    >>> Gene("learning_rate", (0.0005, 0.001, 0.005), ordered=True).find(5e-4)
+    0
     """
 
     name: str
     choices: tuple[Choice, ...]
+    ordered: bool = False
     kind: Kind = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -86,10 +114,11 @@ class Gene:
             )
             raise ArchitectureError(msg)
         kinds = {type(choice) for choice in self.choices}
-        if len(kinds) != 1 or not kinds <= {int, bool, str}:
+        if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
+            mended = f"; write {_as_floats(self.choices)}" if kinds == {int, float} else ""
             msg = (
-                f"gene {self.name!r}: the choices must be all int, all bool or all str, "
-                f"not {show(self.choices)}"
+                f"gene {self.name!r}: the choices must be all int, all float, all bool or all str, "
+                f"not {show(self.choices)}{mended}"
             )
             raise ArchitectureError(msg)
         if len(set(self.choices)) != len(self.choices):
@@ -105,8 +134,38 @@ class Gene:
             if isinstance(choice, int) and not -(2**63) <= choice < 2**63:
                 msg = f"gene {self.name!r}: the choice {show(choice)} is no 64-bit integer"
                 raise ArchitectureError(msg)
+            if isinstance(choice, float) and not isfinite(choice):
+                msg = f"gene {self.name!r}: the choice {show(choice)} is no finite number"
+                raise ArchitectureError(msg)
+            if isinstance(choice, float) and choice == 0 and copysign(1, choice) < 0:
+                msg = f"gene {self.name!r}: the choice -0.0 equals 0.0; write 0.0"
+                raise ArchitectureError(msg)
         object.__setattr__(self, "choices", tuple(self.choices))
         object.__setattr__(self, "kind", kinds.pop().__name__)
+        self._check_order()
+
+    def _check_order(self) -> None:
+        """Refuse `ordered` where it is no boolean, or the choices are no scale."""
+        if not isinstance(self.ordered, bool):
+            msg = f"gene {self.name!r}: ordered is True or False, not {show(self.ordered)}"
+            raise ArchitectureError(msg)
+        if not self.ordered or self.kind == "str":
+            return
+        if self.kind == "bool":
+            msg = f"gene {self.name!r}: booleans are no scale; leave ordered=True out"
+            raise ArchitectureError(msg)
+        numbers: Any = self.choices
+        if len({a < b for a, b in pairwise(numbers)}) > 1:
+            msg = (
+                f"gene {self.name!r}: the choices of an ordered gene of numbers ascend or descend, "
+                f"not {show(self.choices)}; sort them (codes change with them), or leave "
+                "ordered=True out"
+            )
+            raise ArchitectureError(msg)
+
+    def __repr__(self) -> str:
+        order = ", ordered=True" if self.ordered else ""
+        return f"Gene(name={self.name!r}, choices={self.choices!r}{order})"
 
     def __len__(self) -> int:
         """Return the number of choices."""
@@ -128,6 +187,7 @@ class Gene:
             spelt |= {text.lower(): code for text, code in spelt.items()}
             # Of the integers it has 1 and 0, which are the same keys.
             return {bool: self.codes, str: spelt, int: self.codes}
+        # Numbers are made floats before they are looked up here.
         return {type(self.choices[0]): self.codes}
 
     @cached_property
@@ -139,21 +199,68 @@ class Gene:
         """Return the code of a value, or -1 if the value is not one of the choices.
 
         Values match by type: an integer gene takes integers and integral floats (NumPy's too) but
-        no booleans; a boolean gene takes booleans (NumPy's too), the strings "True", "true",
-        "False" and "false", and 1 and 0 as an integer gene does.
+        no booleans; a float gene takes floats and integers that equal a choice as float64, to the
+        last bit (``numpy.float32(0.1)`` is not 0.1); a boolean gene takes booleans (NumPy's too),
+        the strings "True", "true", "False" and "false", and 1 and 0 as an integer gene does.
         """
         plain: Any = value
         if isinstance(value, (bool, np.bool_)):
             plain = bool(value)
         elif isinstance(value, str):
             plain = str.__str__(value)  # not an Enum's own __str__
+        elif self.kind == "float":
+            plain = float64_of(value)
         elif is_integer(value) or (isinstance(value, (float, np.floating)) and value.is_integer()):
             plain = int(value)
         codes = self.codes_by_type.get(type(plain))
         return -1 if codes is None else codes.get(plain, -1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "choices": self.choices, "kind": self.kind}
+        state = {"name": self.name, "choices": self.choices, "kind": self.kind}
+        return {**state, "ordered": True} if self.ordered else state
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the gene as plain data for JSON: name and choices, and what these do not tell.
+
+        ``"kind"`` stands there for floats that are all whole (JSON has one kind of number, and
+        JavaScript writes 1.0 as 1), ``"ordered"`` where it is true.
+        """
+        found: dict[str, Any] = {"name": self.name, "choices": [*self.choices]}
+        if self.kind == "float" and all(_is_whole(choice) for choice in self.choices):
+            found["kind"] = "float"
+        if self.ordered:
+            found["ordered"] = True
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Gene:
+        """Return the gene that `to_dict` described.
+
+        Numbers are integers if all are whole, however they are written, unless ``"kind"`` says that
+        they are floats.
+
+        Raises
+        ------
+        ArchitectureError
+            If it is no gene.
+        LookupError, TypeError
+            If a part is missing, or of another type.
+        """
+        choices = _items(data, "choices", MAX_CHOICES)
+        kind = data.get("kind")
+        if "kind" in data and kind != "float":
+            msg = (
+                f'gene {show(data["name"])}: kind is "float" or left out, not {show(kind)}; of '
+                "what kind other choices are they tell themselves"
+            )
+            raise ArchitectureError(msg)
+        if choices and all(type(choice) in (int, float) for choice in choices):
+            whole = kind is None and all(map(_is_whole, choices))
+            choices = tuple(map(int if whole else float64_of, choices))
+        elif kind is not None:
+            msg = f'gene {show(data["name"])}: kind is "float", but not all choices are numbers'
+            raise ArchitectureError(msg)
+        return cls(data["name"], choices, data.get("ordered", False))
 
 
 @dataclass(frozen=True)
@@ -248,7 +355,7 @@ class SearchSpace:
     def _repr_html_(self) -> str:
         """Return its genes and their choices for notebooks."""
         rows = [
-            (block.name, gene.name, _shortened(gene.choices))
+            (block.name, gene.name, _shortened(gene.choices) + " (ordered)" * gene.ordered)
             for block in self.blocks[:_ROWS]
             for gene in block.genes
         ][:_ROWS]
@@ -347,11 +454,11 @@ class SearchSpace:
         return dtype
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the space as plain data for JSON: name, blocks with genes and choices, size."""
-        blocks = [
-            {"name": b.name, "genes": [{"name": g.name, "choices": [*g.choices]} for g in b.genes]}
-            for b in self.blocks
-        ]
+        """Return the space as plain data for JSON: name, blocks with genes and choices, size.
+
+        A gene has the keys of `Gene.to_dict`.
+        """
+        blocks = [{"name": b.name, "genes": [g.to_dict() for g in b.genes]} for b in self.blocks]
         return {"name": self.name, "blocks": blocks, "size": self.size}
 
     @classmethod
@@ -367,10 +474,7 @@ class SearchSpace:
             blocks = tuple(
                 Block(
                     b["name"],
-                    tuple(
-                        Gene(g["name"], _items(g, "choices", MAX_CHOICES))
-                        for g in _items(b, "genes", MAX_GENES)
-                    ),
+                    tuple(map(Gene.from_dict, _items(b, "genes", MAX_GENES))),
                 )
                 for b in _items(data, "blocks", MAX_BLOCKS)
             )

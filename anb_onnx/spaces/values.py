@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache, partial
 from itertools import chain
+from math import isfinite
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.own_spellings import are_lists, has_lists, lists_values
 from anb_onnx.spaces.reading import column_codes
 from anb_onnx.spaces.small_tables import small_table_codes
-from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace
+from anb_onnx.spaces.space import MAX_CHOICES, MAX_GENES, Gene, SearchSpace, float64_of
 
 # Rows of a table that are encoded at a time: what they need in between stays in the cache.
 _BLOCK_ROWS = 2**16
@@ -27,11 +28,28 @@ FEW_ROWS = 8
 _LONGEST_RUN = 2**12
 
 
-def value_error(gene: Gene, value: str, where: str = "") -> ArchitectureError:
-    """Return the error for a value, as shown, that is not one of a gene's choices."""
+def value_error(
+    gene: Gene, shown: str, where: str = "", *, value: object = None
+) -> ArchitectureError:
+    """Return the error for a value, as shown, that is not one of a gene's choices.
+
+    Of a number for a float gene, given as `value`, it names the nearest choice.
+    """
     also = " (or the same as strings or as 1 and 0)" if gene.kind == "bool" else ""
-    msg = f"{where}gene {gene.name!r}: {value} is not allowed; choose from {gene.allowed}{also}"
+    also += nearest_choice(gene, value)
+    msg = f"{where}gene {gene.name!r}: {shown} is not allowed; choose from {gene.allowed}{also}"
     return ArchitectureError(msg)
+
+
+def nearest_choice(gene: Gene, value: object) -> str:
+    """Return which choice of a float gene is nearest to a number, for messages; else nothing."""
+    number = float64_of(value)
+    if gene.kind != "float" or not isinstance(number, float) or not isfinite(number):
+        return ""
+    numbers: Any = gene.choices
+    nearest = min(numbers, key=lambda choice: abs(choice - number))
+    itself = "" if type(value) in (int, float) else f"; as float64 this is {number!r}"
+    return f" (the nearest is {nearest!r}{itself})"
 
 
 def names_error(values: Mapping[Any, object], space: SearchSpace, where: str) -> ArchitectureError:
@@ -89,7 +107,7 @@ def row_codes(values: Mapping[Any, object], space: SearchSpace, where: str = "")
             raise names_error(dict.fromkeys(names), space, where) from None
         code = gene.find(value)
         if code < 0:
-            raise value_error(gene, show(value), where)
+            raise value_error(gene, show(value), where, value=value)
         codes.append(code)
     return bytes(codes)
 
@@ -162,7 +180,7 @@ def _lookup(gene: Gene) -> tuple[int, NDArray[np.int16]] | None:
 
     The first and the last integer, to which others are clipped, are no choices: their code is -1.
     """
-    if gene.kind == "str":
+    if gene.kind not in ("int", "bool"):
         return None
     choices = [int(choice) for choice in gene.choices]
     first, last = min(choices) - 1, max(choices) + 1
@@ -185,10 +203,23 @@ def array_codes(gene: Gene, column: NDArray[Any]) -> NDArray[np.int16]:
             numbers = np.subtract(numbers, first, dtype=np.int64)
             found: NDArray[np.int16] = codes.take(numbers, mode="clip")
             return found
+    if gene.kind == "float" and kind in "iuf":
+        order, numbers = _ascending(gene)
+        wanted = column.astype(np.float64)
+        place = np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1)
+        return np.where(numbers[place] == wanted, order[place], np.int16(-1))
     if kind in "OUbiuf":
         return column_codes(gene, column.tolist())
     # Dates, for one, would turn into plain integers.
     return np.full(len(column), -1, dtype=np.int16)
+
+
+@lru_cache(maxsize=2 * MAX_GENES)
+def _ascending(gene: Gene) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """Return the codes of a float gene by ascending choices, and these."""
+    choices = np.array(gene.choices, dtype=np.float64)
+    order = choices.argsort().astype(np.int16)
+    return order, choices[order]
 
 
 def _integers(column: NDArray[Any], low: int, high: int) -> NDArray[Any] | None:
@@ -249,12 +280,15 @@ class _Column(NamedTuple):
             found[self.null] = -1
         return found
 
-    def show(self, row: int) -> str:
+    def error(self, row: int, gene: Gene, where: str) -> ArchitectureError:
+        """Return the error for a cell that is no value of a gene."""
         if self.null is not None and self.null[row]:
-            return "null"
+            return value_error(gene, "null", where)
         place = row if self.places is None else int(self.places[row])
         cell = self.cells[place : place + 1 or None].tolist()[0]
-        return "null" if self.places is not None and cell is None else show(cell)
+        if self.places is not None and cell is None:
+            return value_error(gene, "null", where)
+        return value_error(gene, show(cell), where, value=cell)
 
 
 # From a column's name and a range of rows.
@@ -265,17 +299,17 @@ def _write_rows(
     codes: NDArray[np.uint8], read: _Read, rows: slice, space: SearchSpace, first_row: int
 ) -> None:
     """Write the codes of some rows of a table; `first_row` is the number of the table's first."""
-    offence: tuple[int, Gene, str] | None = None
+    offence: tuple[int, ArchitectureError] | None = None
     for position, gene in enumerate(space.genes):
         column = read_column(read, gene.name, rows)
         found = column.codes(gene)
         bad = int(np.argmax(found < 0)) if found.min() < 0 else len(codes)
         if bad < (offence[0] if offence else len(codes)):
-            offence = bad, gene, column.show(bad)
+            where = f"row {first_row + rows.start + bad}, "
+            offence = bad, column.error(bad, gene, where)
         codes[:, position] = found
     if offence:
-        row, gene, shown = offence
-        error = value_error(gene, shown, f"row {first_row + rows.start + row}, ")
+        _, error = offence
         hint = (
             "; these look like codes, but cells of a table are values: pass codes as an array"
             if all(_are_codes(read_column(read, g.name, rows).cells, g) for g in space.genes)
