@@ -50,11 +50,9 @@ def _compare(args: argparse.Namespace) -> None:
     ]
     for source in args.surrogate:
         if source == "nearest":
-            stamp = {"measured": digest(args.measured)}
-            nearest = Nearest(files.load(args.measured))
-            sides.append(
-                Side("nearest measured run", args.seeds, lambda _, run=nearest: run, stamp)
-            )
+            sides.append(_nearest(args.measured, args.seeds))
+        else:
+            sides.append(_predicted(Path(source), args.seeds))
     budgets = [args.budget / 2**halving for halving in reversed(range(5))]
     found = {
         side.name: courses(side, args.results, budget=args.budget, compute=not args.tables_only)
