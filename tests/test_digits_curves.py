@@ -242,6 +242,21 @@ def test_errors_of_the_command_are_one_line(
     assert "choose another --out" in error
 
 
+def test_figures_are_put_into_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, page = written(tmp_path, rows(900)), tmp_path / "page.md"
+    page.write_text("# A\n\n<!-- figures:begin -->\nold\n<!-- figures:end -->\n\nB\n")
+    asked = ["describe", "--measured", str(path), "--markdown", str(page)]
+    assert main(asked) == 0
+    once = page.read_text()
+    assert once.startswith("# A\n\n<!-- figures:begin -->\n- 900 runs")
+    assert once.endswith("\n<!-- figures:end -->\n\nB\n")
+    assert main(asked) == 0
+    assert page.read_text() == once
+    page.write_text("# A\n")
+    assert main(asked) == 2
+    assert "has no marks" in capsys.readouterr().err
+
+
 # The smallest network, in batches of 512.
 QUICK = (0, 0, 0, 0, 1, 1, 1, 3, 3, 0, 1)
 

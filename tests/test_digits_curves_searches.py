@@ -261,7 +261,9 @@ def test_a_comparison_and_its_tables() -> None:
     assert found.best["model"]["TPE"][1] == pytest.approx(0.722)
     text = comparing.markdown(found)
     assert "| TPE | 50.00 ± 0.00 | 62.20 ± 0.12 | 1 |" in text
-    assert json.loads(json.dumps(found.document()))["seeds"] == {"real": 3, "model": 3}
+    again = comparing.Found.from_document(json.loads(json.dumps(found.document())))
+    assert again.seeds == {"real": 3, "model": 3}
+    assert comparing.markdown(again) == text
 
 
 def test_a_digest_sees_names_and_bytes(tmp_path: Path) -> None:

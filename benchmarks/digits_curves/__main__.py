@@ -41,7 +41,25 @@ def _measure(args: argparse.Namespace) -> None:
 
 
 def _describe(args: argparse.Namespace) -> None:
-    print(describing.markdown(describing.describe(files.load(args.measured, repeats=True))))
+    _show(args, "figures", describing.markdown(describing.describe(_rows(args.measured))))
+
+
+def _rows(measured: Path) -> files.DigitsCurves:
+    return files.load(measured, repeats=True)
+
+
+def _show(args: argparse.Namespace, name: str, text: str) -> None:
+    """Print figures, and put them between the marks of a page."""
+    print(text)
+    if args.markdown is None:
+        return
+    page = args.markdown.read_text()
+    begin, end = (f"<!-- {name}:{which} -->" for which in ("begin", "end"))
+    if begin not in page or end not in page:
+        msg = f"{args.markdown} has no marks {begin} and {end}"
+        raise AnbError(msg)
+    before, after = page.split(begin)[0], page.split(end)[1]
+    args.markdown.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}")
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -59,7 +77,7 @@ def _compare(args: argparse.Namespace) -> None:
         for side in sides
     }
     result = compare({name: of for name, of in found.items() if all(of.values())}, budgets)
-    print(markdown(result))
+    _show(args, "comparison", markdown(result))
     if args.out is not None:
         args.out.write_text(json.dumps(result.document(), indent=1) + "\n")
 
@@ -103,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     measured.set_defaults(run=_measure)
     described = commands.add_parser("describe", help="figures of the measured runs")
     described.add_argument("--measured", type=Path, default=files.FILE, metavar="FILE.parquet")
+    _add_markdown(described)
     described.set_defaults(run=_describe)
     compared = commands.add_parser(
         "compare", help="rank searches that stop runs early, on real runs and on surrogates"
@@ -134,8 +153,15 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument(
         "--tables-only", action="store_true", help="search no more: tables of what there is"
     )
+    _add_markdown(compared)
     compared.set_defaults(run=_compare)
     return parser
+
+
+def _add_markdown(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--markdown", type=Path, metavar="PAGE", help="put the tables between the marks of a page"
+    )
 
 
 if __name__ == "__main__":

@@ -142,6 +142,14 @@ class Found:
         """Return all of it for JSON."""
         return asdict(self)
 
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Found:
+        """Return what `document` returned."""
+        agreements = {
+            side: [Agreement(**each) for each in of] for side, of in document["agreements"].items()
+        }
+        return cls(**{**document, "agreements": agreements})
+
 
 def compare(sides: dict[str, dict[str, list[Course]]], budgets: Sequence[float]) -> Found:
     """Compare the ranking of searches on each side with that on the first."""
