@@ -49,6 +49,9 @@ Uses: TypeAlias = str | Mapping[str, float]
 #: What every estimate says of itself.
 ESTIMATE = "estimate: watts x seconds x PUE, not a measurement"
 
+#: Unit of estimates: the label goes along into tables, plots and files.
+UNIT = "Wh (estimate)"
+
 #: Seconds in each unit of time that targets have.
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -89,6 +92,11 @@ class EnergyEstimate:
     def joules(self) -> Any:
         """The energy in J: float64, of the shape of `seconds`."""
         return self.watts * self.seconds * self.pue
+
+    @property
+    def unit(self) -> str:
+        """Unit of `watt_hours`, with what they are: "Wh (estimate)"."""
+        return UNIT
 
     @property
     def watt_hours(self) -> Any:
@@ -144,6 +152,7 @@ class EnergyEstimate:
         found = {
             "estimate": ESTIMATE,
             "watt_hours": _plain(self.watt_hours),
+            "unit": UNIT,
             "seconds": _plain(self.seconds),
             "watts": self.watts,
             "pue": self.pue,
@@ -199,7 +208,7 @@ class EnergyModel:
 
     >>> energy = model.surrogate(anb_onnx.load("train_time"), "my-gpu")
     >>> energy.target.name, energy.target.unit
-    ('energy_estimate_my-gpu', 'Wh')
+    ('energy_estimate_my-gpu', 'Wh (estimate)')
     >>> problem = anb_onnx.Problem("accuracy", [(energy, "<=", 100.0)])
     """
 
@@ -281,7 +290,7 @@ class EnergyModel:
         >>> import anb_onnx
         >>> energy = EnergyModel({"my-gpu": 250.0}, pue=1.2).surrogate(anb_onnx.load("train_time"))
         >>> energy.query(anb_onnx.efficientnet_b0())
-        Prediction(energy_estimate_my-gpu: 195 Wh, 90 % interval 182 to 208)
+        Prediction(energy_estimate_my-gpu: 195 Wh (estimate), 90 % interval 182 to 208)
         """
         watts, used = self._watts(uses)
         target = time.target
@@ -308,7 +317,7 @@ class EnergyModel:
         card |= {
             "metric": "energy_estimate",
             "device": device,
-            "unit": "Wh",
+            "unit": UNIT,
             "direction": "min",
             "exact": False,
             "link": scaled.link.to_dict(),

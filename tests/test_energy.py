@@ -50,6 +50,7 @@ def test_it_says_everywhere_that_it_is_an_estimate() -> None:
     for text in (repr(found), repr(one), json.dumps(one.to_dict()), json.dumps(found.to_dict())):
         assert "not a measurement" in text
     assert repr(one) == f"EnergyEstimate(750 Wh; {ESTIMATE}: 500 W (2 x gpu), PUE 1.5)"
+    assert one.unit == one.to_dict()["unit"] == "Wh (estimate)"
     assert one.to_dict()["uses"] == {"gpu": 2.0}
     assert one.to_dict()["grams_co2"] == pytest.approx(300.0)
     assert repr(MODEL.of([], "gpu")).startswith("EnergyEstimate(no runs; ")
@@ -158,7 +159,7 @@ def test_it_is_searched_and_proven_as_any_target(tmp_path: Path) -> None:
     (shortest,) = exact.optimum(time).solutions
     assert best.architecture == shortest.architecture
     problem = Problem(["accuracy", energy])
-    assert problem.units == ("%", "Wh")
+    assert problem.units == ("%", "Wh (estimate)")
     history = search.random_search(problem, budget=20, rng=0)
     assert history.names == ("accuracy", "energy_estimate_gpu")
     limited = Problem("accuracy", [(energy, "<=", 100.0)])
@@ -174,7 +175,7 @@ def test_it_is_searched_and_proven_as_any_target(tmp_path: Path) -> None:
 def test_a_budget_may_be_one_of_energy() -> None:
     energy = MODEL.surrogate(anb_onnx.load("train_time"), "gpu")
     history = search.random_search("accuracy", cost=energy, cost_budget=5_000.0, rng=0)
-    assert history.cost_unit == "Wh"
+    assert history.cost_unit == "Wh (estimate)"
     assert 4_000.0 < history.spent[-1] <= 5_000.0
 
 
