@@ -14,6 +14,7 @@ from anb_onnx.errors import (
     AnbError,
     ArchitectureError,
     ArtifactError,
+    EnergyError,
     EngineError,
     ExtraError,
     FidelityError,
@@ -27,6 +28,7 @@ from anb_onnx.errors import (
 if TYPE_CHECKING:
     from anb_onnx import adapters as adapters
     from anb_onnx import compat as compat
+    from anb_onnx import energy as energy
     from anb_onnx import exact as exact
     from anb_onnx import experiments as experiments
     from anb_onnx import search as search
@@ -81,6 +83,7 @@ __all__ = [
     "Block",
     "Catalog",
     "Curve",
+    "EnergyError",
     "EngineError",
     "ExtraError",
     "Fidelity",
@@ -162,7 +165,7 @@ _MODULE_OF = {
 }
 
 # Rooms that are used by name, as in `anb_onnx.search.random_search`.
-_ROOMS = ("adapters", "compat", "exact", "experiments", "search")
+_ROOMS = ("adapters", "compat", "energy", "exact", "experiments", "search")
 
 # Hidden from type checkers, which would else take any misspelt name for an attribute.
 if not TYPE_CHECKING:

@@ -85,5 +85,9 @@ class ExtraError(AnbError, ImportError):
     """A package is missing that only this part needs; says how to install it."""
 
 
+class EnergyError(AnbError):
+    """What was stated of power, or given as a time, is no such thing; says what is."""
+
+
 class SearchError(AnbError):
     """A search, or a problem to be solved, was asked for what it cannot do; says what it can."""

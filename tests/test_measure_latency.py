@@ -239,7 +239,7 @@ def test_the_clock_is_the_one_asked_for(
         monkeypatch.setitem(latency.CLOCKS, clock, functools.partial(next, ticks))
     for clock, taken in (("wall", 3.0), ("thread", 4.0)):
         settings = latency.Settings(side=32, runs=2, clock=clock)
-        assert latency.visit(SMALLEST, settings) == [taken, taken]
+        assert latency.visit(SMALLEST, settings) == ([taken, taken], None)
     args = ("--architectures", listed, "--out", tmp_path / "m.csv", *QUICK, "--clock", "thread")
     said = run(*args, "--threads", 2, code=2)
     assert "clock is 'thread', which sees one thread, and threads is 2" in said

@@ -282,7 +282,7 @@ def test_what_a_function_returns_is_checked(returned: Any, message: str) -> None
         ({"objective": len, "space": MNASNET, "direction": ()}, 'direction is "max" or "min"'),
         ({"direction": "min"}, "direction='min' is for functions"),
         ({"space": ONE_BLOCK}, "is of 'mnasnet'; leave it out"),
-        ({"cost_budget": 5.0}, "cost_budget=5.0 needs a problem with a cost"),
+        ({"cost_budget": 5.0}, "cost_budget=5.0 needs to know what an evaluation costs"),
         ({"rng": "0"}, "rng is an integer >= 0"),
         ({"objective": []}, "a problem needs an objective"),
     ],

@@ -44,6 +44,11 @@ def add_command(commands: Any) -> None:
         "of ten); the whole budget is always one",
     )
     parser.add_argument(
+        "--over",
+        choices=("evaluations", "cost"),
+        help="compare at equal evaluations, or at equal cost (default: what the budget limits)",
+    )
+    parser.add_argument(
         "--within",
         type=float,
         metavar="SHARE",
@@ -76,6 +81,7 @@ def _run(args: argparse.Namespace) -> int:
             only=listed(args.task),
             at=_checkpoints(args.at),
             within=args.within,
+            over=args.over,
             progress=progress,
         )
     with open_text(args.out) as stream:

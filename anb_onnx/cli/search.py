@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ from anb_onnx.experiments.optimizers import OPTIMIZERS
 from anb_onnx.experiments.run_files import FORMATS, MOST_SEEDS
 from anb_onnx.problems.listing import tasks
 from anb_onnx.problems.task import Task
+
+#: What a budget of seconds may be stated in.
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def add_commands(commands: Any) -> None:
@@ -51,7 +55,20 @@ def add_commands(commands: Any) -> None:
         help="how many, from 0 on; or the seeds themselves: '3,7,9', '7,' (default: 50)",
     )
     searching.add_argument(
-        "--budget", type=int, metavar="N", help="evaluations of each run (default: the task's)"
+        "--budget",
+        type=int,
+        metavar="N",
+        help="evaluations of each run (default: the task's; any number with --cost-budget)",
+    )
+    searching.add_argument(
+        "--cost",
+        metavar="TARGET",
+        help="what each evaluation costs, such as train_time, for tasks without a cost",
+    )
+    searching.add_argument(
+        "--cost-budget",
+        metavar="AMOUNT",
+        help="most cost of a run, in the target's unit; of seconds also as 90min, 250h or 10d",
     )
     _add_files(searching)
 
@@ -151,6 +168,8 @@ def _search(args: argparse.Namespace) -> int:
             _seeds(args.seeds),
             args.out,
             budget=args.budget,
+            cost=args.cost,
+            cost_budget=_amount(args.cost_budget, listed(args.task), args.cost),
             settings=_settings(args.set),
             label=args.label,
             kind=args.format,
@@ -186,6 +205,36 @@ def _seeds(text: str) -> list[int]:
         msg = f"--seeds {text}: from 1 to {MOST_SEEDS} seeds"
         raise AnbError(msg)
     return list(range(numbers[0]))
+
+
+def _amount(text: str | None, names: Sequence[str], cost: str | None) -> float | None:
+    """Return an amount of cost, in the unit of the cost; a time as seconds."""
+    if text is None:
+        return None
+    number, suffix = text, ""
+    for unit in sorted(_SECONDS, key=len, reverse=True):
+        if text.endswith(unit):
+            number, suffix = text.removesuffix(unit), unit
+            break
+    try:
+        amount = float(number)
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount) or amount < 0:
+        msg = (
+            "--cost-budget is a number of at least 0 in the unit of the cost, or a time such as "
+            f"90min, 250h or 10d, not {text!r}"
+        )
+        raise AnbError(msg)
+    if not suffix:
+        return amount
+    for name in names:
+        task = tasks()[name]
+        target = cost if task.cost is None else task.cost
+        if target is not None and _units().get(target) != "s":
+            msg = f"--cost-budget {text}: {target} is in {_units().get(target)!r}, not in seconds"
+            raise AnbError(msg)
+    return amount * _SECONDS[suffix]
 
 
 def _settings(given: Sequence[str]) -> dict[str, str]:

@@ -16,11 +16,13 @@ from anb_onnx.errors import AnbError, SearchError
 from anb_onnx.experiments.grid import read_history
 from anb_onnx.experiments.measures import (
     Measured,
+    Over,
     Scale,
     checkpoints,
     curve_marks,
     measure,
     scale_of,
+    used_by,
 )
 from anb_onnx.experiments.reading import Runs, read_folders
 from anb_onnx.experiments.statistics import (
@@ -202,6 +204,7 @@ def compare(
     only: Iterable[str] = (),
     at: Sequence[float] = (),
     within: float | None = None,
+    over: Over | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare optimizers by their runs.
@@ -217,6 +220,10 @@ def compare(
         task, those count that its budget reaches; the budget itself always does.
     within : float, optional
         What is near: see `scale_of`.
+    over : {"evaluations", "cost"}, optional
+        What is compared at equal amounts of: evaluations, or what they cost (simulated seconds,
+        say). If not given, what the budget limits. Where something else was limited, runs are
+        compared up to where the first of the task's ends.
     progress : callable, optional
         Called with the number of runs read, and of all.
 
@@ -228,12 +235,15 @@ def compare(
         If a file cannot be read.
     """
     _check(at, within)
+    if over not in (None, "evaluations", "cost"):
+        msg = f"--over is evaluations or cost, not {show(over)}"
+        raise SearchError(msg)
     found = read_folders(folders, only)
     total = sum(len(runs.paths) for _, of_task in found.values() for runs in of_task)
     done = itertools.count(1)
     report = progress or (lambda done, total: None)
     parts = [
-        _compare_task(task, runs, at, within, lambda: report(next(done), total))
+        _compare_task(task, runs, at, within, over, lambda: report(next(done), total))
         for task, runs in found.values()
     ]
     return Comparison(tuple(parts), tuple(_over_tasks(parts)))
@@ -244,9 +254,11 @@ def _compare_task(
     runs: Sequence[Runs],
     at: Sequence[float],
     within: float | None,
+    over: Over | None,
     tick: Callable[[], None],
 ) -> OfTask:
-    scale = scale_of(task, int(runs[0].settings["budget"]["evaluations"]), within)
+    used = (used_by(read_history(path)) for r in runs for path in r.paths.values())
+    scale = scale_of(task, runs[0].settings["budget"], within, over, used)
     points = sorted({*checkpoints(scale, at), scale.budget})
     marks = np.union1d(curve_marks(scale), points)
     measured = {r.label: _measured(r, task, scale, marks, tick) for r in runs}

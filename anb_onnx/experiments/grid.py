@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anb_onnx._io.output import check_output
+from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx._io.version import own_version
 from anb_onnx.errors import AnbError, SearchError
@@ -28,11 +29,47 @@ from anb_onnx.experiments.run_files import (
 from anb_onnx.experiments.workers import run_all
 from anb_onnx.parallel.extras import need
 from anb_onnx.parallel.shelter import import_sheltered
+from anb_onnx.problems.cost import costing
 from anb_onnx.problems.listing import tasks
 from anb_onnx.problems.task import Task
 
 if TYPE_CHECKING:
     from anb_onnx.search.history import History
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use.
+
+    Attributes
+    ----------
+    evaluations : int or None
+        Most of them; None where cost alone is limited.
+    cost : float or None
+        Most cost of all evaluations; None where they alone are limited.
+    charged : str or None
+        The target whose mean an evaluation costs, of a task that has no cost of its own.
+    """
+
+    evaluations: int | None
+    cost: float | None
+    charged: str | None
+
+    def given(self, task: Task) -> dict[str, Any]:
+        """Return these as `Optimizer.run` takes them; what a task states it knows by itself."""
+        own = self.evaluations is not None and self.cost == task.budget.cost
+        return {
+            "evaluations": self.evaluations,
+            "cost": self.charged,
+            "cost_budget": None if own else self.cost,
+        }
+
+    def document(self, task: Task) -> dict[str, Any]:
+        """Return these as the settings of runs have them."""
+        found: dict[str, Any] = {"evaluations": self.evaluations, "cost": self.cost}
+        if self.charged is not None:
+            found["charged"] = costing(self.charged, task.benchmark).to_dict()
+        return found
 
 
 @dataclass(frozen=True)
@@ -42,7 +79,7 @@ class Run:
     cell: Cell
     optimizer: str
     settings: Mapping[str, Setting]
-    evaluations: int
+    limits: Limits
     seed: int
     kind: str
 
@@ -90,6 +127,8 @@ def search_tasks(
     out: Path,
     *,
     budget: int | None = None,
+    cost: str | None = None,
+    cost_budget: float | None = None,
     settings: Mapping[str, str] | None = None,
     label: str | None = None,
     kind: str = "json",
@@ -110,7 +149,14 @@ def search_tasks(
     out : Path
         Folder of all runs: see `anb_onnx.experiments.run_files`. Runs that are there are kept.
     budget : int, optional
-        Evaluations of each run; those of its task if not given.
+        Evaluations of each run; those of its task if not given, and any number where there is a
+        `cost_budget`.
+    cost : str, optional
+        A target whose mean each evaluation costs, such as "train_time", of tasks that have no cost
+        of their own.
+    cost_budget : float, optional
+        Most cost of all evaluations of a run, in the unit of the cost. The evaluation that would
+        exceed it has no result.
     settings : mapping of str, optional
         Settings of the optimizers as text, each of which all of them have.
     label : str, optional
@@ -137,7 +183,8 @@ def search_tasks(
         If a file cannot be written.
     """
     _check(seeds, kind, budget, jobs)
-    plan = list(_plan(names, optimizers, out, budget, settings or {}, label, kind))
+    limits = Limits(budget, cost_budget, cost)
+    plan = list(_plan(names, optimizers, out, limits, settings or {}, label, kind))
     for cell, _, document in plan:
         check_output(cell.folder / SETTINGS)
         if not overwrite:
@@ -190,7 +237,7 @@ def do(run: Run) -> Took:
         task.problem()  # loading is not part of what the search takes
         wall, cpu = time.perf_counter(), time.process_time()
         history = optimizer.run(
-            task, evaluations=run.evaluations, seed=run.seed, settings=run.settings
+            task, seed=run.seed, settings=run.settings, **run.limits.given(task)
         )
         took = Took(len(history.codes), time.perf_counter() - wall, time.process_time() - cpu)
         history.save(run.path)
@@ -216,7 +263,7 @@ def _plan(
     names: Sequence[str],
     optimizers: Sequence[str],
     out: Path,
-    budget: int | None,
+    asked: Limits,
     settings: Mapping[str, str],
     label: str | None,
     kind: str,
@@ -227,10 +274,10 @@ def _plan(
         raise SearchError(msg)
     for name in dict.fromkeys(names):
         task = tasks()[name]
+        limits = _limits(task, asked)
         for found in map(find_optimizer, dict.fromkeys(optimizers)):
             found.check(task)
             chosen = found.settings(settings)
-            evaluations = task.budget.evaluations if budget is None else budget
             cell = Cell(out, name, found.name if label is None else check_label(label))
 
             def run_of(
@@ -238,15 +285,44 @@ def _plan(
                 cell: Cell = cell,
                 found: Optimizer = found,
                 chosen: Mapping[str, Setting] = chosen,
-                evaluations: int = evaluations,
+                limits: Limits = limits,
             ) -> Run:
-                return Run(cell, found.name, chosen, evaluations, seed, kind)
+                return Run(cell, found.name, chosen, limits, seed, kind)
 
-            yield cell, run_of, _document(task, found, chosen, evaluations, kind)
+            yield cell, run_of, _document(task, found, chosen, limits, kind)
+
+
+def _limits(task: Task, asked: Limits) -> Limits:
+    """Return what the runs of a task may use: what is asked for, else what the task states.
+
+    Raises
+    ------
+    SearchError
+        If nothing says what an evaluation costs, or two things do, or the cost is no such target.
+    """
+    if asked.charged is not None:
+        if task.cost is not None:
+            msg = f"--cost {show(asked.charged)}: {task.name} has {task.cost!r}; leave --cost out"
+            raise SearchError(msg)
+        costing(asked.charged, task.benchmark).check_space(task.problem().space)
+    if asked.cost is None:
+        evaluations = asked.evaluations or task.budget.evaluations
+        return Limits(evaluations, task.budget.cost, asked.charged)
+    if asked.charged is None and task.cost is None:
+        msg = (
+            f"--cost-budget {show(asked.cost)}: nothing says what an evaluation of {task.name} "
+            "costs; give --cost, such as --cost train_time"
+        )
+        raise SearchError(msg)
+    most = finite(asked.cost)
+    if most is None or most < 0:
+        msg = f"--cost-budget is a number of at least 0, not {show(asked.cost)}"
+        raise SearchError(msg)
+    return Limits(asked.evaluations, most, asked.charged)
 
 
 def _document(
-    task: Task, optimizer: Optimizer, settings: Mapping[str, Setting], evaluations: int, kind: str
+    task: Task, optimizer: Optimizer, settings: Mapping[str, Setting], limits: Limits, kind: str
 ) -> dict[str, Any]:
     description = task.to_dict()
     artifacts = description.pop("artifacts")
@@ -259,7 +335,7 @@ def _document(
         "task": description,
         "artifacts": artifacts,
         "optimizer": {"name": optimizer.name, "settings": dict(settings)},
-        "budget": {"evaluations": evaluations, "cost": task.budget.cost},
+        "budget": limits.document(task),
         "run_format": kind,
         "versions": packages,
     }
@@ -297,7 +373,8 @@ def _is_whole(run: Run) -> bool:
         history = read_history(run.path)
     except AnbError:
         return False
-    return len(history.codes) <= run.evaluations
+    most = run.limits.evaluations
+    return most is None or len(history.codes) <= most
 
 
 def _check(seeds: Sequence[int], kind: str, budget: int | None, jobs: int) -> None:

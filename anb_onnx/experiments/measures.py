@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from anb_onnx.search.history import History
 
 Floats = NDArray[np.float64]
+
+#: What runs are compared over.
+Over: TypeAlias = Literal["evaluations", "cost"]
 
 #: Points of a curve, evenly on a logarithmic axis.
 CURVE_POINTS = 80
@@ -36,11 +39,14 @@ class Scale:
     unit : str
         Of the regret.
     axis : str
-        What a budget is counted in: "evaluations", or a target with its unit.
+        What is counted: "evaluations", or a target with its unit.
     budget : float
-        How much of that there is.
+        How much of that there is; or how much of it every run has, where something else was
+        limited.
     near : float
         What counts as near the optimum, in the unit of the regret.
+    limited : bool
+        Whether it is what the runs' budget limits.
     """
 
     measure: str
@@ -48,6 +54,7 @@ class Scale:
     axis: str
     budget: float
     near: float
+    limited: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,29 +78,83 @@ class Measured:
     front: Floats | None
 
 
-def scale_of(task: Task, evaluations: int, within: float | None) -> Scale:
+@dataclass(frozen=True)
+class Used:
+    """What one run used: evaluations, and what they cost (None where they had no cost)."""
+
+    evaluations: int
+    cost: float | None
+
+
+def used_by(history: History) -> Used:
+    """Return what a run used."""
+    spent = None if history.cost is None else float(history.spent[-1]) if len(history) else 0.0
+    return Used(len(history), spent)
+
+
+def scale_of(
+    task: Task,
+    budget: Mapping[str, Any],
+    within: float | None,
+    over: Over | None = None,
+    used: Iterable[Used] = (),
+) -> Scale:
     """Return what regrets of a task are measured in.
 
     Parameters
     ----------
     task : Task
-    evaluations : int
-        Budget of the runs.
+    budget : mapping
+        That of the runs, as their settings have it.
     within : float, optional
         What is near, as a share of the optimum's size or of the exact front's hypervolume; 0.1 % of
         an optimum and 1 % of a hypervolume if not given.
+    over : {"evaluations", "cost"}, optional
+        What is counted. If not given, that which was limited: cost, where both were.
+    used : iterable of Used
+        What each run used, where `over` is not what was limited: then the runs are compared up to
+        where the first of them ends, so that each is there at every mark.
+
+    Raises
+    ------
+    SearchError
+        If they are to be compared over a cost that evaluations did not have.
     """
     problem = task.problem()
-    axis, budget = "evaluations", float(evaluations)
-    if problem.cost is not None and task.budget.cost is not None:
-        axis = f"{problem.cost.target.name} [{problem.cost.target.unit}]"
-        budget = task.budget.cost
+    most_evaluations, most_cost = budget["evaluations"], budget["cost"]
+    axis, most = "evaluations", most_evaluations
+    if over == "cost" or (over is None and most_cost is not None):
+        axis, most = _cost_axis(task, budget), most_cost
+    elif most_cost is not None:
+        most = None  # another limit may have ended each run before
+    limited = most is not None
+    if most is None:
+        ends = [u.evaluations if axis == "evaluations" else u.cost for u in used]
+        most = min((end for end in ends if end is not None), default=0)
+        if not most:
+            msg = f"task {task.name}: a run has no evaluation, so there is nothing to compare over"
+            raise SearchError(msg)
     if problem.n_objectives > 1:
         near = 0.01 if within is None else within
-        return Scale("hypervolume regret", SHARE, axis, budget, near)
+        return Scale("hypervolume regret", SHARE, axis, float(most), near, limited)
     share = 0.001 if within is None else within
     near = share * abs(task.optimum.value)
-    return Scale("regret", problem.units[0], axis, budget, near)
+    return Scale("regret", problem.units[0], axis, float(most), near, limited)
+
+
+def _cost_axis(task: Task, budget: Mapping[str, Any]) -> str:
+    """Return the name and unit of what evaluations cost."""
+    charged = budget.get("charged")
+    if charged is not None:
+        return f"{charged['name']} [{charged['unit']}]"
+    cost = task.problem().cost
+    if cost is None:
+        msg = (
+            f"the runs of {task.name} had no cost to compare them over; search with one, such as "
+            "--cost train_time"
+        )
+        raise SearchError(msg)
+    return f"{cost.target.name} [{cost.target.unit}]"
 
 
 def curve_marks(scale: Scale) -> Floats:
@@ -122,7 +183,7 @@ def measure(history: History, task: Task, scale: Scale, marks: Floats) -> Measur
     n = len(history)
     used = np.arange(1.0, n + 1)
     if scale.axis != "evaluations" and history.cost is not None:
-        used = np.cumsum(history.cost)
+        used = history.spent
     # How many evaluations had been done at each mark.
     counts = np.searchsorted(used, marks, side="right")
     if history.n_objectives == 1:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import SearchError
@@ -23,7 +23,8 @@ Setting: TypeAlias = bool | int | float | str
 Objectives: TypeAlias = Literal["one", "several", "any"]
 
 # What a search is given beside its settings.
-_NO_SETTINGS = {"objective", "budget", "rng", "space", "direction", "progress", "cost_budget"}
+_NO_SETTINGS = {"objective", "budget", "rng", "space", "direction", "progress", "cost"}
+_NO_SETTINGS |= {"cost_budget"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Optimizer:
     ----------
     name : str
     module, function : str
-        The function ``(task, *, budget, rng, **settings) -> History``; imported when it is used.
+        The function ``(task, *, budget, rng, cost=None, cost_budget=None, **settings) -> History``;
+        imported when it is used.
     objectives : {"one", "several", "any"}
     presets : mapping
         Settings that differ from the function's own.
@@ -101,26 +103,39 @@ class Optimizer:
             raise SearchError(msg)
 
     def run(
-        self, task: Task, *, evaluations: int, seed: int, settings: Mapping[str, Setting]
+        self,
+        task: Task,
+        *,
+        evaluations: int | None,
+        seed: int,
+        settings: Mapping[str, Setting],
+        cost: str | None = None,
+        cost_budget: float | None = None,
     ) -> History:
         """Search a task.
 
         Parameters
         ----------
         task : Task
-        evaluations : int
-            Most of them; a task with a budget of cost may end before.
+        evaluations : int or None
+            Most of them; a task with a budget of cost may end before. None where there is a
+            `cost_budget` and nothing else counts.
         seed : int
             All that is random comes from it: the function called with ``rng=seed`` does the same.
         settings : mapping
             All settings.
+        cost, cost_budget : optional
+            As for `anb_onnx.search.Recorder`.
 
         Raises
         ------
         SearchError
             If a setting has a value that it cannot have.
         """
-        return self._callable()(task, budget=evaluations, rng=seed, **settings)
+        limits: dict[str, Any] = {"budget": evaluations}
+        limits |= {} if cost is None else {"cost": cost}
+        limits |= {} if cost_budget is None else {"cost_budget": cost_budget}
+        return self._callable()(task, rng=seed, **limits, **settings)
 
 
 def _read(name: str, key: str, text: str, default: Setting) -> Setting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,30 +17,30 @@ if TYPE_CHECKING:
     from anb_onnx.search.history import History
 
 
-def nsga2(task: Task, *, budget: int, rng: int, population_size: int = 100) -> History:
+def nsga2(task: Task, *, rng: int, population_size: int = 100, **limits: Any) -> History:
     """Search by NSGA-II (Deb et al., 2002)."""
     module = _need("pymoo.algorithms.moo.nsga2")
     algorithm = module.NSGA2(pop_size=population_size, **_operators(task))
-    return _search(algorithm, task, budget, rng)
+    return _search(algorithm, task, rng, limits)
 
 
-def nsga3(task: Task, *, budget: int, rng: int, population_size: int = 100) -> History:
+def nsga3(task: Task, *, rng: int, population_size: int = 100, **limits: Any) -> History:
     """Search by NSGA-III (Deb and Jain, 2014), with as many directions as there are individuals."""
     module = _need("pymoo.algorithms.moo.nsga3")
     directions = _need("pymoo.util.ref_dirs").get_reference_directions(
         "das-dennis", len(task.objectives), n_partitions=population_size - 1
     )
     algorithm = module.NSGA3(directions, pop_size=population_size, **_operators(task))
-    return _search(algorithm, task, budget, rng)
+    return _search(algorithm, task, rng, limits)
 
 
 def sms_emoa(
-    task: Task, *, budget: int, rng: int, population_size: int = 100, offspring: int = 10
+    task: Task, *, rng: int, population_size: int = 100, offspring: int = 10, **limits: Any
 ) -> History:
     """Search by SMS-EMOA (Beume et al., 2007), with so many children at a time."""
     module = _need("pymoo.algorithms.moo.sms")
     algorithm = module.SMSEMOA(pop_size=population_size, n_offsprings=offspring, **_operators(task))
-    return _search(algorithm, task, budget, rng)
+    return _search(algorithm, task, rng, limits)
 
 
 def _need(module: str) -> Any:
@@ -50,13 +51,13 @@ def _operators(task: Task) -> dict[str, Any]:
     return pymoo_operators(task.problem().space)
 
 
-def _search(algorithm: Any, task: Task, budget: int, seed: int) -> History:
-    """Run an algorithm, ask and tell, until the budget is used up."""
+def _search(algorithm: Any, task: Task, seed: int, limits: Mapping[str, Any]) -> History:
+    """Run an algorithm, ask and tell, until the budget is used up: those of `Recorder`."""
     evaluators, problems = _need("pymoo.core.evaluator"), _need("pymoo.problems.static")
     never = _need("pymoo.core.termination").NoTermination()
     # Nothing is evaluated by this one, so that it draws no noise.
     stated = pymoo_problem(task, rng=0)
-    recorder = Recorder(task, budget=budget, rng=seed)
+    recorder = Recorder(task, rng=seed, **limits)
     algorithm.setup(stated, termination=never, seed=seed)
     with recorder.until_exhausted():
         while not recorder.done:

@@ -46,8 +46,9 @@ def sections(comparison: Comparison) -> Iterator[Section]:
 
 def _of_task(part: OfTask) -> Iterator[str | Table]:
     scale = part.scale
+    budget = "budget" if scale.limited else "the shortest run has"
     yield (
-        f"{part.task.description[0].upper()}{part.task.description[1:]}; budget "
+        f"{part.task.description[0].upper()}{part.task.description[1:]}; {budget} "
         f"{number(scale.budget)} {scale.axis}; {part.measured}, median and its "
         f"95 % bootstrap interval; mean rank over {_seeds(part.seeds)} that all have."
     )
@@ -75,7 +76,8 @@ def _of_task(part: OfTask) -> Iterator[str | Table]:
     yield Table(("optimizer", within, until), tuple(soon), (within, until))
     if part.beyond:
         points = ", ".join(map(number, part.beyond))
-        yield f"Not shown: after {points}; the budget is {number(scale.budget)} {scale.axis}."
+        most = "the budget is" if scale.limited else "the shortest run has"
+        yield f"Not shown: after {points}; {most} {number(scale.budget)} {scale.axis}."
     for label, seeds in part.missing.items():
         yield f"{label} lacks {_seeds(seeds)}."
     yield from _sentences(part)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anb_onnx.parallel.shelter import import_sheltered
 
 if TYPE_CHECKING:
+    from anb_onnx.problems.cost import Cost
     from anb_onnx.search.annealing import simulated_annealing
     from anb_onnx.search.climbing import local_search
     from anb_onnx.search.evolution import regularized_evolution
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "BudgetExhausted": "recorder",
+    "Cost": "recorder",
     "History": "history",
     "Recorder": "recorder",
     "Shortlist": "verification",
@@ -41,6 +43,7 @@ _MODULE_OF = {
 
 __all__ = [
     "BudgetExhausted",
+    "Cost",
     "History",
     "Recorder",
     "Shortlist",

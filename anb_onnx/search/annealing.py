@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective
 from anb_onnx.search.operators import to_mutate
-from anb_onnx.search.recorder import Progress, Recorder
+from anb_onnx.search.recorder import Charged, Progress, Recorder
 from anb_onnx.search.settings import (
     Codes,
     Rng,
@@ -40,6 +41,8 @@ def simulated_annealing(
     n_genes: int = 1,
     initial: Any = None,
     progress: Progress | None = None,
+    cost: Charged | None = None,
+    cost_budget: float | None = None,
 ) -> History:
     """Search by simulated annealing, with a temperature that falls geometrically.
 
@@ -53,11 +56,12 @@ def simulated_annealing(
         What is searched for: one objective. See `Recorder`.
     budget : int, optional
         Evaluations, those of the sample included. May be left out for a task. The temperature
-        falls over all of it: unlike other searches, a smaller budget takes another way.
+        falls over all of it: unlike other searches, a smaller budget takes another way. Without
+        it, it falls over the `cost_budget`.
     rng : int or numpy.random.Generator
         Of all draws, and of the noise if there is some.
-    space, direction, progress : optional
-        As for `Recorder`.
+    space, direction, progress, cost, cost_budget : optional
+        As for `Recorder`: with a budget of cost, that of evaluations may be left out.
     n_initial : int
         Architectures of the sample.
     initial_temperature : float, optional
@@ -101,6 +105,8 @@ def simulated_annealing(
         space=space,
         direction=direction,
         progress=progress,
+        cost=cost,
+        cost_budget=cost_budget,
         optimizer={
             "name": "simulated_annealing",
             "seed": seed,
@@ -119,7 +125,11 @@ def simulated_annealing(
             kept = found.values[found.feasible, 0]
             initial_temperature = float(kept.std()) if len(kept) > 1 else 0.0
         best = int(fitness.argmax())
-        temperatures = _falling(initial_temperature, cooling, recorder.remaining)
+        temperatures: Iterable[float]
+        if budget is None and cost_budget is not None:
+            temperatures = _falling_with_cost(initial_temperature, cooling, recorder)
+        else:
+            temperatures = _falling(initial_temperature, cooling, recorder.remaining).tolist()
         _walk(recorder, codes[best : best + 1], float(fitness[best]), rng, temperatures, n_genes)
     return recorder.history()
 
@@ -129,17 +139,25 @@ def _falling(first: float, cooling: float, n: int) -> Floats:
     return np.asarray(first * cooling ** np.linspace(0.0, 1.0, n))
 
 
+def _falling_with_cost(first: float, cooling: float, recorder: Recorder) -> Iterator[float]:
+    """Yield the temperature of each step by what is spent then: as many as there is cost for."""
+    start = recorder.share
+    while True:
+        done = (recorder.share - start) / (1.0 - start) if start < 1.0 else 1.0
+        yield first * cooling**done
+
+
 def _walk(
     recorder: Recorder,
     here: Codes,
     height: float,
     rng: np.random.Generator,
-    temperatures: Floats,
+    temperatures: Iterable[float],
     n_genes: int,
 ) -> None:
     """Take a step for each temperature."""
     sizes = np.array(recorder.space.gene_sizes)
-    for step, temperature in enumerate(temperatures.tolist()):
+    for step, temperature in enumerate(temperatures):
         row = step % _DRAWN
         if row == 0:
             genes, steps = draw_moves(_DRAWN, n_genes, rng, recorder.space)

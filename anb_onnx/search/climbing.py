@@ -11,7 +11,7 @@ from anb_onnx.errors import SearchError
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective
 from anb_onnx.search.operators import neighbours
-from anb_onnx.search.recorder import Progress, Recorder
+from anb_onnx.search.recorder import Charged, Progress, Recorder
 from anb_onnx.search.settings import Codes, Rng, count, generator, initial_codes, told
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import SearchSpace
@@ -31,6 +31,8 @@ def local_search(
     restarts: int | None = None,
     initial: Any = None,
     progress: Progress | None = None,
+    cost: Charged | None = None,
+    cost_budget: float | None = None,
 ) -> History:
     """Search by climbing to a local optimum, again and again.
 
@@ -48,8 +50,8 @@ def local_search(
         larger one does.
     rng : int or numpy.random.Generator
         Of all draws, and of the noise if there is some.
-    space, direction, progress : optional
-        As for `Recorder`.
+    space, direction, progress, cost, cost_budget : optional
+        As for `Recorder`: with a budget of cost, that of evaluations may be left out.
     improvement : {"best", "first"}
         "best" evaluates all neighbours, in one batch, and goes to the best of them (of equal ones
         to any, equally likely). "first" evaluates them one by one, in random order, and goes to the
@@ -93,6 +95,8 @@ def local_search(
         space=space,
         direction=direction,
         progress=progress,
+        cost=cost,
+        cost_budget=cost_budget,
         optimizer={
             "name": "local_search",
             "seed": seed,

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import benchmarks
 from anb_onnx.errors import AnbError, TruthError
-from anb_onnx.problems import Problem, Task, tasks
+from anb_onnx.problems import Cost, Problem, Task, tasks
 
 #: What is known of the objective beside the history itself: a problem, or a task that has one.
 Source: TypeAlias = Problem | Task
 
 
-def describe(asked: object, task: Task | None) -> dict[str, Any]:
+def describe(asked: object, task: Task | None, charged: Cost | None = None) -> dict[str, Any]:
     """Return what `find` needs to make a problem again; of a function, nothing.
 
     Returns
@@ -22,12 +22,15 @@ def describe(asked: object, task: Task | None) -> dict[str, Any]:
     dict
         ``task`` (name or None), ``objectives`` (a name, or what is weighed and how), ``noise``,
         ``cost`` (name or None), ``artifacts`` (SHA-256 by target), and ``confidence`` where the
-        limits have one.
+        limits have one; ``charged`` (name, unit, SHA-256) where evaluations had a cost that is no
+        part of the problem, of a function, too.
     """
+    others: dict[str, Any] = {} if charged is None else {"charged": charged.to_dict()}
     if not isinstance(asked, Problem):
-        return {}
-    chance = {} if asked.confidence is None else {"confidence": asked.confidence}
-    return chance | {
+        return others
+    if asked.confidence is not None:
+        others["confidence"] = asked.confidence
+    return others | {
         "task": None if task is None else task.name,
         "objectives": [
             o.name if o.weighted is None else _weights(o.weighted) for o in asked.objectives
@@ -69,7 +72,7 @@ def find(described: Mapping[str, Any], constraints: tuple[tuple[str, str, float]
     TruthError
         If it was a function's, or its artifacts are not those that are installed.
     """
-    if not described:
+    if "objectives" not in described:
         msg = (
             "this is the history of a function, of which nothing is proven; "
             "history.with_optimum(value) tells what its best value is"

@@ -9,7 +9,7 @@ import numpy as np
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective
 from anb_onnx.search.operators import to_mutate
-from anb_onnx.search.recorder import Progress, Recorder
+from anb_onnx.search.recorder import Charged, Progress, Recorder
 from anb_onnx.search.settings import Codes, Rng, count, generator, told, with_random
 from anb_onnx.spaces.moves import draw_moves, moved
 from anb_onnx.spaces.space import SearchSpace
@@ -31,6 +31,8 @@ def regularized_evolution(
     batch: int = 1,
     initial: Any = None,
     progress: Progress | None = None,
+    cost: Charged | None = None,
+    cost_budget: float | None = None,
 ) -> History:
     """Search by regularised (ageing) evolution.
 
@@ -49,8 +51,8 @@ def regularized_evolution(
         budget evaluates the first of what a larger one does.
     rng : int or numpy.random.Generator
         Of all draws, and of the noise if there is some.
-    space, direction, progress : optional
-        As for `Recorder`.
+    space, direction, progress, cost, cost_budget : optional
+        As for `Recorder`: with a budget of cost, that of evaluations may be left out.
     population_size : int
     sample_size : int
         Members of which the best has a child; of equal ones, the first that was drawn.
@@ -90,6 +92,8 @@ def regularized_evolution(
         space=space,
         direction=direction,
         progress=progress,
+        cost=cost,
+        cost_budget=cost_budget,
         optimizer={
             "name": "regularized_evolution",
             "seed": seed,

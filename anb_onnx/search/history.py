@@ -36,14 +36,14 @@ class History(Fronts):
     violations : float64 array [n, n_constraints]
         How far beyond each limit, in its unit; 0 where it is kept.
     cost : float64 array [n] or None
-        What each evaluation cost, in the unit of the problem's cost.
+        What each evaluation cost, in `cost_unit`; `spent` adds it up.
     names, units : tuple of str
     directions : tuple of {"max", "min"}
         Of the objectives.
     constraints : tuple of (target, operator, value)
     problem : mapping
-        The task or targets that were searched, with the SHA-256 of each artifact; empty for a
-        function.
+        The task or targets that were searched, with the SHA-256 of each artifact, and what was
+        charged for evaluations beside them; empty for a function without a cost.
     optimizer : mapping
         Name and settings of the optimizer, as far as it told them.
     known_optimum : float or None
@@ -140,6 +140,97 @@ class History(Fronts):
         # 0.0 - 0.0 of an objective to be small is -0.0.
         return regret + 0.0
 
+    @property
+    def cost_unit(self) -> str:
+        """Unit of `cost`, such as "s".
+
+        Raises
+        ------
+        SearchError
+            If evaluations had no cost.
+        TruthError
+            If it is that of a problem, read from a file, whose artifacts are not installed.
+        """
+        self._costs()
+        charged = self.problem.get("charged")
+        if charged is not None:
+            return str(charged["unit"])
+        cost = known.problem_of(self._found_source).cost
+        assert cost is not None
+        return cost.target.unit
+
+    @cached_property
+    def spent(self) -> Floats:
+        """What the first i + 1 evaluations cost together, added in order: float64 [n].
+
+        Raises
+        ------
+        SearchError
+            If evaluations had no cost.
+        """
+        return np.cumsum(self._costs())
+
+    def after(self, cost: Any) -> NDArray[np.int64]:
+        """Return how many evaluations had ended once so much was spent.
+
+        Parameters
+        ----------
+        cost : float or array of float
+            In `cost_unit`.
+
+        Returns
+        -------
+        int64 array of the shape of `cost`
+            A run that had begun and not ended does not count.
+
+        Raises
+        ------
+        SearchError
+            If evaluations had no cost, or an amount is no number.
+        """
+        amounts = np.asarray(cost)
+        if amounts.dtype.kind not in "iuf" or np.isnan(amounts.astype(np.float64)).any():
+            msg = f"cost is a number, or an array of them, in {self.cost_unit}, not {show(cost)}"
+            raise SearchError(msg)
+        return np.asarray(np.searchsorted(self.spent, amounts, side="right"), dtype=np.int64)
+
+    def regret_after(self, cost: Any) -> Floats:
+        """Return the regret once so much was spent: searches compared at equal cost.
+
+        Parameters
+        ----------
+        cost : float or array of float
+            In `cost_unit`.
+
+        Returns
+        -------
+        float64 array of the shape of `cost`
+            `regret` of the last evaluation that had ended; NaN as long as there is none.
+
+        Raises
+        ------
+        SearchError, TruthError
+            As from `after` and `regret`.
+
+        Examples
+        --------
+        >>> from anb_onnx import search
+        >>> day = 24 * 3600.0
+        >>> found = search.random_search("accuracy", cost="train_time", cost_budget=7 * day, rng=0)
+        >>> [f"{regret:.2f} %" for regret in found.regret_after([day, 7 * day])]
+        ['3.74 %', '2.51 %']
+        """
+        return np.concatenate([[np.nan], self.regret])[self.after(cost)]
+
+    def _costs(self) -> Floats:
+        if self.cost is None:
+            msg = (
+                "the evaluations of this history had no cost; search with one, as in "
+                'cost="train_time"'
+            )
+            raise SearchError(msg)
+        return self.cost
+
     @cached_property
     def rank(self) -> NDArray[np.int64]:
         """1 + the number of architectures that are better than the incumbent: int64 [n].
@@ -189,7 +280,7 @@ class History(Fronts):
             raise SearchError(msg)
         return replace(self, known_optimum=best)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, *, over: str = "evaluations") -> Any:
         """Plot the search: its regret, or what it found in two objectives before the exact front.
 
         Of one objective whose optimum is not known, the best so far.
@@ -198,6 +289,8 @@ class History(Fronts):
         ----------
         ax : matplotlib Axes, optional
             Where to draw; a new figure of pyplot if not given.
+        over : {"evaluations", "cost"}
+            What the course of one objective is drawn over: evaluations, or what they cost.
 
         Returns
         -------
@@ -206,11 +299,12 @@ class History(Fronts):
         Raises
         ------
         SearchError
-            If there are more than two objectives, or nothing was evaluated.
+            If there are more than two objectives, or nothing was evaluated; or if it is to be drawn
+            over a cost that there is not, or of a front.
         ExtraError
             If matplotlib is missing.
         """
-        return plotting.plot(self, ax)
+        return plotting.plot(self, ax, over)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the history into a file, whole or not at all; `load` gives the same back.

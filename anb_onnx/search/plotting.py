@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from anb_onnx._io.show import printable
+from anb_onnx._io.show import printable, show
 from anb_onnx.errors import SearchError, TruthError
 from anb_onnx.parallel.extras import need
 from anb_onnx.search.objective import Floats
@@ -14,10 +14,13 @@ from anb_onnx.search.objective import Floats
 _ALL, _FOUND, _EXACT = "#b8c4d6", "#c0392b", "#1f4e9c"
 
 
-def plot(history: Any, axes: Any) -> Any:
+def plot(history: Any, axes: Any, over: str = "evaluations") -> Any:
     """Draw a `History`, which imports this module; see `History.plot`."""
     if history.n_objectives > 2:
         msg = f"plots are of one or two objectives, not of {history.n_objectives}"
+        raise SearchError(msg)
+    if over not in ("evaluations", "cost") or (over == "cost" and history.n_objectives > 1):
+        msg = f"over is 'evaluations', or of one objective 'cost', not {show(over)}"
         raise SearchError(msg)
     if not len(history):
         msg = "there is nothing to plot: no evaluation was made"
@@ -26,7 +29,7 @@ def plot(history: Any, axes: Any) -> Any:
         pyplot = need("matplotlib.pyplot", extra="plot", what="history.plot()")
         axes = pyplot.subplots(layout="constrained")[1]
     if history.n_objectives == 1:
-        _draw_course(axes, history)
+        _draw_course(axes, history, over)
     else:
         _draw_front(axes, history)
     for side in ("top", "right"):
@@ -34,16 +37,18 @@ def plot(history: Any, axes: Any) -> Any:
     return axes
 
 
-def _draw_course(axes: Any, history: Any) -> None:
+def _draw_course(axes: Any, history: Any, over: str) -> None:
     (name,), (unit,) = history.names, history.units
     try:
         course, what = history.regret, "regret of"
     except TruthError:
         course, what = history.best_so_far, "best"
-    axes.step(np.arange(1, len(history) + 1), course, where="post", color=_EXACT)
+    counted = over == "evaluations"
+    used = np.arange(1, len(history) + 1) if counted else history.spent
+    axes.step(used, course, where="post", color=_EXACT)
     if what != "best":
         _set_log(axes, course)
-    axes.set_xlabel("evaluations")
+    axes.set_xlabel(over if counted else _label("cost", history.cost_unit), parse_math=False)
     axes.set_ylabel(_label(f"{what} {name}", unit), parse_math=False)
 
 

@@ -14,7 +14,7 @@ from anb_onnx.search.controller import Controller
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Objective
 from anb_onnx.search.policy import PolicyGradient
-from anb_onnx.search.recorder import Progress, Recorder
+from anb_onnx.search.recorder import Charged, Progress, Recorder
 from anb_onnx.search.settings import Rng, count, generator, number, told
 from anb_onnx.spaces.space import SearchSpace
 
@@ -38,6 +38,8 @@ def reinforce(
     entropy_weight: float = 1e-5,
     reward: Reward | None = None,
     progress: Progress | None = None,
+    cost: Charged | None = None,
+    cost_budget: float | None = None,
 ) -> History:
     """Learn a policy that draws architectures gene by gene, by REINFORCE.
 
@@ -59,8 +61,8 @@ def reinforce(
         Evaluations. May be left out for a task, which has its own.
     rng : int or numpy.random.Generator
         Of parameters and draws, and of the noise if there is some.
-    space, direction, progress : optional
-        As for `Recorder`.
+    space, direction, progress, cost, cost_budget : optional
+        As for `Recorder`: with a budget of cost, that of evaluations may be left out.
     hidden_size, embedding_size : int
         Sizes of the LSTM's state and of its inputs.
     learning_rate : float
@@ -110,6 +112,8 @@ def reinforce(
         space=space,
         direction=direction,
         progress=progress,
+        cost=cost,
+        cost_budget=cost_budget,
         optimizer={"name": "reinforce", "seed": seed, **settings},
     )
     controller = Controller(

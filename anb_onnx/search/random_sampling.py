@@ -6,7 +6,7 @@ from typing import Any
 
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Objective
-from anb_onnx.search.recorder import Progress, Recorder
+from anb_onnx.search.recorder import Charged, Progress, Recorder
 from anb_onnx.search.settings import Codes, Rng, generator, initial_codes, told
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.space import SearchSpace
@@ -26,6 +26,8 @@ def random_search(
     direction: Directions = "max",
     initial: Any = None,
     progress: Progress | None = None,
+    cost: Charged | None = None,
+    cost_budget: float | None = None,
 ) -> History:
     """Evaluate architectures drawn uniformly and independently, with replacement.
 
@@ -40,8 +42,8 @@ def random_search(
         Evaluations. May be left out for a task, which has its own.
     rng : int or numpy.random.Generator
         Of the draws, and of the noise if there is some.
-    space, direction, progress : optional
-        As for `Recorder`.
+    space, direction, progress, cost, cost_budget : optional
+        As for `Recorder`: with a budget of cost, that of evaluations may be left out.
     initial : architectures, optional
         Evaluated first: anything that `anb_onnx.encode` takes.
 
@@ -69,6 +71,8 @@ def random_search(
         space=space,
         direction=direction,
         progress=progress,
+        cost=cost,
+        cost_budget=cost_budget,
         optimizer={"name": "random_search", "seed": seed},
     )
     with recorder.until_exhausted():

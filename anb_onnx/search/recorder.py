@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,15 +15,23 @@ from anb_onnx._io.show import show
 from anb_onnx.encoding.encoding import check_codes
 from anb_onnx.engines.base import Outputs
 from anb_onnx.errors import SearchError
-from anb_onnx.problems import Evaluation, Problem
+from anb_onnx.problems import Cost, Evaluation, Problem
+from anb_onnx.problems.cost import costing
 from anb_onnx.search.describing import describe
 from anb_onnx.search.history import History
 from anb_onnx.search.objective import Directions, Floats, Objective, asked
 from anb_onnx.search.settings import Codes, Rng, count, generator, number
 from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.surrogate import Surrogate
 
 #: Called with the number of evaluations so far and the budget.
 Progress: TypeAlias = Callable[[int, int], object]
+
+#: What each evaluation costs: a target such as "train_time", or a `Cost`.
+Charged: TypeAlias = str | Surrogate | Cost
+
+#: Most evaluations where nothing but their cost is limited; what costs so little is a mistake.
+MOST_EVALUATIONS = 10_000_000
 
 # Rows that there is room for at first; doubled when they are full.
 _ROOM = 1024
@@ -52,7 +61,8 @@ class Recorder:
         What is searched for: a target by name, or a problem. A callable takes codes, uint8
         [n, genes], and returns one finite number for each row: [n], or [n, m] of m objectives.
     budget : int, optional
-        Most evaluations. May be left out for a task, which has its own.
+        Most evaluations. May be left out for a task, which has its own; and with a `cost_budget`,
+        which is all that counts then.
     rng : int or numpy.random.Generator, optional
         Needed where observations are noisy. The noise has a stream of its own, spawned from it, so
         that it shares no draw with the optimizer.
@@ -60,11 +70,16 @@ class Recorder:
         Of a callable.
     direction : {"max", "min"}, or a tuple of these
         What is better of a callable's objectives; everything else knows that by itself.
+    cost : str, Surrogate or Cost, optional
+        What each evaluation costs, such as "train_time", for what has no cost of its own, as
+        ``Problem(..., cost=)`` and some tasks have. It changes nothing of what is searched for.
     cost_budget : float, optional
-        Most cost of all evaluations, in the unit of the problem's cost; of a task it is known. The
-        search ends before the first row that would exceed it.
+        Most cost of all evaluations, in the unit of the cost; of a task it is known. The search
+        ends before the first row that would exceed it: that run had not ended when the time was
+        up, so there is no result of it, in the history or for the optimizer.
     progress : callable, optional
-        Called after each batch with the number of evaluations so far and the budget.
+        Called after each batch with the number of evaluations so far and the most that there may
+        be, which is no aim where cost alone is limited.
     optimizer : mapping of str, optional
         What is told of the optimizer in the history: its name and settings, as JSON has them.
 
@@ -99,14 +114,20 @@ class Recorder:
         rng: Rng | None = None,
         space: SearchSpace | None = None,
         direction: Directions = "max",
+        cost: Charged | None = None,
         cost_budget: float | None = None,
         progress: Progress | None = None,
         optimizer: Mapping[str, Any] | None = None,
     ) -> None:
         self._asked, self._task = asked(objective, space, direction)
         self.space = self._asked.space
+        self._costing = self._costing_of(cost)
+        # What is given is all that counts: a task's own evaluations would end it before.
+        self._only_cost = budget is None and cost_budget is not None
         if budget is None and self._task is not None:
             budget = self._task.budget.evaluations
+        if self._only_cost:
+            budget = MOST_EVALUATIONS
         self.budget = count("budget", budget)
         if cost_budget is None and self._task is not None:
             cost_budget = self._task.budget.cost
@@ -114,18 +135,36 @@ class Recorder:
         self._noise = self._noise_of(rng)
         self._progress = progress
         self._optimizer = _as_json(optimizer or {})
-        self._quick, self._sign = _quick(self._asked)
+        self._quick, self._sign = (None, 0.0) if self._costing else _quick(self._asked)
         self._n = 0
         self._spent = 0.0
         self._over = False
         self._codes: Codes = np.empty((0, self.space.n_genes), dtype=np.uint8)
         self._make_room(min(_ROOM, self.budget))
 
+    def _costing_of(self, cost: Charged | None) -> Cost | None:
+        """Return what is charged beside the problem, which has no cost of its own then."""
+        if cost is None:
+            return None
+        own = getattr(self._asked, "cost", None)
+        if own is not None:
+            msg = (
+                f"cost={show(cost)} is for what has no cost of its own; this has "
+                f"{own.target.name!r}: leave it out"
+            )
+            raise SearchError(msg)
+        found = costing(cost, None if self._task is None else self._task.benchmark)
+        found.check_space(self.space)
+        return found
+
     def _checked_cost(self, most: float | None) -> float | None:
         if most is None:
             return None
-        if getattr(self._asked, "cost", None) is None:
-            msg = f"cost_budget={show(most)} needs a problem with a cost, as in Problem(..., cost=)"
+        if not self._has_cost:
+            msg = (
+                f"cost_budget={show(most)} needs to know what an evaluation costs, as in "
+                'cost="train_time" or Problem(..., cost="train_time")'
+            )
             raise SearchError(msg)
         return number("cost_budget", most, 0.0)
 
@@ -184,9 +223,21 @@ class Recorder:
         return 0 if self._over else self.budget - self._n
 
     @property
+    def _has_cost(self) -> bool:
+        return self._costing is not None or getattr(self._asked, "cost", None) is not None
+
+    @property
     def spent(self) -> float:
-        """The cost of all evaluations, in the unit of the problem's cost; 0 where it has none."""
+        """The cost of all evaluations, in the unit of the cost; 0 where there is none."""
         return self._spent
+
+    @property
+    def share(self) -> float:
+        """The share of the budget that is used, 0 to 1: of evaluations, else of cost."""
+        if not self._only_cost:
+            return self._n / self.budget
+        most = self._most_cost
+        return self._spent / most if most else 1.0
 
     @property
     def done(self) -> bool:
@@ -277,9 +328,14 @@ class Recorder:
         check_codes(codes, self.space)
         if self.done and len(codes):
             self._refuse()
-        found = self._asked.evaluate(codes[: self.budget - self._n], self._noise)
+        some = codes[: self.budget - self._n]
+        found = self._asked.evaluate(some, self._noise)
+        if self._costing is not None:
+            found = replace(found, cost=self._costing.of(some))
         fits = self._affordable(found)
         self._append(codes, found, fits)
+        if self._only_cost and self._n >= self.budget and not self._over:
+            self._refuse_cheap()
         if fits < len(codes):
             self._refuse()
         return found
@@ -330,6 +386,13 @@ class Recorder:
         msg = f"the budget is used up after {self._n} evaluations of {self.budget}{spent}"
         raise BudgetExhausted(msg)
 
+    def _refuse_cheap(self) -> None:
+        msg = (
+            f"{self._n:,} evaluations cost {self._spent:g} of cost_budget={self._most_cost:g}, and "
+            "there would be no end: give budget=, the most evaluations, too"
+        )
+        raise SearchError(msg)
+
     def history(self) -> History:
         """Return what was recorded so far; copies, which later evaluations do not change."""
         n, asked = self._n, self._asked
@@ -340,12 +403,12 @@ class Recorder:
             observed=values,
             exact=values if self._means is self._values else self._means[:n].copy(),
             violations=self._violations[:n].copy(),
-            cost=None if getattr(asked, "cost", None) is None else self._cost[:n].copy(),
+            cost=self._cost[:n].copy() if self._has_cost else None,
             names=asked.names,
             units=asked.units,
             directions=asked.directions,
             constraints=asked.constraints,
-            problem=describe(asked, self._task),
+            problem=describe(asked, self._task, self._costing),
             optimizer=self._optimizer,
             source=self._task or self.problem,
         )

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from meters import METERS, Meter, Source, open_meter
 from mnasnet_onnx import SIDE, network
 from numpy.typing import NDArray
 
@@ -62,6 +63,8 @@ class Settings:
     clock : {"wall", "thread"}
         Of the wall, or the processor time of the thread: with one thread, how long it takes on a
         core that nobody else is given meanwhile.
+    meter : {"rapl", "nvml"} or None
+        What measures the energy of the measured runs of a visit, if anything does.
     """
 
     threads: int = 1
@@ -70,6 +73,7 @@ class Settings:
     side: int = SIDE
     seed: int = 0
     clock: str = "wall"
+    meter: str | None = None
 
     def __post_init__(self) -> None:
         for key, least in (("threads", 1), ("runs", 1), ("warm_up", 0), ("side", 32), ("seed", 0)):
@@ -78,6 +82,9 @@ class Settings:
                 raise MeasureError(msg)
         if self.clock not in CLOCKS:
             msg = f"clock is {self.clock!r}; it must be one of {', '.join(CLOCKS)}"
+            raise MeasureError(msg)
+        if self.meter not in (None, *METERS):
+            msg = f"meter is {self.meter!r}; it must be one of {', '.join(METERS)}, or None"
             raise MeasureError(msg)
         if self.clock == "thread" and self.threads > 1:
             msg = f"clock is 'thread', which sees one thread, and threads is {self.threads}; use 1"
@@ -104,17 +111,33 @@ def open_session(arch: Architecture, settings: Settings) -> onnxruntime.Inferenc
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def visit(arch: Architecture, settings: Settings) -> list[float]:
-    """Return the milliseconds of each measured run of one fresh session."""
+def visit(
+    arch: Architecture, settings: Settings, source: Source | None = None
+) -> tuple[list[float], float | None]:
+    """Return the milliseconds of each measured run of one fresh session, and joules of a run.
+
+    The joules are the mean over the measured runs, which the meter sees as one piece of work: its
+    counter is too coarse for one of them. None without a meter.
+    """
     session = open_session(arch, settings)
     shape = (1, 3, settings.side, settings.side)
     image = np.random.default_rng(settings.seed).standard_normal(shape, dtype=np.float32)
-    clock, taken = CLOCKS[settings.clock], []
-    for _ in range(settings.warm_up + settings.runs):
-        start = clock()
-        session.run(None, {"image": image})
-        taken.append((clock() - start) / 1e6)
-    return taken[settings.warm_up :]
+    clock = CLOCKS[settings.clock]
+
+    def run(times: int) -> list[float]:
+        taken = []
+        for _ in range(times):
+            start = clock()
+            session.run(None, {"image": image})
+            taken.append((clock() - start) / 1e6)
+        return taken
+
+    run(settings.warm_up)
+    if source is None:
+        return run(settings.runs), None
+    with Meter(source) as meter:
+        taken = run(settings.runs)
+    return taken, meter.measured.total / settings.runs
 
 
 class Journal:
@@ -139,6 +162,7 @@ class Journal:
             raise MeasureError(msg)
         self.path, self.codes, self.settings = path, codes, settings
         self._times: dict[tuple[int, int], list[float]] = {}
+        self._joules: dict[tuple[int, int], float] = {}
         if path.exists():
             self._read()
         else:
@@ -146,9 +170,12 @@ class Journal:
             path.write_text(json.dumps(self._head()) + "\n", "utf-8")
 
     def _head(self) -> dict[str, Any]:
+        settings = asdict(self.settings)
+        if self.settings.meter is None:  # as before there were meters
+            del settings["meter"]
         return {
             "architectures": hashlib.sha256(self.codes.tobytes()).hexdigest(),
-            **asdict(self.settings),
+            **settings,
             "onnxruntime": onnxruntime.__version__,
             "processor": processor(),
         }
@@ -165,6 +192,8 @@ class Journal:
                 if not (0 <= row < len(self.codes) and len(taken) == self.settings.runs):
                     raise ValueError(f"row {row} of {len(self.codes)}, {len(taken)} runs")
                 self._times[number, row] = taken
+                if self.settings.meter is not None:
+                    self._joules[number, row] = float(line["joules"])
         except MeasureError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -174,6 +203,11 @@ class Journal:
             os.truncate(self.path, len(whole))
 
     def _check(self, head: dict[str, Any]) -> None:
+        there, now = head.get("meter"), self.settings.meter
+        if (there is None) != (now is None):
+            was = "without --energy" if there is None else f"with --energy {there}"
+            msg = f"{self.path} is of measurements {was}; remove it or give another --out"
+            raise MeasureError(msg)
         for key, value in self._head().items():
             if head[key] != value:
                 msg = (
@@ -182,9 +216,13 @@ class Journal:
                 )
                 raise MeasureError(msg)
 
-    def add(self, number: int, row: int, taken: list[float]) -> None:
-        """Append a visit."""
-        line = json.dumps({"round": number, "row": row, "ms": [round(ms, 6) for ms in taken]})
+    def add(self, number: int, row: int, taken: list[float], joules: float | None = None) -> None:
+        """Append a visit; with the joules of a run where there is a meter."""
+        visited = {"round": number, "row": row, "ms": [round(ms, 6) for ms in taken]}
+        if joules is not None:
+            visited["joules"] = joules
+            self._joules[number, row] = joules
+        line = json.dumps(visited)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         self._times[number, row] = taken
@@ -197,6 +235,11 @@ class Journal:
         """Return the milliseconds [n, rounds, runs] of the first rounds, which are all done."""
         rows = range(len(self.codes))
         return np.array([[self._times[number, row] for number in range(rounds)] for row in rows])
+
+    def joules(self, rounds: int) -> Times:
+        """Return the joules [n, rounds] of a run, of journals with a meter."""
+        rows = range(len(self.codes))
+        return np.array([[self._joules[number, row] for number in range(rounds)] for row in rows])
 
 
 def measure(
@@ -223,16 +266,20 @@ def measure(
     ------
     MeasureError
         If `rounds` is below 2: the noise would stay unknown.
+    MeterError
+        If the meter of the settings is missing here.
     """
     if rounds < 2:
         msg = f"rounds is {rounds}; it must be at least 2, for the noise to be known"
         raise MeasureError(msg)
+    meter = journal.settings.meter
+    source = None if meter is None else open_meter(meter)
     n = len(journal.codes)
     archs = [Architecture.from_codes(row, space=MNASNET) for row in journal.codes]
     for number in range(rounds):
         for place, row in enumerate(_order(n, number, journal.settings.seed)):
             if not journal.done(number, row):
-                journal.add(number, row, visit(archs[row], journal.settings))
+                journal.add(number, row, *visit(archs[row], journal.settings, source))
             if report is not None:
                 report(number * n + place + 1, rounds * n)
         if after_round is not None:
@@ -267,8 +314,21 @@ def summary(times: Times, statistic: str = "decile") -> tuple[Times, Times, int]
     if statistic not in STATISTICS:
         msg = f"statistic is {statistic!r}; it must be one of {', '.join(STATISTICS)}"
         raise MeasureError(msg)
-    level = STATISTICS[statistic]
     visits = np.min(times, axis=2) if statistic == "decile" else np.median(times, axis=2)
+    return _of_visits(visits, STATISTICS[statistic])
+
+
+def summary_of_joules(joules: Times) -> tuple[Times, Times, int]:
+    """Return as `summary` the joules [n] of a run, their std [n] and the repeats: medians.
+
+    What else runs on the machine makes a counter see more, and the work takes longer or shorter
+    for it: there is no undisturbed end to look at.
+    """
+    return _of_visits(joules, 0.5)
+
+
+def _of_visits(visits: Times, level: float) -> tuple[Times, Times, int]:
+    """Return a quantile [n] of the visits [n, rounds], with its std and the repeats."""
     repeats = visits.shape[1]
     drawn = np.random.default_rng(0).integers(0, repeats, (_DRAWS, repeats))
     again = np.quantile(visits[:, drawn], level, axis=2)

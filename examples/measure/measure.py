@@ -16,7 +16,18 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from latency import CLOCKS, STATISTICS, Codes, Journal, Settings, Times, measure, summary
+from latency import (
+    CLOCKS,
+    STATISTICS,
+    Codes,
+    Journal,
+    Settings,
+    Times,
+    measure,
+    summary,
+    summary_of_joules,
+)
+from meters import METERS, open_meter
 from tables import read_architectures, write_measured
 
 from anb_onnx import AnbError
@@ -55,13 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="wall",
         help="thread: processor time, for crowded machines; with --threads 1 (default: wall)",
     )
+    parser.add_argument(
+        "--energy",
+        choices=METERS,
+        help="measure the joules of a run, too, into OUT_joules.csv (default: off)",
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="default: 0")
     parser.add_argument("--progress", action="store_true", help="show it also where no terminal is")
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Return the settings that the arguments state."""
-    return Settings(args.threads, args.runs, args.warm_up, args.side, args.seed, args.clock)
+    return Settings(
+        args.threads, args.runs, args.warm_up, args.side, args.seed, args.clock, args.energy
+    )
 
 
 def measure_to(out: Path, codes: Codes, args: argparse.Namespace) -> Times:
@@ -73,12 +91,19 @@ def measure_to(out: Path, codes: Codes, args: argparse.Namespace) -> Times:
     ------
     MeasureError
         If a setting is wrong, or the journal is that of something else.
+    MeterError
+        If the meter that is asked for is missing here.
     """
 
     def write(times: Times) -> None:
         if times.shape[1] > 1:  # a single round knows no noise
             write_measured(out, codes, *summary(times, args.statistic))
+            if args.energy is not None:
+                joules = summary_of_joules(journal.joules(times.shape[1]))
+                write_measured(out.with_name(f"{out.stem}_joules{out.suffix}"), codes, *joules)
 
+    if args.energy is not None:
+        open_meter(args.energy)  # missing, it leaves no journal behind
     journal = Journal(out.with_name(f"{out.name}.journal"), codes, settings_of(args))
     show = Progress(out.name) if args.progress or sys.stderr.isatty() else None
     return measure(journal, args.rounds, report=show, after_round=write)
