@@ -138,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=int, default=20, metavar="N", help="seeds of surrogates; default: 20"
     )
     compared.add_argument(
-        "--budget", type=float, default=12.0, metavar="SECONDS",
-        help="training seconds of each search; default: 12",
+        "--budget", type=float, default=6.0, metavar="SECONDS",
+        help="training seconds of each search; default: 6",
     )  # fmt: skip
     compared.add_argument(
         "--measured", type=Path, default=files.FILE, metavar="FILE.parquet",
