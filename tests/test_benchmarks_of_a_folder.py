@@ -108,7 +108,7 @@ def test_a_catalog_is_shown_in_one_line(root: Path) -> None:
 
 
 def test_one_of_several_has_to_be_named() -> None:
-    with pytest.raises(TargetError, match=r"none is named; give benchmark=.*: fbnet-sparse, "):
+    with pytest.raises(TargetError, match=r"none is named; give benchmark=.*: curves, fbnet-sp"):
         anb_onnx.load("accuracy", path=SEVERAL)
 
 
@@ -159,10 +159,11 @@ def test_a_folder_without_any_manifest(tmp_path: Path) -> None:
 def test_the_command_line_lists_and_chooses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmarks", "--artifacts", str(SEVERAL)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["fbnet-sparse", "fbnet", "22", str(9**22), "1"]
+    assert lines[1].split() == ["curves", "joint", "5", "144", "3"]
+    assert lines[2].split() == ["fbnet-sparse", "fbnet", "22", str(9**22), "1"]
     assert main(["benchmarks", "--json", "--artifacts", str(SEVERAL)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [entry["name"] for entry in found][-1] == "one-block"
+    assert [entry["name"] for entry in found][-1] == "several"
     place = ["--artifacts", str(SEVERAL), "--benchmark"]
     assert main(["targets", *place, "nasbench201-pairs"]) == 0
     assert "latency_edgegpu" in capsys.readouterr().out
@@ -171,7 +172,7 @@ def test_the_command_line_lists_and_chooses(capsys: pytest.CaptureFixture[str]) 
     assert main(["verify", *place, "mixed"]) == 0
     assert "239 golden architectures" in capsys.readouterr().out
     assert main(["targets", *place, "nosuch"]) == 2
-    assert "valid benchmarks: fbnet-sparse" in capsys.readouterr().err
+    assert "valid benchmarks: curves, fbnet-sparse" in capsys.readouterr().err
 
 
 def test_what_is_sampled_can_be_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

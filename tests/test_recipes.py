@@ -86,10 +86,18 @@ def test_it_gives_the_golden_bits_of_every_target_with_tables(program: Path, fol
     expected = [
         f"{name}: {n} architectures, 0 values differ"
         for name, card in sorted(manifest["targets"].items())
-        if "tables" in card
+        if card["form"] in ("tables", "projected")
     ]
     done = ran(program, folder, "verify", folder=program.parent)
     assert (done.returncode, done.stdout.splitlines()) == (0, expected), done.stderr
+
+
+@pytest.mark.parametrize("target", ["accuracy", "score"])
+def test_it_refuses_a_form_that_it_does_not_know(program: Path, target: str) -> None:
+    folder = ROOT / "tests" / "conformance" / "curves"
+    done = ran(program, folder, target, "0,0,0,0,0", folder=program.parent)
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert f'{target}: artifacts of the form "vector" are not read here' in done.stderr
 
 
 def test_it_asks_for_one_architecture_as_the_page_shows(program: Path) -> None:

@@ -106,11 +106,11 @@ ANB_INLINE void transpose(const std::int32_t* totals, std::size_t m_count, std::
   }
 }
 
-// From the totals of a step to its predictions, vectorised over the rows. R: whether the link has
-// a regime; without one, not even code for it may be there, which costs 3 % (measured).
+// From the totals of a step to what the members predict, vectorised over the rows. R: whether the
+// link has a regime; without one, not even code for it may be there, which costs 3 % (measured).
 template <int M, bool R>
-ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& link,
-                       const Tables& tables, float* mean, float* std, float* members) {
+ANB_INLINE void find_values(Scratch<M>& scratch, std::size_t n_members, const Link& link,
+                            const Tables& tables) {
   const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
   const std::size_t n = m_count * step_rows;
   const double scale = tables.scale, shift = tables.shift, offset = link.offset;
@@ -156,6 +156,14 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
         break;
     }
   }
+}
+
+// Mean and population standard deviation of a step's values y, the rows of a member side by side;
+// and the values themselves, unless `members` is null.
+template <int M>
+ANB_INLINE void summarise(const double* y, std::size_t n_members, float* mean, float* std,
+                          float* members) {
+  const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
   // From the first member to the last: addition rounds, so its order is part of the contract.
   const double count = static_cast<double>(m_count);
   alignas(64) double centre[step_rows];
@@ -184,6 +192,14 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
       members[r * m_count + m] = static_cast<float>(y[m * step_rows + r]);
     }
   }
+}
+
+// From the totals of a step to its predictions.
+template <int M, bool R>
+ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& link,
+                       const Tables& tables, float* mean, float* std, float* members) {
+  find_values<M, R>(scratch, n_members, link, tables);
+  summarise<M>(&scratch.y[0], n_members, mean, std, members);
 }
 
 }  // namespace detail

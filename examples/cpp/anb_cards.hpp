@@ -62,6 +62,7 @@ struct Link {
 struct Tables {
   std::uint64_t offset = 0, entries = 0;
   double scale = 0, shift = 0;
+  std::vector<double> scales, shifts;  // of several outputs, in place of scale and shift
 };
 
 // How far a new measurement lies from the mean. Half of an interval is quantile * predictive_std.
@@ -76,12 +77,17 @@ struct Calibration {
   };
 
   Interval interval(float mean, float std, double level) const {
+    return interval(mean, scale(static_cast<double>(mean), static_cast<double>(std)), level);
+  }
+
+  // The same from a predictive scale.
+  Interval interval(float mean, double wide, double level) const {
     if (!(level > 0 && level <= levels.back())) {
       std::ostringstream message;
       message << "level must be above 0 and at most " << levels.back() << ", not " << level;
       throw Error(message.str());
     }
-    const double centre = mean, wide = scale(centre, static_cast<double>(std));
+    const double centre = mean;
     const double half = quantile(level) * wide;
     return {static_cast<float>(wide), static_cast<float>(centre - half),
             static_cast<float>(centre + half)};
@@ -114,6 +120,70 @@ struct Calibration {
   }
 };
 
+// One of several outputs of an artifact: a metric, or a coefficient of a curve.
+struct Output {
+  std::string name, unit, direction;
+  Link link;
+  std::optional<Calibration> calibration;
+
+  bool operator==(const Output& other) const {
+    return std::tie(name, unit, direction, link, calibration) ==
+           std::tie(other.name, other.unit, other.direction, other.link, other.calibration);
+  }
+};
+
+// How the outputs become a function of a fidelity; docs/reference/format.md, Curves.
+struct CurveForm {
+  std::string fidelity, unit;  // its name and unit
+  std::vector<double> at;      // the knots, which increase
+  std::size_t coefficients = 0;
+  std::vector<double> offset, basis;  // [T] and [T][coefficients]
+  std::optional<std::size_t> gate;    // number of an output
+  std::vector<double> rest;           // [T] where there is a gate
+  std::optional<std::pair<double, double>> range;
+  std::vector<double> noise;  // [T] or nothing
+
+  // How many outputs are needed of the first ones.
+  std::size_t outputs() const { return gate ? *gate + 1 : coefficients; }
+
+  // The last knot at or before a fidelity. Throws where the curve has no such fidelity.
+  std::size_t knot_before(double t) const {
+    if (!(t >= at.front() && t <= at.back())) {
+      std::ostringstream message;
+      message << "fidelity '" << fidelity << "' must be a number from " << at.front() << " to "
+              << at.back() << ' ' << unit << ", not " << t;
+      throw Error(message.str());
+    }
+    return static_cast<std::size_t>(std::upper_bound(at.begin(), at.end(), t) - at.begin()) - 1;
+  }
+
+  // The noise of the calibration at a fidelity; nothing where it is not known.
+  std::optional<double> noise_at(double t) const {
+    if (noise.empty()) return {};
+    const std::size_t i = knot_before(t);
+    if (at[i] == t) return noise[i];
+    const double slope = (noise[i + 1] - noise[i]) / (at[i + 1] - at[i]);
+    const double rise = slope * (t - at[i]);
+    return rise + noise[i];
+  }
+
+  bool operator==(const CurveForm& other) const {
+    return std::tie(fidelity, unit, at, coefficients, offset, basis, gate, rest, range, noise) ==
+           std::tie(other.fidelity, other.unit, other.at, other.coefficients, other.offset,
+                    other.basis, other.gate, other.rest, other.range, other.noise);
+  }
+};
+
+// That an output predicts by how much runs of different seeds differ.
+struct SeedNoise {
+  std::size_t output = 0;
+  Calibration calibration;  // of the mean over all seeds
+
+  bool operator==(const SeedNoise& other) const {
+    return output == other.output && calibration == other.calibration;
+  }
+};
+
 struct Target {
   static constexpr std::size_t max_members = 1024;
 
@@ -127,7 +197,10 @@ struct Target {
   std::optional<Terms> terms;    // where there are tables
   std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
-  bool exact = false;  // counted rather than estimated
+  bool exact = false;           // counted rather than estimated
+  std::vector<Output> outputs;  // of the form "vector"; without a curve, the first is the target
+  std::optional<CurveForm> curve;
+  std::optional<SeedNoise> seed_noise;
 
   // Where a share `level` of new measurements lies, from a prediction's mean and std: for what is
   // exact the mean itself, and nothing where there is no calibration. Throws for a wrong level.
@@ -135,6 +208,63 @@ struct Target {
     if (calibration) return calibration->interval(mean, std, level);
     if (exact) return Calibration::Interval{0, mean, mean};
     return {};
+  }
+
+  // The same of a curve at a fidelity, from its mean and std there; nothing where the artifact says
+  // nothing of it.
+  std::optional<Calibration::Interval> interval_at(float mean, float std, double fidelity,
+                                                   double level) const {
+    if (!curve) fail_fidelity("");
+    const std::size_t knot = curve->knot_before(fidelity);
+    if (!calibration || curve->at[knot] == curve->at.back()) return interval(mean, std, level);
+    const std::optional<double> noise = curve->noise_at(fidelity);
+    if (!noise) return {};
+    Calibration there = *calibration;
+    there.noise = *noise;
+    return there.interval(mean, std, level);
+  }
+
+  // Where the mean of n runs of different seeds lies, from the mean that `seed_noise->output`
+  // predicts besides.
+  Calibration::Interval interval_of_seeds(float mean, float std, float noise, std::uint64_t n,
+                                          double level) const {
+    if (!seed_noise) fail_fidelity("seeds");
+    if (n == 0) throw Error("fidelity 'seeds' must be a whole number of runs, 1 or more, not 0");
+    const double scale =
+        seed_noise->calibration.scale(static_cast<double>(mean), static_cast<double>(std));
+    const double v = noise > 0 ? static_cast<double>(noise) : 0.0;
+    const double variance = v * v / static_cast<double>(n), known = scale * scale;
+    return seed_noise->calibration.interval(mean, std::sqrt(known + variance), level);
+  }
+
+  // One output as a target of its own.
+  Target output(std::size_t k) const {
+    Target target;
+    target.benchmark = benchmark;
+    target.name = target.metric = outputs[k].name;
+    target.device = device;
+    target.unit = outputs[k].unit;
+    target.direction = outputs[k].direction;
+    target.form = "tables";
+    target.file = file;
+    target.sha256 = sha256;
+    target.bytes = bytes;
+    target.members = members;
+    target.tables = Tables{tables->offset, tables->entries, tables->scales[k], tables->shifts[k], {}, {}};
+    target.terms = terms;
+    target.link = outputs[k].link;
+    target.calibration = outputs[k].calibration;
+    target.exact = exact;
+    return target;
+  }
+
+  // Throws that there is no such fidelity: "" for that of a curve.
+  [[noreturn]] void fail_fidelity(const std::string& wanted) const {
+    const std::string known = std::string(curve ? curve->fidelity : "") +
+                              (curve && seed_noise ? ", " : "") + (seed_noise ? "seeds" : "");
+    throw Error("the artifact of " + name + " has no fidelity" +
+                (wanted.empty() ? "" : " '" + wanted + "'") +
+                (known.empty() ? "" : (wanted.empty() ? " of a curve; it has " : "; it has ") + known));
   }
 };
 

@@ -39,6 +39,8 @@ struct Options {
   bool members = false, hex = false, verify = false, input_is_closed = false;
   double level = 0.9;             // of the interval
   bool level_is_given = false;
+  std::optional<double> fidelity;  // of a curve
+  std::size_t seeds = 0;           // runs whose mean the interval is of; 0: a new measurement
   std::size_t rows = 1'000'000, repeats = 20, threads = 1;
 };
 
@@ -92,6 +94,14 @@ inline Options parse_options(int argc, char** argv) {
       }
       options.level = *level;
       options.level_is_given = true;
+    } else if (word == "--fidelity") {
+      const std::string text = value();
+      options.fidelity = detail::parse_double(text);
+      if (!options.fidelity) {
+        throw Error("--fidelity takes a number as 12, not '" + detail::excerpt(text) + "'");
+      }
+    } else if (word == "--seeds") {
+      options.seeds = parse_count(word, value(), 1'000'000'000);
     } else if (word == "--rows") {
       options.rows = parse_count(word, value(), 100'000'000);
     } else if (word == "--repeats") {

@@ -12,10 +12,12 @@
 #include <cstring>
 #include <ctime>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,13 @@ inline const std::string& target_argument(const Manifest& manifest, const Option
   for (const Target& target : manifest.targets()) names += ' ' + target.name;
   throw Error("name a target, one of:" + detail::excerpt(names, 1000));
 }
+
+// Whether an engine answers for each of several outputs, and for curves.
+template <class Engine, class = void>
+inline constexpr bool has_outputs = false;
+template <class Engine>
+inline constexpr bool
+    has_outputs<Engine, std::void_t<decltype(std::declval<const Engine&>().outputs())>> = true;
 
 // The lines of standard input, none of which may be endless.
 class Lines {
@@ -87,8 +96,18 @@ class Printer {
  public:
   Printer(const Engine& engine, const Options& options) : engine_(engine), options_(options) {
     const Target& target = engine.target();
-    if (!target.interval(0, 0, options.level) && options.level_is_given) {  // or the level is wrong
-      throw Error("target " + target.name + " has no calibration");
+    if constexpr (!has_outputs<Engine>) {
+      if (options.fidelity || options.seeds) {
+        throw Error("--fidelity and --seeds need the program anb_standalone");
+      }
+    } else {
+      if (options.fidelity && options.seeds) throw Error("give --fidelity or --seeds, not both");
+      if (options.seeds && !target.seed_noise) target.fail_fidelity("seeds");
+      if (options.fidelity) target.interval_at(0, 0, *options.fidelity, options.level);
+    }
+    if (!interval(0, 0, 0) && options.level_is_given) {  // or the level is wrong
+      throw Error("target " + target.name + " has no calibration" +
+                  (options.fidelity && target.calibration ? " at this fidelity" : ""));
     }
     line_ = "mean\tstd\tpredictive_std\tlower\tupper";
     for (std::size_t m = 0; options.members && m < engine.n_members(); ++m) {
@@ -100,12 +119,26 @@ class Printer {
   void predict(const Codes& codes) {
     const std::size_t n = codes.size() / engine_.n_genes(), m_count = engine_.n_members();
     std::vector<float> mean(n), std(n), members(options_.members ? n * m_count : 0);
-    engine_.predict(codes.data(), n, mean.data(), std.data(),
-                    options_.members ? members.data() : nullptr);
+    std::vector<float> noise(n), noise_std(options_.seeds ? n : 0);
+    float* const of_members = options_.members ? members.data() : nullptr;
+    if constexpr (has_outputs<Engine>) {
+      if (options_.fidelity) {
+        engine_.predict_at(codes.data(), n, *options_.fidelity, mean.data(), std.data(),
+                           of_members);
+      } else {
+        engine_.predict(codes.data(), n, mean.data(), std.data(), of_members);
+      }
+      if (options_.seeds) {
+        engine_.outputs()[engine_.target().seed_noise->output].predict(
+            codes.data(), n, noise.data(), noise_std.data());
+      }
+    } else {
+      engine_.predict(codes.data(), n, mean.data(), std.data(), of_members);
+    }
     for (std::size_t row = 0; row < n; ++row) {
       append(mean[row]);
       append(std[row]);
-      if (const auto found = engine_.target().interval(mean[row], std[row], options_.level)) {
+      if (const auto found = interval(mean[row], std[row], noise[row])) {
         for (const float value : {found->predictive_std, found->lower, found->upper}) append(value);
       } else {
         line_ += "\t\t\t";
@@ -125,6 +158,15 @@ class Printer {
   }
 
  private:
+  std::optional<Calibration::Interval> interval(float mean, float std, float noise) const {
+    const Target& target = engine_.target();
+    if (options_.fidelity) {
+      return target.interval_at(mean, std, *options_.fidelity, options_.level);
+    }
+    if (!options_.seeds) return target.interval(mean, std, options_.level);
+    return target.interval_of_seeds(mean, std, noise, options_.seeds, options_.level);
+  }
+
   void append(float value) {
     char text[32];
     std::uint32_t bits;
@@ -207,6 +249,57 @@ inline std::string compare(const std::uint8_t* golden, const std::string& name,
   return "";
 }
 
+// Compares what golden vectors hold of an artifact of several outputs besides the target.
+template <class Engine>
+std::string compare_outputs(const Engine& engine, const Golden& golden, const Bytes& content,
+                            const std::uint8_t* codes) {
+  const Target& target = engine.target();
+  const std::uint64_t outputs = target.outputs.size();
+  if (outputs == 0) return "";
+  const GoldenArray& first = golden.find(target.name, "output_means");
+  const std::uint64_t n = first.shape.empty() ? 0 : first.shape[0];
+  if (n > golden.n) throw Error("golden vectors: wrong shape of output_means of " + target.name);
+  std::string found;
+  const auto check = [&](const char* name, std::uint64_t columns, const std::vector<float>& values) {
+    const std::uint8_t* bits = golden_bits(golden, content, target.name, name, {n, columns});
+    if (found.empty()) found = compare(bits, name, values);
+  };
+  // Found before memory is taken: then the golden file holds as much.
+  golden_bits(golden, content, target.name, "output_means", {n, outputs});
+  std::vector<float> means(n * outputs), stds(n * outputs), mean(n), std_of(n);
+  for (std::uint64_t k = 0; k < outputs; ++k) {
+    engine.outputs()[k].predict(codes, n, mean.data(), std_of.data());
+    for (std::uint64_t i = 0; i < n; ++i) {
+      means[i * outputs + k] = mean[i];
+      stds[i * outputs + k] = std_of[i];
+    }
+  }
+  check("output_means", outputs, means);
+  check("output_stds", outputs, stds);
+  if (!target.curve) return found;
+  const std::vector<double>& at = target.curve->at;
+  const std::uint64_t knots = at.size(), gaps = knots - 1;
+  golden_bits(golden, content, target.name, "curve_mean", {n, knots});
+  means.resize(n * knots);
+  stds.resize(n * knots);
+  engine.predict_curve(codes, n, means.data(), stds.data());
+  check("curve_mean", knots, means);
+  check("curve_std", knots, stds);
+  if (gaps == 0) return found;
+  means.resize(n * gaps);
+  stds.resize(n * gaps);
+  for (std::uint64_t i = 0; i < gaps; ++i) {
+    engine.predict_at(codes, n, at[i] + (at[i + 1] - at[i]) / 2, mean.data(), std_of.data());
+    for (std::uint64_t row = 0; row < n; ++row) {
+      means[row * gaps + i] = mean[row];
+      stds[row * gaps + i] = std_of[row];
+    }
+  }
+  check("between_mean", gaps, means);
+  check("between_std", gaps, stds);
+  return found;
+}
+
 template <class Engine>
 int verify(const Manifest& manifest, const Options& options) {
   if (!manifest.golden()) throw Error("the manifest lists no golden vectors");
@@ -232,6 +325,9 @@ int verify(const Manifest& manifest, const Options& options) {
     std::string found = compare(mean_bits, "mean", mean);
     if (found.empty()) found = compare(std_bits, "std", std);
     if (found.empty()) found = compare(members_bits, "members", members);
+    if constexpr (has_outputs<Engine>) {
+      if (found.empty()) found = compare_outputs(engine, golden, content, codes);
+    }
     if (!found.empty()) code = different;
     write_out(detail::printable(name) + "\t" + std::to_string(n) + " architectures\t" +
               (found.empty() ? "all bits equal" : "DIFFERENT: " + found) + "\n");

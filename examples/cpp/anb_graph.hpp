@@ -50,23 +50,28 @@ class Graph {
 
   // Whether mean, std and members are what docs/embedding.md defines.
   bool computes(const SearchSpace& space, const Target& target) {
-    const Link& link = *target.link;
     const Id total = operate("Cast", {sum_of_terms(space, *target.terms)}, "to", {Tensor::float64});
-    const Id scaled = operate("Mul", {total, real(target.tables->scale)});
-    Id y = operate("Add", {scaled, real(target.tables->shift)});
-    y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
-    std::vector<Id> members, squares;
-    for (std::size_t m = 0; m < target.members; ++m) {
-      members.push_back(operate("Gather", {y, integer(m)}, "axis", {1}));
+    const Tables& tables = *target.tables;
+    if (target.outputs.empty()) {
+      const Id y = predictions(*target.link, total, tables.scale, tables.shift);
+      return are_outputs(y, target.members, "mean", "std", "members");
     }
-    const Id count = real(static_cast<double>(target.members));
-    const Id mean = operate("Div", {sum(members), count});
-    for (const Id member : members) {
-      const Id deviation = operate("Sub", {member, mean});
-      squares.push_back(operate("Mul", {deviation, deviation}));
+    std::vector<Id> outputs, columns;
+    for (std::size_t k = 0; k < target.outputs.size(); ++k) {
+      const Id own = operate("Gather", {total, range(k * target.members, target.members)}, "axis", {1});
+      outputs.push_back(
+          predictions(target.outputs[k].link, own, tables.scales[k], tables.shifts[k]));
+      columns.push_back(column(outputs.back()));
     }
-    const Id std = operate("Sqrt", {operate("Div", {sum(squares), count})});
-    return is_output("mean", mean) && is_output("std", std) && is_output("members", y);
+    const Id joined = columns.size() == 1 ? columns[0] : operate("Concat", columns, "axis", {2});
+    Id y = outputs[0];
+    bool right = are_outputs(joined, target.members, "output_means", "output_stds", "output_members");
+    if (target.curve) {
+      const Id curve = curve_of(*target.curve, *target.link, outputs);
+      right = right && are_outputs(curve, target.members, "curve_mean", "curve_std", "curve_members");
+      y = operate("Gather", {curve, integer(target.curve->at.size() - 1)}, "axis", {2});
+    }
+    return right && are_outputs(y, target.members, "mean", "std", "members");
   }
 
  private:
@@ -127,12 +132,31 @@ class Graph {
     return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
   }
 
+  Id reals(const std::vector<double>& values) {
+    std::string bytes;
+    for (const double value : values) bytes += little_endian(value);
+    return constant(Tensor::float64, {values.size()}, bytes);
+  }
+  // The integers from `first` on.
+  Id range(std::size_t first, std::size_t count) {
+    std::string bytes;
+    for (std::size_t i = 0; i < count; ++i) {
+      bytes += little_endian(static_cast<std::uint64_t>(first + i));
+    }
+    return constant(int64, {count}, bytes);
+  }
+
   // An operator; `attribute` is the one it has, if any: an integer, or several.
   Id operate(std::string_view operation, const std::vector<Id>& inputs,
              std::string_view attribute = "", const std::vector<std::uint64_t>& value = {}) {
+    return operate(operation, inputs, attribute, value, value.size() > 1);
+  }
+
+  Id operate(std::string_view operation, const std::vector<Id>& inputs, std::string_view attribute,
+             const std::vector<std::uint64_t>& value, bool several) {
     std::string key = "operator ";
     add_part(key, operation);
-    if (!attribute.empty()) add_attribute(key, attribute, value.size() > 1, value);
+    if (!attribute.empty()) add_attribute(key, attribute, several, value);
     key += "of ";
     for (const Id input : inputs) add_part(key, input);
     return number(key);
@@ -325,6 +349,54 @@ class Graph {
       }
     }
     return y;
+  }
+
+  // What members predict, [N, M], from what their tables add up to.
+  Id predictions(const Link& link, Id total, double scale, double shift) {
+    const Id u = operate("Add", {operate("Mul", {total, real(scale)}), real(shift)});
+    return invert(link, u, link.regime ? rows_inside(*link.regime) : 0);
+  }
+
+  // [N, M] as [N, M, 1].
+  Id column(Id value) { return operate("Unsqueeze", {value}, "axes", {2}, true); }
+
+  // The members' curves at all knots, [N, M, T].
+  Id curve_of(const CurveForm& curve, const Link& link, const std::vector<Id>& outputs) {
+    Id z = reals(curve.offset);
+    for (std::size_t j = 0; j < curve.coefficients; ++j) {
+      std::vector<double> basis;
+      for (std::size_t i = j; i < curve.basis.size(); i += curve.coefficients) {
+        basis.push_back(curve.basis[i]);
+      }
+      z = operate("Add", {z, operate("Mul", {column(outputs[j]), reals(basis)})});
+    }
+    if (curve.gate) {
+      const Id above = operate("Max", {outputs[*curve.gate], real(0.0)});
+      const Id gate = column(operate("Min", {above, real(1.0)})), rest = reals(curve.rest);
+      z = operate("Add", {rest, operate("Mul", {gate, operate("Sub", {z, rest})})});
+    }
+    if (curve.range) {
+      z = operate("Max", {z, real(curve.range->first)});
+      z = operate("Min", {z, real(curve.range->second)});
+    }
+    return invert(link, z, 0);
+  }
+
+  // Whether outputs are mean, std and members of values [N, M] or [N, M, ...].
+  bool are_outputs(Id y, std::size_t n_members, const char* mean_name, const char* std_name,
+                   const char* members_name) {
+    std::vector<Id> members, squares;
+    for (std::size_t m = 0; m < n_members; ++m) {
+      members.push_back(operate("Gather", {y, integer(m)}, "axis", {1}));
+    }
+    const Id count = real(static_cast<double>(n_members));
+    const Id mean = operate("Div", {sum(members), count});
+    for (const Id member : members) {
+      const Id deviation = operate("Sub", {member, mean});
+      squares.push_back(operate("Mul", {deviation, deviation}));
+    }
+    const Id std = operate("Sqrt", {operate("Div", {sum(squares), count})});
+    return is_output(mean_name, mean) && is_output(std_name, std) && is_output(members_name, y);
   }
 
   bool is_output(std::string_view name, Id value) {

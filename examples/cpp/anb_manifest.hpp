@@ -19,6 +19,7 @@
 #include "anb_encoder.hpp"
 #include "anb_files.hpp"
 #include "anb_json.hpp"
+#include "anb_outputs.hpp"
 
 namespace anb {
 
@@ -59,6 +60,21 @@ inline void read_file_facts(const Json& json, std::string& file, std::string& sh
   bytes = json.at("bytes").integer(max_stated);
 }
 
+// With sums of int32, every step of a link stays inside float64.
+inline double read_scale(const Json& json) {
+  const double scale = json.number();
+  if (!(std::fabs(scale) >= 0x1p-500 && std::fabs(scale) <= 0x1p95)) {
+    json.fail("from 2^-500 to 2^95 in size");
+  }
+  return scale;
+}
+
+inline double read_shift(const Json& json) {
+  const double shift = json.number();
+  if (!(std::fabs(shift) <= 0x1p126)) json.fail("at most 2^126 in size");
+  return shift;
+}
+
 inline Tables read_tables(const Json& json, const Target& target) {
   Tables tables;
   tables.offset = json.at("offset").integer(max_stated);
@@ -67,17 +83,29 @@ inline Tables read_tables(const Json& json, const Target& target) {
     json.at("entries").fail(std::to_string(target.terms->entries()) + " as the terms have, not " +
                             std::to_string(tables.entries));
   }
-  tables.scale = json.at("scale").number();
-  tables.shift = json.at("shift").number();
-  // With sums of int32, every step of a link then stays inside float64.
-  if (!(std::fabs(tables.scale) >= 0x1p-500 && std::fabs(tables.scale) <= 0x1p95)) {
-    json.at("scale").fail("from 2^-500 to 2^95 in size");
+  const std::size_t n_outputs = is_vector(target) ? target.outputs.size() : 1;
+  if (is_vector(target)) {
+    check_keys(json, {"offset", "entries", "members", "outputs", "scale", "shift"});
+    if (json.at("outputs").integer(max_outputs) != n_outputs) {
+      json.at("outputs").fail(std::to_string(n_outputs) + ", as many as there are outputs");
+    }
+    for (const Json& scale : json.at("scale").array(n_outputs)) {
+      tables.scales.push_back(read_scale(scale));
+    }
+    for (const Json& shift : json.at("shift").array(n_outputs)) {
+      tables.shifts.push_back(read_shift(shift));
+    }
+    if (tables.scales.size() != n_outputs || tables.shifts.size() != n_outputs) {
+      json.fail("of a scale and a shift for each output");
+    }
+  } else {
+    tables.scale = read_scale(json.at("scale"));
+    tables.shift = read_shift(json.at("shift"));
   }
-  if (!(std::fabs(tables.shift) <= 0x1p126)) json.at("shift").fail("at most 2^126 in size");
   if (json.at("members").integer(Target::max_members) != target.members) {
     json.at("members").fail(std::to_string(target.members) + " as in the target's members");
   }
-  const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
+  const std::uint64_t end = tables.offset + 4 * tables.entries * target.members * n_outputs;
   if (end > target.bytes) {
     json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
               std::to_string(end));
@@ -92,6 +120,7 @@ inline Target read_target(const std::string& benchmark, const std::string& name,
   target.name = check_name(json, name);
   const auto tables = json.find("tables");
   read_card(json, space, tables.has_value(), target);
+  read_outputs(json, space, target);
   read_file_facts(json, target.file, target.sha256, target.bytes);
   if (tables) target.tables = read_tables(*tables, target);
   return target;

@@ -24,6 +24,7 @@
 #include "anb_files.hpp"
 #include "anb_graph.hpp"
 #include "anb_json.hpp"
+#include "anb_outputs.hpp"
 #include "anb_protobuf.hpp"
 
 namespace anb {
@@ -121,12 +122,16 @@ inline double invert(const Link& link, double y, bool inside) {
 }
 
 // The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
-// part of its tables, could leave int32.
-inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx) {
+// part of its tables, could leave int32. An entry has the members of `n_outputs` outputs side by
+// side, of which the target is the one of number `output`.
+inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx,
+                                                        std::size_t output = 0,
+                                                        std::size_t n_outputs = 1) {
   struct Range {
     std::int64_t least = 0, most = 0;
   };
-  const std::uint8_t* bytes = onnx.data() + target.tables->offset;
+  const std::uint8_t* bytes = onnx.data() + target.tables->offset + 4 * output * target.members;
+  const std::size_t others = 4 * (n_outputs - 1) * target.members;
   std::vector<Range> sums(target.members), parts(target.members);
   for (const Term& term : target.terms->list()) {
     std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
@@ -138,6 +143,7 @@ inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, co
         range.most = std::max(range.most, value);
         bytes += 4;
       }
+      bytes += others;
     }
     for (std::size_t m = 0; m < target.members; ++m) {
       sums[m].least += table[m].least;
@@ -158,8 +164,9 @@ inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, co
 }
 
 // Throws if a prediction, or an end of its interval, could leave float32; or if none is in the
-// link's domain.
-inline void check_range(const Target& target, std::pair<std::int64_t, std::int64_t> sums) {
+// link's domain. Returns how large predictions are at most, where that is known.
+inline std::optional<double> check_range(const Target& target,
+                                         std::pair<std::int64_t, std::int64_t> sums) {
   const double scale = target.tables->scale, shift = target.tables->shift;
   double u[] = {static_cast<double>(sums.first) * scale + shift,
                 static_cast<double>(sums.second) * scale + shift};
@@ -183,21 +190,62 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
       high = std::max(high, y);
     }
   }
-  if (!bounded || !target.calibration) return;
+  if (!bounded) return {};
+  const double most = std::max(std::fabs(low), std::fabs(high));
+  if (!target.calibration) return most;
   const Calibration& calibration = *target.calibration;
   const double widest = std::max(calibration.scale(low, (high - low) / 2),
                                  calibration.scale(high, (high - low) / 2));
   const double half = std::max(calibration.quantiles.back(), 1.0) * widest;
-  if (!(std::max(std::fabs(low), std::fabs(high)) + half <= largest)) {
+  if (!(most + half <= largest)) {
     throw Error("intervals of target " + target.name + " do not fit float32");
   }
+  return most;
+}
+
+// Throws if a value of a curve could leave float32; `most` says how large the outputs are.
+inline void check_curve(const Target& target, const std::vector<std::optional<double>>& most) {
+  const CurveForm& curve = *target.curve;
+  const auto fail = [&] {
+    throw Error("values of the curve of target " + target.name + " do not fit float32");
+  };
+  for (std::size_t k = 0; k < most.size(); ++k) {
+    if (!most[k] && (k < curve.coefficients || curve.gate == k)) fail();
+  }
+  for (std::size_t i = 0; i < curve.at.size(); ++i) {
+    double value = std::fabs(curve.offset[i]);
+    for (std::size_t j = 0; j < curve.coefficients; ++j) {
+      value += std::fabs(curve.basis[i * curve.coefficients + j]) * *most[j];
+    }
+    if (curve.gate) value += std::fabs(curve.rest[i]);
+    // Twice as much: what is rounded on the way, and a difference of two values.
+    if (!(2 * value <= largest)) fail();
+  }
+  if (!curve.range) return;
+  for (const double end : {curve.range->first, curve.range->second}) {
+    if (!(std::fabs(invert(*target.link, end, false)) <= largest / 2)) fail();
+  }
+}
+
+// The same of all outputs of a target, and of the curve that they make.
+inline void check_outputs(const Target& target, const Bytes& onnx) {
+  std::vector<std::optional<double>> most;
+  for (std::size_t k = 0; k < target.outputs.size(); ++k) {
+    Target output = target.output(k);
+    const auto sums = check_sums(output, onnx, k, target.outputs.size());
+    most.push_back(check_range(output, sums));
+    if (k > 0 || target.curve) continue;
+    output.calibration = target.calibration;  // the target is that output
+    check_range(output, sums);
+  }
+  if (target.curve) check_curve(target, most);
 }
 
 }  // namespace detail
 
 // Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
-// search space, metric, device, unit, direction, form, members, terms, link, calibration, exactness, and
-// of tables their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, exactness,
+// outputs, curve, noise between seeds, and of tables their place and shape. Of tables, also what the graph computes with them is compared, and that no
 // sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
@@ -212,6 +260,7 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   require(detail::read_space(card.at("search_space")) == space, "search_space");
   Target own;
   detail::read_card(card, space, target.tables.has_value(), own);
+  detail::read_outputs(card, space, own);
   require(own.metric == target.metric, "metric");
   require(own.device == target.device, "device");
   require(own.unit == target.unit, "unit");
@@ -222,6 +271,9 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
   require(own.exact == target.exact, "exact");
+  require(own.outputs == target.outputs, "outputs");
+  require(own.curve == target.curve, "curve");
+  require(own.seed_noise == target.seed_noise, "seed_noise");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
   if (target.name != name) {
     throw Error("target " + target.name + " of the manifest must be called " + name +
@@ -232,9 +284,11 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   const detail::Tensor& tables = graph.tables();
   require(target.tables->entries == own.terms->entries(), "tables.entries");
   require(tables.shape[0] == target.tables->entries, "tables.entries");
-  require(tables.shape[1] == target.members, "tables.members");
+  const std::size_t n_outputs = std::max<std::size_t>(1, target.outputs.size());
+  require(tables.shape[1] == n_outputs * target.members, "tables.members");
   require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
   require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
+  if (detail::is_vector(target)) return detail::check_outputs(target, onnx);
   detail::check_range(target, detail::check_sums(target, onnx));
 }
 

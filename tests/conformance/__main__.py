@@ -7,12 +7,13 @@ mean nothing, and the same command writes the same bytes again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import vectors
 from anb_export._io.files import sha256, write_atomically
 from anb_export.graphs.table_form import build_table_model
 
@@ -21,8 +22,10 @@ from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.catalog import target_of_card
 from anb_onnx.regimes import Regime
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.vectors import VectorEnsemble
 from anb_onnx.writing.golden import golden_vectors
 from anb_onnx.writing.manifest import set_listed, write_artifact
+from anb_onnx.writing.vector_form import build_vector_model
 
 HERE = Path(__file__).resolve().parent
 
@@ -118,7 +121,31 @@ def write(fixture: Fixture, folder: Path) -> None:
         name = target_of_card(card, fixture.name).name
         write_artifact(folder / f"{name}.onnx", model.content, name, model.card, space=space)
         ensembles[name] = ensemble
-    content, entry = golden_vectors(ensembles, space, n=N_GOLDEN)
+    write_golden(ensembles, space, folder, N_GOLDEN)
+
+
+def write_several(
+    name: str, terms: Terms, targets: tuple[vectors.Several, ...], folder: Path
+) -> None:
+    """Write one folder of a benchmark whose targets have several outputs."""
+    ensembles = {}
+    for number, target in enumerate(targets):
+        vector = vectors.random_vector(terms, target, seed=number)
+        model = build_vector_model(vector, target.card(name))
+        file = folder / f"{target.metric}.onnx"
+        write_artifact(file, model.content, target.metric, model.card, space=terms.space)
+        ensembles[target.metric] = vector
+    write_golden(ensembles, terms.space, folder, vectors.N_GOLDEN)
+
+
+def write_golden(
+    ensembles: Mapping[str, TableEnsemble | VectorEnsemble],
+    space: SearchSpace,
+    folder: Path,
+    n: int,
+) -> None:
+    """Write the golden vectors of a folder, and list them."""
+    content, entry = golden_vectors(ensembles, space, n=n)
     write_atomically(folder / "golden.bin", content)
     facts = {"file": "golden.bin", "bytes": len(content), "sha256": sha256(content)}
     set_listed(folder, "golden", lambda: {**facts, **entry})
@@ -164,6 +191,8 @@ def main() -> None:
     out = parser.parse_args().out
     for fixture in fixtures():
         write(fixture, out / fixture.name)
+    for name, several in (("several", vectors.several_outputs), ("curves", vectors.curves)):
+        write_several(name, *several(), out / name)
 
 
 if __name__ == "__main__":

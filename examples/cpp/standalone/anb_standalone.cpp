@@ -28,6 +28,9 @@ bench   measures predictions per second of mean and std from codes in memory: th
                     (default: ANB_ONNX_ARTIFACTS, else ./artifacts)
   --benchmark NAME  which of several benchmarks (default: accel-nasbench, or the only one)
   --interval LEVEL  share of new measurements in the interval (default: 0.9)
+  --fidelity T      of a curve, predict its value at epoch T rather than at its end
+  --seeds N         the interval of the mean of N runs of different seeds, where the artifact predicts
+                    their noise
   --members         each member's prediction, too
   --hex             print the bits of each float32
   --version         print the release
@@ -36,6 +39,7 @@ bench   measures predictions per second of mean and std from codes in memory: th
 examples:
   anb_standalone query accuracy efficientnet-b0
   anb_standalone query latency_zcu102 2169626640 0 --interval 0.5
+  anb_standalone query val_accuracy 0 --fidelity 12
   seq 1000 | anb_standalone query accuracy > accuracy.tsv
   anb_standalone verify
   anb_standalone bench accuracy --threads 2

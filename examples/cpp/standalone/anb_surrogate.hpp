@@ -1997,6 +1997,7 @@ struct Link {
 struct Tables {
   std::uint64_t offset = 0, entries = 0;
   double scale = 0, shift = 0;
+  std::vector<double> scales, shifts;  // of several outputs, in place of scale and shift
 };
 
 // How far a new measurement lies from the mean. Half of an interval is quantile * predictive_std.
@@ -2011,12 +2012,17 @@ struct Calibration {
   };
 
   Interval interval(float mean, float std, double level) const {
+    return interval(mean, scale(static_cast<double>(mean), static_cast<double>(std)), level);
+  }
+
+  // The same from a predictive scale.
+  Interval interval(float mean, double wide, double level) const {
     if (!(level > 0 && level <= levels.back())) {
       std::ostringstream message;
       message << "level must be above 0 and at most " << levels.back() << ", not " << level;
       throw Error(message.str());
     }
-    const double centre = mean, wide = scale(centre, static_cast<double>(std));
+    const double centre = mean;
     const double half = quantile(level) * wide;
     return {static_cast<float>(wide), static_cast<float>(centre - half),
             static_cast<float>(centre + half)};
@@ -2049,6 +2055,70 @@ struct Calibration {
   }
 };
 
+// One of several outputs of an artifact: a metric, or a coefficient of a curve.
+struct Output {
+  std::string name, unit, direction;
+  Link link;
+  std::optional<Calibration> calibration;
+
+  bool operator==(const Output& other) const {
+    return std::tie(name, unit, direction, link, calibration) ==
+           std::tie(other.name, other.unit, other.direction, other.link, other.calibration);
+  }
+};
+
+// How the outputs become a function of a fidelity; docs/reference/format.md, Curves.
+struct CurveForm {
+  std::string fidelity, unit;  // its name and unit
+  std::vector<double> at;      // the knots, which increase
+  std::size_t coefficients = 0;
+  std::vector<double> offset, basis;  // [T] and [T][coefficients]
+  std::optional<std::size_t> gate;    // number of an output
+  std::vector<double> rest;           // [T] where there is a gate
+  std::optional<std::pair<double, double>> range;
+  std::vector<double> noise;  // [T] or nothing
+
+  // How many outputs are needed of the first ones.
+  std::size_t outputs() const { return gate ? *gate + 1 : coefficients; }
+
+  // The last knot at or before a fidelity. Throws where the curve has no such fidelity.
+  std::size_t knot_before(double t) const {
+    if (!(t >= at.front() && t <= at.back())) {
+      std::ostringstream message;
+      message << "fidelity '" << fidelity << "' must be a number from " << at.front() << " to "
+              << at.back() << ' ' << unit << ", not " << t;
+      throw Error(message.str());
+    }
+    return static_cast<std::size_t>(std::upper_bound(at.begin(), at.end(), t) - at.begin()) - 1;
+  }
+
+  // The noise of the calibration at a fidelity; nothing where it is not known.
+  std::optional<double> noise_at(double t) const {
+    if (noise.empty()) return {};
+    const std::size_t i = knot_before(t);
+    if (at[i] == t) return noise[i];
+    const double slope = (noise[i + 1] - noise[i]) / (at[i + 1] - at[i]);
+    const double rise = slope * (t - at[i]);
+    return rise + noise[i];
+  }
+
+  bool operator==(const CurveForm& other) const {
+    return std::tie(fidelity, unit, at, coefficients, offset, basis, gate, rest, range, noise) ==
+           std::tie(other.fidelity, other.unit, other.at, other.coefficients, other.offset,
+                    other.basis, other.gate, other.rest, other.range, other.noise);
+  }
+};
+
+// That an output predicts by how much runs of different seeds differ.
+struct SeedNoise {
+  std::size_t output = 0;
+  Calibration calibration;  // of the mean over all seeds
+
+  bool operator==(const SeedNoise& other) const {
+    return output == other.output && calibration == other.calibration;
+  }
+};
+
 struct Target {
   static constexpr std::size_t max_members = 1024;
 
@@ -2062,7 +2132,10 @@ struct Target {
   std::optional<Terms> terms;    // where there are tables
   std::optional<Link> link;      // likewise
   std::optional<Calibration> calibration;
-  bool exact = false;  // counted rather than estimated
+  bool exact = false;           // counted rather than estimated
+  std::vector<Output> outputs;  // of the form "vector"; without a curve, the first is the target
+  std::optional<CurveForm> curve;
+  std::optional<SeedNoise> seed_noise;
 
   // Where a share `level` of new measurements lies, from a prediction's mean and std: for what is
   // exact the mean itself, and nothing where there is no calibration. Throws for a wrong level.
@@ -2070,6 +2143,63 @@ struct Target {
     if (calibration) return calibration->interval(mean, std, level);
     if (exact) return Calibration::Interval{0, mean, mean};
     return {};
+  }
+
+  // The same of a curve at a fidelity, from its mean and std there; nothing where the artifact says
+  // nothing of it.
+  std::optional<Calibration::Interval> interval_at(float mean, float std, double fidelity,
+                                                   double level) const {
+    if (!curve) fail_fidelity("");
+    const std::size_t knot = curve->knot_before(fidelity);
+    if (!calibration || curve->at[knot] == curve->at.back()) return interval(mean, std, level);
+    const std::optional<double> noise = curve->noise_at(fidelity);
+    if (!noise) return {};
+    Calibration there = *calibration;
+    there.noise = *noise;
+    return there.interval(mean, std, level);
+  }
+
+  // Where the mean of n runs of different seeds lies, from the mean that `seed_noise->output`
+  // predicts besides.
+  Calibration::Interval interval_of_seeds(float mean, float std, float noise, std::uint64_t n,
+                                          double level) const {
+    if (!seed_noise) fail_fidelity("seeds");
+    if (n == 0) throw Error("fidelity 'seeds' must be a whole number of runs, 1 or more, not 0");
+    const double scale =
+        seed_noise->calibration.scale(static_cast<double>(mean), static_cast<double>(std));
+    const double v = noise > 0 ? static_cast<double>(noise) : 0.0;
+    const double variance = v * v / static_cast<double>(n), known = scale * scale;
+    return seed_noise->calibration.interval(mean, std::sqrt(known + variance), level);
+  }
+
+  // One output as a target of its own.
+  Target output(std::size_t k) const {
+    Target target;
+    target.benchmark = benchmark;
+    target.name = target.metric = outputs[k].name;
+    target.device = device;
+    target.unit = outputs[k].unit;
+    target.direction = outputs[k].direction;
+    target.form = "tables";
+    target.file = file;
+    target.sha256 = sha256;
+    target.bytes = bytes;
+    target.members = members;
+    target.tables = Tables{tables->offset, tables->entries, tables->scales[k], tables->shifts[k], {}, {}};
+    target.terms = terms;
+    target.link = outputs[k].link;
+    target.calibration = outputs[k].calibration;
+    target.exact = exact;
+    return target;
+  }
+
+  // Throws that there is no such fidelity: "" for that of a curve.
+  [[noreturn]] void fail_fidelity(const std::string& wanted) const {
+    const std::string known = std::string(curve ? curve->fidelity : "") +
+                              (curve && seed_noise ? ", " : "") + (seed_noise ? "seeds" : "");
+    throw Error("the artifact of " + name + " has no fidelity" +
+                (wanted.empty() ? "" : " '" + wanted + "'") +
+                (known.empty() ? "" : (wanted.empty() ? " of a curve; it has " : "; it has ") + known));
   }
 };
 
@@ -2325,6 +2455,186 @@ inline void read_card(const Json& json, const SearchSpace& space, bool with_tabl
 
 #endif  // ANB_CARDS_HPP
 
+// What an entry of the form "vector" says of its outputs, and of the curve that they make.
+// No dependencies; C++17. The keys are described in docs/reference/format.md, Several outputs.
+#ifndef ANB_OUTPUTS_HPP
+#define ANB_OUTPUTS_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+
+namespace anb::detail {
+
+inline constexpr std::size_t max_outputs = 64, max_coefficients = 64, max_knots = 4096;
+
+// Whether a target has several outputs.
+inline bool is_vector(const Target& target) { return target.form == "vector"; }
+
+// Throws unless an object has all the keys of one list, and no others than these and those of the
+// second list.
+inline void check_keys(const Json& json, std::initializer_list<std::string_view> wanted,
+                       std::initializer_list<std::string_view> allowed = {}) {
+  for (const std::string_view key : wanted) json.at(key);
+  for (const std::string& name : json.names()) {
+    const auto is_name = [&](const std::string_view key) { return key == name; };
+    if (std::any_of(wanted.begin(), wanted.end(), is_name)) continue;
+    if (std::any_of(allowed.begin(), allowed.end(), is_name)) continue;
+    json.fail("an object without the key '" + excerpt(name) + "'");
+  }
+}
+
+// A list of just so many numbers in a target's unit.
+inline std::vector<double> read_numbers(const Json& json, std::size_t count) {
+  std::vector<double> numbers;
+  for (const Json& number : json.array(count)) numbers.push_back(read_number(number));
+  if (numbers.size() != count) {
+    json.fail("a list of " + std::to_string(count) + " numbers, not " +
+              std::to_string(numbers.size()));
+  }
+  return numbers;
+}
+
+// Likewise, where -0.0 would leave open which of two zeros is the larger.
+inline std::vector<double> read_signed_numbers(const Json& json, std::size_t count) {
+  const std::vector<double> numbers = read_numbers(json, count);
+  for (const double number : numbers) {
+    if (number == 0 && std::signbit(number)) json.fail("of numbers other than -0.0");
+  }
+  return numbers;
+}
+
+inline std::string read_direction(const Json& json) {
+  const std::string direction = json.at("direction").string();
+  if (direction != "max" && direction != "min") {
+    json.at("direction").fail("max or min, not '" + excerpt(direction) + "'");
+  }
+  return direction;
+}
+
+inline Output read_output(const Json& json, const SearchSpace& space) {
+  check_keys(json, {"name", "unit", "direction", "link"}, {"calibration", "quality"});
+  Output output;
+  output.name = read_name(json, "name");
+  output.unit = read_name(json, "unit");
+  output.direction = read_direction(json);
+  output.link = read_link(json.at("link"), space);
+  if (const auto found = json.find("calibration")) output.calibration = read_calibration(*found);
+  return output;
+}
+
+inline CurveForm read_curve(const Json& json, const Link& link, std::size_t n_outputs) {
+  check_keys(json, {"fidelity", "at", "coefficients", "offset", "basis", "gate", "range", "noise"});
+  CurveForm curve;
+  check_keys(json.at("fidelity"), {"name", "unit"});
+  curve.fidelity = read_name(json.at("fidelity"), "name");
+  curve.unit = read_name(json.at("fidelity"), "unit");
+  const Json at = json.at("at");
+  const std::size_t knots = at.array(max_knots).size();
+  curve.at = read_numbers(at, knots);
+  if (knots == 0 || std::adjacent_find(curve.at.begin(), curve.at.end(),
+                                       std::greater_equal<>()) != curve.at.end()) {
+    at.fail("1 to " + std::to_string(max_knots) + " increasing numbers");
+  }
+  const Json coefficients = json.at("coefficients");
+  curve.coefficients =
+      static_cast<std::size_t>(coefficients.integer(std::min(max_coefficients, n_outputs)));
+  if (curve.coefficients == 0) coefficients.fail("1 or more");
+  curve.offset = read_signed_numbers(json.at("offset"), knots);
+  const std::vector<Json> rows = json.at("basis").array(knots);
+  if (rows.size() != knots) json.at("basis").fail("a list of " + std::to_string(knots) + " rows");
+  for (const Json& row : rows) {
+    const std::vector<double> numbers = read_numbers(row, curve.coefficients);
+    curve.basis.insert(curve.basis.end(), numbers.begin(), numbers.end());
+  }
+  if (const Json gate = json.at("gate"); !gate.is_null()) {
+    check_keys(gate, {"output", "rest"});
+    curve.gate = static_cast<std::size_t>(gate.at("output").integer(n_outputs - 1));
+    if (*curve.gate < curve.coefficients) {
+      gate.at("output").fail("behind the " + std::to_string(curve.coefficients) + " coefficients");
+    }
+    curve.rest = read_signed_numbers(gate.at("rest"), knots);
+  }
+  if (const Json range = json.at("range"); !range.is_null()) {
+    const std::vector<double> ends = read_signed_numbers(range, 2);
+    if (!(ends[0] < ends[1])) range.fail("two numbers, the lower one first");
+    curve.range.emplace(ends[0], ends[1]);
+  }
+  if (const Json noise = json.at("noise"); !noise.is_null()) {
+    curve.noise = read_numbers(noise, knots);
+    if (*std::min_element(curve.noise.begin(), curve.noise.end()) < 0) noise.fail("0 or more");
+  }
+  if (link.regime) json.fail("without a regime in the target's link");
+  const bool positive = !link.inverse.empty() && link.inverse[0] <= Step::reciprocal;
+  if (!link.inverse.empty() && (!curve.range || (positive && !(curve.range->first > 0)))) {
+    json.at("range").fail(positive ? "above 0, as the target's link needs"
+                                   : "two numbers, as the target's link needs");
+  }
+  return curve;
+}
+
+inline SeedNoise read_seed_noise(const Json& json, const Target& target) {
+  check_keys(json, {"output", "calibration"});
+  SeedNoise noise;
+  const std::string name = json.at("output").string();
+  while (noise.output < target.outputs.size() && target.outputs[noise.output].name != name) {
+    ++noise.output;
+  }
+  if (noise.output == target.outputs.size()) {
+    json.at("output").fail("the name of an output, not '" + excerpt(name) + "'");
+  }
+  noise.calibration = read_calibration(json.at("calibration"));
+  return noise;
+}
+
+// What `read_card` leaves to be read of a target of several outputs; of all others, that they have
+// none.
+inline void read_outputs(const Json& json, const SearchSpace& space, Target& target) {
+  if (!is_vector(target)) {
+    for (const char* key : {"outputs", "curve", "seed_noise"}) {
+      if (const auto found = json.find(key)) {
+        found->fail("absent, as the form is '" + excerpt(target.form) + "'");
+      }
+    }
+    return;
+  }
+  if (!target.link) json.fail("an object with the key 'tables', as its form is 'vector'");
+  const Json outputs = json.at("outputs");
+  for (const Json& output : outputs.array(max_outputs)) {
+    target.outputs.push_back(read_output(output, space));
+    for (std::size_t k = 0; k + 1 < target.outputs.size(); ++k) {
+      if (target.outputs[k].name == target.outputs.back().name) {
+        output.at("name").fail("of no other output, not '" + target.outputs[k].name + "'");
+      }
+    }
+  }
+  if (target.outputs.empty()) outputs.fail("one or more");
+  if (const auto curve = json.find("curve")) {
+    target.curve = read_curve(*curve, *target.link, target.outputs.size());
+  } else {
+    const Output& first = target.outputs[0];
+    if (first.unit != target.unit || first.direction != target.direction ||
+        !(first.link == *target.link)) {
+      json.fail("of unit, direction and link of its first output, as it has no curve");
+    }
+  }
+  if (const auto noise = json.find("seed_noise")) {
+    target.seed_noise = read_seed_noise(*noise, target);
+  }
+}
+
+}  // namespace anb::detail
+
+#endif  // ANB_OUTPUTS_HPP
+
 // manifest.json: which targets a folder of artifacts holds, and what a client must know of them.
 // No dependencies; C++17. The keys are described in docs/embedding.md.
 #ifndef ANB_MANIFEST_HPP
@@ -2382,6 +2692,21 @@ inline void read_file_facts(const Json& json, std::string& file, std::string& sh
   bytes = json.at("bytes").integer(max_stated);
 }
 
+// With sums of int32, every step of a link stays inside float64.
+inline double read_scale(const Json& json) {
+  const double scale = json.number();
+  if (!(std::fabs(scale) >= 0x1p-500 && std::fabs(scale) <= 0x1p95)) {
+    json.fail("from 2^-500 to 2^95 in size");
+  }
+  return scale;
+}
+
+inline double read_shift(const Json& json) {
+  const double shift = json.number();
+  if (!(std::fabs(shift) <= 0x1p126)) json.fail("at most 2^126 in size");
+  return shift;
+}
+
 inline Tables read_tables(const Json& json, const Target& target) {
   Tables tables;
   tables.offset = json.at("offset").integer(max_stated);
@@ -2390,17 +2715,29 @@ inline Tables read_tables(const Json& json, const Target& target) {
     json.at("entries").fail(std::to_string(target.terms->entries()) + " as the terms have, not " +
                             std::to_string(tables.entries));
   }
-  tables.scale = json.at("scale").number();
-  tables.shift = json.at("shift").number();
-  // With sums of int32, every step of a link then stays inside float64.
-  if (!(std::fabs(tables.scale) >= 0x1p-500 && std::fabs(tables.scale) <= 0x1p95)) {
-    json.at("scale").fail("from 2^-500 to 2^95 in size");
+  const std::size_t n_outputs = is_vector(target) ? target.outputs.size() : 1;
+  if (is_vector(target)) {
+    check_keys(json, {"offset", "entries", "members", "outputs", "scale", "shift"});
+    if (json.at("outputs").integer(max_outputs) != n_outputs) {
+      json.at("outputs").fail(std::to_string(n_outputs) + ", as many as there are outputs");
+    }
+    for (const Json& scale : json.at("scale").array(n_outputs)) {
+      tables.scales.push_back(read_scale(scale));
+    }
+    for (const Json& shift : json.at("shift").array(n_outputs)) {
+      tables.shifts.push_back(read_shift(shift));
+    }
+    if (tables.scales.size() != n_outputs || tables.shifts.size() != n_outputs) {
+      json.fail("of a scale and a shift for each output");
+    }
+  } else {
+    tables.scale = read_scale(json.at("scale"));
+    tables.shift = read_shift(json.at("shift"));
   }
-  if (!(std::fabs(tables.shift) <= 0x1p126)) json.at("shift").fail("at most 2^126 in size");
   if (json.at("members").integer(Target::max_members) != target.members) {
     json.at("members").fail(std::to_string(target.members) + " as in the target's members");
   }
-  const std::uint64_t end = tables.offset + 4 * tables.entries * target.members;
+  const std::uint64_t end = tables.offset + 4 * tables.entries * target.members * n_outputs;
   if (end > target.bytes) {
     json.fail("within the file's " + std::to_string(target.bytes) + " bytes; they end at " +
               std::to_string(end));
@@ -2415,6 +2752,7 @@ inline Target read_target(const std::string& benchmark, const std::string& name,
   target.name = check_name(json, name);
   const auto tables = json.find("tables");
   read_card(json, space, tables.has_value(), target);
+  read_outputs(json, space, target);
   read_file_facts(json, target.file, target.sha256, target.bytes);
   if (tables) target.tables = read_tables(*tables, target);
   return target;
@@ -2818,23 +3156,28 @@ class Graph {
 
   // Whether mean, std and members are what docs/embedding.md defines.
   bool computes(const SearchSpace& space, const Target& target) {
-    const Link& link = *target.link;
     const Id total = operate("Cast", {sum_of_terms(space, *target.terms)}, "to", {Tensor::float64});
-    const Id scaled = operate("Mul", {total, real(target.tables->scale)});
-    Id y = operate("Add", {scaled, real(target.tables->shift)});
-    y = invert(link, y, link.regime ? rows_inside(*link.regime) : 0);
-    std::vector<Id> members, squares;
-    for (std::size_t m = 0; m < target.members; ++m) {
-      members.push_back(operate("Gather", {y, integer(m)}, "axis", {1}));
+    const Tables& tables = *target.tables;
+    if (target.outputs.empty()) {
+      const Id y = predictions(*target.link, total, tables.scale, tables.shift);
+      return are_outputs(y, target.members, "mean", "std", "members");
     }
-    const Id count = real(static_cast<double>(target.members));
-    const Id mean = operate("Div", {sum(members), count});
-    for (const Id member : members) {
-      const Id deviation = operate("Sub", {member, mean});
-      squares.push_back(operate("Mul", {deviation, deviation}));
+    std::vector<Id> outputs, columns;
+    for (std::size_t k = 0; k < target.outputs.size(); ++k) {
+      const Id own = operate("Gather", {total, range(k * target.members, target.members)}, "axis", {1});
+      outputs.push_back(
+          predictions(target.outputs[k].link, own, tables.scales[k], tables.shifts[k]));
+      columns.push_back(column(outputs.back()));
     }
-    const Id std = operate("Sqrt", {operate("Div", {sum(squares), count})});
-    return is_output("mean", mean) && is_output("std", std) && is_output("members", y);
+    const Id joined = columns.size() == 1 ? columns[0] : operate("Concat", columns, "axis", {2});
+    Id y = outputs[0];
+    bool right = are_outputs(joined, target.members, "output_means", "output_stds", "output_members");
+    if (target.curve) {
+      const Id curve = curve_of(*target.curve, *target.link, outputs);
+      right = right && are_outputs(curve, target.members, "curve_mean", "curve_std", "curve_members");
+      y = operate("Gather", {curve, integer(target.curve->at.size() - 1)}, "axis", {2});
+    }
+    return right && are_outputs(y, target.members, "mean", "std", "members");
   }
 
  private:
@@ -2895,12 +3238,31 @@ class Graph {
     return constant(int64, {1}, little_endian(static_cast<std::uint64_t>(value)));
   }
 
+  Id reals(const std::vector<double>& values) {
+    std::string bytes;
+    for (const double value : values) bytes += little_endian(value);
+    return constant(Tensor::float64, {values.size()}, bytes);
+  }
+  // The integers from `first` on.
+  Id range(std::size_t first, std::size_t count) {
+    std::string bytes;
+    for (std::size_t i = 0; i < count; ++i) {
+      bytes += little_endian(static_cast<std::uint64_t>(first + i));
+    }
+    return constant(int64, {count}, bytes);
+  }
+
   // An operator; `attribute` is the one it has, if any: an integer, or several.
   Id operate(std::string_view operation, const std::vector<Id>& inputs,
              std::string_view attribute = "", const std::vector<std::uint64_t>& value = {}) {
+    return operate(operation, inputs, attribute, value, value.size() > 1);
+  }
+
+  Id operate(std::string_view operation, const std::vector<Id>& inputs, std::string_view attribute,
+             const std::vector<std::uint64_t>& value, bool several) {
     std::string key = "operator ";
     add_part(key, operation);
-    if (!attribute.empty()) add_attribute(key, attribute, value.size() > 1, value);
+    if (!attribute.empty()) add_attribute(key, attribute, several, value);
     key += "of ";
     for (const Id input : inputs) add_part(key, input);
     return number(key);
@@ -3095,6 +3457,54 @@ class Graph {
     return y;
   }
 
+  // What members predict, [N, M], from what their tables add up to.
+  Id predictions(const Link& link, Id total, double scale, double shift) {
+    const Id u = operate("Add", {operate("Mul", {total, real(scale)}), real(shift)});
+    return invert(link, u, link.regime ? rows_inside(*link.regime) : 0);
+  }
+
+  // [N, M] as [N, M, 1].
+  Id column(Id value) { return operate("Unsqueeze", {value}, "axes", {2}, true); }
+
+  // The members' curves at all knots, [N, M, T].
+  Id curve_of(const CurveForm& curve, const Link& link, const std::vector<Id>& outputs) {
+    Id z = reals(curve.offset);
+    for (std::size_t j = 0; j < curve.coefficients; ++j) {
+      std::vector<double> basis;
+      for (std::size_t i = j; i < curve.basis.size(); i += curve.coefficients) {
+        basis.push_back(curve.basis[i]);
+      }
+      z = operate("Add", {z, operate("Mul", {column(outputs[j]), reals(basis)})});
+    }
+    if (curve.gate) {
+      const Id above = operate("Max", {outputs[*curve.gate], real(0.0)});
+      const Id gate = column(operate("Min", {above, real(1.0)})), rest = reals(curve.rest);
+      z = operate("Add", {rest, operate("Mul", {gate, operate("Sub", {z, rest})})});
+    }
+    if (curve.range) {
+      z = operate("Max", {z, real(curve.range->first)});
+      z = operate("Min", {z, real(curve.range->second)});
+    }
+    return invert(link, z, 0);
+  }
+
+  // Whether outputs are mean, std and members of values [N, M] or [N, M, ...].
+  bool are_outputs(Id y, std::size_t n_members, const char* mean_name, const char* std_name,
+                   const char* members_name) {
+    std::vector<Id> members, squares;
+    for (std::size_t m = 0; m < n_members; ++m) {
+      members.push_back(operate("Gather", {y, integer(m)}, "axis", {1}));
+    }
+    const Id count = real(static_cast<double>(n_members));
+    const Id mean = operate("Div", {sum(members), count});
+    for (const Id member : members) {
+      const Id deviation = operate("Sub", {member, mean});
+      squares.push_back(operate("Mul", {deviation, deviation}));
+    }
+    const Id std = operate("Sqrt", {operate("Div", {sum(squares), count})});
+    return is_output(mean_name, mean) && is_output(std_name, std) && is_output(members_name, y);
+  }
+
   bool is_output(std::string_view name, Id value) {
     const auto found = names_.find(name);
     return found != names_.end() && found->second == operate("Cast", {value}, "to", {float32});
@@ -3227,12 +3637,16 @@ inline double invert(const Link& link, double y, bool inside) {
 }
 
 // The least and the largest sum of the tables of any member. Throws if a sum of a member, or of a
-// part of its tables, could leave int32.
-inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx) {
+// part of its tables, could leave int32. An entry has the members of `n_outputs` outputs side by
+// side, of which the target is the one of number `output`.
+inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, const Bytes& onnx,
+                                                        std::size_t output = 0,
+                                                        std::size_t n_outputs = 1) {
   struct Range {
     std::int64_t least = 0, most = 0;
   };
-  const std::uint8_t* bytes = onnx.data() + target.tables->offset;
+  const std::uint8_t* bytes = onnx.data() + target.tables->offset + 4 * output * target.members;
+  const std::size_t others = 4 * (n_outputs - 1) * target.members;
   std::vector<Range> sums(target.members), parts(target.members);
   for (const Term& term : target.terms->list()) {
     std::vector<Range> table(target.members, {INT32_MAX, INT32_MIN});
@@ -3244,6 +3658,7 @@ inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, co
         range.most = std::max(range.most, value);
         bytes += 4;
       }
+      bytes += others;
     }
     for (std::size_t m = 0; m < target.members; ++m) {
       sums[m].least += table[m].least;
@@ -3264,8 +3679,9 @@ inline std::pair<std::int64_t, std::int64_t> check_sums(const Target& target, co
 }
 
 // Throws if a prediction, or an end of its interval, could leave float32; or if none is in the
-// link's domain.
-inline void check_range(const Target& target, std::pair<std::int64_t, std::int64_t> sums) {
+// link's domain. Returns how large predictions are at most, where that is known.
+inline std::optional<double> check_range(const Target& target,
+                                         std::pair<std::int64_t, std::int64_t> sums) {
   const double scale = target.tables->scale, shift = target.tables->shift;
   double u[] = {static_cast<double>(sums.first) * scale + shift,
                 static_cast<double>(sums.second) * scale + shift};
@@ -3289,21 +3705,62 @@ inline void check_range(const Target& target, std::pair<std::int64_t, std::int64
       high = std::max(high, y);
     }
   }
-  if (!bounded || !target.calibration) return;
+  if (!bounded) return {};
+  const double most = std::max(std::fabs(low), std::fabs(high));
+  if (!target.calibration) return most;
   const Calibration& calibration = *target.calibration;
   const double widest = std::max(calibration.scale(low, (high - low) / 2),
                                  calibration.scale(high, (high - low) / 2));
   const double half = std::max(calibration.quantiles.back(), 1.0) * widest;
-  if (!(std::max(std::fabs(low), std::fabs(high)) + half <= largest)) {
+  if (!(most + half <= largest)) {
     throw Error("intervals of target " + target.name + " do not fit float32");
   }
+  return most;
+}
+
+// Throws if a value of a curve could leave float32; `most` says how large the outputs are.
+inline void check_curve(const Target& target, const std::vector<std::optional<double>>& most) {
+  const CurveForm& curve = *target.curve;
+  const auto fail = [&] {
+    throw Error("values of the curve of target " + target.name + " do not fit float32");
+  };
+  for (std::size_t k = 0; k < most.size(); ++k) {
+    if (!most[k] && (k < curve.coefficients || curve.gate == k)) fail();
+  }
+  for (std::size_t i = 0; i < curve.at.size(); ++i) {
+    double value = std::fabs(curve.offset[i]);
+    for (std::size_t j = 0; j < curve.coefficients; ++j) {
+      value += std::fabs(curve.basis[i * curve.coefficients + j]) * *most[j];
+    }
+    if (curve.gate) value += std::fabs(curve.rest[i]);
+    // Twice as much: what is rounded on the way, and a difference of two values.
+    if (!(2 * value <= largest)) fail();
+  }
+  if (!curve.range) return;
+  for (const double end : {curve.range->first, curve.range->second}) {
+    if (!(std::fabs(invert(*target.link, end, false)) <= largest / 2)) fail();
+  }
+}
+
+// The same of all outputs of a target, and of the curve that they make.
+inline void check_outputs(const Target& target, const Bytes& onnx) {
+  std::vector<std::optional<double>> most;
+  for (std::size_t k = 0; k < target.outputs.size(); ++k) {
+    Target output = target.output(k);
+    const auto sums = check_sums(output, onnx, k, target.outputs.size());
+    most.push_back(check_range(output, sums));
+    if (k > 0 || target.curve) continue;
+    output.calibration = target.calibration;  // the target is that output
+    check_range(output, sums);
+  }
+  if (target.curve) check_curve(target, most);
 }
 
 }  // namespace detail
 
 // Throws unless an ONNX file says of itself what its target, an entry of the manifest, says: benchmark,
-// search space, metric, device, unit, direction, form, members, terms, link, calibration, exactness, and
-// of tables their place and shape. Of tables, also what the graph computes with them is compared, and that no
+// search space, metric, device, unit, direction, form, members, terms, link, calibration, exactness,
+// outputs, curve, noise between seeds, and of tables their place and shape. Of tables, also what the graph computes with them is compared, and that no
 // sum and no prediction can leave its type.
 inline void check_file(const SearchSpace& space, const Target& target, const Bytes& onnx) {
   const detail::OnnxFile file(onnx, target.file);
@@ -3318,6 +3775,7 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   require(detail::read_space(card.at("search_space")) == space, "search_space");
   Target own;
   detail::read_card(card, space, target.tables.has_value(), own);
+  detail::read_outputs(card, space, own);
   require(own.metric == target.metric, "metric");
   require(own.device == target.device, "device");
   require(own.unit == target.unit, "unit");
@@ -3328,6 +3786,9 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   require(own.link == target.link, "link");
   require(own.calibration == target.calibration, "calibration");
   require(own.exact == target.exact, "exact");
+  require(own.outputs == target.outputs, "outputs");
+  require(own.curve == target.curve, "curve");
+  require(own.seed_noise == target.seed_noise, "seed_noise");
   const std::string name = own.metric + (own.device.empty() ? "" : "_" + own.device);
   if (target.name != name) {
     throw Error("target " + target.name + " of the manifest must be called " + name +
@@ -3338,9 +3799,11 @@ inline void check_file(const SearchSpace& space, const Target& target, const Byt
   const detail::Tensor& tables = graph.tables();
   require(target.tables->entries == own.terms->entries(), "tables.entries");
   require(tables.shape[0] == target.tables->entries, "tables.entries");
-  require(tables.shape[1] == target.members, "tables.members");
+  const std::size_t n_outputs = std::max<std::size_t>(1, target.outputs.size());
+  require(tables.shape[1] == n_outputs * target.members, "tables.members");
   require(file.place(*tables.raw) == target.tables->offset, "tables.offset");
   require(graph.computes(space, target), "tables.scale', 'tables.shift' or what the graph computes");
+  if (detail::is_vector(target)) return detail::check_outputs(target, onnx);
   detail::check_range(target, detail::check_sums(target, onnx));
 }
 
@@ -3455,11 +3918,11 @@ ANB_INLINE void transpose(const std::int32_t* totals, std::size_t m_count, std::
   }
 }
 
-// From the totals of a step to its predictions, vectorised over the rows. R: whether the link has
-// a regime; without one, not even code for it may be there, which costs 3 % (measured).
+// From the totals of a step to what the members predict, vectorised over the rows. R: whether the
+// link has a regime; without one, not even code for it may be there, which costs 3 % (measured).
 template <int M, bool R>
-ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& link,
-                       const Tables& tables, float* mean, float* std, float* members) {
+ANB_INLINE void find_values(Scratch<M>& scratch, std::size_t n_members, const Link& link,
+                            const Tables& tables) {
   const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
   const std::size_t n = m_count * step_rows;
   const double scale = tables.scale, shift = tables.shift, offset = link.offset;
@@ -3505,6 +3968,14 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
         break;
     }
   }
+}
+
+// Mean and population standard deviation of a step's values y, the rows of a member side by side;
+// and the values themselves, unless `members` is null.
+template <int M>
+ANB_INLINE void summarise(const double* y, std::size_t n_members, float* mean, float* std,
+                          float* members) {
+  const std::size_t m_count = M > 0 ? static_cast<std::size_t>(M) : n_members;
   // From the first member to the last: addition rounds, so its order is part of the contract.
   const double count = static_cast<double>(m_count);
   alignas(64) double centre[step_rows];
@@ -3535,11 +4006,151 @@ ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& l
   }
 }
 
+// From the totals of a step to its predictions.
+template <int M, bool R>
+ANB_INLINE void finish(Scratch<M>& scratch, std::size_t n_members, const Link& link,
+                       const Tables& tables, float* mean, float* std, float* members) {
+  find_values<M, R>(scratch, n_members, link, tables);
+  summarise<M>(&scratch.y[0], n_members, mean, std, members);
+}
+
 }  // namespace detail
 
 }  // namespace anb
 
 #endif  // ANB_ARITHMETIC_HPP
+
+// Curves from the coefficients that members predict, in float64 steps of a fixed order: what
+// docs/reference/format.md says under Curves. No dependencies; C++17.
+#ifndef ANB_CURVES_HPP
+#define ANB_CURVES_HPP
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <utility>
+#include <vector>
+
+
+namespace anb::detail {
+
+// Curves of a step of rows. Values of a member lie side by side, those of the next one behind them,
+// as in `Scratch`.
+class StepCurves {
+ public:
+  // `outputs` are what the members predict of each output; nothing is asked of those that are
+  // neither coefficients nor the gate. All three must outlive this.
+  StepCurves(const CurveForm& curve, const Link& link,
+             const std::vector<std::vector<double>>& outputs)
+      : curve_(curve), link_(link), outputs_(outputs), n_(outputs[0].size()) {}
+
+  // The members' values at a knot.
+  void at_knot(std::size_t i, std::vector<double>& y) const {
+    y.assign(n_, curve_.offset[i]);
+    for (std::size_t j = 0; j < curve_.coefficients; ++j) {
+      const double weight = curve_.basis[i * curve_.coefficients + j];
+      const double* c = outputs_[j].data();
+      for (std::size_t e = 0; e < n_; ++e) y[e] = y[e] + c[e] * weight;
+    }
+    if (curve_.gate) {
+      const double* c = outputs_[*curve_.gate].data();
+      const double rest = curve_.rest[i];
+      for (std::size_t e = 0; e < n_; ++e) {
+        const double above = c[e] > 0 ? c[e] : 0.0, gate = above < 1 ? above : 1.0;
+        y[e] = rest + gate * (y[e] - rest);
+      }
+    }
+    if (curve_.range) {
+      const auto [low, high] = *curve_.range;
+      for (std::size_t e = 0; e < n_; ++e) {
+        const double above = y[e] > low ? y[e] : low;
+        y[e] = above < high ? above : high;
+      }
+    }
+    invert(y);
+  }
+
+  // The members' values at a fidelity.
+  void at(double t, std::vector<double>& y) const {
+    const std::size_t i = curve_.knot_before(t);
+    at_knot(i, y);
+    if (curve_.at[i] == t) return;
+    const double share = (t - curve_.at[i]) / (curve_.at[i + 1] - curve_.at[i]);
+    std::vector<double> next;
+    at_knot(i + 1, next);
+    for (std::size_t e = 0; e < n_; ++e) y[e] = y[e] + share * (next[e] - y[e]);
+  }
+
+  // Where the mean of each row reaches a level first; NaN where it does not.
+  void crossing(double level, bool rising, double* found) const {
+    std::vector<double> y, before(step_rows), mean(step_rows);
+    std::fill(found, found + step_rows, std::numeric_limits<double>::quiet_NaN());
+    std::vector<bool> done(step_rows);
+    for (std::size_t i = 0; i < curve_.at.size(); ++i) {
+      at_knot(i, y);
+      find_means(y, mean);
+      for (std::size_t r = 0; r < step_rows; ++r) {
+        if (done[r] || !(rising ? mean[r] >= level : mean[r] <= level)) continue;
+        done[r] = true;
+        found[r] = curve_.at[i];
+        if (i == 0) continue;
+        const double from = curve_.at[i - 1], share = (level - before[r]) / (mean[r] - before[r]);
+        found[r] = from + (curve_.at[i] - from) * share;
+      }
+      std::swap(before, mean);
+    }
+  }
+
+ private:
+  void find_means(const std::vector<double>& y, std::vector<double>& mean) const {
+    const std::size_t m_count = n_ / step_rows;
+    for (std::size_t r = 0; r < step_rows; ++r) mean[r] = y[r];
+    for (std::size_t m = 1; m < m_count; ++m) {
+      for (std::size_t r = 0; r < step_rows; ++r) mean[r] += y[m * step_rows + r];
+    }
+    for (double& value : mean) value /= static_cast<double>(m_count);
+  }
+
+  // The inverse link, which has no regime.
+  void invert(std::vector<double>& y) const {
+    auto hinge = link_.hinges.begin();
+    for (const Step step : link_.inverse) {
+      switch (step) {
+        case Step::square:
+          for (double& value : y) value = value * value;
+          break;
+        case Step::sqrt:
+          for (double& value : y) value = std::sqrt(value);
+          break;
+        case Step::reciprocal:
+          for (double& value : y) value = 1.0 / value;
+          break;
+        case Step::reflect:
+          for (double& value : y) value = link_.offset - value;
+          break;
+        case Step::hinge: {
+          const auto [knot, change] = *hinge++;
+          for (double& value : y) {
+            const double above = value - knot;
+            value += (above > 0 ? above : 0.0) * change;
+          }
+          break;
+        }
+        case Step::regime: break;
+      }
+    }
+  }
+
+  const CurveForm& curve_;
+  const Link& link_;
+  const std::vector<std::vector<double>>& outputs_;
+  std::size_t n_;
+};
+
+}  // namespace anb::detail
+
+#endif  // ANB_CURVES_HPP
 
 // The integer sums of the tables, for any terms over any search space. No dependencies; C++17.
 #ifndef ANB_SUMS_HPP
@@ -3793,6 +4404,8 @@ using UnrolledMnasNet = UnrolledSpace<36, 36, 36, 36, 36, 48, 36>;
 #include <cstring>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 
@@ -3817,6 +4430,8 @@ struct alignas(64) CacheLine {
 
 }  // namespace detail
 
+class Curve;
+
 // One target's surrogate. Immutable once made: any number of threads may call `predict` at once,
 // each with its own range of rows.
 class Surrogate {
@@ -3838,12 +4453,11 @@ class Surrogate {
                   "', has no tables: it needs an ONNX runtime");
     }
     check_file(space, target, onnx);
-    if (Unrolled::fits(space, *target.terms) && has_own_code(n_members())) {
-      unrolled_.emplace_back(space);
-    } else {
-      any_.emplace(space, *target.terms);
+    if (target.outputs.empty()) read_tables(onnx, 0, 1);
+    outputs_.reserve(target.outputs.size());
+    for (std::size_t k = 0; k < target.outputs.size(); ++k) {
+      outputs_.push_back(Surrogate(space, target.output(k), onnx, k, target.outputs.size()));
     }
-    read_entries(onnx);
   }
 
   static std::string engine() { return "standalone"; }
@@ -3858,8 +4472,16 @@ class Surrogate {
   // have no meaning then.
   void predict(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
                float* members = nullptr) const {
-    target_.link->regime ? choose<true>(codes, n, mean, std, members)
-                         : choose<false>(codes, n, mean, std, members);
+    if (!outputs_.empty()) {
+      if (target_.curve) return predict_at(codes, n, target_.curve->at.back(), mean, std, members);
+      return outputs_[0].predict(codes, n, mean, std, members);
+    }
+    const bool bent = target_.link->regime.has_value();
+    choose([&](auto count) {
+      constexpr int M = decltype(count)::value;
+      bent ? run<M, true>(codes, n, mean, std, members)
+           : run<M, false>(codes, n, mean, std, members);
+    });
   }
 
   struct Prediction {
@@ -3875,15 +4497,149 @@ class Surrogate {
     return prediction;
   }
 
+  // --- Artifacts of several outputs: further metrics, or the coefficients of a curve. As all
+  // others, `predict` then gives the target itself, of a curve its value at the last knot.
+
+  // The surrogates of the outputs, in the order of `target().outputs`; none of other artifacts.
+  const std::vector<Surrogate>& outputs() const { return outputs_; }
+
+  // The surrogate of the output of a name.
+  const Surrogate& output(const std::string& name) const {
+    std::string names;
+    for (const Surrogate& output : outputs_) {
+      if (output.target_.name == name) return output;
+      names += (names.empty() ? "" : ", ") + output.target_.name;
+    }
+    throw Error("no output '" + detail::excerpt(name) + "' of " + target_.name +
+                (names.empty() ? ", which has none" : "; there are " + names));
+  }
+
+  // Predicts a curve at a fidelity, as `predict` its end. Throws outside of the knots.
+  void predict_at(const std::uint8_t* codes, std::size_t n, double fidelity, float* mean,
+                  float* std, float* members = nullptr) const {
+    curve_form().knot_before(fidelity);  // also where there are no rows
+    std::vector<double> y;
+    each_step(codes, n, [&](const detail::StepCurves& curves, std::size_t row, std::size_t valid) {
+      curves.at(fidelity, y);
+      store(y, row, valid, 1, 0, mean, std, members);
+    });
+  }
+
+  // Predicts curves at all T knots: mean[n * T], std[n * T] and, unless it is null,
+  // members[n * n_members * T].
+  void predict_curve(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
+                     float* members = nullptr) const {
+    const std::size_t knots = curve_form().at.size();
+    std::vector<double> y;
+    each_step(codes, n, [&](const detail::StepCurves& curves, std::size_t row, std::size_t valid) {
+      for (std::size_t knot = 0; knot < knots; ++knot) {
+        curves.at_knot(knot, y);
+        store(y, row, valid, knots, knot, mean, std, members);
+      }
+    });
+  }
+
+  // Finds where curves reach a level first, found[n] in the unit of the fidelity: where the mean is
+  // at least the level, or at most where less is better. NaN where it never is.
+  void crossing(const std::uint8_t* codes, std::size_t n, double level, double* found) const {
+    const bool rising = target_.direction == "max";
+    double here[detail::step_rows];
+    curve_form();
+    each_step(codes, n, [&](const detail::StepCurves& curves, std::size_t row, std::size_t valid) {
+      curves.crossing(level, rising, here);
+      std::copy_n(here, valid, found + row);
+    });
+  }
+
+  // The curve of one architecture. The surrogate must outlive it.
+  Curve curve(const Codes& codes) const;
+
  private:
   using Unrolled = detail::UnrolledMnasNet;
 
+  // An output of an artifact: number k of `n_outputs`, whose tables lie side by side.
+  Surrogate(const SearchSpace& space, const Target& target, const Bytes& onnx, std::size_t k,
+            std::size_t n_outputs)
+      : space_(space), target_(target) {
+    read_tables(onnx, k, n_outputs);
+  }
+
+  const CurveForm& curve_form() const {
+    if (!target_.curve) target_.fail_fidelity("");
+    return *target_.curve;
+  }
+
+  // Calls use(curves, row, valid) for each step of rows, of which `valid` are there.
+  template <class Use>
+  void each_step(const std::uint8_t* codes, std::size_t n, const Use& use) const {
+    constexpr std::size_t rows = detail::step_rows;
+    const CurveForm& form = curve_form();
+    const std::size_t genes = n_genes();
+    std::vector<std::vector<double>> values(form.outputs());
+    for (std::vector<double>& output : values) output.resize(n_members() * rows);
+    std::vector<std::uint8_t> own(rows * genes);
+    for (std::size_t row = 0; row < n; row += rows) {
+      const std::size_t valid = std::min(rows, n - row);
+      detail::copy_once(own.data(), codes + row * genes, valid * genes);
+      std::fill(own.begin() + static_cast<std::ptrdiff_t>(valid * genes), own.end(), std::uint8_t{0});
+      space_.check(own.data(), valid, row);
+      for (std::size_t k = 0; k < values.size(); ++k) {
+        const bool used = k < form.coefficients || form.gate == k;
+        if (used) outputs_[k].choose_values(own.data(), values[k].data());
+      }
+      use(detail::StepCurves(form, *target_.link, values), row, valid);
+    }
+  }
+
+  // Stores the summary of a step's values as column `knot` of `knots` columns.
+  void store(const std::vector<double>& y, std::size_t row, std::size_t valid, std::size_t knots,
+             std::size_t knot, float* mean, float* std, float* members) const {
+    float mean_here[detail::step_rows], std_here[detail::step_rows];
+    const std::size_t m_count = n_members();
+    detail::summarise<0>(y.data(), m_count, mean_here, std_here, nullptr);
+    for (std::size_t r = 0; r < valid; ++r) {
+      mean[(row + r) * knots + knot] = mean_here[r];
+      std[(row + r) * knots + knot] = std_here[r];
+      for (std::size_t m = 0; members && m < m_count; ++m) {
+        members[((row + r) * m_count + m) * knots + knot] =
+            static_cast<float>(y[m * detail::step_rows + r]);
+      }
+    }
+  }
+
+  // What the members of an output predict for a step of codes, which are in range.
+  void choose_values(const std::uint8_t* codes, double* y) const {
+    const bool bent = target_.link->regime.has_value();
+    choose([&](auto count) {
+      constexpr int M = decltype(count)::value;
+      bent ? step_values<M, true>(codes, y) : step_values<M, false>(codes, y);
+    });
+  }
+
+  template <int M, bool R>
+  void step_values(const std::uint8_t* codes, double* y) const {
+    detail::Scratch<M> scratch(n_members());
+    sum<M>(codes, &scratch.totals[0]);
+    if constexpr (R) mark_inside(codes, &scratch.inside[0]);
+    detail::find_values<M, R>(scratch, n_members(), *target_.link, *target_.tables);
+    std::copy_n(&scratch.y[0], n_members() * detail::step_rows, y);
+  }
+
+  void read_tables(const Bytes& onnx, std::size_t k, std::size_t n_outputs) {
+    if (Unrolled::fits(space_, *target_.terms) && has_own_code(n_members())) {
+      unrolled_.emplace_back(space_);
+    } else {
+      any_.emplace(space_, *target_.terms);
+    }
+    read_entries(onnx, k, n_outputs);
+  }
+
   // Copies the tables, checked before, to memory of their own, aligned to cache lines. The unrolled
   // sums have those turned where block b of a pair has more symbols than a, so that the wider block
-  // numbers the rows.
-  void read_entries(const Bytes& onnx) {
-    const std::size_t m_count = n_members();
-    const std::uint8_t* bytes = onnx.data() + target_.tables->offset;
+  // numbers the rows. An entry has the members of output k among those of all outputs.
+  void read_entries(const Bytes& onnx, std::size_t k, std::size_t n_outputs) {
+    const std::size_t m_count = n_members(), others = 4 * (n_outputs - 1) * m_count;
+    const std::uint8_t* bytes = onnx.data() + target_.tables->offset + 4 * k * m_count;
     memory_.resize((static_cast<std::size_t>(target_.tables->entries) * m_count + 15) / 16);
     std::int32_t* const entries = &memory_[0].values[0];
     for (const Term& term : target_.terms->list()) {
@@ -3897,6 +4653,7 @@ class Surrogate {
           const std::uint32_t word = detail::read_word(bytes);
           std::memcpy(&entry[m], &word, 4);
         }
+        bytes += others;
       }
     }
   }
@@ -3904,24 +4661,26 @@ class Surrogate {
   // Whether there is code for just that number of members, as `choose` has.
   static bool has_own_code(std::size_t n_members) { return n_members <= 8 || n_members == 16; }
 
-  // Runs the code for the number of members and, if R, for a regime.
-  template <bool R>
-  void choose(const std::uint8_t* codes, std::size_t n, float* mean, float* std,
-              float* members) const {
+  template <int M>
+  using Count = std::integral_constant<int, M>;
+
+  // Runs the code for the number of members: 0 where it has none of its own.
+  template <class Run>
+  void choose(const Run& run) const {
     if (!unrolled_.empty()) {
       switch (n_members()) {
-        case 1: return run<1, R>(codes, n, mean, std, members);
-        case 2: return run<2, R>(codes, n, mean, std, members);
-        case 3: return run<3, R>(codes, n, mean, std, members);
-        case 4: return run<4, R>(codes, n, mean, std, members);
-        case 5: return run<5, R>(codes, n, mean, std, members);
-        case 6: return run<6, R>(codes, n, mean, std, members);
-        case 7: return run<7, R>(codes, n, mean, std, members);
-        case 8: return run<8, R>(codes, n, mean, std, members);
-        case 16: return run<16, R>(codes, n, mean, std, members);
+        case 1: return run(Count<1>());
+        case 2: return run(Count<2>());
+        case 3: return run(Count<3>());
+        case 4: return run(Count<4>());
+        case 5: return run(Count<5>());
+        case 6: return run(Count<6>());
+        case 7: return run(Count<7>());
+        case 8: return run(Count<8>());
+        case 16: return run(Count<16>());
       }
     }
-    run<0, R>(codes, n, mean, std, members);
+    run(Count<0>());
   }
 
   template <int M, bool R>
@@ -3987,10 +4746,57 @@ class Surrogate {
 
   SearchSpace space_;
   Target target_;
+  std::vector<Surrogate> outputs_;      // of an artifact of several; it has no tables itself
   std::vector<Unrolled> unrolled_;      // one, where it fits space, terms and members
   std::optional<detail::AnySums> any_;  // where it does not
   std::vector<detail::CacheLine> memory_;
 };
+
+// The learning curve of one architecture, made by `Surrogate::curve`.
+class Curve {
+ public:
+  Curve(const Surrogate& surrogate, Codes codes)
+      : surrogate_(&surrogate), codes_(std::move(codes)) {
+    surrogate.space().check_codes(codes_);
+    if (!surrogate.target().curve) surrogate.target().fail_fidelity("");
+    mean_.resize(at().size());
+    std_.resize(at().size());
+    surrogate.predict_curve(codes_.data(), 1, mean_.data(), std_.data());
+  }
+
+  // The knots, and mean and std there.
+  const std::vector<double>& at() const { return surrogate_->target().curve->at; }
+  const std::vector<float>& mean() const { return mean_; }
+  const std::vector<float>& std() const { return std_; }
+
+  // The prediction at a fidelity. Throws outside of the knots.
+  Surrogate::Prediction at(double fidelity) const {
+    Surrogate::Prediction found{0, 0, std::vector<float>(surrogate_->n_members())};
+    surrogate_->predict_at(codes_.data(), 1, fidelity, &found.mean, &found.std,
+                           found.members.data());
+    return found;
+  }
+
+  // Where a share `level` of new measurements at a fidelity lies; nothing where that is not known.
+  std::optional<Calibration::Interval> interval(double fidelity, double level) const {
+    const Surrogate::Prediction found = at(fidelity);
+    return surrogate_->target().interval_at(found.mean, found.std, fidelity, level);
+  }
+
+  // Where the mean reaches a level first; NaN where it never does.
+  double crossing(double level) const {
+    double found = 0;
+    surrogate_->crossing(codes_.data(), 1, level, &found);
+    return found;
+  }
+
+ private:
+  const Surrogate* surrogate_;
+  Codes codes_;
+  std::vector<float> mean_, std_;
+};
+
+inline Curve Surrogate::curve(const Codes& codes) const { return Curve(*this, codes); }
 
 }  // namespace anb
 
