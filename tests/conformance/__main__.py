@@ -77,6 +77,7 @@ def fixtures() -> Iterator[Fixture]:
     edges = Terms.of_order(NASBENCH201, 1)
     mine = Target("latency", 8, "my-phone", judged_on="leave_one_out")
     yield Fixture("measured", edges, (mine,))
+    yield joint()
 
 
 def large_block() -> Fixture:
@@ -91,6 +92,28 @@ def large_block() -> Fixture:
     )
     terms = Terms(space, ((0,), (0, 1), (1, 2)))
     return Fixture("large-block", terms, (Target("latency", 20), Target("energy", 1, unit="mJ")))
+
+
+def joint() -> Fixture:
+    """Return a benchmark of hyper-parameters: floats, some of them whole, and ordered genes."""
+    space = SearchSpace(
+        "joint",
+        (
+            Block(
+                "model",
+                (
+                    Gene("depth", (1, 2, 3), ordered=True),
+                    Gene("activation", ("relu", "tanh")),
+                    Gene("size", ("small", "large"), ordered=True),
+                ),
+            ),
+            Block("rate", (Gene("learning_rate", (1e-05, 0.0005, 0.1, 1.0), ordered=True),)),
+            Block("dropout", (Gene("dropout", (0.6, 0.3, 0.0), ordered=True),)),
+            Block("decay", (Gene("decay", (2.0, 1e22, 0.0)), Gene("nesterov", (False, True)))),
+        ),
+    )
+    loss = Target("val_loss", 3, unit="nats")
+    return Fixture("joint", Terms.of_order(space, 2), (loss, Target("train_time", 1, unit="s")))
 
 
 def mixed() -> Fixture:
