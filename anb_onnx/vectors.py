@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import is_name, show
 from anb_onnx.curves import CurveForm, Doubles
 from anb_onnx.errors import ArtifactError
+from anb_onnx.fidelities import SEEDS
 from anb_onnx.links import Link
 from anb_onnx.onnx_files.graph import find_tables
 from anb_onnx.spaces.space import SearchSpace
@@ -40,14 +41,14 @@ class CurveValues(NamedTuple):
         The knots.
     mean, std : float32 array [N, S], or [S] of one architecture
         Mean and population standard deviation over the members, in the target's unit.
-    members : float32 array [N, M, S], or [M, S] of one architecture
-        The curve of each member.
+    members : float32 array [N, M, S], [M, S] of one architecture, or None
+        The curve of each member, where members were asked for.
     """
 
     epochs: Doubles
     mean: Floats
     std: Floats
-    members: Floats
+    members: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,9 @@ class VectorEnsemble:
                     f"{len(first.terms.blocks)}; all outputs have the same of both"
                 )
                 raise ArtifactError(msg)
+        if self.curve is not None and self.curve.fidelity == SEEDS:
+            msg = f"curve: key 'fidelity' must not be {SEEDS!r}, the number of runs"
+            raise ArtifactError(msg)
         if self.curve is not None and self.curve.n_outputs > len(self.outputs):
             msg = (
                 f"curve: it needs {self.curve.n_outputs} outputs, coefficients and gate, found "
@@ -171,20 +175,26 @@ class VectorEnsemble:
         if card.get("curve") is not None:
             curve = CurveForm.from_dict(card["curve"], Link.from_dict(card["link"]))
         vector = cls(outputs, tuple(output["name"] for output in listed), curve)
-        vector.check_range()
+        _ = vector.bounds
         return vector
 
-    def check_range(self) -> None:
-        """Check that every output, and the curve, stays inside its number formats.
+    @cached_property
+    def bounds(self) -> tuple[float, float] | None:
+        """Bounds of all values of the target; None as for `TableEnsemble.bounds`.
 
         Raises
         ------
         ArtifactError
-            If a sum could leave int32, or a prediction float32.
+            If a sum of any output could leave int32, or a prediction float32.
         """
-        bounds = [output.bounds for output in self.outputs]
-        if self.curve is not None:
-            self.curve.check_range(bounds)
+        bounds = []
+        for name, output in zip(self.names, self.outputs, strict=True):
+            try:
+                bounds.append(output.bounds)
+            except ArtifactError as error:
+                msg = f"output {name!r}: {error}"
+                raise ArtifactError(msg) from error
+        return bounds[0] if self.curve is None else self.curve.bounds(bounds)
 
     @property
     def space(self) -> SearchSpace:
@@ -284,5 +294,8 @@ def _are_numbers(values: Any, count: int) -> bool:
         isinstance(values, Sequence)
         and not isinstance(values, str)
         and len(values) == count
-        and all(type(v) in (int, float) and abs(v) < 2**127 for v in values)
+        and all(
+            (type(v) is float and abs(v) < 2.0**127) or (type(v) is int and abs(v) < 2**53)
+            for v in values
+        )
     )

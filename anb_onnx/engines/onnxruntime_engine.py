@@ -39,6 +39,10 @@ _MORE = {
 }
 _LOG_FATAL = 4
 
+# It takes x + 0 for x, which is wrong of -0.0: the sum of a shift of 0 and a total of 0 that a
+# negative scale has turned.
+_NO_OPTIMIZERS = ["NoopElimination"]
+
 
 @dataclass(frozen=True)
 class _Process:
@@ -173,7 +177,10 @@ class OnnxRuntimeEngine:
         try:
             session = call(
                 lambda: onnxruntime.InferenceSession(
-                    self._model, options, providers=["CPUExecutionProvider"]
+                    self._model,
+                    options,
+                    providers=["CPUExecutionProvider"],
+                    disabled_optimizers=_NO_OPTIMIZERS,
                 )
             )
         except EngineError:
