@@ -629,7 +629,5 @@ def test_models_of_floats_are_refused_and_those_of_their_codes_taken(name: str) 
             settle(of_values, stated, space=HPOBENCH_MLP)
     with pytest.raises(TrainedOnError, match="values of genes are floats"):
         settle(of_codes, "values", space=HPOBENCH_MLP)
-    with pytest.raises(
-        TrainedOnError, match=r"values of 'alpha' are floats, .* retrain on"
-    ):
+    with pytest.raises(TrainedOnError, match=r"values of 'alpha' are floats, .* retrain on"):
         value_inputs(HPOBENCH_MLP)
