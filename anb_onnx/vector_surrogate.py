@@ -23,7 +23,7 @@ from anb_onnx.vector_answers import Curve, VectorPrediction
 from anb_onnx.vectors import CurveValues, VectorEnsemble
 
 #: Values of members at knots that are computed at once: a few arrays of them lie in memory.
-_BLOCK_VALUES, _BLOCK_ROWS = 2**18, 4096
+_BLOCK_VALUES, _BLOCK_ROWS = 2**17, 4096
 
 
 class VectorSurrogate(Surrogate):

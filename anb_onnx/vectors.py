@@ -29,6 +29,9 @@ from anb_onnx.terms import Terms
 #: Most outputs of an ensemble.
 MAX_OUTPUTS = 64
 
+# Values from which on a knot is worth calls of NumPy of its own.
+_MANY = 1024
+
 Floats = NDArray[np.float32]
 
 
@@ -231,8 +234,10 @@ class VectorEnsemble:
         """Return the target's mean [N], std [N] and members [N, M]: of a curve, in full."""
         if self.curve is None:
             return self.outputs[0].predict(symbols)
-        full = np.full(len(symbols), self.curve.full)
-        return self.predict_at(symbols, full)
+        # The same for all, which takes no look for the knots of each.
+        values = self.values(symbols, self.curve.n_outputs)
+        last = np.array([len(self.curve.at) - 1])
+        return summarise(self.curve.at_knots(values, last)[:, :, 0])
 
     def predict_at(
         self, symbols: NDArray[np.integer], fidelity: Doubles
@@ -246,24 +251,37 @@ class VectorEnsemble:
     ) -> tuple[Floats, Floats, Floats]:
         """Return mean [N, S], std [N, S] and members [N, M, S] of a curve at knots."""
         form = self._form()
-        values = form.at_knots(self.values(symbols, form.n_outputs), knots)
-        n, m, s = values.shape
-        mean, std, members = summarise(values.transpose(0, 2, 1).reshape(n * s, m))
-        return (
-            mean.reshape(n, s),
-            std.reshape(n, s),
-            np.ascontiguousarray(members.reshape(n, s, m).transpose(0, 2, 1)),
+        outputs, n = self.values(symbols, form.n_outputs), len(symbols)
+        found = (
+            np.empty((n, len(knots)), np.float32),
+            np.empty((n, len(knots)), np.float32),
+            np.empty((n, self.n_members, len(knots)), np.float32),
         )
+        for part in self._parts(n, len(knots)):
+            for array, values in zip(
+                found, summarise(form.at_knots(outputs, knots[part])), strict=True
+            ):
+                array[..., part] = values
+        return found
 
     def knot_means(self, symbols: NDArray[np.integer]) -> Doubles:
         """Return the means of a curve at all knots before they are rounded: float64 [N, T]."""
-        form = self._form()
-        knots = np.arange(len(form.at))
-        values = form.at_knots(self.values(symbols, form.n_outputs), knots)
-        total = values[:, 0].copy()
-        for m in range(1, self.n_members):
-            total += values[:, m]
-        return np.asarray(total / float(self.n_members))
+        form, n = self._form(), len(symbols)
+        outputs, knots = self.values(symbols, form.n_outputs), np.arange(len(form.at))
+        means = np.empty((n, len(knots)))
+        for part in self._parts(n, len(knots)):
+            values = form.at_knots(outputs, knots[part])
+            total = values[:, 0].copy()
+            for m in range(1, self.n_members):
+                total += values[:, m]
+            means[:, part] = total / float(self.n_members)
+        return means
+
+    def _parts(self, n: int, knots: int) -> list[slice]:
+        """Cut knots into those that are computed at once: of a batch one, in plain arrays."""
+        if n * self.n_members < _MANY:
+            return [slice(0, knots)]
+        return [slice(i, i + 1) for i in range(knots)]
 
     def _form(self) -> CurveForm:
         if self.curve is None:

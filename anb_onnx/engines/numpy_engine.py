@@ -28,7 +28,7 @@ from anb_onnx.spaces.space import SearchSpace
 _CHUNK_ROWS = 4096
 
 #: Numbers at a time of artifacts of many outputs and members, which are computed side by side.
-_CHUNK_VALUES = 2**18
+_CHUNK_VALUES = 2**17
 
 
 class _Tables(Protocol):
