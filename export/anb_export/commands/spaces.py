@@ -11,6 +11,9 @@ HELP = "build the catalogs of NAS-Bench-201 and other spaces from published meas
 
 _SPACES = ("nasbench201", "fbnet", "ofa")
 
+#: Spaces of architecture and training together, with runs of several seeds.
+_JOINT = ("fcnet", "hpobench_mlp")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -38,16 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space",
         action="append",
-        choices=_SPACES,
-        help="build the catalog of this space only; may be repeated (default: all)",
+        choices=(*_SPACES, *_JOINT),
+        help="build the catalog of this space only; may be repeated (default: all; of --table: "
+        f"{', '.join(_SPACES)})",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target; or write the table of a page."""
-    names = arguments.space or list(_SPACES)
     if arguments.table is not None:
+        names = arguments.space or list(_SPACES)
         return _table(arguments.table, [arguments.out / name for name in names])
+    from anb_export.artifacts.joint_spaces import build_fcnet, build_hpobench_mlp
     from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
     from anb_export.artifacts.space_catalogs import Made, build_nasbench201
 
@@ -62,8 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
         say(f"{made.target:40} members {card['members']}  {part:4} {known}")
 
-    builders = {"nasbench201": build_nasbench201, "fbnet": build_fbnet, "ofa": build_ofa}
-    for name in names:
+    builders = {
+        "nasbench201": build_nasbench201,
+        "fbnet": build_fbnet,
+        "ofa": build_ofa,
+        "fcnet": build_fcnet,
+        "hpobench_mlp": build_hpobench_mlp,
+    }
+    for name in arguments.space or (*_SPACES, *_JOINT):
         out = arguments.out / name
         count = builders[name](arguments.data, out, report)
         total = sum(file.stat().st_size for file in out.iterdir() if file.is_file())
