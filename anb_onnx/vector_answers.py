@@ -57,6 +57,23 @@ class VectorPrediction(Prediction[Any]):
     outputs : Predictions
         All outputs of the artifact by name, computed when first asked for: mean, std and, where
         they were asked for, members of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anb_onnx import NASBENCH201, Link, Terms
+    >>> from anb_onnx.loading import from_vector
+    >>> from anb_onnx.tables import TableEnsemble
+    >>> from anb_onnx.vectors import VectorEnsemble
+    >>> terms = Terms(NASBENCH201, ((0,),))
+    >>> entries = np.arange(5, dtype=np.int32)[:, None]
+    >>> both = [TableEnsemble(NASBENCH201, entries, s, 1.0, Link(), terms) for s in (1.0, 10.0)]
+    >>> facts = {"metric": "loss", "device": None, "unit": "nats", "direction": "min"}
+    >>> facts |= {"exact": False, "quality": {}, "versions": {}}
+    >>> facts["outputs"] = [{"unit": u, "direction": "min"} for u in ("nats", "s")]
+    >>> found = from_vector(VectorEnsemble(tuple(both), ("loss", "time")), facts).query([0, 3125])
+    >>> found.mean.tolist(), found.outputs["time"].mean.tolist()
+    ([1.0, 2.0], [1.0, 11.0])
     """
 
     source: Source = None  # type: ignore[assignment]  # never None once it is made

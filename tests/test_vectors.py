@@ -42,6 +42,7 @@ from anb_onnx.catalog.golden import MORE_ARRAYS, read_golden
 from anb_onnx.cli import completion
 from anb_onnx.cli.main import main
 from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.engines.onnxruntime_engine import CHUNK_ROWS
 from anb_onnx.errors import AnbError, ArtifactError, EngineError, FidelityError, TargetError
 from anb_onnx.loading import ENGINES, from_vector
 from anb_onnx.tables import TableEnsemble
@@ -652,6 +653,29 @@ def _what_it_says(surrogate: anb_onnx.Surrogate) -> Any:
     if isinstance(found, Curve):
         told += [found.until().mean.tolist(), dict(surrogate.fidelities)]
     return told
+
+
+def test_onnxruntime_runs_few_rows_of_long_curves_at_once() -> None:
+    """A call of 4,096 rows would compute 4,096 x 8 x 4,096 numbers, whatever it is asked for."""
+    knots = 4096
+    form = curve_form(
+        at=tuple(float(t) for t in range(knots)),
+        basis=((0.5, 0.25),) * knots,
+        offset=(1.0,) * knots,
+        rest=(0.5,) * knots,
+        noise=None,
+        link=Link(),
+        range=None,
+    )
+    outputs = tuple(tables(k, members=8) for k in range(3))
+    vector = VectorEnsemble(outputs, ("a", "b", "c"), form)
+    with surrogate_of(vector, "onnxruntime") as surrogate:
+        assert surrogate._engine._rows == 16  # type: ignore[attr-defined]
+        assert bits(surrogate) == [
+            array.tobytes() for array in vector.predict(codes_to_symbols(CODES, NASBENCH201))
+        ]
+    with surrogate_of(metrics(), "onnxruntime") as small:
+        assert small._engine._rows == CHUNK_ROWS  # type: ignore[attr-defined]
 
 
 def test_memory_is_bounded() -> None:
