@@ -21,7 +21,7 @@ from anb_onnx.vectors import VectorEnsemble
 from benchmarks.digits_curves import comparing, evaluators
 from benchmarks.digits_curves.agreement import agree, tau
 from benchmarks.digits_curves.comparing import Side
-from benchmarks.digits_curves.evaluators import Nearest, Predicted, Real
+from benchmarks.digits_curves.evaluators import Forest, Nearest, Predicted, Real
 from benchmarks.digits_curves.files import CURVES, DigitsCurves
 from benchmarks.digits_curves.genes import EPOCHS, GENES
 from benchmarks.digits_curves.searches import RUNGS, SEARCHES, Course, search
@@ -157,6 +157,17 @@ def test_the_nearest_measured_run_answers() -> None:
         assert seconds == rows.seconds[row, :9].tolist()
     near = (1, 2, 2, 0, 0, 0, 0, 5, 3, 0, 0)
     assert run(near, 1)[0] == rows.val_accuracy[1, :1].tolist()
+
+
+def test_a_forest_of_measured_runs_answers() -> None:
+    need_tool("sklearn")
+    rows = measured()
+    # As often as leaves hold: all trees know both configurations.
+    run = Forest(rows.take(np.repeat([0, 1], 4)))
+    for row in range(2):
+        accuracy, seconds = run(tuple(rows.codes[row].tolist()), 9)
+        assert accuracy == pytest.approx(rows.val_accuracy[row, :9].tolist())
+        assert seconds == pytest.approx(rows.seconds[row, :9].tolist())
 
 
 def curves_of(unit: str, *, knots: tuple[float, ...], low: float, metric: str) -> Surrogate:
