@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from anb_export.commands._show import note, say
 
 HELP = "build the catalogs of NAS-Bench-201 and other spaces from published measurements"
 
-_SPACES = ("nasbench201", "fbnet", "ofa")
+_SPACES = ("nasbench201", "fbnet", "ofa", "taskset", "digits")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
         return _table(arguments.table, [arguments.out / name for name in names])
     from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
     from anb_export.artifacts.space_catalogs import Made, build_nasbench201
+    from anb_export.curves.digits_catalog import build_digits
+    from anb_export.curves.taskset_catalog import build_taskset
 
     def report(made: Made) -> None:
-        card = made.card
+        told(made.target, made.card)
+
+    def told(target: str, card: Mapping[str, Any]) -> None:
         part = "test" if "test" in card["quality"] else "all"
         m = card["quality"][part]
         known = (
@@ -60,12 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
             if card["exact"]
             else f"Spearman {m['spearman']:.4f}  MAE {m['mae']:.3g} {card['unit']}"
         )
-        say(f"{made.target:40} members {card['members']}  {part:4} {known}")
+        say(f"{target:40} members {card['members']}  {part:4} {known}")
 
     builders = {"nasbench201": build_nasbench201, "fbnet": build_fbnet, "ofa": build_ofa}
+    curves = {"taskset": build_taskset, "digits": build_digits}
     for name in names:
         out = arguments.out / name
-        count = builders[name](arguments.data, out, report)
+        if name in curves:
+            count = curves[name](arguments.data, out, told)
+        else:
+            count = builders[name](arguments.data, out, report)
         total = sum(file.stat().st_size for file in out.iterdir() if file.is_file())
         note(f"wrote {count} artifacts to {out} ({total / 1e6:.1f} MB in all)")
     return 0
