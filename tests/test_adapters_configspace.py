@@ -9,10 +9,23 @@ import pytest
 from ConfigSpace import (
     CategoricalHyperparameter,
     ConfigurationSpace,
+    OrdinalHyperparameter,
     UniformIntegerHyperparameter,
 )
 
-from anb_onnx import FBNET, MNASNET, NASBENCH201, OFA, Architecture, encode, sample
+from anb_onnx import (
+    FBNET,
+    FCNET,
+    HPOBENCH_MLP,
+    MNASNET,
+    NASBENCH201,
+    OFA,
+    Architecture,
+    Block,
+    Gene,
+    encode,
+    sample,
+)
 from anb_onnx.adapters import to_configspace, to_configurations
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.space import SearchSpace
@@ -24,6 +37,23 @@ REFERENCE = {
     "l": ((1, 2, 3), 1),
     "se": ((True, False), False),
 }
+
+
+# Scales of words, of numbers that fall, and of one step.
+WORDS = SearchSpace(
+    "words",
+    (
+        Block(
+            "all",
+            (
+                Gene("size", ("small", "large", "huge"), ordered=True),
+                Gene("rate", (1.0, 0.1, 1e-05), ordered=True),
+                Gene("one", (3,), ordered=True),
+                Gene("flag", (False, True)),
+            ),
+        ),
+    ),
+)
 
 
 def reference() -> Any:
@@ -50,7 +80,9 @@ def test_the_space_is_the_references() -> None:
     assert dict(ours.get_default_configuration())["block3_se"] == np.False_
 
 
-@pytest.mark.parametrize("space", [MNASNET, NASBENCH201, FBNET, OFA], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "space", [MNASNET, NASBENCH201, FBNET, OFA, FCNET, HPOBENCH_MLP, WORDS], ids=lambda s: s.name
+)
 def test_architectures_come_back_the_same(space: SearchSpace) -> None:
     config_space = to_configspace(space, seed=0)
     codes = sample(20, seed=0, space=space)
@@ -61,6 +93,32 @@ def test_architectures_come_back_the_same(space: SearchSpace) -> None:
     assert back == drawn
     for configuration in there:
         configuration.check_valid_configuration()
+
+
+def test_ordered_genes_are_ordinals() -> None:
+    made = to_configspace(FCNET)
+    for gene in FCNET.genes:
+        found = made[gene.name]
+        if gene.ordered:
+            assert isinstance(found, OrdinalHyperparameter)
+            assert repr(tuple(found.sequence)) == repr(gene.choices)
+        else:
+            assert isinstance(found, CategoricalHyperparameter)
+            assert tuple(found.choices) == gene.choices
+        assert found.default_value == gene.choices[0]
+
+
+def test_ordinals_and_categories_of_others_are_read_either_way() -> None:
+    codes = sample(30, seed=2, space=FCNET)
+    turned, plain = ConfigurationSpace(), ConfigurationSpace()
+    for gene in FCNET.genes:
+        turned.add(OrdinalHyperparameter(gene.name, list(gene.choices)[::-1]))
+        plain.add(CategoricalHyperparameter(gene.name, list(gene.choices)))
+    for config_space in (turned, plain):
+        there = to_configurations(codes, config_space, FCNET)
+        assert np.array_equal(encode(there, FCNET), codes)
+        assert np.array_equal(encode([dict(c) for c in there], FCNET), codes)
+        assert np.array_equal(encode(there[0], FCNET), codes[:1])
 
 
 def test_choices_in_another_order_are_met_by_name() -> None:
@@ -88,7 +146,7 @@ def test_other_genes_and_choices_are_refused() -> None:
         to_configurations([b0], larger)
     with pytest.raises(ArchitectureError, match="only search space 'mnasnet' has 'block0_e'"):
         to_configurations([b0], ConfigurationSpace())
-    with pytest.raises(ArchitectureError, match="ConfigurationSpace of categories, not"):
+    with pytest.raises(ArchitectureError, match="of categories and ordinals, not 3"):
         to_configurations([b0], 3)
     wrong = ConfigurationSpace()
     for gene in MNASNET.genes:

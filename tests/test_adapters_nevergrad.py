@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import anb_onnx
-from anb_onnx import MNASNET, NASBENCH201, OFA, Architecture, Problem
+from anb_onnx import FCNET, MNASNET, NASBENCH201, OFA, Architecture, Problem
 from anb_onnx.adapters import nevergrad_batch, nevergrad_loss, nevergrad_parametrization
 from anb_onnx.errors import SearchError
 from anb_onnx.spaces.space import SearchSpace
@@ -18,7 +18,7 @@ LIMITED = ("accuracy", [("latency_zcu102", "<=", 5.0)])
 
 
 @pytest.mark.parametrize("transitions", [False, True], ids=["choices", "transitions"])
-@pytest.mark.parametrize("space", [MNASNET, NASBENCH201, OFA], ids=lambda s: s.name)
+@pytest.mark.parametrize("space", [MNASNET, NASBENCH201, OFA, FCNET], ids=lambda s: s.name)
 def test_values_are_architectures_and_can_be_set(space: SearchSpace, transitions: bool) -> None:
     made = nevergrad_parametrization(space, seed=1, transitions=transitions)
     drawn = [Architecture(made.sample().value, space=space) for _ in range(3)]
@@ -28,6 +28,18 @@ def test_values_are_architectures_and_can_be_set(space: SearchSpace, transitions
     if transitions:
         child = made.spawn_child(new_value=drawn[1].to_values())
         assert Architecture(child.value, space=space) == drawn[1]
+
+
+def test_ordered_genes_are_ordered_transitions_either_way() -> None:
+    for transitions in (False, True):
+        made = nevergrad_parametrization(FCNET, transitions=transitions)
+        for gene in FCNET.genes:
+            part = made[gene.name]
+            moves = isinstance(part, nevergrad.p.TransitionChoice)
+            assert moves == (gene.ordered or transitions)
+            # An unordered one keeps what it draws from anew, whatever it is.
+            assert not moves or (part._ref is None) == gene.ordered
+            assert [choice.value for choice in part.choices] == list(gene.choices)
 
 
 @pytest.mark.parametrize("target", ["accuracy", "latency_zcu102"])

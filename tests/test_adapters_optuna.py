@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 import anb_onnx
-from anb_onnx import FBNET, MNASNET, NASBENCH201, OFA, Architecture, Problem
+from anb_onnx import FBNET, FCNET, MNASNET, NASBENCH201, OFA, Architecture, Problem
 from anb_onnx.adapters import (
     optuna_batch,
     optuna_constraints,
@@ -35,7 +35,7 @@ def random_sampler(seed: int) -> Any:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-@pytest.mark.parametrize("space", [MNASNET, NASBENCH201, FBNET, OFA], ids=lambda s: s.name)
+@pytest.mark.parametrize("space", [MNASNET, NASBENCH201, FBNET, OFA, FCNET], ids=lambda s: s.name)
 def test_distributions_are_the_space(space: SearchSpace) -> None:
     distributions = optuna_distributions(space)
     assert tuple(distributions) == space.gene_names

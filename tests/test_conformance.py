@@ -56,6 +56,7 @@ def test_there_is_a_fixture_of_every_kind() -> None:
     assert orders == {
         "curves": {1, 2},
         "fbnet-sparse": {2},
+        "joint": {2},
         "large-block": {1, 2},
         "measured": {1},
         "mixed": {1, 2, 3},
@@ -69,6 +70,9 @@ def test_there_is_a_fixture_of_every_kind() -> None:
     (own,) = found["measured"].artifacts  # of few measurements: no row is left for a test
     assert list(own.card["quality"]) == ["leave_one_out"]
     assert found["one-block"].space.n_blocks == 1
+    genes = found["joint"].space.genes
+    assert [gene.kind for gene in genes] == ["int", "str", "str", "float", "float", "float", "bool"]
+    assert [gene.ordered for gene in genes] == [True, False, True, True, True, False, False]
     members = {a.card["members"] for c in found.values() for a in c.artifacts}
     assert {1, 20} <= members
     table = Terms.of_order(found["nasbench201-table"].space, 6)

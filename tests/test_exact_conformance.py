@@ -39,10 +39,10 @@ def means(benchmark: str, target: str, codes: NDArray[np.uint8]) -> NDArray[np.f
 
 
 def test_all_that_are_small_are_here() -> None:
-    assert len(SMALL) == 10
+    assert len(SMALL) == 12
     assert {benchmark for benchmark, *_ in SMALL} == {
-        "large-block", "measured", "mixed", "nasbench201-pairs", "nasbench201-table", "one-block",
-        "several",
+        "joint", "large-block", "measured", "mixed", "nasbench201-pairs", "nasbench201-table",
+        "one-block", "several",
     }  # fmt: skip
 
 

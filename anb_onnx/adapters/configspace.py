@@ -34,10 +34,11 @@ def to_configspace(space: SearchSpace | None = None, *, seed: int | None = None)
     Returns
     -------
     ConfigSpace.ConfigurationSpace
-        A ``CategoricalHyperparameter`` for each gene, its choices in the order of the codes. The
-        default is the first choice, but False for ``block*_se`` of `MNASNET`, as in the
-        repository. ConfigSpace sorts its hyperparameters by name, which for most spaces is not the
-        order of the genes: `encode` goes by names.
+        An ``OrdinalHyperparameter`` for each ordered gene and a ``CategoricalHyperparameter`` for
+        each other, the choices in the order of the codes. The default is the first choice, but
+        False for ``block*_se`` of `MNASNET`, as in the repository. ConfigSpace sorts its
+        hyperparameters by name, which for most spaces is not the order of the genes: `encode` goes
+        by names.
 
     Raises
     ------
@@ -60,11 +61,10 @@ def to_configspace(space: SearchSpace | None = None, *, seed: int | None = None)
     tool = need("ConfigSpace", extra="configspace", what="anb_onnx.adapters.to_configspace")
     made = tool.ConfigurationSpace(seed=seed)
     add = made.add_hyperparameters if is_early(tool) else made.add
+    kinds = {True: tool.OrdinalHyperparameter, False: tool.CategoricalHyperparameter}
     add(
         [
-            tool.CategoricalHyperparameter(
-                gene.name, list(gene.choices), default_value=_default(gene, space)
-            )
+            kinds[gene.ordered](gene.name, list(gene.choices), default_value=_default(gene, space))
             for gene in space.genes
         ]
     )
@@ -87,7 +87,8 @@ def to_configurations(
     architectures
         Anything that `anb_onnx.encode` takes.
     config_space : ConfigSpace.ConfigurationSpace
-        As from `to_configspace`, or any other of the same genes and choices, in any order.
+        As from `to_configspace`, or any other of the same genes and choices, in any order, as
+        categories or as ordinals.
     space : SearchSpace, optional
         `MNASNET` if not given.
 
@@ -145,9 +146,12 @@ def _columns(config_space: Any, space: SearchSpace) -> list[tuple[str, NDArray[n
     """Return the name of each hyperparameter, and what its vectors hold for each code."""
     try:
         names = list(config_space)
-        found = {name: list(config_space[name].choices) for name in names}
+        found = {name: _choices(config_space[name]) for name in names}
     except (TypeError, AttributeError, KeyError) as error:
-        msg = f"config_space is a ConfigurationSpace of categories, not {show(config_space)}"
+        msg = (
+            "config_space is a ConfigurationSpace of categories and ordinals, not "
+            f"{show(config_space)}"
+        )
         raise ArchitectureError(msg) from error
     if set(names) != set(space.gene_names):
         odd = sorted(set(names) ^ set(space.gene_names))[0]
@@ -165,3 +169,9 @@ def _columns(config_space: Any, space: SearchSpace) -> list[tuple[str, NDArray[n
         (gene.name, np.array([float(config_space[gene.name].to_vector(c)) for c in gene.choices]))
         for gene in space.genes
     ]
+
+
+def _choices(hyperparameter: Any) -> list[Any]:
+    """Return the choices of a category, or of an ordinal, which calls them its sequence."""
+    ordinal = hasattr(hyperparameter, "sequence")
+    return list(hyperparameter.sequence if ordinal else hyperparameter.choices)

@@ -32,8 +32,9 @@ def nevergrad_parametrization(
     seed : int, optional
         Of the optimizers that get it; without it nevergrad seeds them from NumPy's global state.
     transitions : bool
-        Whether genes are ``TransitionChoice``, unordered, which have one number each, instead of
-        ``Choice``, which have a weight for each choice.
+        Whether genes without an order are ``TransitionChoice``, unordered, which have one number
+        each, instead of ``Choice``, which have a weight for each choice. Ordered genes are
+        ``TransitionChoice``, ordered, either way: they move to what is near.
 
     Returns
     -------
@@ -64,8 +65,8 @@ def nevergrad_parametrization(
         msg = f"seed is an integer from 0 to {2**32 - 1}, or None, not {show(seed)}"
         raise SearchError(msg)
     genes = {
-        gene.name: parts.TransitionChoice(list(gene.choices), ordered=False)
-        if transitions
+        gene.name: parts.TransitionChoice(list(gene.choices), ordered=gene.ordered)
+        if transitions or gene.ordered
         else parts.Choice(list(gene.choices))
         for gene in space.genes
     }

@@ -79,7 +79,11 @@ def _class() -> Any:
             self._reports = _Reports(problem, elapsed, rng)
             super().__init__(
                 configuration_space={
-                    gene.name: spaces.choice(list(gene.choices)) for gene in problem.space.genes
+                    # All choices as likely as each other, as everywhere; encoded by their codes.
+                    gene.name: spaces.ordinal(list(gene.choices), kind="equal")
+                    if gene.ordered
+                    else spaces.choice(list(gene.choices))
+                    for gene in problem.space.genes
                 },
                 fidelity_space={_RESOURCE: spaces.randint(1, 1)},
                 objectives_names=self._reports.names,

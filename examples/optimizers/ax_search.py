@@ -23,7 +23,7 @@ def search(task, budget: int, seed: int) -> History:
     client.configure_experiment(
         [
             ChoiceParameterConfig(
-                gene.name, list(gene.choices), gene.kind, is_ordered=gene.kind == "int"
+                gene.name, list(gene.choices), gene.kind, is_ordered=gene.kind in ("int", "float")
             )
             for gene in recorder.space.genes
         ]

@@ -14,7 +14,7 @@ import ConfigSpace
 import pytest
 
 import anb_onnx
-from anb_onnx import MNASNET, Architecture, ArchitectureError, encode
+from anb_onnx import FCNET, MNASNET, Architecture, ArchitectureError, encode
 from anb_onnx.compat import Configuration as OwnConfiguration
 from anb_onnx.compat import Ensemble
 from anb_onnx.spaces.mnasnet import from_lists
@@ -111,3 +111,19 @@ def test_the_adapter_makes_spaces_and_configurations() -> None:
         assert encode(again, MNASNET).tolist() == codes.tolist()
     with pytest.raises(ArchitectureError):
         to_configurations(codes, ConfigSpace.ConfigurationSpace())
+
+
+def test_ordinals_and_floats() -> None:
+    from anb_onnx.adapters import to_configspace, to_configurations
+
+    made = to_configspace(FCNET, seed=1)
+    drawn = made.sample_configuration(10)
+    codes = encode(drawn, FCNET)
+    assert codes.tolist() == [
+        [gene.choices.index(configuration[gene.name]) for gene in FCNET.genes]
+        for configuration in drawn
+    ]
+    again = to_configurations(codes, made, FCNET)
+    assert encode(again, FCNET).tolist() == codes.tolist()
+    assert encode([dict(c) for c in again], FCNET).tolist() == codes.tolist()
+    assert encode(again[0], FCNET).tolist() == codes[:1].tolist()

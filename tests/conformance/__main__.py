@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vectors
+import vectors  # type: ignore[import-not-found]  # beside it, where it is run from
 from anb_export._io.files import sha256, write_atomically
 from anb_export.graphs.table_form import build_table_model
 
@@ -77,6 +77,7 @@ def fixtures() -> Iterator[Fixture]:
     edges = Terms.of_order(NASBENCH201, 1)
     mine = Target("latency", 8, "my-phone", judged_on="leave_one_out")
     yield Fixture("measured", edges, (mine,))
+    yield joint()
 
 
 def large_block() -> Fixture:
@@ -91,6 +92,28 @@ def large_block() -> Fixture:
     )
     terms = Terms(space, ((0,), (0, 1), (1, 2)))
     return Fixture("large-block", terms, (Target("latency", 20), Target("energy", 1, unit="mJ")))
+
+
+def joint() -> Fixture:
+    """Return a benchmark of hyper-parameters: floats, some of them whole, and ordered genes."""
+    space = SearchSpace(
+        "joint",
+        (
+            Block(
+                "model",
+                (
+                    Gene("depth", (1, 2, 3), ordered=True),
+                    Gene("activation", ("relu", "tanh")),
+                    Gene("size", ("small", "large"), ordered=True),
+                ),
+            ),
+            Block("rate", (Gene("learning_rate", (1e-05, 0.0005, 0.1, 1.0), ordered=True),)),
+            Block("dropout", (Gene("dropout", (0.6, 0.3, 0.0), ordered=True),)),
+            Block("decay", (Gene("decay", (2.0, 1e22, 0.0)), Gene("nesterov", (False, True)))),
+        ),
+    )
+    loss = Target("val_loss", 3, unit="nats")
+    return Fixture("joint", Terms.of_order(space, 2), (loss, Target("train_time", 1, unit="s")))
 
 
 def mixed() -> Fixture:
@@ -192,7 +215,8 @@ def main() -> None:
     for fixture in fixtures():
         write(fixture, out / fixture.name)
     for name, several in (("several", vectors.several_outputs), ("curves", vectors.curves)):
-        write_several(name, *several(), out / name)
+        terms, targets = several()
+        write_several(name, terms, targets, out / name)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
 from anb_onnx.tables import TableEnsemble
 from anb_onnx.terms import Terms
+from anb_onnx.vectors import VectorEnsemble
 from anb_onnx.writing.golden import write_golden
 from anb_onnx.writing.manifest import write_artifact
+from anb_onnx.writing.vector_form import build_vector_model
 
 #: Architectures in the golden vectors of a catalog: some dozens of targets make them large enough.
 N_GOLDEN = 128
@@ -40,13 +42,13 @@ class Made:
     Attributes
     ----------
     target : str
-    ensemble : TableEnsemble
+    ensemble : TableEnsemble or VectorEnsemble
     card : mapping
         Its entry of the manifest, without what concerns the file.
     """
 
     target: str
-    ensemble: TableEnsemble
+    ensemble: TableEnsemble | VectorEnsemble
     card: Mapping[str, Any]
 
 
@@ -87,7 +89,10 @@ def build_nasbench201(data: Path, out: Path, report: Report = lambda made: None)
 
 def write(out: Path, made: Made, dataset: Dataset, report: Report) -> None:
     """Write an artifact into the folder `out`, and list it there."""
-    model = build_table_model(made.ensemble, made.card)
+    if isinstance(made.ensemble, VectorEnsemble):
+        model = build_vector_model(made.ensemble, made.card)
+    else:
+        model = build_table_model(made.ensemble, made.card)
     path = out / f"{made.target}.onnx"
     write_artifact(path, model.content, made.target, model.card, space=dataset.space)
     report(made)

@@ -11,7 +11,13 @@ from anb_export.commands._show import note, say
 
 HELP = "build the catalogs of NAS-Bench-201 and other spaces from published measurements"
 
-_SPACES = ("nasbench201", "fbnet", "ofa", "taskset", "digits")
+_SPACES = ("nasbench201", "fbnet", "ofa")
+
+#: Spaces of architecture and training together, with runs of several seeds.
+_JOINT = ("fcnet", "hpobench_mlp")
+
+#: Spaces of which whole learning curves are known; the digits' are found in a checkout, too.
+_CURVES = ("taskset", "digits")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,16 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space",
         action="append",
-        choices=_SPACES,
-        help="build the catalog of this space only; may be repeated (default: all)",
+        choices=(*_SPACES, *_JOINT, *_CURVES),
+        help="build the catalog of this space only; may be repeated (default: all; of --table: "
+        f"{', '.join(_SPACES)})",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target; or write the table of a page."""
-    names = arguments.space or list(_SPACES)
     if arguments.table is not None:
+        names = arguments.space or list(_SPACES)
         return _table(arguments.table, [arguments.out / name for name in names])
+    from anb_export.artifacts.joint_spaces import build_fcnet, build_hpobench_mlp
     from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
     from anb_export.artifacts.space_catalogs import Made, build_nasbench201
     from anb_export.curves.digits_catalog import build_digits
@@ -68,9 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
         say(f"{target:40} members {card['members']}  {part:4} {known}")
 
-    builders = {"nasbench201": build_nasbench201, "fbnet": build_fbnet, "ofa": build_ofa}
+    builders = {
+        "nasbench201": build_nasbench201,
+        "fbnet": build_fbnet,
+        "ofa": build_ofa,
+        "fcnet": build_fcnet,
+        "hpobench_mlp": build_hpobench_mlp,
+    }
     curves = {"taskset": build_taskset, "digits": build_digits}
-    for name in names:
+    for name in arguments.space or (*_SPACES, *_JOINT, *_CURVES):
         out = arguments.out / name
         if name in curves:
             count = curves[name](arguments.data, out, told)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anb_export.predictors.contract import MOST_ENUMERATED, Predictor, PredictorError
-from anb_onnx.encoding.encoding import codes_to_symbols, indices_to_codes
+from anb_export.tables.enumeration import all_codes
 from anb_onnx.links import Link
-from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.tables import MAX_MEMBERS, TableEnsemble
-from anb_onnx.terms import Terms
 
 #: Largest answer in size: a table's step may be 2^95 at most, and intervals are wider.
 LARGEST = 2.0**125
@@ -46,7 +43,7 @@ def enumerated(predictor: Predictor) -> tuple[TableEnsemble, dict[str, float]]:
     if space.size > MOST_ENUMERATED:
         msg = f"{space.name!r} has {space.size:,} architectures, more than {MOST_ENUMERATED:,}"
         raise PredictorError(msg)
-    codes, terms = _all_codes(space)
+    codes, terms = all_codes(space)
     values = answers(predictor, codes)
     largest = float(np.abs(values).max())
     step = math.ldexp(1.0, math.frexp(largest / _MOST)[1]) if largest else 1.0
@@ -89,14 +86,3 @@ def answers(predictor: Predictor, codes: NDArray[np.uint8]) -> NDArray[np.float6
         )
         raise PredictorError(msg)
     return values
-
-
-@lru_cache(maxsize=8)
-def _all_codes(space: SearchSpace) -> tuple[NDArray[np.uint8], Terms]:
-    """Return every architecture, in the order of the entries of the term of all blocks."""
-    terms = Terms.of_order(space, space.n_blocks)
-    codes = indices_to_codes(np.arange(space.size), space)
-    symbols = codes_to_symbols(codes, space).astype(np.int64)
-    codes = codes[np.ravel_multi_index(tuple(symbols.T), terms.shapes[0]).argsort()]
-    codes.flags.writeable = False  # shared by all who ask
-    return codes, terms

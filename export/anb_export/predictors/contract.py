@@ -168,6 +168,8 @@ class Kind:
         Whether it learns from other devices, too.
     live : bool
         Whether it reads live structure (`anb_export.predictors.live`).
+    enumerates : bool
+        Whether it takes spaces of at most `MOST_ENUMERATED` architectures only.
     needs : str or None
         Distribution that must be installed beyond the exporter's own.
     version : int
@@ -182,11 +184,16 @@ class Kind:
     most: int = 2**31
     from_sources: bool = False
     live: bool = False
+    enumerates: bool = False
     needs: str | None = None
     version: int = 1
 
     def why_not(self, space: SearchSpace) -> str | None:
         """Return why it is not for a space, in words; None if it is."""
+        if self.enumerates and space.size > MOST_ENUMERATED:
+            return (
+                f"it holds every architecture, and {space.name!r} has more than {MOST_ENUMERATED:,}"
+            )
         if not self.live:
             return None
         from anb_export.predictors.live import views_of

@@ -25,6 +25,13 @@ KINDS: tuple[Kind, ...] = (
     Kind("gp", "Gaussian process, blocks and pairs", "gaussian:fit_gp"),
     Kind("gp-live", "Gaussian process, live structure", "gaussian:fit_live_gp", live=True),
     Kind("sparse-gp", "sparse Gaussian process", "gaussian:fit_sparse_gp"),
+    Kind(
+        "gp-lattice",
+        "Gaussian process, all architectures",
+        "lattice:fit_lattice",
+        least=10,
+        enumerates=True,
+    ),
     Kind("svr", "support vector regression", "kernel_machines:fit_svr", least=10),
     Kind("random-forest", "random forest", "forests:fit_random_forest", least=5),
     Kind("xgb-pairs", "xgboost, compact pairs", "boosting:fit_pairs", least=10),
