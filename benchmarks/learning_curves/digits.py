@@ -149,7 +149,7 @@ def final(data: Path, catalog: Path, report: Report) -> dict[str, Any]:
     single, others = _seeded(runs, test)
     found: dict[str, Any] = {}
     for name, task in tasks_of(runs).items():
-        surrogate = load(name, artifacts=catalog)
+        surrogate = load(name, path=catalog)
         predicted = _predicted(surrogate, runs, first, task)
         scores = {"test": _scores(task.curves[first], {"artifact": predicted})["artifact"]}
         means = np.stack([task.curves[rows].mean(axis=0) for rows in others])
@@ -171,7 +171,7 @@ def final(data: Path, catalog: Path, report: Report) -> dict[str, Any]:
 
 
 def _predicted(surrogate: Any, runs: Digits, rows: Rows, task: Task) -> Floats:
-    answer = surrogate.query_codes(runs.codes[rows])
+    answer = surrogate.query(runs.codes[rows])
     if task.curves.shape[1] == 1:
         return np.asarray(answer.mean, dtype=np.float64)[:, None]
     return np.asarray(answer.until().mean, dtype=np.float64)
