@@ -72,7 +72,6 @@ def fit_seed_noise(
         If there are too few configurations or runs, or residuals are not finite.
     """
     from scipy.optimize import minimize
-    from scipy.stats import t as student
 
     if len(runs) < LEAST_ROWS or runs.shape[1] < 2:
         msg = (
@@ -107,7 +106,9 @@ def fit_seed_noise(
 
         def loss(logs: Floats, unit: Floats = unit) -> float:
             found = scale(logs, unit)
-            return float(np.mean(np.log(found) - student.logpdf(residual / found, df=_FREEDOM)))
+            # Without the constant of the density.
+            tails = (_FREEDOM + 1) / 2 * np.log1p((residual / found) ** 2 / _FREEDOM)
+            return float(np.mean(np.log(found) + tails))
 
         start = np.log([1.0, typical / float(np.median(unit)), 1.0])
         found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7})
