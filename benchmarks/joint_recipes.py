@@ -20,6 +20,9 @@ from benchmarks.joint_spaces import N_RUNS
 
 Floats = NDArray[np.float64]
 
+#: What is said of the validation configurations, from codes and values of others.
+Recipe = Callable[[NDArray[np.uint8], Floats], Floats]
+
 #: Members of an ensemble of trees, each stopped by a fifth of the runs.
 _MEMBERS, _ROUNDS, _PATIENCE = 2, 3000, 40
 _PARAMS = {
@@ -48,10 +51,12 @@ def main(folder: Path) -> int:
         "-y^(-1/8)": lambda y: -(y**-0.125),
         "normal scores": lambda y: Scores.of(y).forward(y),
     }
-    recipes: dict[str, Callable[[NDArray[np.uint8], Floats], Floats]] = {
-        f"trees within {order} genes, {name}": lambda rows, y, order=order, label=label: trees(
-            rows, label(y), codes[joint.val], order
-        )
+
+    def boosted(order: int, label: Callable[[Floats], Floats]) -> Recipe:
+        return lambda rows, y: trees(rows, label(y), codes[joint.val], order)
+
+    recipes: dict[str, Recipe] = {
+        f"trees within {order} genes, {name}": boosted(order, label)
         for order in (2, 3, 4, space.n_genes)
         for name, label in labels.items()
     }

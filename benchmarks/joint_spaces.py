@@ -56,16 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def speeds(names: Sequence[str]) -> list[list[str]]:
     """Return rows: target, bytes, and answers of one thread beside those of `YARDSTICK`."""
-    targets = [(None, YARDSTICK)]
+    asked: list[tuple[str | None, str]] = [(None, YARDSTICK)]
     for name in names:
         first: dict[str, str] = {}
-        for target in anb_onnx.targets(name):  # one of each metric: the others are alike
-            first.setdefault("_".join(target.name.split("_")[:2]), target.name)
-        targets += [(name, target) for target in first.values()]
+        for found in anb_onnx.targets(name):  # one of each metric: the others are alike
+            first.setdefault("_".join(found.name.split("_")[:2]), found.name)
+        asked += [(name, target) for target in first.values()]
     calls: dict[str, measure.Call] = {}
     facts: dict[str, tuple[str, int, int]] = {}
     opened = []
-    for benchmark, target in targets:
+    for benchmark, target in asked:
         for engine in ("native", "numpy"):
             surrogate = anb_onnx.load(target, benchmark=benchmark, engine=engine, threads=1)
             opened.append(surrogate)
@@ -75,13 +75,13 @@ def speeds(names: Sequence[str]) -> list[list[str]]:
             calls[key] = _asking(surrogate, codes, out)
             size = int(surrogate.metadata["bytes"])
             facts[key] = (target, size, len(surrogate.metadata["terms"]))
-    found = measure.interleave(calls, rounds=_ROUNDS, seconds=0.02)
+    timed = measure.interleave(calls, rounds=_ROUNDS, seconds=0.02)
     rows = [["target", "engine", "bytes", "terms", "M answers/s", "of the yardstick"]]
-    for key, timings in found.items():
+    for key, timings in timed.items():
         target, size, terms = facts[key]
         engine = key.rpartition(" ")[2]
         own = measure.spread([timing.cpu for timing in timings])
-        base = [timing.cpu for timing in found[f"{YARDSTICK} {engine}"]]
+        base = [timing.cpu for timing in timed[f"{YARDSTICK} {engine}"]]
         ratio = measure.spread([b / t.cpu for b, t in zip(base, timings, strict=True)])
         shown = f"{ratio['median']:.2f} x ({ratio['min']:.2f} to {ratio['max']:.2f})"
         rate = f"{_ROWS / own['median'] / 1e6:.1f}"

@@ -120,6 +120,8 @@ def fit_seed_noise(
     core = ratio[ratio <= np.quantile(ratio, 0.99)]
     size = float(np.sqrt(np.mean(core**2)))
     spread, noise, factor = (float(value) * size for value in np.exp(logs))
+    if noise * float(np.max(means**power)) < 1e-6 * typical:
+        noise, power = 0.0, 0  # the search went towards none at all
     quantiles = (0.0, *(float(q) for q in np.quantile(ratio / size, LEVELS[1:])))
     return Calibration(spread, noise, power, None, LEVELS, quantiles), factor
 
