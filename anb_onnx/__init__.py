@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from anb_onnx.spaces.space import Block, Gene, SearchSpace
     from anb_onnx.surrogate import Surrogate
     from anb_onnx.terms import Terms
-    from anb_onnx.vector_answers import Curve
+    from anb_onnx.vector_answers import Curve, VectorPrediction
     from anb_onnx.vector_surrogate import VectorSurrogate
 
     __version__: str
@@ -105,6 +105,7 @@ __all__ = [
     "Terms",
     "Truth",
     "TruthError",
+    "VectorPrediction",
     "VectorSurrogate",
     "__version__",
     "adapt",
@@ -153,7 +154,7 @@ _MODULE_OF = {
         "benchmark": ("Benchmark",),
         "engines.base": ("Outputs",),
         "fidelities": ("Fidelity",),
-        "vector_answers": ("Curve",),
+        "vector_answers": ("Curve", "VectorPrediction"),
         "vector_surrogate": ("VectorSurrogate",),
         "few_shot.adapting": ("adapt", "suggest"),
         "links": ("Link",),

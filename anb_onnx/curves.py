@@ -146,6 +146,7 @@ class CurveForm:
         )
         require(is_name(self.fidelity), "fidelity", "must be a name")
         require(is_name(self.unit), "unit", "must be a name")
+        require(isinstance(self.link, Link), "link", "must be a Link")
         if self.link.regime is not None:
             msg = "curve: the link of a curve has no regime"
             raise ArtifactError(msg)
@@ -259,13 +260,18 @@ class CurveForm:
             found = at[i - 1] + (at[i] - at[i - 1]) * ((level - before) / (after - before))
         return np.where(never, np.nan, np.where(first == 0, at[0], found))
 
-    def check_range(self, bounds: Sequence[tuple[float, float] | None]) -> None:
-        """Check that values are finite, whatever the tables add up to.
+    def bounds(self, bounds: Sequence[tuple[float, float] | None]) -> tuple[float, float]:
+        """Return what no value of the curve is below or above, whatever the tables add up to.
 
         Parameters
         ----------
         bounds : sequence of (float, float) or None
             Least and largest prediction of each output, where they are known.
+
+        Returns
+        -------
+        least, most : float
+            In the target's unit; not the nearest such numbers, where there is no range.
 
         Raises
         ------
@@ -273,9 +279,10 @@ class CurveForm:
             If a value could leave float32, or an output that the curve uses has no bounds.
         """
         used = [*range(self.n_coefficients), *(() if self.gate is None else (self.gate,))]
-        if any(bounds[k] is None for k in used):
-            msg = "curve: the tables of a coefficient leave the domain of its link"
-            raise ArtifactError(msg)
+        for k in used:
+            if bounds[k] is None:
+                msg = f"curve: the tables of output {k} leave the domain of its link"
+                raise ArtifactError(msg)
         _, offset, basis, rest = self.arrays
         sizes = np.array([max(map(abs, bounds[j] or ())) for j in range(self.n_coefficients)])
         with np.errstate(over="ignore"):
@@ -287,11 +294,14 @@ class CurveForm:
                 f"{LARGEST:.4g} at most"
             )
             raise ArtifactError(msg)
+        ends = np.array([-2.0, 2.0]) * float(largest.max())
         if self.range is not None:
-            ends = self.link.invert(np.array(self.range))
+            with np.errstate(over="ignore", divide="ignore"):
+                ends = self.link.invert(np.array(self.range))  # which is monotone
             if not np.all(np.abs(ends) <= LARGEST / 2):
                 msg = f"curve: a value could be {show(ends.tolist())}, which float32 does not hold"
                 raise ArtifactError(msg)
+        return float(ends.min()), float(ends.max())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form as plain data, as artifacts hold it; the link stands beside it."""
@@ -342,10 +352,11 @@ class CurveForm:
             fidelity=fidelity["name"],
             unit=fidelity["unit"],
         )
-        if document["coefficients"] != form.n_coefficients:
+        stated = document["coefficients"]
+        if type(stated) is not int or stated != form.n_coefficients:
             msg = (
                 f"curve: key 'coefficients' must be {form.n_coefficients}, as rows of 'basis' "
-                f"have, found {show(document['coefficients'])}"
+                f"have, found {show(stated)}"
             )
             raise ArtifactError(msg)
         return form

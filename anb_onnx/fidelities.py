@@ -18,6 +18,10 @@ FidelityArgument: TypeAlias = (
 )
 
 
+#: Name of the fidelity of artifacts that predict the noise between seeds: the number of runs.
+SEEDS = "seeds"
+
+
 @dataclass(frozen=True)
 class Fidelity:
     """A fidelity that an artifact takes.
@@ -69,14 +73,14 @@ class Fidelity:
         FidelityError
             Naming the fidelity, the value with its row, and what is allowed.
         """
-        is_array = isinstance(given, (np.ndarray, list, tuple)) and np.ndim(given) > 0
         try:
             values = np.asarray(given)
-        except ValueError:  # rows of different lengths
+        except (ValueError, TypeError):  # rows of different lengths, or what can be no array
             values = np.zeros(0, dtype=np.object_)
         if values.dtype.kind not in "iuf" or isinstance(given, np.ma.MaskedArray):
             msg = f"fidelity {self.name!r} must be {self.allowed}, not {show(given)}"
             raise FidelityError(msg)
+        is_array = values.ndim > 0
         if is_array and values.shape != (n,):
             wanted = "a single number for one architecture" if n is None else f"an array [{n}]"
             msg = (
@@ -105,7 +109,8 @@ def read_fidelities(
     Parameters
     ----------
     given : number, array, mapping or None
-        What is no mapping is of the first fidelity.
+        What is no mapping is of the first fidelity; of None, and of an empty mapping, there is
+        none.
     known : mapping of str to Fidelity
         What the artifact takes.
     n : int or None
@@ -118,7 +123,7 @@ def read_fidelities(
     FidelityError
         If the artifact has no such fidelity, or a value is not allowed.
     """
-    if given is None:
+    if given is None or (isinstance(given, Mapping) and not given):
         return {}
     if not known:
         msg = f"the artifact of {target!r} has no fidelity, found {show(given)}"

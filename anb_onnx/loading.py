@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+import numpy as np
+
 from anb_onnx._io.show import show
-from anb_onnx.calibration import Calibration
+from anb_onnx.calibration import Calibration, Pointwise
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.card import VECTOR, Card, output_card
 from anb_onnx.catalog.catalog import Artifact, Target, listed_beside, target_of_card
@@ -334,7 +337,8 @@ def _open_vector(
         )
         raise EngineError(msg)
     else:
-        opened = ReferenceEngine(vector)
+        width = vector.n_members * len(vector.outputs)
+        opened = ReferenceEngine(vector, threads=origin.threads, width=width)
     return VectorSurrogate(
         target,
         card,
@@ -367,9 +371,32 @@ def _checked_vector(
 ) -> VectorEnsemble:
     vector = VectorEnsemble.from_artifact(model, card, space, source)
     check_graph(model, vector, card, source)
-    if vector.curve is None:
-        _check_range(vector.outputs[0], card)
+    _check_intervals(vector, card)
     return vector
+
+
+def _check_intervals(vector: VectorEnsemble, card: Mapping[str, Any]) -> None:
+    """Check that intervals around all predictions are finite, those of outputs, too."""
+    for k, output in enumerate(vector.outputs):
+        try:
+            _check_range(output, output_card(card, k))
+        except ArtifactError as error:
+            msg = f"output {vector.names[k]!r}: {error}"
+            raise ArtifactError(msg) from error
+    bounds = vector.bounds
+    if bounds is None:
+        return
+    noises = (vector.curve.noise if vector.curve is not None else None) or ()
+    if card.get("calibration") is not None:
+        calibration = Calibration.from_dict(card["calibration"])
+        calibration.check_range(*bounds)
+        replace(calibration, noise=max((calibration.noise, *noises))).check_range(*bounds)
+    told = card.get("seed_noise")
+    if told is not None:
+        noise = vector.outputs[vector.names.index(told["output"])].bounds
+        calibration = Calibration.from_dict(told["calibration"])
+        variance = np.full(2, max(noise[1], 0.0) ** 2) if noise is not None else None
+        Pointwise.of(calibration, added_variance=variance).check_range(*bounds)
 
 
 def from_model(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anb_onnx.calibration import EXACT, Calibration
+from anb_onnx.catalog.card import VECTOR
 from anb_onnx.catalog.catalog import Target
 from anb_onnx.catalog.facts import facts
 from anb_onnx.encoding.encoding import (
@@ -26,7 +27,13 @@ from anb_onnx.encoding.encoding import (
 )
 from anb_onnx.encoding.mixed import are_texts
 from anb_onnx.engines.base import Engine, FloatArray, Outputs
-from anb_onnx.errors import ArchitectureError, ArtifactError, EngineError, TruthError
+from anb_onnx.errors import (
+    ArchitectureError,
+    ArtifactError,
+    EngineError,
+    FidelityError,
+    TruthError,
+)
 from anb_onnx.fidelities import Fidelity, FidelityArgument, read_fidelities
 from anb_onnx.parallel.shelter import import_sheltered
 from anb_onnx.prediction import Prediction
@@ -365,12 +372,22 @@ class Surrogate:
             If a fidelity was given.
         """
         if fidelity is not None:
-            read_fidelities(fidelity, self.fidelities, None, self.target.name)
+            self._refuse_fidelity(fidelity)
         given = as_ndarray(architectures)
         if isinstance(given, np.ndarray) and given.ndim > 0:
             return self._prediction(self._query_array(given, members), single=False)
         codes, single = encode_and_tell(given, self.space)
         return self._prediction(self._engine.predict(codes, members=members), single=single)
+
+    def _refuse_fidelity(self, fidelity: FidelityArgument) -> None:
+        """Refuse a fidelity, of which artifacts of one output have none."""
+        if self.metadata.get("form") == VECTOR:
+            msg = (
+                f"the file of {self.target.name!r} was loaded without a manifest.json beside it: "
+                "curves and further outputs are told by that; copy it, too, and load it again"
+            )
+            raise FidelityError(msg)
+        read_fidelities(fidelity, self.fidelities, None, self.target.name)
 
     def _query_encoded(
         self, codes: npt.NDArray[np.uint8], *, members: bool, single: bool

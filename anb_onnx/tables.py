@@ -262,13 +262,19 @@ class TableEnsemble:
 
 
 def summarise(members: NDArray[np.float64]) -> Arrays:
-    """Return mean, std and members in float32 from members float64 [N, M], in the fixed order."""
+    """Return mean, std and members in float32, in the fixed order.
+
+    Parameters
+    ----------
+    members : float64 array [N, M], or [N, M, S]
+        Mean and std are [N], or [N, S].
+    """
     count = float(members.shape[1])
     total = members[:, 0].copy()
     for m in range(1, members.shape[1]):
         total += members[:, m]
     mean = total / count
-    squares = np.zeros(len(members))
+    squares = np.zeros(mean.shape)
     for m in range(members.shape[1]):
         deviation = members[:, m] - mean
         squares += deviation * deviation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -29,7 +29,9 @@ class Source(Protocol):
     ) -> Prediction[Any]:
         """Predict at a fidelity for each architecture."""
 
-    def curve_knots(self, codes: npt.NDArray[np.uint8], knots: npt.NDArray[np.intp]) -> CurveValues:
+    def curve_knots(
+        self, codes: npt.NDArray[np.uint8], knots: npt.NDArray[np.intp], members: bool
+    ) -> CurveValues:
         """Predict at knots."""
 
     def curve_crossing(self, codes: npt.NDArray[np.uint8], level: float) -> npt.NDArray[np.float64]:
@@ -55,6 +57,23 @@ class VectorPrediction(Prediction[Any]):
     outputs : Predictions
         All outputs of the artifact by name, computed when first asked for: mean, std and, where
         they were asked for, members of each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from anb_onnx import NASBENCH201, Link, Terms
+    >>> from anb_onnx.loading import from_vector
+    >>> from anb_onnx.tables import TableEnsemble
+    >>> from anb_onnx.vectors import VectorEnsemble
+    >>> terms = Terms(NASBENCH201, ((0,),))
+    >>> entries = np.arange(5, dtype=np.int32)[:, None]
+    >>> both = [TableEnsemble(NASBENCH201, entries, s, 1.0, Link(), terms) for s in (1.0, 10.0)]
+    >>> facts = {"metric": "loss", "device": None, "unit": "nats", "direction": "min"}
+    >>> facts |= {"exact": False, "quality": {}, "versions": {}}
+    >>> facts["outputs"] = [{"unit": u, "direction": "min"} for u in ("nats", "s")]
+    >>> found = from_vector(VectorEnsemble(tuple(both), ("loss", "time")), facts).query([0, 3125])
+    >>> found.mean.tolist(), found.outputs["time"].mean.tolist()
+    ([1.0, 2.0], [1.0, 11.0])
     """
 
     source: Source = None  # type: ignore[assignment]  # never None once it is made
@@ -141,8 +160,8 @@ class Curve(VectorPrediction):
         Returns
         -------
         CurveValues
-            ``epochs`` [S], ``mean`` and ``std`` [N, S], ``members`` [N, M, S]; of one
-            architecture without N. S is 0 nowhere: the least epoch is the first of `epochs`.
+            ``epochs`` [S], ``mean`` and ``std`` [N, S], and ``members`` [N, M, S] where the curve
+            was asked for with them; of one architecture without N. S is 1 at least.
 
         Raises
         ------
@@ -151,10 +170,12 @@ class Curve(VectorPrediction):
         """
         knots = self.source.knots
         last = self.source.fidelity.read(knots[-1] if epoch is None else epoch, None)
-        found = self.source.curve_knots(self.codes, np.flatnonzero(knots <= last))
+        wanted = np.flatnonzero(knots <= last)
+        found = self.source.curve_knots(self.codes, wanted, self.members is not None)
         if not self._single:
             return found
-        return CurveValues(found.epochs, found.mean[0], found.std[0], found.members[0])
+        members = None if found.members is None else found.members[0]
+        return CurveValues(found.epochs, found.mean[0], found.std[0], members)
 
     def crossing(self, level: float) -> Any:
         """Return the epoch at which the mean curve reaches a level first.
@@ -177,7 +198,8 @@ class Curve(VectorPrediction):
             If the level is no finite number.
         """
         is_number = isinstance(level, (int, float, np.integer, np.floating))
-        if not is_number or isinstance(level, bool) or not np.isfinite(level):
+        # What is larger than any float64 is finite, but no level of a curve, either.
+        if not is_number or isinstance(level, bool) or not abs(level) <= sys.float_info.max:
             msg = f"a level must be a finite number in {self.unit}, not {show(level)}"
             raise FidelityError(msg)
         found = self.source.curve_crossing(self.codes, float(level))
@@ -189,13 +211,3 @@ class Curve(VectorPrediction):
     def _in_words(self) -> str:
         last = self.source.fidelity
         return f"{super()._in_words()}, at {last.name} {last.most:g}"
-
-
-def in_blocks(
-    work: Callable[[int, int], tuple[npt.NDArray[Any], ...]], n: int, rows: int
-) -> tuple[npt.NDArray[Any], ...]:
-    """Return what a function returns of rows [start, stop), put together; once for no rows."""
-    parts = [work(start, min(start + rows, n)) for start in range(0, max(n, 1), rows)]
-    if len(parts) == 1:
-        return parts[0]
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

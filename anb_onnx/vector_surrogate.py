@@ -14,18 +14,16 @@ from anb_onnx.calibration import Calibration, Pointwise
 from anb_onnx.curves import Doubles
 from anb_onnx.encoding.encoding import Architectures, codes_to_symbols, encode_and_tell
 from anb_onnx.errors import ArtifactError, EngineError, FidelityError, TargetError
-from anb_onnx.fidelities import Fidelity, FidelityArgument, read_fidelities
+from anb_onnx.fidelities import SEEDS, Fidelity, FidelityArgument, read_fidelities
+from anb_onnx.parallel.pool import WorkerPool
 from anb_onnx.prediction import Prediction, Predictions
 from anb_onnx.spaces.arrays import as_ndarray
 from anb_onnx.surrogate import Surrogate
-from anb_onnx.vector_answers import Curve, VectorPrediction, in_blocks
+from anb_onnx.vector_answers import Curve, VectorPrediction
 from anb_onnx.vectors import CurveValues, VectorEnsemble
 
-#: Rows whose curves are computed at once: values of all members at all knots lie in memory.
-_BLOCK_ROWS = 2048
-
-#: Name of the fidelity of artifacts that predict the noise between seeds.
-SEEDS = "seeds"
+#: Values of members at knots that are computed at once: a few arrays of them lie in memory.
+_BLOCK_VALUES, _BLOCK_ROWS = 2**17, 4096
 
 
 class VectorSurrogate(Surrogate):
@@ -66,6 +64,7 @@ class VectorSurrogate(Surrogate):
         super().__init__(*args, **kwargs)
         self._vector = vector
         self._outputs = _Outputs(vector.names, open_output)
+        self._pool = WorkerPool(self.threads)
         fidelities = {}
         form = vector.curve
         if form is not None:
@@ -152,7 +151,7 @@ class VectorSurrogate(Surrogate):
         wanted = read_fidelities(fidelity, self.fidelities, n, self.target.name)
         calibration = self.calibration
         if SEEDS in wanted:
-            calibration = self._of_seeds(codes, wanted[SEEDS])
+            calibration = self._of_seeds(codes, wanted[SEEDS], single)
         if form is not None and form.fidelity in wanted:
             at = np.broadcast_to(wanted[form.fidelity], len(codes))
             if SEEDS not in wanted:
@@ -177,13 +176,15 @@ class VectorSurrogate(Surrogate):
             codes,
         )
 
-    def _of_seeds(self, codes: npt.NDArray[np.uint8], seeds: Doubles) -> Calibration:
+    def _of_seeds(self, codes: npt.NDArray[np.uint8], seeds: Doubles, single: bool) -> Calibration:
         if self._seed_calibration is None:  # the fidelity would have been refused
             msg = "the artifact does not predict the noise between seeds"
             raise ArtifactError(msg)
         noise = self.outputs[self._noise_output].query_codes(codes).mean.astype(np.float64)
         noise = np.maximum(noise, 0.0)
         variance = noise * noise / seeds
+        if single:
+            variance = variance.reshape(())
         return Pointwise.of(self._seed_calibration, added_variance=variance)
 
     def outputs_of(self, codes: npt.NDArray[np.uint8], members: bool, single: bool) -> Predictions:
@@ -216,14 +217,15 @@ class VectorSurrogate(Surrogate):
             return vector.predict_at(symbols, fidelity[start:stop])
 
         mean, std, of_members = self._blocks(work, len(codes))
-        target, calibration = self.target, self._calibration_at(fidelity)
+        target = self.target
+        calibration = self._calibration_at(fidelity[0] if single else fidelity)
         found = of_members if members else None
         if single:
             found = None if found is None else found[0]
             return Prediction(mean[0], std[0], found, target.unit, target.name, calibration)
         return Prediction(mean, std, found, target.unit, target.name, calibration)
 
-    def _calibration_at(self, fidelity: Doubles) -> Calibration | None:
+    def _calibration_at(self, fidelity: Any) -> Calibration | None:
         """Return the calibration at a fidelity; None where the artifact has none for it."""
         form, base = self._vector._form(), self.calibration
         if base is None or (fidelity == form.full).all():
@@ -231,16 +233,20 @@ class VectorSurrogate(Surrogate):
         if form.noise is None:
             return None
         noises = np.interp(fidelity, form.arrays[0], np.array(form.noise))
-        return Pointwise.of(base, noises=noises)
+        return Pointwise.of(base, noises=np.asarray(noises))
 
-    def curve_knots(self, codes: npt.NDArray[np.uint8], knots: npt.NDArray[np.intp]) -> CurveValues:
+    def curve_knots(
+        self, codes: npt.NDArray[np.uint8], knots: npt.NDArray[np.intp], members: bool
+    ) -> CurveValues:
         """Predict a curve at knots for codes; for answers of this surrogate."""
         vector = self._vector
 
         def work(start: int, stop: int) -> tuple[npt.NDArray[Any], ...]:
-            return vector.predict_knots(codes_to_symbols(codes[start:stop], self.space), knots)
+            symbols = codes_to_symbols(codes[start:stop], self.space)
+            return vector.predict_knots(symbols, knots)[: 3 if members else 2]
 
-        return CurveValues(self.knots[knots], *self._blocks(work, len(codes)))
+        mean, std, *found = self._blocks(work, len(codes), len(knots))
+        return CurveValues(self.knots[knots], mean, std, found[0] if members else None)
 
     def curve_crossing(self, codes: npt.NDArray[np.uint8], level: float) -> npt.NDArray[np.float64]:
         """Return where curves reach a level first; for answers of this surrogate."""
@@ -250,20 +256,32 @@ class VectorSurrogate(Surrogate):
             means = vector.knot_means(codes_to_symbols(codes[start:stop], self.space))
             return (vector._form().crossing(means, level, rising=rising),)
 
-        return self._blocks(work, len(codes))[0]
+        return self._blocks(work, len(codes), len(self.knots))[0]
 
     def _blocks(
-        self, work: Callable[[int, int], tuple[npt.NDArray[Any], ...]], n: int
+        self, work: Callable[[int, int], tuple[npt.NDArray[Any], ...]], n: int, knots: int = 1
     ) -> tuple[npt.NDArray[Any], ...]:
         if self._closed:
             msg = f"the surrogate of {self.target.name!r} is closed; load it again"
             raise EngineError(msg)
-        return in_blocks(work, n, _BLOCK_ROWS)
+        width = self.n_members * (knots + len(self._vector.outputs))
+        size = max(min(_BLOCK_ROWS, _BLOCK_VALUES // width), 1)
+        starts = range(0, max(n, 1), size)  # once for no rows, too
+        parts: list[tuple[npt.NDArray[Any], ...]] = [()] * len(starts)
+
+        def block(i: int) -> None:
+            parts[i] = work(starts[i], min(starts[i] + size, n))
+
+        self._pool.run(block, range(len(starts)), len(starts))
+        if len(parts) == 1:
+            return parts[0]
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
     def close(self) -> None:
         """Release the engines of the target and of all outputs."""
         super().close()
         self._outputs.close()
+        self._pool.close()
 
     def __repr__(self) -> str:
         text = super().__repr__()
@@ -285,10 +303,13 @@ class _Outputs(Mapping[str, Surrogate]):
         if name not in self._names:
             raise OutputKeyError(f"no output {show(name)}; there are {', '.join(self._names)}")
         if name not in self._opened:
+            # Of two threads that arrive together, the second finds the first one's; no lock, which
+            # a fork could leave held.
             opened = self._open_output(self._names.index(name))
-            if self._closed:
+            if self._opened.setdefault(name, opened) is not opened:
                 opened.close()
-            self._opened[name] = opened
+            if self._closed:  # looked at last: `close` finds it, or it is found closed here
+                self._opened[name].close()
         return self._opened[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -299,7 +320,7 @@ class _Outputs(Mapping[str, Surrogate]):
 
     def close(self) -> None:
         self._closed = True
-        for surrogate in self._opened.values():
+        for surrogate in list(self._opened.values()):
             surrogate.close()
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anb_onnx._io.show import is_name, show
 from anb_onnx.curves import CurveForm, Doubles
 from anb_onnx.errors import ArtifactError
+from anb_onnx.fidelities import SEEDS
 from anb_onnx.links import Link
 from anb_onnx.onnx_files.graph import find_tables
 from anb_onnx.spaces.space import SearchSpace
@@ -27,6 +28,9 @@ from anb_onnx.terms import Terms
 
 #: Most outputs of an ensemble.
 MAX_OUTPUTS = 64
+
+# Values from which on a knot is worth calls of NumPy of its own.
+_MANY = 1024
 
 Floats = NDArray[np.float32]
 
@@ -40,14 +44,14 @@ class CurveValues(NamedTuple):
         The knots.
     mean, std : float32 array [N, S], or [S] of one architecture
         Mean and population standard deviation over the members, in the target's unit.
-    members : float32 array [N, M, S], or [M, S] of one architecture
-        The curve of each member.
+    members : float32 array [N, M, S], [M, S] of one architecture, or None
+        The curve of each member, where members were asked for.
     """
 
     epochs: Doubles
     mean: Floats
     std: Floats
-    members: Floats
+    members: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,9 @@ class VectorEnsemble:
                     f"{len(first.terms.blocks)}; all outputs have the same of both"
                 )
                 raise ArtifactError(msg)
+        if self.curve is not None and self.curve.fidelity == SEEDS:
+            msg = f"curve: key 'fidelity' must not be {SEEDS!r}, the number of runs"
+            raise ArtifactError(msg)
         if self.curve is not None and self.curve.n_outputs > len(self.outputs):
             msg = (
                 f"curve: it needs {self.curve.n_outputs} outputs, coefficients and gate, found "
@@ -171,20 +178,26 @@ class VectorEnsemble:
         if card.get("curve") is not None:
             curve = CurveForm.from_dict(card["curve"], Link.from_dict(card["link"]))
         vector = cls(outputs, tuple(output["name"] for output in listed), curve)
-        vector.check_range()
+        _ = vector.bounds
         return vector
 
-    def check_range(self) -> None:
-        """Check that every output, and the curve, stays inside its number formats.
+    @cached_property
+    def bounds(self) -> tuple[float, float] | None:
+        """Bounds of all values of the target; None as for `TableEnsemble.bounds`.
 
         Raises
         ------
         ArtifactError
-            If a sum could leave int32, or a prediction float32.
+            If a sum of any output could leave int32, or a prediction float32.
         """
-        bounds = [output.bounds for output in self.outputs]
-        if self.curve is not None:
-            self.curve.check_range(bounds)
+        bounds = []
+        for name, output in zip(self.names, self.outputs, strict=True):
+            try:
+                bounds.append(output.bounds)
+            except ArtifactError as error:
+                msg = f"output {name!r}: {error}"
+                raise ArtifactError(msg) from error
+        return bounds[0] if self.curve is None else self.curve.bounds(bounds)
 
     @property
     def space(self) -> SearchSpace:
@@ -221,8 +234,10 @@ class VectorEnsemble:
         """Return the target's mean [N], std [N] and members [N, M]: of a curve, in full."""
         if self.curve is None:
             return self.outputs[0].predict(symbols)
-        full = np.full(len(symbols), self.curve.full)
-        return self.predict_at(symbols, full)
+        # The same for all, which takes no look for the knots of each.
+        values = self.values(symbols, self.curve.n_outputs)
+        last = np.array([len(self.curve.at) - 1])
+        return summarise(self.curve.at_knots(values, last)[:, :, 0])
 
     def predict_at(
         self, symbols: NDArray[np.integer], fidelity: Doubles
@@ -236,24 +251,37 @@ class VectorEnsemble:
     ) -> tuple[Floats, Floats, Floats]:
         """Return mean [N, S], std [N, S] and members [N, M, S] of a curve at knots."""
         form = self._form()
-        values = form.at_knots(self.values(symbols, form.n_outputs), knots)
-        n, m, s = values.shape
-        mean, std, members = summarise(values.transpose(0, 2, 1).reshape(n * s, m))
-        return (
-            mean.reshape(n, s),
-            std.reshape(n, s),
-            np.ascontiguousarray(members.reshape(n, s, m).transpose(0, 2, 1)),
+        outputs, n = self.values(symbols, form.n_outputs), len(symbols)
+        found = (
+            np.empty((n, len(knots)), np.float32),
+            np.empty((n, len(knots)), np.float32),
+            np.empty((n, self.n_members, len(knots)), np.float32),
         )
+        for part in self._parts(n, len(knots)):
+            for array, values in zip(
+                found, summarise(form.at_knots(outputs, knots[part])), strict=True
+            ):
+                array[..., part] = values
+        return found
 
     def knot_means(self, symbols: NDArray[np.integer]) -> Doubles:
         """Return the means of a curve at all knots before they are rounded: float64 [N, T]."""
-        form = self._form()
-        knots = np.arange(len(form.at))
-        values = form.at_knots(self.values(symbols, form.n_outputs), knots)
-        total = values[:, 0].copy()
-        for m in range(1, self.n_members):
-            total += values[:, m]
-        return np.asarray(total / float(self.n_members))
+        form, n = self._form(), len(symbols)
+        outputs, knots = self.values(symbols, form.n_outputs), np.arange(len(form.at))
+        means = np.empty((n, len(knots)))
+        for part in self._parts(n, len(knots)):
+            values = form.at_knots(outputs, knots[part])
+            total = values[:, 0].copy()
+            for m in range(1, self.n_members):
+                total += values[:, m]
+            means[:, part] = total / float(self.n_members)
+        return means
+
+    def _parts(self, n: int, knots: int) -> list[slice]:
+        """Cut knots into those that are computed at once: of a batch one, in plain arrays."""
+        if n * self.n_members < _MANY:
+            return [slice(0, knots)]
+        return [slice(i, i + 1) for i in range(knots)]
 
     def _form(self) -> CurveForm:
         if self.curve is None:
@@ -284,5 +312,8 @@ def _are_numbers(values: Any, count: int) -> bool:
         isinstance(values, Sequence)
         and not isinstance(values, str)
         and len(values) == count
-        and all(type(v) in (int, float) and abs(v) < 2**127 for v in values)
+        and all(
+            (type(v) is float and abs(v) < 2.0**127) or (type(v) is int and abs(v) < 2**53)
+            for v in values
+        )
     )

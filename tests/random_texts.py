@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import struct
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from anb_onnx.errors import ArchitectureError
 from anb_onnx.spaces.architecture import Architecture
-from anb_onnx.spaces.space import SearchSpace
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 #: The cases of architectures as text that all languages share.
 CASES = Path(__file__).resolve().parent / "fixtures" / "architectures.json"
@@ -39,7 +42,28 @@ def damaged_cases(seed: int, n: int) -> dict[str, Any]:
             else:
                 valid.append({"text": text, "codes": codes})
         spaces.append({"space": here["space"], "valid": valid, "invalid": invalid})
-    return {"spaces": spaces}
+    return {"spaces": [*spaces, _floats(rng)]}
+
+
+def _floats(rng: random.Random) -> dict[str, Any]:
+    """Return cases of a gene of floats: of any bits, of few digits, and of any magnitude."""
+    numbers: set[float] = set()
+    while len(numbers) < 256:
+        (bits,) = struct.unpack("<d", rng.randbytes(8))
+        short = round(rng.uniform(0, 10), rng.randrange(1, 16)) * 10.0 ** rng.randrange(-9, 22)
+        whole = float(2 ** rng.randrange(64))
+        numbers |= {number for number in (bits, short, whole, 1 / whole) if isfinite(number)}
+    choices = sorted(numbers)[:256]
+    space = SearchSpace("floats", (Block("b", (Gene("g", tuple(choices), ordered=True),)),))
+    architectures = [Architecture.from_codes([code], space=space) for code in range(256)]
+    texts = [(a.to_json(), {"codes": list(a.codes)}) for a in architectures]
+    exact = [(f"{{'g': {Decimal(a['g']):e}}}", {"codes": list(a.codes)}) for a in architectures]
+    return {
+        "space": space.to_dict(),
+        "prints": [{"text": text, **codes} for text, codes in texts],
+        "valid": [{"text": text, **codes} for text, codes in (*texts, *exact)],
+        "invalid": [],
+    }
 
 
 def _damaged(text: str, rng: random.Random) -> str:

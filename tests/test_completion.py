@@ -168,7 +168,7 @@ def _takes_values(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.A
 
 #: What nobody can know before it is typed.
 FREE = {"N", "V", "SHARE", "VALUE", "NAME", "UNIT", "A:B", "ADDRESS", "KEY=VALUE", "LEVEL"}
-FREE |= {"AMOUNT", "'TARGET<=VALUE'", "'GENE=VALUE,...'", "N[,N...]", "seed", "n"}
+FREE |= {"AMOUNT", "NAME=NUMBER", "'TARGET<=VALUE'", "'GENE=VALUE,...'", "N[,N...]", "seed", "n"}
 
 
 def test_what_names_a_file_or_a_folder_is_known_as_such() -> None:

@@ -11,10 +11,20 @@ import numpy as np
 import pytest
 from small_artifact import N_MEMBERS, _node, expected, onnx_bytes
 
-from anb_onnx import ArchitectureError, ArtifactError, EngineError, sample
+from anb_onnx import (
+    NASBENCH201,
+    ArchitectureError,
+    ArtifactError,
+    EngineError,
+    Link,
+    Terms,
+    sample,
+)
 from anb_onnx.engines.base import Outputs, resolve_threads
 from anb_onnx.engines.onnxruntime_engine import CHUNK_ROWS, OnnxRuntimeEngine, _Process
+from anb_onnx.loading import from_tables
 from anb_onnx.spaces.mnasnet import MNASNET
+from anb_onnx.tables import TableEnsemble
 
 MODEL = onnx_bytes({"key": "value"})
 
@@ -243,3 +253,16 @@ print((after - before) / 1024)
     outputs = 16
     assert float(run.stdout) < outputs + 48
     assert run.stderr == ""
+
+
+def test_a_zero_keeps_its_sign() -> None:
+    """A total of 0 times a negative scale is -0.0, and 0.0 once a shift of 0 is added."""
+    zero, terms = np.zeros((5, 1), np.int32), Terms(NASBENCH201, ((0,),))
+    ensemble = TableEnsemble(NASBENCH201, zero, -1.0, 0.0, Link(), terms)
+    facts: dict[str, Any] = {"metric": "loss", "device": None, "unit": "nats", "direction": "min"}
+    facts |= {"exact": False, "quality": {}, "versions": {}}
+    found = set()
+    for engine in ("numpy", "native", "onnxruntime"):
+        with from_tables(ensemble, facts, engine=engine) as surrogate:
+            found.add(surrogate.query_codes(np.zeros((3, 6), np.uint8)).mean.tobytes())
+    assert found == {bytes(12)}

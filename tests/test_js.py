@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from node_room import ACCEL, ROOT, copy_sources, need, run
 from random_texts import damaged_cases, n_cases
+from random_vectors import write
 from small_truth import PAIRS, truths_of, with_truth
 
 import anb_onnx
@@ -24,6 +25,7 @@ from anb_onnx.regimes import Regime
 from anb_onnx.spaces.architecture import sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.tables import TableEnsemble
+from anb_onnx.vector_answers import Curve
 
 #: Random architectures compared with Python; ANB_CROSSCHECK_ROWS=1000000 takes a minute more.
 ROWS = int(os.environ.get("ANB_CROSSCHECK_ROWS", "50000"))
@@ -52,6 +54,32 @@ def test_package(tmp_path: Path) -> None:
     assert_same_bits(package, write_regime(tmp_path / "regime"), "accuracy", codes)
     assert_same_truth(package, tmp_path / PAIRS.name)
     assert_same_texts(package, tmp_path / "texts.json")
+    assert_same_curves(package, tmp_path / "vectors")
+
+
+def assert_same_curves(package: Path, folder: Path) -> None:
+    """Compare curves over MnasNet's space, intervals and where levels are crossed."""
+    surrogates = write(MNASNET, 8, folder)
+    codes = sample(2000, seed=4, space=MNASNET)
+    codes.tofile(folder / "codes.bin")
+    for target in ("accuracy", "loss"):
+        surrogate = surrogates[target]
+        curve = surrogate.query(codes)
+        assert isinstance(curve, Curve)
+        level = float(np.median(curve.mean))
+        whole = curve.until(curve.epochs[-1])
+        runs = surrogate.query(codes, fidelity={"seeds": 3}).predictive_std
+        for fidelity in (1.0, 12.34, float(curve.epochs[17]), float(curve.epochs[-1])):
+            words = [str(folder), target, repr(fidelity), repr(level)]
+            files = [str(folder / "codes.bin"), str(folder / "found.bin")]
+            run(["node", "test/curves.mjs", *words, *files], package)
+            there = curve.at(fidelity)
+            parts = [there.mean, there.std, *there.interval(0.8), runs, whole.mean, whole.std]
+            expected = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+            found = (folder / "found.bin").read_bytes()
+            assert found[: len(expected)] == expected, f"{target} at {fidelity}"
+            crossed = np.frombuffer(found[len(expected) :], "<f8")
+            np.testing.assert_array_equal(crossed, curve.crossing(level))  # any NaN is as good
 
 
 def assert_same_texts(package: Path, file: Path) -> None:

@@ -147,16 +147,20 @@ class Card(Mapping[str, Any]):
             others={key: value for key, value in document.items() if key not in FIELDS},
         )
         card._check_form(source, listed)
-        if card.calibration is not None and not (
-            card.dataset is not None
-            and card.license is not None
-            and any(part in card.quality for part in HELD_OUT)
-        ):
-            msg = (
-                f"{source}: a calibration needs the keys 'dataset', 'license' and "
-                f"{' or '.join(repr(f'quality.{part}') for part in HELD_OUT)}"
-            )
-            raise ArtifactError(msg)
+        calibrated = {"": (card.calibration or card.seed_noise, card.quality)}
+        for k, output in enumerate(card.outputs or ()):
+            calibrated[f"outputs[{k}]."] = output.get("calibration"), output.get("quality", {})
+        for prefix, (calibration, quality) in calibrated.items():
+            if calibration is not None and not (
+                card.dataset is not None
+                and card.license is not None
+                and any(part in quality for part in HELD_OUT)
+            ):
+                msg = (
+                    f"{source}: a calibration needs the keys 'dataset', 'license' and "
+                    f"{' or '.join(repr(f'{prefix}quality.{part}') for part in HELD_OUT)}"
+                )
+                raise ArtifactError(msg)
         return card
 
     def _check_form(self, source: str, listed: bool) -> None:
@@ -188,18 +192,32 @@ class Card(Mapping[str, Any]):
             msg = f"{source}: key 'outputs': the names must differ, found {show(names)}"
             raise ArtifactError(msg)
         first = self.outputs[0]
-        for key in ("unit", "direction", "link"):
-            if self.curve is None and first[key] != getattr(self, key):
+        # What may be left out there is the target's.
+        for key in ("unit", "direction", "link", "calibration", "quality"):
+            stated = getattr(self, key)
+            if self.curve is None and first.get(key, stated) != stated:
                 msg = (
                     f"{source}: key {key!r} of the first output is {show(first[key])}, of the "
-                    f"target {show(getattr(self, key))}; without a curve they are the same"
+                    f"target {show(stated)}; without a curve they are the same"
                 )
                 raise ArtifactError(msg)
-        if self.seed_noise is not None and self.seed_noise["output"] not in names:
-            msg = (
-                f"{source}: key 'seed_noise.output' must be one of {', '.join(names)}, not "
-                f"{show(self.seed_noise['output'])}"
-            )
+        if self.seed_noise is not None:
+            name = self.seed_noise["output"]
+            if name not in names:
+                msg = (
+                    f"{source}: key 'seed_noise.output' must be one of {', '.join(names)}, not "
+                    f"{show(name)}"
+                )
+                raise ArtifactError(msg)
+            unit = self.outputs[names.index(name)]["unit"]
+            if unit != self.unit:
+                msg = (
+                    f"{source}: key 'seed_noise.output': output {name!r} is in {unit}, the target "
+                    f"in {self.unit}; a standard deviation is in the target's unit"
+                )
+                raise ArtifactError(msg)
+        if self.calibration is None and (self.curve or {}).get("noise") is not None:
+            msg = f"{source}: key 'curve.noise' is of a calibration; there is no key 'calibration'"
             raise ArtifactError(msg)
 
     def to_dict(self) -> dict[str, Any]:
@@ -240,9 +258,13 @@ def output_card(card: Mapping[str, Any], k: int) -> dict[str, Any]:
     """Return the card of one output of an artifact in the vector form, as of tables of its own.
 
     The output's name is its metric; what is not said of the output (device, data, licence, and
-    versions) is that of the artifact.
+    versions) is that of the artifact. So are calibration and quality of the first output where it
+    is the target.
     """
     output = card["outputs"][k]
+    if k == 0 and "curve" not in card:
+        own = {key: card[key] for key in ("calibration", "quality") if key in card}
+        output = {**own, **output}
     kept = ("device", "exact", "versions", "seeds", "dataset", "license")
     return {
         **{key: card[key] for key in kept if key in card},

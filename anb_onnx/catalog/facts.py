@@ -19,6 +19,8 @@ _PARTS = {
     "all": "rows, all there are",
     "train": "training rows",
 }
+#: Outputs that are named.
+_MOST_OUTPUTS = 8
 _BETTER = {"max": "more is better", "min": "less is better"}
 
 
@@ -36,6 +38,9 @@ def facts(target: Target, card: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("unit", f"{target.unit}, {_BETTER[target.direction]}"),
         ("note", note_of(target.name, card)),
         ("values", _values(card)),
+        ("curve", _curve(card)),
+        ("outputs", _outputs(card)),
+        ("seeds", _seeds(card)),
         *_quality(target, card),
         ("intervals", _coverage(card)),
         ("uncertainty", _uncertainty(card, target.unit)),
@@ -57,6 +62,33 @@ def _values(card: Mapping[str, Any]) -> str:
         return "exact: counted or measured, not estimated"
     n = card.get("members")
     return f"estimated, as the mean of {n} members" if n != 1 else "estimated"
+
+
+def _curve(card: Mapping[str, Any]) -> str | None:
+    """Say along what a curve runs."""
+    curve = card.get("curve")
+    if curve is None:
+        return None
+    fidelity, at = curve["fidelity"], curve["at"]
+    return (
+        f"a function of the {fidelity['name']}, measured at {len(at)} from {at[0]:g} to "
+        f"{at[-1]:g} {fidelity['unit']}; figures and intervals here are of the last"
+    )
+
+
+def _outputs(card: Mapping[str, Any]) -> str | None:
+    """Say what else is predicted, the first of many."""
+    outputs = card.get("outputs") or ()
+    named = [f"{output['name']} [{output['unit']}]" for output in outputs[:_MOST_OUTPUTS]]
+    more = f" and {len(outputs) - _MOST_OUTPUTS} more" if len(outputs) > _MOST_OUTPUTS else ""
+    return f"{', '.join(named)}{more}" if named else None
+
+
+def _seeds(card: Mapping[str, Any]) -> str | None:
+    noise = card.get("seed_noise")
+    if noise is None:
+        return None
+    return f"{noise['output']} is the standard deviation between runs of different seeds"
 
 
 def _quality(target: Target, card: Mapping[str, Any]) -> list[tuple[str, str | None]]:

@@ -114,8 +114,13 @@ def _read_arrays(content: bytes, items: list[Any], source: str) -> Golden:
         array = arrays.pop((target, name))
         if target is None or array.dtype != np.float32 or array.ndim != 2:
             _refuse(source, f"array {show(name)} of {show(target)} must be float32 [n, columns]")
-        if len(array) > len(codes):
-            _refuse(source, f"array {show(name)} of {show(target)} has too many rows")
+        first = next(iter(more.get(target, {}).values()), array)
+        if len(array) > len(codes) or len(array) != len(first):
+            _refuse(
+                source,
+                f"array {show(name)} of {show(target)} has {len(array)} rows; all that are told "
+                f"besides have as many, and {len(codes)} at most",
+            )
         more.setdefault(target, {})[name] = array
     if arrays:
         _refuse(source, f"array {show(next(iter(arrays)))} is unknown")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from anb_onnx._io.show import printable
 from anb_onnx.calibration import LevelError
 from anb_onnx.cli.columns import Floats
+from anb_onnx.fidelities import FidelityArgument
 from anb_onnx.prediction import Prediction
 from anb_onnx.surrogate import Surrogate
 
@@ -85,9 +86,16 @@ def check_level(surrogates: Sequence[Surrogate], level: float) -> None:
         raise LevelError(msg) from error
 
 
-def ask(surrogate: Surrogate, codes: Codes, level: float, *, members: bool = False) -> Answer:
+def ask(
+    surrogate: Surrogate,
+    codes: Codes,
+    level: float,
+    *,
+    members: bool = False,
+    fidelity: FidelityArgument = None,
+) -> Answer:
     """Ask a surrogate about architectures."""
-    found: Prediction[Any] = surrogate.query(codes, members=members)
+    found: Prediction[Any] = surrogate.query(codes, members=members, fidelity=fidelity)
     title = printable(found.target)
     sure: Sequence[npt.NDArray[np.float32] | int] = [len(codes)] * 3
     known = found.calibration is not None

@@ -13,6 +13,7 @@ from anb_onnx.cli.arguments import command
 from anb_onnx.cli.completing import SHELLS, paths, script
 from anb_onnx.cli.read import named
 from anb_onnx.errors import AnbError
+from anb_onnx.fidelities import SEEDS
 
 
 def add_command(commands: Any) -> None:
@@ -65,6 +66,14 @@ def _names(kind: str, dest: str, before: argparse.Namespace) -> Iterable[tuple[s
 
         for task in tasks():
             yield task.name, task.description
+    elif dest == "fidelity":
+        for artifact in _catalog(before).artifacts:
+            curve, noise = artifact.card.curve, artifact.card.seed_noise
+            if curve is not None:
+                fidelity, at = curve["fidelity"], curve["at"]
+                yield f"{fidelity['name']}=", f"{at[0]:g} to {at[-1]:g} {fidelity['unit']}"
+            if noise is not None:
+                yield f"{SEEDS}=", "runs of different seeds"
     elif dest == "optimizer":
         from anb_onnx.experiments.optimizers import OPTIMIZERS
 

@@ -7,11 +7,18 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from anb_onnx.catalog.notes import note_of
+from anb_onnx.fidelities import FidelityArgument
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.views.figures import percent
 
 
-def write_notes(stream: TextIO, surrogates: Sequence[Surrogate], level: float) -> None:
+def write_notes(
+    stream: TextIO,
+    surrogates: Sequence[Surrogate],
+    level: float,
+    *,
+    fidelity: FidelityArgument = None,
+) -> None:
     """Write what the columns are, and the notes of targets, below a table that people read."""
     if any(s.calibration is not None and not s.metadata.get("exact") for s in surrogates):
         text = (
@@ -20,6 +27,16 @@ def write_notes(stream: TextIO, surrogates: Sequence[Surrogate], level: float) -
         )
         stream.write(f"\n{textwrap.fill(text, 80)}\n")
     for surrogate in surrogates:
-        note = note_of(surrogate.target.name, surrogate.metadata)
-        if note is not None:
+        notes = [note_of(surrogate.target.name, surrogate.metadata)]
+        notes.append(_full(surrogate) if fidelity is None else None)
+        for note in filter(None, notes):
             stream.write(f"\n{textwrap.fill(f'{surrogate.target.name}: {note}.', 80)}\n")
+
+
+def _full(surrogate: Surrogate) -> str | None:
+    """Say of a curve where on it the value is that nobody asked for another of."""
+    curve = surrogate.metadata.get("curve")
+    if curve is None:
+        return None
+    epoch = curve["fidelity"]["name"]
+    return f"at {epoch} {curve['at'][-1]:g}, the last; --fidelity {epoch}=NUMBER is another one"

@@ -19,6 +19,7 @@ from anb_onnx.cli.answers_table import Answers, write_table
 from anb_onnx.cli.arguments import add_benchmark, command
 from anb_onnx.cli.blocks import add_progress, merged, peeked, read_progress
 from anb_onnx.cli.columns import Column, architecture_columns
+from anb_onnx.cli.fidelity import add_fidelity, read_fidelity
 from anb_onnx.cli.formats import add_output, output_format
 from anb_onnx.cli.notes import write_notes
 from anb_onnx.cli.read import FORMATS, parse_architecture, read_blocks
@@ -74,6 +75,7 @@ def add_command(commands: Any) -> None:
         metavar="LEVEL",
         help="the share of new measurements between 'lower' and 'upper' (default: 0.9)",
     )
+    add_fidelity(query)
     add_progress(query)
     add_output(query, ("table", "csv", "json", "jsonl", "parquet"), "table")
 
@@ -115,10 +117,11 @@ def _run(args: argparse.Namespace) -> int:
     check_level(surrogates, args.interval)
     # One batch is encoded once and asked of every surrogate: they must share a space.
     space = _common_space([(s.target.name, s.space) for s in surrogates])
+    options = {"members": args.members, "fidelity": read_fidelity(args.fidelity, surrogates)}
 
     def answers(blocks: Iterable[Codes]) -> Answers:
         for codes in blocks:
-            yield codes, [ask(s, codes, args.interval, members=args.members) for s in surrogates]
+            yield codes, [ask(s, codes, args.interval, **options) for s in surrogates]
 
     with read_progress(args) as on_read:
         blocks = merged(given(args, space, on_read), _BLOCK_ROWS, space.n_genes)
@@ -126,7 +129,7 @@ def _run(args: argparse.Namespace) -> int:
         if form == "table":
             with open_text(args.out) as stream:
                 write_table(stream, found, space)
-                write_notes(stream, surrogates, args.interval)
+                write_notes(stream, surrogates, args.interval, fidelity=options["fidelity"])
         else:
             _write(args.out, form, found, first[1], space)
     return OK

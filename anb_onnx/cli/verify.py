@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anb_onnx._io.program import OK, UNVERIFIED, complain
 from anb_onnx._io.show import printable
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.catalog import Catalog
-from anb_onnx.catalog.golden import read_golden, same_bits
+from anb_onnx.catalog.golden import Golden, read_golden, same_bits
 from anb_onnx.errors import AnbError, ArtifactError
 from anb_onnx.loading import load
+from anb_onnx.vector_answers import Curve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,12 +59,55 @@ def _verify_golden(catalog: Catalog, args: argparse.Namespace) -> int:
         with _load(target, args) as surrogate:
             found = surrogate.query_codes(golden.codes, members=True)
             engine = surrogate.engine  # that computed, where the choice was auto's
-        if same_bits(found, outputs):
+            wrong = _wrong_arrays(surrogate, golden)
+        if same_bits(found, outputs) and not wrong:
             _ok(f"{n} golden architectures, {engine} engine", target)
         else:
-            message = f"{target}: the {engine} engine differs from the golden vectors"
+            which = f" of {', '.join(wrong)}" if same_bits(found, outputs) else ""
+            message = f"{target}: the {engine} engine differs from the golden vectors{which}"
             code = _unverified(message)
     return code
+
+
+def _wrong_arrays(surrogate: Surrogate, golden: Golden) -> list[str]:
+    """Return the names of golden arrays of further outputs and curves that come out otherwise."""
+    stated = golden.more.get(surrogate.target.name, {})
+    if not stated and not surrogate.outputs:
+        return []
+    n = len(next(iter(stated.values()))) if stated else 0
+    found = _more_arrays(surrogate, golden.codes[:n])
+    return [
+        name
+        for name in dict.fromkeys([*found, *stated])
+        if name not in stated
+        or name not in found
+        or found[name].shape != stated[name].shape
+        or found[name].tobytes() != stated[name].tobytes()
+    ]
+
+
+def _more_arrays(
+    surrogate: Surrogate, codes: npt.NDArray[np.uint8]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return what golden vectors hold of further outputs and curves, from a surrogate's answers."""
+    if not surrogate.outputs:
+        return {}
+    found = [output.query_codes(codes) for output in surrogate.outputs.values()]
+    arrays = {
+        "output_means": np.stack([outputs.mean for outputs in found], axis=1),
+        "output_stds": np.stack([outputs.std for outputs in found], axis=1),
+    }
+    curve = surrogate.query(codes)
+    if not isinstance(curve, Curve):
+        return arrays
+    values, at = curve.until(), curve.epochs
+    arrays |= {"curve_mean": values.mean, "curve_std": values.std}
+    if len(at) > 1:
+        middle = at[:-1] + (at[1:] - at[:-1]) / 2
+        between = [curve.at(t) for t in middle.tolist()]
+        arrays["between_mean"] = np.stack([p.mean for p in between], axis=1)
+        arrays["between_std"] = np.stack([p.std for p in between], axis=1)
+    return arrays
 
 
 def _verify_truth(catalog: Catalog, args: argparse.Namespace) -> int:

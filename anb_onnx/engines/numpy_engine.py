@@ -1,8 +1,8 @@
-"""The NumPy engine: `TableEnsemble.predict` itself. Slow per row, but nothing to load first."""
+"""The NumPy engine: `predict` of the tables itself. Slow per row, but nothing to load first."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,19 @@ from anb_onnx.engines.base import (
     check_shape,
     is_array,
     refuse_input,
+    resolve_threads,
     span,
 )
 from anb_onnx.errors import EngineError
+from anb_onnx.parallel.pool import WorkerPool
 from anb_onnx.spaces.matrix import in_range, refuse_codes
 from anb_onnx.spaces.space import SearchSpace
 
 #: Rows at a time, so that memory stays bounded and intermediates in the cache.
 _CHUNK_ROWS = 4096
+
+#: Numbers at a time of artifacts of many outputs and members, which are computed side by side.
+_CHUNK_VALUES = 2**17
 
 
 class _Tables(Protocol):
@@ -39,20 +44,34 @@ class _Tables(Protocol):
 
 
 class ReferenceEngine:
-    """Engine that evaluates the tables with NumPy on the calling thread.
+    """Engine that evaluates the tables with NumPy.
 
     Parameters
     ----------
     ensemble : TableEnsemble or VectorEnsemble
+    threads : int or None
+        Most threads per call; None for all CPUs this process may use. If not given, it is the
+        calling thread: of tables there is a faster engine.
+    width : int
+        How many numbers there are of an architecture while it is predicted: outputs x members.
     """
 
     name = "numpy"
     checks_bounds = True
-    threads = 1
 
-    def __init__(self, ensemble: _Tables) -> None:
+    def __init__(
+        self, ensemble: _Tables, *, threads: SupportsIndex | None = 1, width: int = 1
+    ) -> None:
         self._ensemble = ensemble
+        self._threads = resolve_threads(threads)
+        self._rows = max(min(_CHUNK_ROWS, _CHUNK_VALUES // width), 1)
+        self._pool = WorkerPool(self._threads)
         self._closed = False
+
+    @property
+    def threads(self) -> int:
+        """Most threads that one call uses."""
+        return self._threads
 
     @property
     def n_genes(self) -> int:
@@ -79,16 +98,20 @@ class ReferenceEngine:
         else:
             out = as_outputs(out)
             check_out(out, n, self.n_members, span(codes))
-        for start in range(0, n, _CHUNK_ROWS):
-            rows = out.rows(start, start + _CHUNK_ROWS)
+        outputs, size = out, self._rows
+
+        def work(start: int) -> None:
+            rows = outputs.rows(start, start + size)
             # A copy, since what is checked must be what is looked up, whoever writes meanwhile.
-            chunk = codes[start : start + _CHUNK_ROWS].copy()
+            chunk = codes[start : start + size].copy()
             if not in_range(chunk, space):
                 refuse_codes(chunk, space, first_row=start)
             symbols = codes_to_symbols(chunk, space)
             rows.mean[...], rows.std[...], found = self._ensemble.predict(symbols)
             if rows.members is not None:
                 rows.members[...] = found
+
+        self._pool.run(work, range(0, n, size), -(-n // size))
         return out
 
     def predict_indices(
@@ -101,5 +124,6 @@ class ReferenceEngine:
         return self.predict(codes, members=members, out=out)
 
     def close(self) -> None:
-        """Let another `predict` be an `EngineError`; there is nothing to release."""
+        """Release the threads; another `predict` is an `EngineError`."""
         self._closed = True
+        self._pool.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -30,6 +31,9 @@ from anb_onnx.spaces.space import SearchSpace
 # its overhead: 3.9, 5.9, 6.8 and 5.1 million rows/s at 512, 2,048, 4,096 and 16,384 rows.
 CHUNK_ROWS = 4096
 
+# Numbers of each intermediate of such a call, of graphs that compute curves.
+_CHUNK_VALUES = 2**19
+
 _INPUT = "architectures"
 _DTYPES = {"mean": "tensor(float)", "std": "tensor(float)", "members": "tensor(float)"}
 # What files of the vector form compute besides.
@@ -38,6 +42,10 @@ _MORE = {
     *("curve_mean", "curve_std", "curve_members"),
 }
 _LOG_FATAL = 4
+
+# It takes x + 0 for x, which is wrong of -0.0: the sum of a shift of 0 and a total of 0 that a
+# negative scale has turned.
+_NO_OPTIMIZERS = ["NoopElimination"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class OnnxRuntimeEngine:
         self._process: _Process | None = self._open()
         session = self._process.session
         self._n_genes, self._n_members = _check_interface(session, source)
+        self._rows = _rows_of(session)
 
     @property
     def checks_bounds(self) -> bool:
@@ -141,11 +150,11 @@ class OnnxRuntimeEngine:
             out = as_outputs(out)
             check_out(out, n, self._n_members, span(codes))
         names = ["mean", "std"] if out.members is None else ["mean", "std", "members"]
-        outputs = out
+        outputs, size = out, self._rows
 
         # A thread that runs `work` holds on to the session and to all arrays.
         def work(start: int) -> None:
-            stop = min(start + CHUNK_ROWS, n)
+            stop = min(start + size, n)
             # A copy, since what is checked must be what is looked up, whoever writes meanwhile.
             chunk = codes[start:stop].copy()
             if space is not None and not in_range(chunk, space):
@@ -157,7 +166,7 @@ class OnnxRuntimeEngine:
                 if target is not None:
                     target[...] = result
 
-        self._pool.run(work, range(0, n, CHUNK_ROWS), -(-n // CHUNK_ROWS))
+        self._pool.run(work, range(0, n, size), -(-n // size))
         return out
 
     def close(self) -> None:
@@ -173,7 +182,10 @@ class OnnxRuntimeEngine:
         try:
             session = call(
                 lambda: onnxruntime.InferenceSession(
-                    self._model, options, providers=["CPUExecutionProvider"]
+                    self._model,
+                    options,
+                    providers=["CPUExecutionProvider"],
+                    disabled_optimizers=_NO_OPTIMIZERS,
                 )
             )
         except EngineError:
@@ -268,6 +280,19 @@ def _check_interface(session: Any, source: str) -> tuple[int, int]:
         msg = f"{source} is not an anb_onnx artifact: it has {problem}"
         raise ArtifactError(msg)
     return inputs[_INPUT].shape[1], outputs["members"].shape[1]
+
+
+def _rows_of(session: Any) -> int:
+    """Return how many rows to run at once: fewer of a graph that computes much of each.
+
+    Of graphs with further outputs, onnxruntime computes all of them, whichever are asked for.
+    """
+    widths = [1]
+    for output in session.get_outputs():
+        if output.name in _MORE:
+            sizes = [size for size in output.shape[1:] if isinstance(size, int)]
+            widths.append(math.prod(sizes))
+    return max(min(CHUNK_ROWS, _CHUNK_VALUES // max(widths)), 1)
 
 
 def _is_matrix(shape: list[Any]) -> bool:

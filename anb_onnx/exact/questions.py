@@ -135,6 +135,12 @@ def tables_of(surrogate: Surrogate) -> TableEnsemble:
         If it has none.
     """
     ensemble = surrogate._ensemble
+    if ensemble is None and surrogate.outputs:
+        msg = (
+            f"target {surrogate.target.name!r} is a curve, which no sum of tables is; its outputs "
+            f"can be searched exactly: {', '.join(surrogate.outputs)}"
+        )
+        raise ExactError(msg)
     if ensemble is None:
         form = surrogate.metadata.get("form")
         msg = (

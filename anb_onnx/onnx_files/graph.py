@@ -43,10 +43,10 @@ _INPUT, _TABLES, _OUTPUTS = b"architectures", b"tables", (b"mean", b"std", b"mem
 #: exact in the shorter formats (bfloat16, TF32) that accelerators may put in its place.
 MOST_EXACT = 256
 
-# Far more than 64 blocks, 1,024 members and 128 hinges need, besides the terms: reading more takes
-# long.
+# Far more than 64 blocks, 64 outputs, 1,024 members and 128 hinges need, besides the terms: reading
+# more takes long.
 _MOST_NODES = 50_000
-_MOST_NODE_BYTES = 1024
+_MOST_NODE_BYTES = 4096
 
 # An operator with its attributes and the numbers of its inputs; or a constant with its value.
 _Key: TypeAlias = tuple[Any, ...]

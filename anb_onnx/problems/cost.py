@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from anb_onnx._io.real import finite
 from anb_onnx._io.show import show
 from anb_onnx.errors import SearchError, TargetError
+from anb_onnx.fidelities import SEEDS
 from anb_onnx.fidelities import Fidelity as FidelityOf
 from anb_onnx.loading import load
 from anb_onnx.problems.objectives import Floats
 from anb_onnx.spaces.space import SearchSpace
 from anb_onnx.surrogate import Surrogate
-from anb_onnx.vector_surrogate import SEEDS
 
 Codes: TypeAlias = NDArray[np.uint8]
 #: Takes codes uint8 [n, genes], and the fidelity where one was asked for; returns numbers [n].

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from anb_onnx._io.show import show
+from anb_onnx.catalog.card import VECTOR, check_values
 from anb_onnx.curves import CurveForm
+from anb_onnx.errors import ArtifactError
 from anb_onnx.onnx_files.building import Graph
 from anb_onnx.onnx_files.graph import check_same
 from anb_onnx.onnx_files.steps import (
@@ -50,10 +53,11 @@ def build_vector_model(vector: VectorEnsemble, card: Mapping[str, Any]) -> Table
 
     Raises
     ------
-    AnbError
-        If the graph is refused.
+    ArtifactError
+        If the card says something else than the ensemble, or too little of an output.
     """
     card = {**card, **stated(vector, card)}
+    check_values(card, ("outputs",), "the card")
     builder = Graph()
     symbols = add_symbols(builder, vector.space)
     entries = np.ascontiguousarray(vector.entries, dtype="<i4")
@@ -102,20 +106,49 @@ def check_graph(model: bytes, vector: VectorEnsemble, card: Mapping[str, Any], s
 
 def stated(vector: VectorEnsemble, card: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a card says of an ensemble: form, members, terms, outputs, link and curve."""
-    described = card.get("outputs") or [{}] * len(vector.outputs)
+    listed: Any = card.get("outputs")
+    n = len(vector.outputs)
+    is_list = isinstance(listed, list | tuple) and all(isinstance(o, Mapping) for o in listed)
+    if not is_list or len(listed) != n:
+        msg = (
+            f"the card: key 'outputs' must be a list of {n} objects, one for each of "
+            f"{', '.join(vector.names)}, not {show(listed)}"
+        )
+        raise ArtifactError(msg)
     outputs = [
-        {**told, "name": name, "link": output.link.to_dict()}
-        for told, name, output in zip(described, vector.names, vector.outputs, strict=True)
+        _with(told, {"name": name, "link": output.link.to_dict()}, f"outputs[{k}].")
+        for k, (told, name, output) in enumerate(
+            zip(listed, vector.names, vector.outputs, strict=True)
+        )
     ]
     link = (vector.outputs[0] if vector.curve is None else vector.curve).link
-    return {
-        "form": "vector",
+    known: dict[str, Any] = {
+        "form": VECTOR,
         "members": vector.n_members,
         "terms": vector.terms.to_list(),
-        "outputs": outputs,
         "link": link.to_dict(),
-        **({} if vector.curve is None else {"curve": vector.curve.to_dict()}),
     }
+    if vector.curve is not None:
+        known["curve"] = vector.curve.to_dict()
+    elif card.get("curve") is not None:
+        msg = "the card: key 'curve' is there, but the ensemble makes no curve"
+        raise ArtifactError(msg)
+    return {
+        **_with({key: card[key] for key in known if key in card}, known, ""),
+        "outputs": outputs,
+    }
+
+
+def _with(told: Mapping[str, Any], known: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return what is told, and what is known besides; refuse what is told otherwise."""
+    for key, value in known.items():
+        if told.get(key, value) != value:
+            msg = (
+                f"the card: key '{place}{key}' is {show(told[key])}, but {show(value)} in the "
+                "ensemble; leave it out"
+            )
+            raise ArtifactError(msg)
+    return {**told, **known}
 
 
 def _output(builder: Graph, vector: VectorEnsemble, total: str, k: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 PARTS = (
     "anb_error.hpp",
+    "anb_decimals.hpp",
     "anb_encoder.hpp",
     "anb_mnasnet.hpp",
     "anb_nasbench201.hpp",

@@ -321,20 +321,35 @@ inline double read_number(const Json& json) {
   return value;
 }
 
-// A choice of a gene, or the value of one in an architecture.
-inline Value read_value(const Json& json) {
-  switch (json.kind()) {
-    case Json::Kind::boolean: return json.boolean();
-    case Json::Kind::string: return json.string();
-    case Json::Kind::number: return json.integer64();
-    default: json.fail("an integer, true or false, or a string");
-  }
+// Whether a value is a number, and if so whole, however it is written.
+inline bool is_whole(const Json& json) {
+  return json.kind() == Json::Kind::number && json.number() == std::floor(json.number());
+}
+
+// A choice of a gene.
+inline Value read_choice(const Json& json, bool as_float) {
+  if (json.kind() == Json::Kind::boolean) return json.boolean();
+  if (json.kind() == Json::Kind::string) return json.string();
+  if (json.kind() != Json::Kind::number) json.fail("a number, true or false, or a string");
+  if (as_float) return json.number();
+  return json.is_integer() || std::fabs(json.number()) >= 0x1p63
+             ? json.integer64()
+             : static_cast<std::int64_t>(json.number());  // 1.0, or 1e3
 }
 
 inline Gene read_gene(const Json& json) {
   Gene gene{read_name(json, "name"), {}};
-  for (const Json& choice : json.at("choices").array(SearchSpace::max_choices)) {
-    gene.choices.push_back(read_value(choice));
+  const std::vector<Json> choices = json.at("choices").array(SearchSpace::max_choices);
+  const auto is_number = [](const Json& one) { return one.kind() == Json::Kind::number; };
+  const bool numbers = std::all_of(choices.begin(), choices.end(), is_number);
+  bool as_float = numbers && !std::all_of(choices.begin(), choices.end(), is_whole);
+  if (const std::optional<Json> kind = json.find("kind")) {
+    if (!numbers || kind->string() != "float") kind->fail("\"float\", of numbers, or left out");
+    as_float = true;
+  }
+  if (const std::optional<Json> ordered = json.find("ordered")) gene.ordered = ordered->boolean();
+  for (const Json& choice : choices) {
+    gene.choices.push_back(read_choice(choice, as_float));
     if (choice.kind() == Json::Kind::string && !choice.string().empty()) {
       check_name(choice, choice.string());
     }

@@ -6,10 +6,12 @@
 #define ANB_ENCODER_HPP
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -18,16 +20,18 @@
 #include <utility>
 #include <vector>
 
+#include "anb_decimals.hpp"
 #include "anb_error.hpp"
 
 namespace anb {
 
 using Codes = std::vector<std::uint8_t>;
 
-// A choice of a gene: an integer, true or false, or a string. Values of two kinds are never equal.
+// A choice of a gene: an integer, a float, true or false, or a string. Values of two kinds are never
+// equal.
 class Value {
  public:
-  enum class Kind : std::uint8_t { integer, boolean, string };
+  enum class Kind : std::uint8_t { integer, boolean, string, real };
 
   template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
   Value(T value)
@@ -35,6 +39,7 @@ class Value {
         number_(static_cast<std::int64_t>(value)) {
     static_assert(std::is_signed_v<T> || sizeof(T) < 8, "an integer of 64 bits has a sign");
   }
+  Value(double value) : kind_(Kind::real), real_(value) {}
   Value(std::string value) : kind_(Kind::string), text_(std::move(value)) {}
   Value(const char* value) : Value(std::string(value)) {}
 
@@ -43,26 +48,39 @@ class Value {
   std::string show() const {
     if (kind_ == Kind::string) return "'" + detail::excerpt(text_) + "'";
     if (kind_ == Kind::boolean) return number_ ? "true" : "false";
+    if (kind_ == Kind::real) return detail::show_float(real_);
     return std::to_string(number_);
   }
+
+  // An integer as the float64 nearest to it; any other value as it is.
+  Value as_real() const {
+    return kind_ == Kind::integer ? Value(static_cast<double>(number_)) : *this;
+  }
+
+  // Of a number that is no integer.
+  double real() const { return real_; }
+  const std::string& text() const { return text_; }
 
   bool operator==(const Value& other) const { return key() == other.key(); }
   bool operator<(const Value& other) const { return key() < other.key(); }
 
  private:
-  std::tuple<const Kind&, const std::int64_t&, const std::string&> key() const {
-    return std::tie(kind_, number_, text_);
+  std::tuple<const Kind&, const std::int64_t&, const double&, const std::string&> key() const {
+    return std::tie(kind_, number_, real_, text_);
   }
 
   Kind kind_;
   std::int64_t number_ = 0;
+  double real_ = 0;
   std::string text_;
 };
 
 struct Gene {
   std::string name;
   std::vector<Value> choices;
+  bool ordered = false;  // whether the choices are a scale, in the order of their codes
 
+  bool is_float() const { return choices[0].kind() == Value::Kind::real; }
   bool is_boolean() const { return choices[0].kind() == Value::Kind::boolean; }
 
   // The choices in a message.
@@ -72,19 +90,28 @@ struct Gene {
     return detail::excerpt(shown, 1000);
   }
 
-  // The code of a value. Booleans may also be 1 and 0, and the words of JSON and Python as strings.
-  std::uint8_t code_of(const Value& value) const {
+  // The code of a value, or nothing. Floats may also be integers; booleans 1 and 0, and the words of
+  // JSON and Python as strings.
+  std::optional<std::uint8_t> find(const Value& given) const {
+    const Value value = is_float() ? given.as_real() : given;
     for (const bool boolean : {true, false}) {
       if (!is_boolean() || value.kind() == Value::Kind::boolean) break;
       const Value others[] = {boolean ? 1 : 0, boolean ? "True" : "False",
                               boolean ? "true" : "false"};
       if (std::find(std::begin(others), std::end(others), value) != std::end(others)) {
-        return code_of(boolean);
+        return find(boolean);
       }
     }
     const auto found = std::find(choices.begin(), choices.end(), value);
-    if (found == choices.end()) refuse(value.show());
+    if (found == choices.end()) return {};
     return static_cast<std::uint8_t>(found - choices.begin());
+  }
+
+  // The code of a value; throws `Error` where there is none.
+  std::uint8_t code_of(const Value& value) const {
+    const std::optional<std::uint8_t> code = find(value);
+    if (!code) refuse(value.show());
+    return *code;
   }
 
   [[noreturn]] void refuse(const std::string& shown) const {
@@ -98,7 +125,7 @@ struct Gene {
   }
 
   bool operator==(const Gene& other) const {
-    return name == other.name && choices == other.choices;
+    return name == other.name && choices == other.choices && ordered == other.ordered;
   }
 };
 
@@ -343,11 +370,28 @@ class SearchSpace {
     for (const Value& choice : choices) {
       if (choice.kind() == choices[0].kind()) continue;
       throw Error("gene " + gene.name +
-                  ": the choices must be all integers, all booleans or all strings");
+                  ": the choices must be all integers, all floats, all booleans or all strings");
+    }
+    for (const Value& choice : choices) {
+      const bool negative_zero = choice.real() == 0 && std::signbit(choice.real());
+      if (std::isfinite(choice.real()) && !negative_zero) continue;
+      throw Error("gene " + gene.name + ": a float is finite, and zero is not negative; found " +
+                  choice.show());
     }
     if (std::set<Value>(choices.begin(), choices.end()).size() != choices.size()) {
       throw Error("gene " + gene.name + " has a choice twice");
     }
+    if (gene.ordered) check_scale(gene);
+  }
+
+  // Refuses an order of booleans, and of numbers that neither ascend nor descend.
+  static void check_scale(const Gene& gene) {
+    const std::vector<Value>& choices = gene.choices;
+    const auto falls = [](const Value& a, const Value& b) { return b < a; };
+    const bool sorted = std::is_sorted(choices.begin(), choices.end()) ||
+                        std::is_sorted(choices.begin(), choices.end(), falls);
+    if (choices[0].kind() == Value::Kind::string || (sorted && !gene.is_boolean())) return;
+    throw Error("gene " + gene.name + " is ordered, but its choices are no scale");
   }
 
   void add_name(std::set<std::string>& names, const std::string& name) const {

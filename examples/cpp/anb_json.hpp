@@ -8,39 +8,19 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <locale>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "anb_decimals.hpp"
 #include "anb_error.hpp"
 
 namespace anb {
-namespace detail {
-
-// A decimal number that a float64 can hold, or nothing.
-inline std::optional<double> parse_double(std::string_view text) {
-  double value = 0;
-#if defined(__cpp_lib_to_chars)
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool good = code == std::errc() && end == text.data() + text.size();
-#else
-  std::istringstream stream{std::string(text)};
-  stream.imbue(std::locale::classic());
-  const bool good = static_cast<bool>(stream >> value) && stream.eof();
-#endif
-  if (text.empty() || !good || !std::isfinite(value)) return {};
-  return value;
-}
-
-}  // namespace detail
 
 // A value of a document, which lives as long as any of its values.
 class Json {
@@ -68,6 +48,11 @@ class Json {
     const std::optional<double> value = detail::parse_double(digits);
     if (!value) fail("a number that a float64 can hold, not " + detail::excerpt(digits));
     return *value;
+  }
+
+  // Whether it is a number without a fraction and an exponent.
+  bool is_integer() const {
+    return kind() == Kind::number && text().find_first_of(".eE") == std::string_view::npos;
   }
 
   // An integer from 0 to the given maximum.

@@ -235,15 +235,68 @@ class Speller {
       case Item::Kind::boolean: return gene.code_of(item.boolean);
       case Item::Kind::integer: return gene.code_of(item.integer);
       case Item::Kind::string: return gene.code_of(item.text);
+      case Item::Kind::number: return code_of_number(gene, item);
       default: gene.refuse(item.show());
     }
+  }
+
+  // Of a number that is no integer of 64 bits: of a float, the one that is nearest to it.
+  static std::uint8_t code_of_number(const Gene& gene, const Item& item) {
+    const std::optional<double> value = gene.is_float() ? parse_double(item.text) : std::nullopt;
+    const std::optional<std::uint8_t> code = value ? gene.find(*value) : std::nullopt;
+    if (!code) gene.refuse(item.show());
+    return *code;
   }
 
   std::string_view text_;
   const SearchSpace& space_;
 };
 
+// A string of JSON, all of it ASCII.
+inline std::string quoted(std::string_view text) {
+  std::string found = "\"";
+  const auto unit = [&found](unsigned value) {
+    found += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) found += "0123456789abcdef"[(value >> shift) & 15];
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = std::max<std::size_t>(utf8_length(text, at), 1);
+    unsigned point = static_cast<unsigned char>(text[at]);
+    if (length > 1) point &= 0x7Fu >> length;
+    for (std::size_t i = 1; i < length; ++i) {
+      point = (point << 6) | (static_cast<unsigned char>(text[at + i]) & 0x3F);
+    }
+    at += length;
+    if (point == '"' || point == '\\') {
+      found += {'\\', static_cast<char>(point)};
+    } else if (point >= 0x20 && point < 0x7F) {
+      found += static_cast<char>(point);
+    } else if (point < 0x10000) {
+      unit(point);
+    } else {
+      unit(0xD800 + ((point - 0x10000) >> 10));
+      unit(0xDC00 + ((point - 0x10000) & 0x3FF));
+    }
+  }
+  return found + "\"";
+}
+
 }  // namespace detail
+
+// One architecture as one line of JSON with the value of every gene: what `Architecture.to_json` of
+// Python returns, to the byte. Throws `Error` if these are no codes of the space.
+inline std::string format_architecture(const Codes& codes, const SearchSpace& space) {
+  space.check_codes(codes);
+  std::string text;
+  for (std::size_t gene = 0; gene < codes.size(); ++gene) {
+    const Gene& here = space.genes()[gene];
+    const Value& value = here.choices[codes[gene]];
+    const bool string = value.kind() == Value::Kind::string;
+    text += (text.empty() ? "{" : ", ") + detail::quoted(here.name) + ": ";
+    text += string ? detail::quoted(value.text()) : value.show();
+  }
+  return text + "}";
+}
 
 // The codes of one architecture as text: a name, an index, codes, values by position or by name, in the
 // space mnasnet four lists, in nasbench201 a string of the benchmark; lists and objects as JSON or Python

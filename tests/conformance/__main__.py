@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vectors
+import vectors  # type: ignore[import-not-found]  # beside it, where it is run from
 from anb_export._io.files import sha256, write_atomically
 from anb_export.graphs.table_form import build_table_model
 
@@ -215,7 +215,8 @@ def main() -> None:
     for fixture in fixtures():
         write(fixture, out / fixture.name)
     for name, several in (("several", vectors.several_outputs), ("curves", vectors.curves)):
-        write_several(name, *several(), out / name)
+        terms, targets = several()
+        write_several(name, terms, targets, out / name)
 
 
 if __name__ == "__main__":

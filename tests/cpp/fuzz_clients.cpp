@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -419,7 +420,8 @@ int judge() {
   return 0;
 }
 
-// Cases of spaces, each with texts that have codes, and texts whose error has to name something.
+// Cases of spaces, each with texts that have codes, texts that are written of codes, and texts whose
+// error has to name something.
 int spell(const char* file) {
   const anb::Bytes content = anb::read_file(file, 1 << 24);
   const anb::Json cases = anb::Json::parse(std::string(content.begin(), content.end()), file);
@@ -442,6 +444,15 @@ int spell(const char* file) {
       } catch (const anb::Error& error) {
         complain(one, error.what());
       }
+    }
+    const std::optional<anb::Json> prints = here.find("prints");
+    for (const anb::Json& one : prints ? prints->array() : std::vector<anb::Json>()) {
+      anb::Codes codes;
+      for (const anb::Json& code : one.at("codes").array()) {
+        codes.push_back(static_cast<std::uint8_t>(code.integer(255)));
+      }
+      const std::string found = anb::format_architecture(codes, space);
+      if (found != one.at("text").string()) complain(one, found);
     }
     for (const anb::Json& one : bad) {
       try {

@@ -36,6 +36,8 @@ from sklearn.svm import SVR, NuSVR
 from sklearn.tree import DecisionTreeRegressor
 
 import anb_onnx
+from anb_onnx import HPOBENCH_MLP
+from anb_onnx.errors import AnbError
 from anb_onnx.spaces.architecture import Architecture, sample
 from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.spaces.space import Block, Gene, SearchSpace
@@ -608,3 +610,24 @@ def test_odd_weights_of_nodes_leave_only_the_evidence_out(hessians: Any) -> None
     assert whole.divided is not None
     np.testing.assert_array_equal(whole.divided, whole.left >= 0)
     np.testing.assert_array_equal(forest.predict_exact(TEST), whole.predict_exact(TEST))
+
+
+@pytest.mark.parametrize("name", ["hist", "lightgbm", "forest", "svr"])
+def test_models_of_floats_are_refused_and_those_of_their_codes_taken(name: str) -> None:
+    codes = sample(300, seed=1, space=HPOBENCH_MLP)
+    choices = [np.array(gene.choices, dtype=np.float64) for gene in HPOBENCH_MLP.genes]
+    numbers = np.stack([choices[k][codes[:, k]] for k in range(5)], axis=1)
+    y = np.sin(codes.astype(np.float64)).sum(axis=1)
+    of_codes = model_from_object(FAMILIES[name]().fit(codes.astype(np.float64), y))
+    assert settle(of_codes, space=HPOBENCH_MLP) == (of_codes, "codes")
+    try:
+        of_values = model_from_object(FAMILIES[name]().fit(numbers, y))
+    except AnbError:  # support vectors that no codes are
+        return
+    for stated in (None, "codes", "values"):
+        with pytest.raises(TrainedOnError, match=r"retrain on the codes|not trained on the genes'"):
+            settle(of_values, stated, space=HPOBENCH_MLP)
+    with pytest.raises(TrainedOnError, match="values of genes are floats"):
+        settle(of_codes, "values", space=HPOBENCH_MLP)
+    with pytest.raises(TrainedOnError, match=r"values of 'alpha' are floats, .* retrain on"):
+        value_inputs(HPOBENCH_MLP)

@@ -96,6 +96,108 @@ class Error : public std::runtime_error {
 
 #endif  // ANB_ERROR_HPP
 
+// Floats of 64 bits as decimals, read and written as Python does. No dependencies; C++17.
+#ifndef ANB_DECIMALS_HPP
+#define ANB_DECIMALS_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <locale>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace anb {
+namespace detail {
+
+// Whether the digits of a number of JSON say that it is below 1, whatever its exponent.
+inline bool is_below_one(std::string_view text) {
+  const std::size_t exponent = std::min(text.find_first_of("eE"), text.size());
+  std::string_view power = text.substr(std::min(exponent + 1, text.size()));
+  const std::string_view digits = text.substr(0, exponent);
+  const std::size_t first = std::min(digits.find_first_of("123456789"), digits.size());
+  const std::size_t dot = std::min(digits.find('.'), digits.size());
+  const double place = static_cast<double>(dot) - static_cast<double>(first) + (first > dot);
+  double shift = 0;  // of any length, as a number that may be infinite
+  const bool negative = !power.empty() && power[0] == '-';
+  for (const char digit : power) {
+    if (digit >= '0' && digit <= '9') shift = 10 * shift + (digit - '0');
+  }
+  return place + (negative ? -shift : shift) <= 0;
+}
+
+// The float64 nearest to a decimal number, which has the digits of JSON; nothing beyond all of them.
+inline std::optional<double> parse_double(std::string_view text) {
+  double value = 0;
+#if defined(__cpp_lib_to_chars)
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  bool good = code == std::errc() && end == text.data() + text.size();
+  const bool beyond = code == std::errc::result_out_of_range && end == text.data() + text.size();
+#else
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  bool good = static_cast<bool>(stream >> value) && stream.eof();
+  const bool beyond = !good && stream.eof();
+#endif
+  if (beyond && is_below_one(text)) {
+    value = 0;  // nearer to it than to any other
+    good = true;
+  }
+  if (text.empty() || !good || !std::isfinite(value)) return {};
+  return value;
+}
+
+// A finite number with the fewest digits that read back as the same, as in "-1.5e-07".
+inline std::string shortest(double value) {
+  char text[32];
+#if defined(__cpp_lib_to_chars)
+  const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific);
+  return std::string(text, end.ptr);
+#else
+  for (int digits = 0; digits < 17; ++digits) {
+    std::snprintf(text, sizeof text, "%.*e", digits, value);
+    std::replace(text, text + sizeof text, ',', '.');  // of some locales
+    if (parse_double(text) == value) break;
+    // A power of two has a nearer neighbour on one side: of so many digits the nearest may be that
+    // neighbour's, and the next one away from zero its own.
+    char* const last = std::find(text, text + sizeof text, 'e') - 1;
+    if (*last == '.' || *last == '9') continue;
+    ++*last;
+    if (parse_double(text) == value) break;
+  }
+  return text;
+#endif
+}
+
+// A finite number as Python writes a float: 0.0005, 1e-05, 1.0, 1e+16.
+inline std::string show_float(double value) {
+  const std::string text = shortest(value);
+  const std::size_t at = text.find('e');
+  const int exponent = std::atoi(text.c_str() + at + 1);
+  if (exponent < -4 || exponent >= 16) return text;  // two digits of an exponent at least, as here
+  const std::size_t sign = text[0] == '-' ? 1 : 0;
+  std::string digits = text.substr(sign, at - sign);
+  if (digits.size() > 1) digits.erase(1, 1);
+  const std::string minus = text.substr(0, sign);
+  if (exponent < 0) {
+    return minus + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
+  }
+  const auto whole = static_cast<std::size_t>(exponent) + 1;
+  if (digits.size() <= whole) digits.resize(whole + 1, '0');
+  return minus + digits.insert(whole, ".");
+}
+
+}  // namespace detail
+}  // namespace anb
+
+#endif  // ANB_DECIMALS_HPP
+
 // The search space, and architectures as codes and indices. No dependencies; C++17.
 //
 // An architecture is one code per gene: the index of the gene's value among its choices. Its index
@@ -104,10 +206,12 @@ class Error : public std::runtime_error {
 #define ANB_ENCODER_HPP
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -121,10 +225,11 @@ namespace anb {
 
 using Codes = std::vector<std::uint8_t>;
 
-// A choice of a gene: an integer, true or false, or a string. Values of two kinds are never equal.
+// A choice of a gene: an integer, a float, true or false, or a string. Values of two kinds are never
+// equal.
 class Value {
  public:
-  enum class Kind : std::uint8_t { integer, boolean, string };
+  enum class Kind : std::uint8_t { integer, boolean, string, real };
 
   template <class T, std::enable_if_t<std::is_integral_v<T>, int> = 0>
   Value(T value)
@@ -132,6 +237,7 @@ class Value {
         number_(static_cast<std::int64_t>(value)) {
     static_assert(std::is_signed_v<T> || sizeof(T) < 8, "an integer of 64 bits has a sign");
   }
+  Value(double value) : kind_(Kind::real), real_(value) {}
   Value(std::string value) : kind_(Kind::string), text_(std::move(value)) {}
   Value(const char* value) : Value(std::string(value)) {}
 
@@ -140,26 +246,39 @@ class Value {
   std::string show() const {
     if (kind_ == Kind::string) return "'" + detail::excerpt(text_) + "'";
     if (kind_ == Kind::boolean) return number_ ? "true" : "false";
+    if (kind_ == Kind::real) return detail::show_float(real_);
     return std::to_string(number_);
   }
+
+  // An integer as the float64 nearest to it; any other value as it is.
+  Value as_real() const {
+    return kind_ == Kind::integer ? Value(static_cast<double>(number_)) : *this;
+  }
+
+  // Of a number that is no integer.
+  double real() const { return real_; }
+  const std::string& text() const { return text_; }
 
   bool operator==(const Value& other) const { return key() == other.key(); }
   bool operator<(const Value& other) const { return key() < other.key(); }
 
  private:
-  std::tuple<const Kind&, const std::int64_t&, const std::string&> key() const {
-    return std::tie(kind_, number_, text_);
+  std::tuple<const Kind&, const std::int64_t&, const double&, const std::string&> key() const {
+    return std::tie(kind_, number_, real_, text_);
   }
 
   Kind kind_;
   std::int64_t number_ = 0;
+  double real_ = 0;
   std::string text_;
 };
 
 struct Gene {
   std::string name;
   std::vector<Value> choices;
+  bool ordered = false;  // whether the choices are a scale, in the order of their codes
 
+  bool is_float() const { return choices[0].kind() == Value::Kind::real; }
   bool is_boolean() const { return choices[0].kind() == Value::Kind::boolean; }
 
   // The choices in a message.
@@ -169,19 +288,28 @@ struct Gene {
     return detail::excerpt(shown, 1000);
   }
 
-  // The code of a value. Booleans may also be 1 and 0, and the words of JSON and Python as strings.
-  std::uint8_t code_of(const Value& value) const {
+  // The code of a value, or nothing. Floats may also be integers; booleans 1 and 0, and the words of
+  // JSON and Python as strings.
+  std::optional<std::uint8_t> find(const Value& given) const {
+    const Value value = is_float() ? given.as_real() : given;
     for (const bool boolean : {true, false}) {
       if (!is_boolean() || value.kind() == Value::Kind::boolean) break;
       const Value others[] = {boolean ? 1 : 0, boolean ? "True" : "False",
                               boolean ? "true" : "false"};
       if (std::find(std::begin(others), std::end(others), value) != std::end(others)) {
-        return code_of(boolean);
+        return find(boolean);
       }
     }
     const auto found = std::find(choices.begin(), choices.end(), value);
-    if (found == choices.end()) refuse(value.show());
+    if (found == choices.end()) return {};
     return static_cast<std::uint8_t>(found - choices.begin());
+  }
+
+  // The code of a value; throws `Error` where there is none.
+  std::uint8_t code_of(const Value& value) const {
+    const std::optional<std::uint8_t> code = find(value);
+    if (!code) refuse(value.show());
+    return *code;
   }
 
   [[noreturn]] void refuse(const std::string& shown) const {
@@ -195,7 +323,7 @@ struct Gene {
   }
 
   bool operator==(const Gene& other) const {
-    return name == other.name && choices == other.choices;
+    return name == other.name && choices == other.choices && ordered == other.ordered;
   }
 };
 
@@ -440,11 +568,28 @@ class SearchSpace {
     for (const Value& choice : choices) {
       if (choice.kind() == choices[0].kind()) continue;
       throw Error("gene " + gene.name +
-                  ": the choices must be all integers, all booleans or all strings");
+                  ": the choices must be all integers, all floats, all booleans or all strings");
+    }
+    for (const Value& choice : choices) {
+      const bool negative_zero = choice.real() == 0 && std::signbit(choice.real());
+      if (std::isfinite(choice.real()) && !negative_zero) continue;
+      throw Error("gene " + gene.name + ": a float is finite, and zero is not negative; found " +
+                  choice.show());
     }
     if (std::set<Value>(choices.begin(), choices.end()).size() != choices.size()) {
       throw Error("gene " + gene.name + " has a choice twice");
     }
+    if (gene.ordered) check_scale(gene);
+  }
+
+  // Refuses an order of booleans, and of numbers that neither ascend nor descend.
+  static void check_scale(const Gene& gene) {
+    const std::vector<Value>& choices = gene.choices;
+    const auto falls = [](const Value& a, const Value& b) { return b < a; };
+    const bool sorted = std::is_sorted(choices.begin(), choices.end()) ||
+                        std::is_sorted(choices.begin(), choices.end(), falls);
+    if (choices[0].kind() == Value::Kind::string || (sorted && !gene.is_boolean())) return;
+    throw Error("gene " + gene.name + " is ordered, but its choices are no scale");
   }
 
   void add_name(std::set<std::string>& names, const std::string& name) const {
@@ -1159,15 +1304,68 @@ class Speller {
       case Item::Kind::boolean: return gene.code_of(item.boolean);
       case Item::Kind::integer: return gene.code_of(item.integer);
       case Item::Kind::string: return gene.code_of(item.text);
+      case Item::Kind::number: return code_of_number(gene, item);
       default: gene.refuse(item.show());
     }
+  }
+
+  // Of a number that is no integer of 64 bits: of a float, the one that is nearest to it.
+  static std::uint8_t code_of_number(const Gene& gene, const Item& item) {
+    const std::optional<double> value = gene.is_float() ? parse_double(item.text) : std::nullopt;
+    const std::optional<std::uint8_t> code = value ? gene.find(*value) : std::nullopt;
+    if (!code) gene.refuse(item.show());
+    return *code;
   }
 
   std::string_view text_;
   const SearchSpace& space_;
 };
 
+// A string of JSON, all of it ASCII.
+inline std::string quoted(std::string_view text) {
+  std::string found = "\"";
+  const auto unit = [&found](unsigned value) {
+    found += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) found += "0123456789abcdef"[(value >> shift) & 15];
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = std::max<std::size_t>(utf8_length(text, at), 1);
+    unsigned point = static_cast<unsigned char>(text[at]);
+    if (length > 1) point &= 0x7Fu >> length;
+    for (std::size_t i = 1; i < length; ++i) {
+      point = (point << 6) | (static_cast<unsigned char>(text[at + i]) & 0x3F);
+    }
+    at += length;
+    if (point == '"' || point == '\\') {
+      found += {'\\', static_cast<char>(point)};
+    } else if (point >= 0x20 && point < 0x7F) {
+      found += static_cast<char>(point);
+    } else if (point < 0x10000) {
+      unit(point);
+    } else {
+      unit(0xD800 + ((point - 0x10000) >> 10));
+      unit(0xDC00 + ((point - 0x10000) & 0x3FF));
+    }
+  }
+  return found + "\"";
+}
+
 }  // namespace detail
+
+// One architecture as one line of JSON with the value of every gene: what `Architecture.to_json` of
+// Python returns, to the byte. Throws `Error` if these are no codes of the space.
+inline std::string format_architecture(const Codes& codes, const SearchSpace& space) {
+  space.check_codes(codes);
+  std::string text;
+  for (std::size_t gene = 0; gene < codes.size(); ++gene) {
+    const Gene& here = space.genes()[gene];
+    const Value& value = here.choices[codes[gene]];
+    const bool string = value.kind() == Value::Kind::string;
+    text += (text.empty() ? "{" : ", ") + detail::quoted(here.name) + ": ";
+    text += string ? detail::quoted(value.text()) : value.show();
+  }
+  return text + "}";
+}
 
 // The codes of one architecture as text: a name, an index, codes, values by position or by name, in the
 // space mnasnet four lists, in nasbench201 a string of the benchmark; lists and objects as JSON or Python
@@ -1191,13 +1389,10 @@ inline Codes parse_architecture(std::string_view text, const SearchSpace& space)
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <locale>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -1205,24 +1400,6 @@ inline Codes parse_architecture(std::string_view text, const SearchSpace& space)
 
 
 namespace anb {
-namespace detail {
-
-// A decimal number that a float64 can hold, or nothing.
-inline std::optional<double> parse_double(std::string_view text) {
-  double value = 0;
-#if defined(__cpp_lib_to_chars)
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool good = code == std::errc() && end == text.data() + text.size();
-#else
-  std::istringstream stream{std::string(text)};
-  stream.imbue(std::locale::classic());
-  const bool good = static_cast<bool>(stream >> value) && stream.eof();
-#endif
-  if (text.empty() || !good || !std::isfinite(value)) return {};
-  return value;
-}
-
-}  // namespace detail
 
 // A value of a document, which lives as long as any of its values.
 class Json {
@@ -1250,6 +1427,11 @@ class Json {
     const std::optional<double> value = detail::parse_double(digits);
     if (!value) fail("a number that a float64 can hold, not " + detail::excerpt(digits));
     return *value;
+  }
+
+  // Whether it is a number without a fraction and an exponent.
+  bool is_integer() const {
+    return kind() == Kind::number && text().find_first_of(".eE") == std::string_view::npos;
   }
 
   // An integer from 0 to the given maximum.
@@ -2256,20 +2438,35 @@ inline double read_number(const Json& json) {
   return value;
 }
 
-// A choice of a gene, or the value of one in an architecture.
-inline Value read_value(const Json& json) {
-  switch (json.kind()) {
-    case Json::Kind::boolean: return json.boolean();
-    case Json::Kind::string: return json.string();
-    case Json::Kind::number: return json.integer64();
-    default: json.fail("an integer, true or false, or a string");
-  }
+// Whether a value is a number, and if so whole, however it is written.
+inline bool is_whole(const Json& json) {
+  return json.kind() == Json::Kind::number && json.number() == std::floor(json.number());
+}
+
+// A choice of a gene.
+inline Value read_choice(const Json& json, bool as_float) {
+  if (json.kind() == Json::Kind::boolean) return json.boolean();
+  if (json.kind() == Json::Kind::string) return json.string();
+  if (json.kind() != Json::Kind::number) json.fail("a number, true or false, or a string");
+  if (as_float) return json.number();
+  return json.is_integer() || std::fabs(json.number()) >= 0x1p63
+             ? json.integer64()
+             : static_cast<std::int64_t>(json.number());  // 1.0, or 1e3
 }
 
 inline Gene read_gene(const Json& json) {
   Gene gene{read_name(json, "name"), {}};
-  for (const Json& choice : json.at("choices").array(SearchSpace::max_choices)) {
-    gene.choices.push_back(read_value(choice));
+  const std::vector<Json> choices = json.at("choices").array(SearchSpace::max_choices);
+  const auto is_number = [](const Json& one) { return one.kind() == Json::Kind::number; };
+  const bool numbers = std::all_of(choices.begin(), choices.end(), is_number);
+  bool as_float = numbers && !std::all_of(choices.begin(), choices.end(), is_whole);
+  if (const std::optional<Json> kind = json.find("kind")) {
+    if (!numbers || kind->string() != "float") kind->fail("\"float\", of numbers, or left out");
+    as_float = true;
+  }
+  if (const std::optional<Json> ordered = json.find("ordered")) gene.ordered = ordered->boolean();
+  for (const Json& choice : choices) {
+    gene.choices.push_back(read_choice(choice, as_float));
     if (choice.kind() == Json::Kind::string && !choice.string().empty()) {
       check_name(choice, choice.string());
     }

@@ -6,12 +6,13 @@
 
 import type { Card } from "./catalog.js";
 import { ArtifactError, show } from "./errors.js";
-import { readGraph } from "./graph.js";
+import { readGraph, readVectorGraph, type TableGraph } from "./graph.js";
 import { isObject, parseObject } from "./json.js";
 import { readMetadata } from "./onnx.js";
 import { checkSchema } from "./schema.js";
 import { type SpaceDocument, SearchSpace } from "./space.js";
 import { Terms } from "./terms.js";
+import { readVectorCard, VECTOR, VECTOR_KEYS } from "./vectorCard.js";
 
 // Keys of a manifest's entry that are not in the card inside the file: they are about the file, or
 // were found out once it was written.
@@ -24,7 +25,7 @@ const COMMON = ["benchmark", "search_space"];
 // must not have it either. Other keys may be new ones.
 const MEANING = [
   ...["form", "metric", "device", "unit", "direction", "members", "exact", "terms"],
-  ...["link", "calibration", "requires"],
+  ...["link", "calibration", "requires", ...VECTOR_KEYS],
 ];
 
 /** A manifest's entry, what the manifest says of all, and the file that the entry lists. */
@@ -55,7 +56,13 @@ export function checkAgreement(stated: Stated): void {
     const [lacking, given] = hasTables ? ["terms", "tables"] : ["tables", "terms"];
     throw new ArtifactError(`${stated.source}: key "${lacking}" is absent, but "${given}" is there`);
   }
-  if (hasTables) compareTables(stated);
+  const isVector = card.form === VECTOR;
+  const needed = isVector ? (hasTables ? undefined : "tables") : VECTOR_KEYS.find((key) => Object.hasOwn(card, key));
+  if (needed !== undefined) {
+    throw new ArtifactError(`${stated.source}: an artifact of the form ${show(card.form)} ${isVector ? "needs" : "has no"} ${needed}`);
+  }
+  if (isVector) compareVector(stated);
+  else if (hasTables) compareTables(stated);
 }
 
 /** The card inside an ONNX file, once its schema is one that can be read. */
@@ -96,15 +103,41 @@ function compareTables(stated: Stated): void {
     compare(own(tables, key), graph[key], `tables.${key}`, stated, where);
   }
   compare(own(tables, "entries"), terms.nEntries, "tables.entries", stated, "in the tables of its terms");
-  const link = isObject(card.link) ? card.link : {};
-  for (const [key, value, found] of [
-    ["link.inverse", link.inverse, graph.inverse],
-    ["link.offset", link.offset, graph.reflect],
-    ["link.hinges", link.hinges ?? [], graph.hinges],
-    ["link.regime", link.regime ?? null, graph.regime],
+  compareLinks(card.link, graph, "link", stated, where);
+}
+
+function compareLinks(
+  document: unknown,
+  graph: Pick<TableGraph, "inverse" | "reflect" | "hinges" | "regime">,
+  key: string,
+  stated: Stated,
+  where: string,
+): void {
+  const link = isObject(document) ? document : {};
+  for (const [name, value, found] of [
+    ["inverse", link.inverse, graph.inverse],
+    ["offset", link.offset, graph.reflect],
+    ["hinges", link.hinges ?? [], graph.hinges],
+    ["regime", link.regime ?? null, graph.regime],
   ] as const) {
-    compare(value, found, key, stated, where);
+    compare(value, found, `${key}.${name}`, stated, where);
   }
+}
+
+/** The same of an artifact of several outputs; that the graph makes the curve of them is checked with it. */
+function compareVector(stated: Stated): void {
+  const { card, space, file, name } = stated;
+  const vector = readVectorCard(card, space, stated.source);
+  const terms = Terms.fromDocument(card.terms, space, stated.source);
+  const graph = readVectorGraph(file, space, terms, vector, name);
+  const where = `in the graph that ${name} holds`;
+  const { offset, entries, members, outputs } = graph;
+  const [scale, shift] = [outputs.map((output) => output.scale), outputs.map((output) => output.shift)];
+  compare(card.tables, { offset, entries, members, outputs: outputs.length, scale, shift }, "tables", stated, where);
+  compare(entries, terms.nEntries, "tables.entries", stated, "in the tables of its terms");
+  vector.outputs.forEach(({ document }, k) => {
+    compareLinks(document.link, outputs[k], `outputs[${k}].link`, stated, where);
+  });
 }
 
 function own(object: object, key: string): unknown {

@@ -2,6 +2,7 @@
 
 import { indexToCodes, ownRow } from "./codes.js";
 import { ArchitectureError, show } from "./errors.js";
+import { formatValue } from "./format.js";
 import { fourLists, hasLists, isLists, type Lists, listsToValues } from "./mnasnet.js";
 import { type Choice, needSpace, type SearchSpace } from "./space.js";
 import { parseArchitecture } from "./spelling.js";
@@ -59,4 +60,23 @@ export function accepted(space: SearchSpace): string {
 export function codesToValues(codes: Uint8Array, space: SearchSpace): Values {
   const row = ownRow(codes, space);
   return Object.fromEntries(space.genes.map((gene, g) => [gene.name, gene.choices[row[g]]]));
+}
+
+/**
+ * Return one architecture, given by its codes, as one line of JSON with the value of every gene: what
+ * `Architecture.to_json` of Python returns, to the byte. `JSON.stringify` does not tell 1.0 from 1.
+ *
+ * Throws `ArchitectureError` if these are no codes of the space.
+ */
+export function formatArchitecture(codes: Uint8Array, space: SearchSpace): string {
+  const row = ownRow(codes, space);
+  const pairs = space.genes.map((gene, g) => {
+    const value = gene.choices[row[g]];
+    return `${quoted(gene.name)}: ${typeof value === "string" ? quoted(value) : formatValue(gene, value)}`;
+  });
+  return `{${pairs.join(", ")}}`;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(/[^ -~]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

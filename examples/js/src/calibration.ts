@@ -19,8 +19,24 @@ export class Calibration extends Shown {
     readonly offset: number | null,
     readonly levels: readonly number[],
     readonly quantiles: readonly number[],
+    /** Of each prediction: a further variance, such as that between seeds. */
+    private readonly added: Float64Array | null = null,
+    /** Of each prediction: what stands in place of `noise`. */
+    private readonly noises: Float64Array | null = null,
   ) {
     super();
+  }
+
+  /** The same with another noise for each of N predictions. */
+  withNoises(noises: Float64Array): Calibration {
+    const { spread, noise, noisePower, offset, levels, quantiles } = this;
+    return new Calibration(spread, noise, noisePower, offset, levels, quantiles, null, noises);
+  }
+
+  /** The same with a further variance for each of N predictions, in the target's unit squared. */
+  withAdded(variances: Float64Array): Calibration {
+    const { spread, noise, noisePower, offset, levels, quantiles } = this;
+    return new Calibration(spread, noise, noisePower, offset, levels, quantiles, variances);
   }
 
   /** Of what is exact: every interval is the mean itself. */
@@ -28,7 +44,7 @@ export class Calibration extends Shown {
 
   /** Whether it says that nothing is uncertain. */
   get isExact(): boolean {
-    return this.spread === 0 && this.noise === 0;
+    return this.spread === 0 && this.noise === 0 && !this.added && !this.noises;
   }
 
   override toString(): string {
@@ -71,7 +87,7 @@ export class Calibration extends Shown {
 
   /** The predictive scale of each prediction, float32. */
   predictiveStd(mean: Float32Array, std: Float32Array): Float32Array {
-    return Float32Array.from(mean, (m, i) => this.#scale(m, std[i]));
+    return Float32Array.from(mean, (m, i) => this.#scale(m, std[i], i));
   }
 
   /** The central interval that holds a share `level` of new measurements, float32. */
@@ -84,7 +100,7 @@ export class Calibration extends Shown {
     const lower = new Float32Array(mean.length);
     const upper = new Float32Array(mean.length);
     for (let i = 0; i < mean.length; i++) {
-      const half = width * this.#scale(mean[i], std[i]);
+      const half = width * this.#scale(mean[i], std[i], i);
       lower[i] = mean[i] - half;
       upper[i] = mean[i] + half;
     }
@@ -105,11 +121,12 @@ export class Calibration extends Shown {
     return slope * (level - levels[j]) + quantiles[j];
   }
 
-  #scale(mean: number, std: number): number {
+  #scale(mean: number, std: number, i: number): number {
     const t = this.offset === null ? mean : this.offset - mean;
-    let noise = this.noise;
+    let noise = this.noises ? this.noises[i] : this.noise;
     for (let p = 0; p < this.noisePower; p++) noise *= t;
     const spread = this.spread * std;
-    return Math.sqrt(spread * spread + noise * noise);
+    const scale = Math.sqrt(spread * spread + noise * noise);
+    return this.added ? Math.sqrt(scale * scale + this.added[i]) : scale;
   }
 }

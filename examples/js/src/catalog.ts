@@ -33,6 +33,10 @@ export interface Card extends Record<string, unknown> {
   readonly tables?: unknown;
   readonly terms?: unknown;
   readonly calibration?: unknown;
+  /** Of the form "vector". */
+  readonly outputs?: unknown;
+  readonly curve?: unknown;
+  readonly seed_noise?: unknown;
 }
 
 export interface ReadOptions {
@@ -159,8 +163,7 @@ export class Catalog extends Shown {
     if (!isObject(golden)) throw new ArtifactError(`${where} must be an object, not ${show(golden)}`);
     checkFileFacts(golden, where);
     const file = await this.#readChecked(golden as unknown as Card, "maxGoldenBytes", options);
-    const members = new Map(this.targets.map((t) => [t.name, this.cards[t.name].members]));
-    return new Golden(golden, file, this.space, members, source);
+    return new Golden(golden, file, this.space, new Map(Object.entries(this.cards)), source);
   }
 
   /**

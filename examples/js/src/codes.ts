@@ -1,6 +1,7 @@
 /** Codes of architectures, one byte per gene, and the indices that they stand for. */
 
 import { ArchitectureError, show } from "./errors.js";
+import { formatChoices } from "./format.js";
 import { type Gene, needSpace, type SearchSpace } from "./space.js";
 import { isBytes, ownCopy } from "./views.js";
 
@@ -58,9 +59,14 @@ function allInRange(codes: Uint8Array, sizes: Uint16Array): boolean {
 }
 
 /** The error of a code that its gene has no choice for. */
-export function outOfRange(code: number, { name, choices }: Gene, where: string): ArchitectureError {
-  const allowed = `allowed are 0 to ${choices.length - 1}, which stand for ${choices.join(", ")}`;
-  return new ArchitectureError(`${where}gene "${name}": code ${code} is out of range; ${allowed}`);
+export function outOfRange(code: number, gene: Gene, where: string): ArchitectureError {
+  return new ArchitectureError(`${where}${codeRefusal(gene, String(code))}`);
+}
+
+/** What is said of a code, as shown, that a gene has no choice for. */
+export function codeRefusal(gene: Gene, shown: string): string {
+  const allowed = `allowed are 0 to ${gene.choices.length - 1}, which stand for ${formatChoices(gene)}`;
+  return `gene "${gene.name}": code ${shown} is out of range; ${allowed}`;
 }
 
 /** Return the codes of an index: a bigint of any size, or a number that is a safe integer. */

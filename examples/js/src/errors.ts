@@ -23,6 +23,11 @@ export class EngineError extends AnbError {
   override name = "EngineError";
 }
 
+/** A fidelity was asked for that an artifact does not have, or not at this value. */
+export class FidelityError extends AnbError {
+  override name = "FidelityError";
+}
+
 /** An interval was asked for at a level that cannot be given. */
 export class LevelError extends AnbError {
   override name = "LevelError";

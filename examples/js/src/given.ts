@@ -4,11 +4,12 @@ import { cardInside } from "./agreement.js";
 import { benchmarkOf, type Found, MANIFEST, readBenchmark } from "./benchmarks.js";
 import { ArtifactError, show } from "./errors.js";
 import { folderOfFiles, type FolderOptions } from "./files.js";
-import { readGraph } from "./graph.js";
+import { readGraph, readVectorGraph } from "./graph.js";
 import { sha256 } from "./hash.js";
 import { SCHEMA } from "./schema.js";
 import { SearchSpace } from "./space.js";
 import { Terms } from "./terms.js";
+import { readVectorCard, VECTOR } from "./vectorCard.js";
 
 /**
  * Return the benchmark of some files by their names.
@@ -48,6 +49,12 @@ function readCard(file: Uint8Array, source: string): Record<string, unknown> {
   if (card.terms === undefined) return card;
   const space = SearchSpace.fromDocument(card.search_space);
   const terms = Terms.fromDocument(card.terms, space, source);
+  if (card.form === VECTOR) {
+    const vector = readVectorCard(card, space, source);
+    const { offset, entries, members, outputs } = readVectorGraph(file, space, terms, vector, source);
+    const [scale, shift] = [outputs.map((output) => output.scale), outputs.map((output) => output.shift)];
+    return { ...card, tables: { offset, entries, members, outputs: outputs.length, scale, shift } };
+  }
   const { offset, entries, members, scale, shift } = readGraph(file, space, terms, source);
   return { ...card, tables: { offset, entries, members, scale, shift } };
 }

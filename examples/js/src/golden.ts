@@ -1,3 +1,5 @@
+import type { Card } from "./catalog.js";
+import { isWhole } from "./curves.js";
 import { ArtifactError, show } from "./errors.js";
 import { count, Shown } from "./inspect.js";
 import { isObject } from "./json.js";
@@ -5,7 +7,16 @@ import type { SearchSpace } from "./space.js";
 
 const OUTPUTS = ["mean", "std", "members"] as const;
 
-export type GoldenName = (typeof OUTPUTS)[number];
+// What there is of artifacts of several outputs besides, of the first architectures.
+const OF_OUTPUTS = ["output_means", "output_stds"] as const;
+const OF_KNOTS = ["curve_mean", "curve_std"] as const;
+const BETWEEN = ["between_mean", "between_std"] as const;
+
+export type GoldenName =
+  | (typeof OUTPUTS)[number]
+  | (typeof OF_OUTPUTS)[number]
+  | (typeof OF_KNOTS)[number]
+  | (typeof BETWEEN)[number];
 
 /** Architectures and, for every target, the bits that each engine gives for them. */
 export class Golden extends Shown {
@@ -20,7 +31,7 @@ export class Golden extends Shown {
     readonly document: Readonly<Record<string, unknown>>,
     file: Uint8Array,
     space: SearchSpace,
-    members: ReadonlyMap<string, number>,
+    cards: ReadonlyMap<string, Card>,
     source: string,
   ) {
     super();
@@ -30,10 +41,16 @@ export class Golden extends Shown {
     }
     this.n = n as number;
     const expected = new Map([[keyOf(null, "architectures"), [this.n, space.nGenes]]]);
-    for (const [target, nMembers] of members) {
-      for (const name of OUTPUTS) expected.set(keyOf(target, name), name === "members" ? [this.n, nMembers] : [this.n]);
+    const more = new Map<string, number>();
+    for (const [target, { members, outputs, curve }] of cards) {
+      for (const name of OUTPUTS) expected.set(keyOf(target, name), name === "members" ? [this.n, members] : [this.n]);
+      if (Array.isArray(outputs)) for (const name of OF_OUTPUTS) more.set(keyOf(target, name), outputs.length);
+      const at = isObject(curve) ? curve.at : null;
+      if (!Array.isArray(at)) continue;
+      for (const name of OF_KNOTS) more.set(keyOf(target, name), at.length);
+      if (at.length > 1) for (const name of BETWEEN) more.set(keyOf(target, name), at.length - 1);
     }
-    for (const array of arrays as unknown[]) this.#add(array, expected, file, source);
+    for (const array of arrays as unknown[]) this.#add(array, expected, more, file, source);
     for (const key of expected.keys()) {
       if (!this.#arrays.has(key)) throw new ArtifactError(`${source}: key "golden": no array of ${key}`);
     }
@@ -43,7 +60,8 @@ export class Golden extends Shown {
   readonly n: number;
 
   override toString(): string {
-    return `Golden(${count(this.n, "architecture")}, ${count((this.#arrays.size - 1) / OUTPUTS.length, "target")})`;
+    const targets = [...this.#arrays.keys()].filter((key) => key.startsWith('"mean" of')).length;
+    return `Golden(${count(this.n, "architecture")}, ${count(targets, "target")})`;
   }
 
   /** The architectures: N rows of codes. */
@@ -51,17 +69,28 @@ export class Golden extends Shown {
     return this.#arrays.get(keyOf(null, "architectures"))!.slice();
   }
 
-  /** The bytes of a target's output: float32, little-endian. */
+  /**
+   * The bytes of a target's output: float32, little-endian. Those of several outputs and of curves are
+   * of the first architectures: as many as the bytes are enough for.
+   */
   bytes(target: string, name: GoldenName): Uint8Array {
     const found = this.#arrays.get(keyOf(target, name));
     if (!found) throw new ArtifactError(`there are no golden vectors of ${show(name)} of ${show(target)}`);
     return found.slice();
   }
 
-  #add(array: unknown, expected: ReadonlyMap<string, number[]>, file: Uint8Array, source: string): void {
+  #add(
+    array: unknown,
+    expected: ReadonlyMap<string, number[]>,
+    more: ReadonlyMap<string, number>,
+    file: Uint8Array,
+    source: string,
+  ): void {
     const { target, name, dtype, shape, offset } = isObject(array) ? array : ({} as Record<string, unknown>);
     const key = keyOf(target, name);
-    const wanted = expected.get(key);
+    const columns = more.get(key);
+    const rows = Array.isArray(shape) && isWhole(shape[0], 0, this.n) ? shape[0] : this.n;
+    const wanted = columns === undefined ? expected.get(key) : [rows, columns];
     const size = key === keyOf(null, "architectures") ? 1 : 4;
     const bytes = wanted?.reduce((count, length) => count * length, size) ?? 0;
     const sound =

@@ -8,7 +8,7 @@
 
 import { OrtEngine, type OrtModule } from "./engines/ort.js";
 import { EngineError } from "./errors.js";
-import { loadPure, openSource, type SourceOptions } from "./pure.js";
+import { loadPure, openSeveral, openSource, type SourceOptions } from "./pure.js";
 import { Surrogate } from "./surrogate.js";
 
 export * from "./pure.js";
@@ -46,8 +46,9 @@ export async function load(target: string, options: LoadOptions = {}): Promise<S
   const { catalog, found, model } = await openSource(target, options);
   const card = catalog.cards[found.name];
   const facts = { nGenes: catalog.space.nGenes, nMembers: card.members, source: card.file };
+  const several = openSeveral(model, card, catalog.space);
   const opened = await OrtEngine.open(engine, ort, model, facts);
-  return new Surrogate(found, catalog.space, card, opened);
+  return new Surrogate(found, catalog.space, card, opened, several);
 }
 
 async function importRuntime(engine: "ort-node" | "ort-web"): Promise<OrtModule> {

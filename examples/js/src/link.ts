@@ -39,6 +39,11 @@ export class Link {
     readonly regime: Regime | null,
   ) {}
 
+  /** Whether it is defined, or monotone, for positive values only. */
+  get needsPositive(): boolean {
+    return this.steps.some((step) => step === "square" || step === "sqrt" || step === "reciprocal");
+  }
+
   /** Read the `link` of a manifest's entry. */
   static fromDocument(document: unknown, source: string, space: SearchSpace): Link {
     const d = document as {

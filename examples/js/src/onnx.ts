@@ -110,7 +110,7 @@ function addNode(file: Uint8Array, { start, stop }: Field, to: Map<string, Node>
     else if (part.number === 5) attributes.push(attribute(file, part));
     else if (part.number === 7 && part.stop > part.start) throw new Error("it has operators of other domains");
     const parts = inputs.length + outputs.length + attributes.length;
-    if (parts > 64) throw new Error("an operator has more than 64 inputs and attributes");
+    if (parts > 128) throw new Error("an operator has more than 128 inputs and attributes");
   }
   if (outputs.length !== 1) throw new Error(`an operator has ${outputs.length} outputs`);
   if (to.has(outputs[0])) throw new Error(`the name ${show(outputs[0])} is given twice`);

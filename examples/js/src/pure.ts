@@ -1,15 +1,19 @@
 /** Everything that needs no runtime: the encoder, the catalog and the pure engine. */
 
-import { Catalog, type OpenOptions, type ReadOptions, type Target } from "./catalog.js";
+import { type Card, Catalog, type OpenOptions, type ReadOptions, type Target } from "./catalog.js";
 import { type Batch, encode } from "./encoding.js";
 import { show, TargetError } from "./errors.js";
-import { type Prediction, type QueryOptions, Surrogate } from "./surrogate.js";
+import type { SearchSpace } from "./space.js";
+import { type Curve, type Prediction, type QueryOptions, type Several, Surrogate } from "./surrogate.js";
 import { TableEngine } from "./tables.js";
+import { VECTOR } from "./vectorCard.js";
+import { VectorEngine } from "./vectors.js";
 
 export * from "./architecture.js";
 export { benchmarks } from "./benchmarks.js";
 export * from "./calibration.js";
 export * from "./catalog.js";
+export { CurveForm, type Fidelity } from "./curves.js";
 export { checkCodes, codesToIndex, codesToIndices, indexToCodes } from "./codes.js";
 export * from "./encoding.js";
 export * from "./errors.js";
@@ -26,6 +30,8 @@ export * from "./surrogate.js";
 export type { Outputs } from "./outputs.js";
 export { TableEngine } from "./tables.js";
 export { Terms } from "./terms.js";
+export type { Output, VectorCard } from "./vectorCard.js";
+export { VectorEngine } from "./vectors.js";
 export { type Extreme, type Front, type Landmark, Truth } from "./truth.js";
 
 export interface SourceOptions extends ReadOptions, OpenOptions {
@@ -37,18 +43,27 @@ export interface SourceOptions extends ReadOptions, OpenOptions {
 
 /** A surrogate computed by the pure engine, which also answers at once. */
 export class PureSurrogate extends Surrogate {
-  declare protected readonly computes: TableEngine;
+  declare protected readonly computes: TableEngine | VectorEngine;
 
   /** As `query`, without a promise. */
   querySync(batch: Batch, options: QueryOptions = {}): Prediction {
     this.checkOpen();
     const codes = encode(batch, this.space);
     const members = options?.members ?? false;
-    return this.wrap(this.computes.predict(codes, members), codes.length / this.space.nGenes, members);
+    const rows = codes.length / this.space.nGenes;
+    const given = this.fidelitiesGiven(options?.fidelity, rows);
+    const known = this.predictGiven(codes, given, members);
+    return known ?? this.withRuns(this.wrap(this.computes.predict(codes, members), rows, members), codes, given);
+  }
+
+  /** As `curve`, without a promise. */
+  curveSync(batch: Batch, options: { members?: boolean } = {}): Curve {
+    this.checkOpen();
+    return this.curveOf(encode(batch, this.space), options?.members ?? false);
   }
 
   /** The engine, for loops over preallocated arrays. */
-  get tables(): TableEngine {
+  get tables(): TableEngine | VectorEngine {
     this.checkOpen();
     return this.computes;
   }
@@ -58,8 +73,23 @@ export class PureSurrogate extends Surrogate {
 export async function loadPure(target: string, options: SourceOptions = {}): Promise<PureSurrogate> {
   const { catalog, found, model } = await openSource(target, options);
   const card = catalog.cards[found.name];
-  const tables = TableEngine.fromOnnx(model, card, catalog.space, card.file);
-  return new PureSurrogate(found, catalog.space, card, tables);
+  const several = openSeveral(model, card, catalog.space);
+  const tables = several?.vector ?? TableEngine.fromOnnx(model, card, catalog.space, card.file);
+  return new PureSurrogate(found, catalog.space, card, tables, several);
+}
+
+/** The outputs of an artifact of several, and what curves are made of; null of all others. */
+export function openSeveral(model: Uint8Array, card: Card, space: SearchSpace): Several | null {
+  if (card.form !== VECTOR) return null;
+  const vector = VectorEngine.fromOnnx(model, card, space, card.file);
+  const { exact = false, device = null } = card;
+  const outputs = vector.card.outputs.map(({ name, unit, direction, document }, k) => {
+    const target: Target = { name, metric: name, device: device as string | null, unit, direction };
+    const { file, sha256, members } = card;
+    const own: Card = { ...document, file, sha256, members, exact, metric: name, device };
+    return [name, new PureSurrogate(target, space, own, vector.outputs[k])] as const;
+  });
+  return { vector, outputs: new Map(outputs) };
 }
 
 /** Find a target and read its file. */

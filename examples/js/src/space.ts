@@ -4,10 +4,14 @@ import { isName } from "./json.js";
 
 export type Choice = number | boolean | string;
 
-/** One categorical decision. A gene's code is the position of its value among the choices. */
+/** One decision: of an architecture, or a hyper-parameter. A gene's code is the position of its value among the choices. */
 export interface Gene {
   readonly name: string;
   readonly choices: readonly Choice[];
+  /** Says of numbers that are all whole that they are floats, which are written so: 1.0. */
+  readonly kind?: "float";
+  /** Whether the choices are a scale, in the order of their codes. */
+  readonly ordered?: boolean;
 }
 
 /** Genes that are read together: their codes form one symbol, in mixed radix. */
@@ -32,7 +36,7 @@ export function needSpace(space: unknown): asserts space is SearchSpace {
 /** The form in which manifests hold a search space. */
 export interface SpaceDocument {
   name: string;
-  blocks: { name: string; genes: { name: string; choices: Choice[] }[] }[];
+  blocks: { name: string; genes: { name: string; choices: (Choice | bigint)[]; kind?: "float"; ordered?: boolean }[] }[];
   /** A bigint where no number holds it exactly. */
   size?: number | bigint;
 }
@@ -100,7 +104,7 @@ export class SearchSpace extends Shown {
       const facts = `at most ${MAX_GENES} genes in blocks of different names are allowed`;
       throw new ArchitectureError(`search space ${show(d.name)}: ${facts}`);
     }
-    const space = new SearchSpace(d.name, d.blocks);
+    const space = new SearchSpace(d.name, d.blocks.map(({ name, genes }) => ({ name, genes: genes.map(readGene) })));
     if (d.size !== undefined && !isSize(d.size, space.size)) {
       const stated = `${show(d.name)} has ${space.size} members but states ${show(d.size)}`;
       throw new ArchitectureError(`search space ${stated}`);
@@ -122,17 +126,54 @@ function soundBlock(block: { name: unknown; genes: unknown }): boolean {
   return (
     isName(block?.name) &&
     isList(block.genes, MAX_GENES) &&
-    block.genes.every((gene) => {
-      const { name, choices } = (gene ?? {}) as Record<string, unknown>;
-      return isName(name) && soundChoices(choices);
-    }) &&
+    block.genes.every(soundGene) &&
     // Symbols of 32 bits; tables over more would not fit the memory anyway.
     block.genes.reduce<number>((size, gene) => size * (gene as Gene).choices.length, 1) <= 2 ** 32
   );
 }
 
-function soundChoices(choices: unknown): boolean {
-  if (!isList(choices, MAX_CHOICES)) return false;
+/** A gene of a manifest, once it is sound. */
+function readGene({ name, choices, kind, ordered }: SpaceDocument["blocks"][0]["genes"][0]): Gene {
+  const read = (choices.some(isFraction) || kind ? choices.map(Number) : choices) as Choice[];
+  return { name, choices: read, ...(kind && { kind }), ...(ordered && { ordered }) };
+}
+
+function isFraction(choice: unknown): boolean {
+  return typeof choice === "number" && !Number.isInteger(choice);
+}
+
+function isNumber(choice: unknown): choice is number | bigint {
+  return typeof choice === "number" || typeof choice === "bigint";
+}
+
+/** Whether the numbers of a gene are floats, and not integers. */
+export function isFloat({ choices, kind }: Gene): boolean {
+  return kind === "float" || choices.some(isFraction);
+}
+
+function soundGene(gene: unknown): boolean {
+  const { name, choices, kind, ordered = false } = (gene ?? {}) as Record<string, unknown>;
+  if (!isName(name) || !isList(choices, MAX_CHOICES) || typeof ordered !== "boolean") return false;
+  const areFloats = choices.every(isNumber) && (kind === "float" || choices.some(isFraction));
+  if (kind !== undefined && !(kind === "float" && areFloats)) return false;
+  const read = areFloats ? choices.map(Number) : choices;
+  return (areFloats ? soundFloats(read as number[]) : soundChoices(read)) && (!ordered || isScale(read));
+}
+
+function soundFloats(choices: readonly number[]): boolean {
+  const plain = choices.every((choice) => Number.isFinite(choice) && !Object.is(choice, -0));
+  return plain && new Set(choices).size === choices.length;
+}
+
+/** Whether choices may be a scale: strings in any order, numbers that ascend or descend. */
+function isScale(choices: readonly unknown[]): boolean {
+  if (typeof choices[0] !== "number") return typeof choices[0] === "string";
+  const numbers = choices as number[];
+  const steps = numbers.slice(1).map((choice, before) => choice > numbers[before]);
+  return new Set(steps).size < 2;
+}
+
+function soundChoices(choices: readonly unknown[]): boolean {
   const kinds = new Set(choices.map((choice) => typeof choice));
   const plain = choices.every(
     (choice) =>

@@ -5,7 +5,7 @@ import { ArchitectureError, show } from "./errors.js";
 import { B0_NAME, EFFICIENTNET_B0, fourLists, hasLists, isLists, type Lists, listsToValues } from "./mnasnet.js";
 import { ARCH_STRING, archStringToValues, hasArchStrings } from "./nasbench201.js";
 import { type Item, NotationError, OtherNumber, readNotation, toNumber, trimmed } from "./notation.js";
-import { type Gene, needSpace, type SearchSpace } from "./space.js";
+import { type Gene, isFloat, needSpace, type SearchSpace } from "./space.js";
 import { checkCount, checkNames, numbersToCodes, orderedToCodes, valuesToCodes, valueToCode } from "./values.js";
 
 const NATURAL = "(?:0|[1-9][0-9]*)";
@@ -113,6 +113,7 @@ function listsToCodes(lists: Lists, space: SearchSpace, where: string): Uint8Arr
 /** The code of a gene's value. */
 function itemToCode(gene: Gene, item: Item, where: string): number {
   if (!(item instanceof OtherNumber)) return valueToCode(gene, item, where, shownItem(item));
+  if (isFloat(gene)) return valueToCode(gene, Number(item.digits), where, shownItem(item)); // the nearest float64
   // An integer beyond 2^53 is only the choice that has all of its digits.
   const choice = gene.choices.find((one) => typeof one === "number" && BigInt(one) === item.whole);
   return valueToCode(gene, choice ?? item, where, shownItem(item));

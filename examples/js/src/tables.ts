@@ -103,7 +103,27 @@ export class TableEngine extends Shown {
     if (t === undefined || t === null) {
       throw new ArtifactError(`${source} has no tables; use an onnxruntime engine for this form`);
     }
+    if ((entry as { form?: unknown }).form === "vector") {
+      throw new ArtifactError(`${source} has several outputs, which VectorEngine.fromOnnx reads`);
+    }
     const terms = Terms.fromDocument(entry.terms, space, source);
+    const link = () => Link.fromDocument(entry.link, source, space);
+    return TableEngine.open(file, t, link, terms, space, { source, output: 0, nOutputs: 1 }).engine;
+  }
+
+  /**
+   * Take the tables of one of several outputs, which lie side by side, out of an ONNX file.
+   *
+   * @returns The engine, and how large predictions are in size, where that is known.
+   */
+  static open(
+    file: Uint8Array,
+    t: TablesDocument,
+    stated: Link | (() => Link),
+    terms: Terms,
+    space: SearchSpace,
+    { source, output, nOutputs }: { source: string; output: number; nOutputs: number },
+  ): { engine: TableEngine; most: number | null } {
     const expected = terms.nEntries;
     const whole = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
     const sound =
@@ -112,28 +132,29 @@ export class TableEngine extends Shown {
       whole(t.members) &&
       t.members >= 1 &&
       t.members <= MAX_MEMBERS &&
-      t.entries * t.members <= MAX_NUMBERS &&
+      t.entries * t.members * nOutputs <= MAX_NUMBERS &&
       typeof t.scale === "number" &&
       typeof t.shift === "number" &&
       Math.abs(t.scale) >= SCALES[0] &&
       Math.abs(t.scale) <= SCALES[1] &&
       Math.abs(t.shift) <= LARGEST_SHIFT &&
-      t.offset + 4 * t.entries * t.members <= file.length;
+      t.offset + 4 * t.entries * t.members * nOutputs <= file.length;
     if (!sound) {
       const facts = `${expected} entries within ${file.length} bytes expected`;
       throw new ArtifactError(`${source}: malformed key "tables" ${show(t)}; ${facts}`);
     }
-    const count = t.entries * t.members;
+    const count = t.entries * t.members * nOutputs;
     // A copy, because the tables begin at any byte of the file.
-    const entries = new Int32Array(count);
+    let entries = new Int32Array(count);
     new Uint8Array(entries.buffer).set(file.subarray(t.offset, t.offset + 4 * count));
     if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 0) {
       const view = new DataView(entries.buffer.slice(0));
       for (let i = 0; i < count; i++) entries[i] = view.getInt32(4 * i, true);
     }
-    const link = Link.fromDocument(entry.link, source, space);
-    checkRange(entries, t, terms, link, source);
-    return new TableEngine(space, terms, entries, t.members, t.scale, t.shift, link);
+    if (nOutputs > 1) entries = columnsOf(entries, t.entries, t.members, output, nOutputs);
+    const link = typeof stated === "function" ? stated() : stated;
+    const most = checkRange(entries, t, terms, link, source);
+    return { engine: new TableEngine(space, terms, entries, t.members, t.scale, t.shift, link), most };
   }
 
   /** Predict N rows of codes; see `Outputs`. */
@@ -168,6 +189,16 @@ export class TableEngine extends Shown {
       members?.set(this.#values.subarray(0, rows * this.nMembers), from * this.nMembers);
       this.#summarise(from, rows, out);
     }
+  }
+
+  /** Compute what members predict of rows start to stop, at most 256, before it is rounded to float32: [rows, M]. */
+  valuesInto(codes: Uint8Array, start: number, stop: number, values: Float64Array): void {
+    this.#countRows(codes);
+    const rows = stop - start;
+    if (rows > BLOCK) throw new AnbError(`at most ${BLOCK} rows at once, not ${rows}`);
+    this.#scaledSums(codes, start, rows);
+    this.#link.invert(this.#values, rows, this.nMembers, this.#inside);
+    values.set(this.#values.subarray(0, rows * this.nMembers));
   }
 
   #countRows(codes: Uint8Array): number {
@@ -304,14 +335,27 @@ function bentBlock({ position, inside }: Regime, { blockStarts, geneSizes }: Sea
   return { block, place, inside: Uint8Array.from(inside, Number) };
 }
 
-/** Refuse tables whose sums could leave int32, in whatever order, or whose predictions float32. */
+/** The members of one output, where those of all lie side by side in an entry. */
+function columnsOf(all: Int32Array, entries: number, members: number, output: number, nOutputs: number): Int32Array<ArrayBuffer> {
+  const own = new Int32Array(entries * members);
+  for (let entry = 0; entry < entries; entry++) {
+    const start = (entry * nOutputs + output) * members;
+    own.set(all.subarray(start, start + members), entry * members);
+  }
+  return own;
+}
+
+/**
+ * Refuse tables whose sums could leave int32, in whatever order, or whose predictions float32. Returns
+ * how large predictions are in size, or null where a sum could leave the domain of the link.
+ */
 function checkRange(
   entries: Int32Array,
   { members, scale, shift }: TablesDocument,
   { offsets }: Terms,
   link: Link,
   source: string,
-): void {
+): number | null {
   let [low, high] = [Infinity, -Infinity];
   for (let m = 0; m < members; m++) {
     // Engines add in various orders, some of them only a part first: all of one sign.
@@ -336,7 +380,7 @@ function checkRange(
     high = Math.max(high, most);
   }
   const [u0, u1] = [low * scale + shift, high * scale + shift].sort((a, b) => a - b);
-  const needsPositive = ["square", "sqrt", "reciprocal"].some((s) => link.steps.includes(s as never));
+  const { needsPositive } = link;
   if (needsPositive && u1 <= 0) {
     throw new ArtifactError(`${source}: no prediction is inside the domain of the link ${show(link.name)}`);
   }
@@ -348,4 +392,5 @@ function checkRange(
     const facts = `a prediction could be ${values.find((y) => !inRange(y))}`;
     throw new ArtifactError(`${source}: ${facts}; float32 holds ${LARGEST.toPrecision(4)} at most`);
   }
+  return needsPositive && u0 <= 0 ? null : Math.max(...values.map(Math.abs));
 }

@@ -1,6 +1,8 @@
 /** Values of genes, and codes as numbers, -> codes as bytes. */
 
+import { codeRefusal } from "./codes.js";
 import { ArchitectureError, show } from "./errors.js";
+import { formatChoices } from "./format.js";
 import { hasLists } from "./mnasnet.js";
 import type { Choice, Gene, SearchSpace } from "./space.js";
 
@@ -33,12 +35,11 @@ export function numbersToCodes(
   shown: (code: unknown) => string = show,
 ): Uint8Array {
   checkCount(codes, space, where);
-  return Uint8Array.from(space.genes, ({ name, choices }, position) => {
+  return Uint8Array.from(space.genes, (gene, position) => {
     const code = codes[position];
-    if (Number.isInteger(code) && (code as number) >= 0 && (code as number) < choices.length) return code as number;
-    const allowed = `allowed are 0 to ${choices.length - 1}, which stand for ${choices.join(", ")}`;
-    const facts = `gene "${name}": code ${shown(code)} is out of range; ${allowed}`;
-    throw new ArchitectureError(`${where}${facts}; a list of numbers alone holds codes`);
+    const inRange = Number.isInteger(code) && (code as number) >= 0 && (code as number) < gene.choices.length;
+    if (inRange) return code as number;
+    throw new ArchitectureError(`${where}${codeRefusal(gene, shown(code))}; a list of numbers alone holds codes`);
   });
 }
 
@@ -82,7 +83,7 @@ export function valueToCode(gene: Gene, value: unknown, where: string, shown?: s
   const code = gene.choices.indexOf(plain as Choice);
   if (code < 0) {
     const also = isBoolean ? ' (or "True", "False", 1, 0)' : "";
-    const allowed = `choose from ${gene.choices.join(", ")}${also}`;
+    const allowed = `choose from ${formatChoices(gene)}${also}`;
     throw new ArchitectureError(`${where}gene "${gene.name}": ${shown ?? show(value)} is not allowed; ${allowed}`);
   }
   return code;

@@ -31,7 +31,8 @@ const HOSTILE: unknown[] = [
 const LARGE = "large integer";
 HOSTILE.push(LARGE);
 
-// Both have hinges and a regime; the second has terms of one to three blocks, and a block in none.
+// Two have hinges and a regime; the second has terms of one to three blocks, and a block in none; the
+// third is a curve.
 const SUBJECTS = [
   { benchmark: "accel-nasbench", target: "throughput_tpuv3", opened: catalog, tries: 1500 },
   {
@@ -39,6 +40,12 @@ const SUBJECTS = [
     target: "throughput_tpu",
     opened: await Catalog.open(CONFORMANCE, { benchmark: "mixed" }),
     tries: 1000,
+  },
+  {
+    benchmark: "curves",
+    target: "accuracy",
+    opened: await Catalog.open(CONFORMANCE, { benchmark: "curves" }),
+    tries: 500,
   },
 ];
 
@@ -133,8 +140,8 @@ describe.each(SUBJECTS)("an artifact of $benchmark", ({ target, opened, tries })
 
   it("whose ONNX file is damaged where no hash is checked is refused, or no engine is misled by it", async () => {
     const random = generator(3);
-    const { offset, entries, members } = card.tables as Record<string, number>;
-    const after = offset + 4 * entries * members;
+    const { offset, entries, members, outputs = 1 } = card.tables as Record<string, number>;
+    const after = offset + 4 * entries * members * outputs;
     const expected = original.querySync(rows, { members: true });
     const counts = { tried: 0, refused: 0, sameBits: 0, refusedByOrt: 0 };
     for (; counts.tried < 2 * tries; counts.tried++) {

@@ -1,6 +1,6 @@
 /** Runtimes that do what onnxruntime may do to arrays, and what it must not do. */
 
-import type { OrtModule, TableEngine } from "../src/index.js";
+import type { OrtModule, TableEngine, VectorEngine } from "../src/index.js";
 
 type Outputs = Record<string, { data: unknown; dims: number[] }>;
 
@@ -10,7 +10,7 @@ type Outputs = Record<string, { data: unknown; dims: number[] }>;
  *
  * @param spoil Changes the outputs of a run before they are handed out.
  */
-export function hostileRuntime(tables: TableEngine, spoil: (outputs: Outputs) => void = () => {}) {
+export function hostileRuntime(tables: TableEngine | VectorEngine, spoil: (outputs: Outputs) => void = () => {}) {
   const heap = new Float32Array(1 << 16);
   const counts = { runs: 0, released: 0, inside: 0 };
   const session = {

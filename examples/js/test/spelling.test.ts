@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { AnbError, ArchitectureError, codesToIndex, encode, loadPure, MNASNET, parseArchitecture, SearchSpace, toCodes } from "../src/index.js";
+import { AnbError, ArchitectureError, codesToIndex, encode, formatArchitecture, loadPure, MNASNET, parseArchitecture, SearchSpace, toCodes } from "../src/index.js";
 import { parseObject } from "../src/json.js";
 import { CONFORMANCE, catalog } from "./artifacts.js";
 import { generator } from "./random.js";
@@ -12,6 +12,8 @@ interface Cases {
   space: { name: string };
   valid: { text: string; codes: number[] }[];
   invalid: { text: string; names: string[] }[];
+  /** What an architecture is as text in every language. */
+  prints?: { codes: number[]; text: string }[];
 }
 const fixture = join(CONFORMANCE, "..", "fixtures", "architectures.json");
 // Sizes of spaces are beyond 2^53.
@@ -29,7 +31,7 @@ function refusal(work: () => unknown): AnbError {
   throw new Error("it was believed");
 }
 
-describe.each(spaces)("the cases of $space.name", ({ space: document, valid, invalid }) => {
+describe.each(spaces)("the cases of $space.name", ({ space: document, valid, invalid, prints = [] }) => {
   const space = SearchSpace.fromDocument(document);
 
   it("are read as what they are, alone and in batches", () => {
@@ -40,6 +42,13 @@ describe.each(spaces)("the cases of $space.name", ({ space: document, valid, inv
     }
     const all = encode(valid.map(({ text }) => text), space);
     expect([...all]).toEqual(valid.flatMap(({ codes }) => codes));
+  });
+
+  it("are written as Python writes them", () => {
+    for (const { codes, text } of prints) {
+      expect(formatArchitecture(Uint8Array.from(codes), space)).toBe(text);
+      expect([...parseArchitecture(text, space)], text).toEqual(codes);
+    }
   });
 
   it("are refused with what is wrong", () => {
@@ -101,6 +110,7 @@ describe("texts made at random", () => {
   function spelled(value: unknown): string {
     if (typeof value === "string") return quoted(value);
     if (typeof value === "boolean") return pick(value ? ["true", "True", '"True"', "'true'", "1", "1.0"] : ["false", "False", "'False'", '"false"', "0", "-0", "0e3"]);
+    if (!Number.isSafeInteger(value)) return pick([`${value}`, (value as number).toExponential(), (value as number).toExponential(20)]);
     return pick([`${value}`, `${value}.0`, `${value}e0`, value ? `${value}0E-1` : "0E-1", `${value}.00e+0`]);
   }
 
@@ -158,5 +168,37 @@ describe("texts made at random", () => {
     console.log(`damaged texts: ${JSON.stringify(counts)}`);
     expect(counts.taken).toBeGreaterThan(500);
     expect(counts.refused).toBeGreaterThan(2000);
+  });
+});
+
+describe("genes of floats", () => {
+  const spaceOf = (gene: unknown) => SearchSpace.fromDocument({ name: "x", blocks: [{ name: "b", genes: [gene] }] });
+  const written = (gene: unknown, code: number) => formatArchitecture(Uint8Array.of(code), spaceOf(gene));
+
+  it("are those with a fraction among them, or that say so", () => {
+    expect(written({ name: "g", choices: [0, 0.3] }, 0)).toBe('{"g": 0.0}');
+    expect(written({ name: "g", choices: [0, 1] }, 0)).toBe('{"g": 0}');
+    expect(written({ name: "g", choices: [2, 1], kind: "float", ordered: true }, 0)).toBe('{"g": 2.0}');
+    expect(written({ name: "g", choices: [9007199254740993n, 0.5] }, 0)).toBe('{"g": 9007199254740992.0}');
+    expect(spaceOf({ name: "g", choices: [0.1, 1], ordered: true }).genes[0]).toEqual({ name: "g", choices: [0.1, 1], ordered: true });
+  });
+
+  it.each([
+    [{ choices: [-0, 0.5] }], [{ choices: [NaN, 0.5] }], [{ choices: [Infinity, 0.5] }], [{ choices: [0.5, 0.5] }],
+    [{ choices: [0.5, true] }], [{ choices: [0.5, "a"] }], [{ choices: [1, 2], kind: "int" }],
+    [{ choices: ["a"], kind: "float" }], [{ choices: [1, 3, 2], ordered: true }], [{ choices: [0.1, 0.3, 0.2], ordered: true }],
+    [{ choices: [true, false], ordered: true }], [{ choices: [1, 2], ordered: 1 }],
+  ])("are refused where they are none, or no scale: %j", (gene) => {
+    expect(() => spaceOf({ name: "g", ...gene })).toThrow(ArchitectureError);
+  });
+
+  it("take what equals a choice, however an architecture is given", () => {
+    const space = spaceOf({ name: "g", choices: [0.1, 0, 5e-4] });
+    for (const [value, code] of [[0.1, 0], [0, 1], [-0, 1], [0.0005, 2]]) {
+      expect([...toCodes({ g: value }, space)]).toEqual([code]);
+    }
+    for (const value of [Math.fround(0.1), NaN, "0.1", true]) {
+      expect(() => toCodes({ g: value }, space)).toThrow("choose from 0.1, 0.0, 0.0005");
+    }
   });
 });

@@ -165,11 +165,17 @@ def value_inputs(space: SearchSpace) -> Inputs:
     Raises
     ------
     TrainedOnError
-        If a gene's choices are words.
+        If a gene's choices are words, or floats.
     """
     for gene in space.genes:
         if gene.kind == "str":
             _refuse(f"the values of {gene.name!r} are no numbers")
+        if gene.kind == "float":
+            # Thresholds are read as what divides integers, and float32 moves such values past them.
+            _refuse(
+                f"the values of {gene.name!r} are floats, which splits of models of values are not "
+                "read for; retrain on the codes (anb_onnx.encode)"
+            )
     return tuple(np.array(gene.choices, dtype=np.float64) for gene in space.genes)
 
 
@@ -279,6 +285,8 @@ def _evidence(model: Model, scale: str, space: SearchSpace) -> _Evidence:
         inputs: Inputs = tuple(np.arange(len(gene), dtype=np.float64) for gene in space.genes)
     elif any(gene.kind == "str" for gene in space.genes):
         return _Evidence(0, ("values of genes are words",), certain=True)
+    elif any(gene.kind == "float" for gene in space.genes):
+        return _Evidence(0, ("values of genes are floats",), certain=True)
     else:
         inputs = value_inputs(space)
     if isinstance(model.member, Kernel):

@@ -1,0 +1,1 @@
+"""Learning curves as surrogates: bases and coefficients, gates, Bezier curves, tables of them."""

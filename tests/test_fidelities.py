@@ -1,0 +1,157 @@
+"""What `query` takes as fidelity: what is allowed, what is refused, and what it changes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from test_in_memory import phone
+from vector_cases import curves, metrics, noisy, surrogate_of
+
+import anb_onnx
+from anb_onnx import MNASNET, NASBENCH201, Fidelity
+from anb_onnx.errors import AnbError, FidelityError
+from anb_onnx.prediction import Prediction
+from anb_onnx.vector_answers import Curve, VectorPrediction
+
+CODES = anb_onnx.sample(12, seed=3, space=NASBENCH201)
+
+
+def refusal(surrogate: Any, fidelity: Any, architectures: Any = CODES) -> str:
+    with pytest.raises(FidelityError) as caught:
+        surrogate.query(architectures, fidelity=fidelity)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 400
+    return message
+
+
+def test_what_artifacts_take() -> None:
+    with noisy(curves()) as surrogate:
+        assert list(surrogate.fidelities) == ["epoch", "seeds"]
+        epoch, seeds = surrogate.fidelities.values()
+        assert epoch == Fidelity("epoch", "epochs", 1.0, 27.0, values=(1.0, 3.0, 9.0, 27.0))
+        assert seeds.allowed == "a whole number of runs, 1 or more"
+        with pytest.raises(TypeError):
+            surrogate.fidelities["more"] = epoch  # type: ignore[index]
+    with surrogate_of(metrics()) as surrogate:
+        assert dict(surrogate.fidelities) == {}
+    with phone() as scalar:
+        assert (dict(scalar.fidelities), dict(scalar.outputs)) == ({}, {})
+
+
+def test_what_comes_back() -> None:
+    with noisy(curves()) as surrogate:
+        given: Any
+        for given in (None, {}, {"seeds": 3}, {"seeds": 3, "epoch": 27}):
+            assert type(surrogate.query(CODES, fidelity=given)) is Curve
+        for given in (3, 27, 4.5, {"epoch": 3}, np.float32(3), np.array(3), np.full(12, 3)):
+            found = surrogate.query(CODES, fidelity=given)
+            assert type(found) is Prediction
+            assert found.target == "val_accuracy"
+        assert surrogate.query(CODES, members=True, fidelity=3).members.shape == (12, 2)  # type: ignore[union-attr]
+        assert surrogate.query(7, members=True, fidelity=3).members.shape == (2,)  # type: ignore[union-attr]
+    with noisy(metrics()) as surrogate:
+        assert (
+            type(surrogate.query(CODES, fidelity=3)) is VectorPrediction
+        )  # of seeds, the only one
+
+
+@pytest.mark.parametrize(
+    "given", [list(range(1, 13)), tuple(range(1, 13)), np.arange(1, 13, dtype=np.uint8)]
+)
+def test_one_for_each(given: Any) -> None:
+    with surrogate_of(curves()) as surrogate:
+        found = surrogate.query(CODES, fidelity=given).mean
+        curve = surrogate.query(CODES)
+        assert isinstance(curve, Curve)
+        assert found.tolist() == curve.at(given).mean.tolist()
+        assert found.tolist() == [curve.at(t).mean[i] for i, t in enumerate(range(1, 13))]
+        # Arrays that are none of NumPy's, too.
+        pandas = pytest.importorskip("pandas")
+        assert curve.at(pandas.Series(given)).mean.tolist() == found.tolist()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0.999, 27.001, -1, 0, math.nan, math.inf, -math.inf, 10**400, 2**63, -(2**64)),
+        *("5", b"5", True, object(), 1j, [], [[1]], {1}, {"epoch": None}, {"epoch": "a"}),
+        *(np.array(["a"] * 12), np.array([True] * 12), np.array([None] * 12)),
+        *(np.full(11, 3.0), np.full((12, 1), 3.0), [3.0] * 13, [[3.0], [1.0, 2.0]]),
+        *(np.array(["2020-01-01"] * 12, "M8[s]"), np.full(12, 3, "m8[s]"), np.full(12, 3j)),
+        np.ma.masked_array(np.full(12, 3.0), [True] + [False] * 11),
+        np.zeros(12, dtype=[("a", "f8")]),
+    ],
+)
+def test_what_is_no_epoch(value: Any) -> None:
+    with surrogate_of(curves()) as surrogate:
+        message = refusal(surrogate, value)
+        assert "fidelity 'epoch'" in message
+        curve = surrogate.query(CODES)
+        assert isinstance(curve, Curve)
+        if not isinstance(value, dict):
+            with pytest.raises(FidelityError):
+                curve.at(value)
+            with pytest.raises(FidelityError):
+                curve.until(value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, math.nan, "3", True, [1] * 11])
+def test_what_is_no_number_of_runs(value: Any) -> None:
+    with noisy(curves()) as surrogate:
+        assert "fidelity 'seeds'" in refusal(surrogate, {"seeds": value})
+
+
+def test_names_and_rows_are_told() -> None:
+    with noisy(curves()) as surrogate:
+        assert refusal(surrogate, {"epochs": 3}).endswith(
+            "has no fidelity 'epochs'; it has epoch, seeds"
+        )
+        assert refusal(surrogate, {7: 3}).endswith("has no fidelity 7; it has epoch, seeds")
+        assert "of row 4 must be a number from 1 to 27 epochs, not 99" in refusal(
+            surrogate, [1] * 4 + [99] + [1] * 7
+        )
+        assert "a single number for one architecture" in refusal(surrogate, [3.0], 7)
+        assert "seeds' is known of epoch 27 only" in refusal(surrogate, {"seeds": 3, "epoch": 9})
+    with phone() as scalar:
+        assert scalar.query(np.array([0]), fidelity={}).mean.shape == (1,)
+        for codes in (anb_onnx.sample(3, seed=0, space=MNASNET), 7):
+            message = refusal(scalar, {"epoch": 3}, codes)
+            assert "the artifact of 'latency_my-phone' has no fidelity" in message
+    assert issubclass(FidelityError, AnbError)
+
+
+def test_the_noise_between_seeds() -> None:
+    """As docs/reference/format.md has it: of the calibration over all seeds, and the output."""
+    for vector in (curves(), metrics()):
+        with noisy(vector) as surrogate:
+            noise = surrogate.outputs[vector.names[-1]].query(CODES).mean.astype(np.float64)
+            noise = np.maximum(noise, 0.0)
+            assert noise.max() > 0
+            before = surrogate.query(CODES)
+            for n in (1, 3, 10.0, math.inf, 2**60):
+                found = surrogate.query(CODES, fidelity={"seeds": n})
+                assert found.mean.tolist() == before.mean.tolist()
+                spread = 1.5 * found.std.astype(np.float64)
+                own = np.sqrt(spread * spread + 0.125 * 0.125)
+                wanted = np.sqrt(own * own + noise * noise / n)
+                assert found.predictive_std.tolist() == wanted.astype(np.float32).tolist()
+                lower, upper = found.interval(0.9)
+                mean = found.mean.astype(np.float64)
+                assert lower.tolist() == (mean - 1.6 * wanted).astype(np.float32).tolist()
+                assert upper.tolist() == (mean + 1.6 * wanted).astype(np.float32).tolist()
+            # A number of runs for each architecture.
+            each = surrogate.query(CODES, fidelity={"seeds": np.arange(1, 13)})
+            third = surrogate.query(CODES, fidelity={"seeds": 3})
+            assert each.predictive_std[2] == third.predictive_std[2]
+            # One architecture has scalars.
+            one = surrogate.query(7, fidelity={"seeds": 3})
+            assert np.ndim(one.predictive_std) == np.ndim(one.interval(0.5)[0]) == 0
+            assert one.to_pandas().shape == (1, 5)
+            # Without the number of runs: that of one new measurement, by the artifact's own.
+            spread = 1.5 * before.std.astype(np.float64)
+            single = np.sqrt(spread * spread + 0.25 * 0.25).astype(np.float32)
+            assert before.predictive_std.tolist() == single.tolist()
