@@ -281,6 +281,15 @@ def test_searches_are_kept_and_done_again_only_for_another_stamp(tmp_path: Path)
     assert {len(of) for of in partly.values()} == {1}
 
 
+def test_seconds_at_another_pace(tmp_path: Path) -> None:
+    notes = iter([{"reference_seconds": 0.1 * n} for n in range(1, 7)])
+    one = side([], seeds=1, note=lambda: next(notes))
+    found = comparing.courses(one, tmp_path, budget=0.5, compute=True)
+    assert comparing.reference(one, tmp_path) == pytest.approx(0.35)
+    slower = comparing.at_pace(found, 0.5)
+    assert slower["TPE"][0].best([0.2]) == found["TPE"][0].best([0.4])
+
+
 def test_a_comparison_and_its_tables() -> None:
     def of(offset: float) -> dict[str, list[Course]]:
         return {
