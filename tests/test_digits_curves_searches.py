@@ -22,7 +22,7 @@ from benchmarks.digits_curves import comparing, evaluators
 from benchmarks.digits_curves.agreement import agree, tau
 from benchmarks.digits_curves.comparing import Side
 from benchmarks.digits_curves.evaluators import Forest, Nearest, Predicted, Real
-from benchmarks.digits_curves.files import CURVES, DigitsCurves
+from benchmarks.digits_curves.files import CURVES, FILE, DigitsCurves
 from benchmarks.digits_curves.genes import EPOCHS, GENES
 from benchmarks.digits_curves.searches import RUNGS, SEARCHES, Course, search
 from benchmarks.digits_curves.space import DIGITS
@@ -310,6 +310,13 @@ def test_a_comparison_and_its_tables() -> None:
     again = comparing.Found.from_document(json.loads(json.dumps(found.document())))
     assert again.seeds == {"real": 3, "model": 3}
     assert comparing.markdown(again) == text
+
+
+def test_the_page_has_the_tables_of_the_comparison() -> None:
+    kept = FILE.with_name("comparison.json").read_text()
+    tables = comparing.markdown(comparing.Found.from_document(json.loads(kept)))
+    page = Path(__file__).resolve().parents[1] / "docs" / "digits-curves.md"
+    assert tables.strip() in page.read_text()
 
 
 def test_a_digest_sees_names_and_bytes(tmp_path: Path) -> None:
