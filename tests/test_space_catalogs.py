@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from anb_onnx.cli.main import main
 from anb_onnx.engines.base import Outputs
 from anb_onnx.exact import optimum
 from anb_onnx.spaces.nasbench201 import from_benchmark_index, to_arch_string
+from anb_onnx.vector_answers import VectorPrediction
 
 #: Fixtures of `test_cpp`, which this module uses as its own.
 FIXTURES = (builds, onnxruntime, program, standalone)
@@ -29,9 +31,11 @@ FOLDER = ROOT / "spaces" / "anb_onnx_spaces" / "artifacts"
 if not FOLDER.is_dir():  # as in the source distribution
     pytest.skip("needs the catalogs in spaces, part of the repository", allow_module_level=True)
 
-BENCHMARKS = ("fbnet", "nasbench201", "ofa")
+#: Of architectures alone, and of architecture and training together.
+MEASURED, JOINT = ("fbnet", "nasbench201", "ofa"), ("fcnet", "hpobench_mlp")
+BENCHMARKS = (*MEASURED, *JOINT)
 #: Bytes of a catalog, at most: they go into one wheel.
-MOST_BYTES = 5_000_000
+MOST_BYTES = 6_000_000
 
 
 def targets() -> list[tuple[str, str]]:
@@ -44,8 +48,14 @@ def test_they_are_found_by_name() -> None:
     found = {catalog.benchmark: catalog for catalog in anb_onnx.benchmarks()}
     assert set(found) >= {"accel-nasbench", *BENCHMARKS}
     spaces = [found[name].space for name in BENCHMARKS]
-    assert spaces == [anb_onnx.FBNET, anb_onnx.NASBENCH201, anb_onnx.OFA]
-    assert [len(found[name].targets) for name in BENCHMARKS] == [29, 69, 12]
+    assert spaces == [
+        anb_onnx.FBNET,
+        anb_onnx.NASBENCH201,
+        anb_onnx.OFA,
+        anb_onnx.FCNET,
+        anb_onnx.HPOBENCH_MLP,
+    ]
+    assert [len(found[name].targets) for name in BENCHMARKS] == [29, 69, 12, 12, 16]
 
 
 @pytest.mark.parametrize("benchmark_name", BENCHMARKS)
@@ -88,6 +98,9 @@ def test_golden_bits_of_every_target(engine: str, benchmark_name: str) -> None:
     [
         ("fbnet", "latency_fpga"),
         ("fbnet", "latency_pixel2"),
+        ("fcnet", "train_time_protein_structure"),
+        ("fcnet", "val_loss_slice_localization"),
+        ("hpobench_mlp", "val_acc_vehicle"),
         ("nasbench201", "latency_gold_6226"),
         ("nasbench201", "macs_cifar10"),
         ("ofa", "latency_v100_64"),
@@ -150,6 +163,12 @@ def test_cards_say_how_large_the_errors_are() -> None:
     for name, target in targets():
         card = find_benchmark(name, FOLDER).find(target).card
         assert card.license in ("MIT", "Apache-2.0")
+        if name in JOINT:
+            if not card.exact:
+                test = card.quality["test"]
+                assert test["tau_rest"] > test["tau_rest_of_run"] - 0.01
+                assert 0.85 < card["coverage"]["test"]["intervals"]["0.9"] < 0.95
+            continue
         if card["members"] == 1:
             assert "all" in card.quality
             if not target.startswith(("macs", "params")):
@@ -181,3 +200,24 @@ def test_the_best_network_under_a_limit_is_found_and_proven() -> None:
     )
     assert found.solutions[0].value == columns[0][allowed].max()
     assert 0 < allowed.sum() < 15_625
+
+
+def test_further_outputs_and_noise_of_seeds_are_answered() -> None:
+    """Of the golden architectures the bits of both outputs; intervals get narrower with runs."""
+    golden = read_golden(FOLDER / "fcnet")
+    assert golden is not None
+    target = "val_loss_protein_structure"
+    with anb_onnx.load(target, benchmark="fcnet", path=FOLDER, engine="numpy") as surrogate:
+        assert list(surrogate.outputs) == [target, f"{target}_noise"]
+        assert list(surrogate.fidelities) == ["seeds"]
+        found = surrogate.query(golden.codes)
+        assert isinstance(found, VectorPrediction)
+        assert found.outputs[target].mean.tolist() == found.mean.tolist()
+        assert (found.outputs[f"{target}_noise"].mean > 0).all()
+        widths = []
+        for seeds in (1, 2, 4, 1000):
+            lower, upper = surrogate.query(golden.codes, fidelity=seeds).interval(0.9)
+            widths.append(upper.astype(np.float64) - lower)
+        for wide, narrow in itertools.pairwise(widths):
+            assert (wide >= narrow).all()
+        assert np.median(widths[0] / widths[-1]) > 1.2

@@ -42,16 +42,17 @@ from anb_onnx.vectors import VectorEnsemble
 from anb_onnx.writing.golden import write_golden
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 #: What stands in for the logarithm: losses, times and their noise are positive.
 _EIGHTH = Link("1/8")
 
-#: Steps of entries on the scale of the link: 2^-16 of an eighth root is some 1/10,000 of a loss.
-_STEPS = {"1/8": 2.0**-16, "1": 2.0**-20}
+#: Steps of entries on the scale of the link. Losses are as fine as float32: runs that learn nothing
+#: but the mean differ in the sixth digit. Times and noise are some 1/1,000 of themselves: what is
+#: coarse compresses well.
+_FINE, _COARSE = 2.0**-24, 2.0**-16
 
 #: Configurations that sums over pairs learn from, their members, and their ridge.
-_N_TIMES, _N_MEMBERS, _RIDGE = 12_000, 4, 0.01
+_N_TIMES, _N_MEMBERS, _RIDGE = 6_000, 4, 0.01
 
 #: Inputs of FCNet's networks, by data set.
 _INPUTS = {
@@ -88,45 +89,43 @@ def _build(joint: JointRuns, out: Path, report: Report, makers: Mapping[str, Any
 def of_seeds(joint: JointRuns, target: str) -> Made:
     """Return a target with the noise between seeds as a second output."""
     runs, codes = joint.runs[target], joint.dataset.codes
-    between = joint.dataset.stds[target]
-    space = joint.dataset.space
-    link = _link(runs)
-    # First without the validation rows, which then tell how far off it is.
-    process = _process(joint, target, joint.learn)
-    noises = LatticeProcess(space, codes[joint.learn], between[joint.learn], 0)
-    held = (*process.predict(codes[joint.val]), noises.middle(codes[joint.val]))
-    calibration, factor = fit_seed_noise(runs[joint.val], *held)
-    plain = fit_calibration(*_single_runs(runs[joint.val], *held[:2]), None)
-    process = _process(joint, target, joint.known, process)
-    noises = LatticeProcess(space, codes[joint.known], between[joint.known], 0, noises.settings)
+    space, between = joint.dataset.space, joint.dataset.stds[target]
+    link, learn = _link(runs), joint.learn
+    process = LatticeProcess(space, _repeated(codes[learn], runs), runs[learn].ravel(), 0)
+    noises = LatticeProcess(space, codes[learn], between[learn], 0)
+    target_tables = _tabled(space, process.members(_all(space)), link, _FINE)
+    val = codes_to_symbols(codes[joint.val], space)
+    held = _answers(target_tables, val)
+    middle = noises.middle(codes[joint.val])
+    calibration, factor = fit_seed_noise(runs[joint.val], *held, middle)
+    plain = fit_calibration(*_single_runs(runs[joint.val], *held), None)
+    # What the noise is, is told by its mean alone: its members say the same.
+    of_noise = np.repeat(factor * noises.middle(_all(space))[:, None], 2, axis=1)
     vector = VectorEnsemble(
-        (_tabled(process, link), _tabled(noises, link, factor)), (target, f"{target}_noise")
+        (target_tables, _tabled(space, of_noise, link, _COARSE)), (target, f"{target}_noise")
     )
+    noise_val = _answers(vector.outputs[1], val)[0]
     test = codes_to_symbols(codes[joint.test], space)
-    (mean, std, _), (noise, _, _) = (output.predict(test) for output in vector.outputs)
-    found = (mean.astype(np.float64), std.astype(np.float64), noise.astype(np.float64))
-    of_test = runs[joint.test]
+    found, noise_test = _answers(target_tables, test), _answers(vector.outputs[1], test)[0]
+    of_val, of_test = runs[joint.val], runs[joint.test]
     unit = joint.dataset.target(target).unit
     stated = card(
         joint.dataset,
         target,
-        vector.outputs[0],
+        target_tables,
         exact=False,
         recipe="Gaussian process over all configurations",
-        quality={
-            "val": rank_figures(runs[joint.val], held[0]),
-            "test": rank_figures(of_test, found[0]),
-        },
+        quality={"val": rank_figures(of_val, held[0]), "test": rank_figures(of_test, found[0])},
         calibration=plain.to_dict(),
         others={
-            **_learned(joint, runs),
-            "coverage": {"test": coverage(plain, *_single_runs(of_test, *found[:2]))},
+            **_learned(joint, runs, len(learn)),
+            "coverage": {"test": coverage(plain, *_single_runs(of_test, *found))},
             "seed_coverage": {
-                "val": seed_coverage(calibration, runs[joint.val], *held[:2], factor * held[2]),
-                "test": seed_coverage(calibration, of_test, *found),
+                "val": seed_coverage(calibration, of_val, *held, noise_val),
+                "test": seed_coverage(calibration, of_test, *found, noise_test),
             },
-            "seed_noise_quality": {"test": noise_figures(of_test, found[2])},
-            "rounding": {"step": vector.outputs[0].scale},
+            "seed_noise_quality": {"test": noise_figures(of_test, noise_test)},
+            "rounding": {"step": target_tables.scale},
         },
     ).to_dict()
     outputs = [
@@ -138,23 +137,20 @@ def of_seeds(joint: JointRuns, target: str) -> Made:
 
 
 def of_all(joint: JointRuns, target: str) -> Made:
-    """Return a target as one table of all configurations, without noise of its own."""
-    codes, runs = joint.dataset.codes, joint.runs[target]
-    process = _process(joint, target, joint.learn)
-    held = process.predict(codes[joint.val])
-    process = _process(joint, target, joint.known, process)
-    ensemble = _tabled(process, _link(runs))
-    return _scalar(joint, target, ensemble, held, "Gaussian process over all configurations")
+    """Return a target as one table of all configurations, of one member."""
+    runs, learn, space = joint.runs[target], joint.learn, joint.dataset.space
+    codes = _repeated(joint.dataset.codes[learn], runs)
+    process = LatticeProcess(space, codes, runs[learn].ravel(), 0)
+    ensemble = _tabled(space, process.middle(_all(space))[:, None], _link(runs), _COARSE)
+    return _scalar(joint, target, ensemble, "Gaussian process over all configurations", len(learn))
 
 
 def of_pairs(joint: JointRuns, target: str) -> Made:
     """Return a target that is nearly a sum over pairs of genes on the scale of `_EIGHTH`."""
-    held = _pairs(joint, target, joint.learn).predict(
-        codes_to_symbols(joint.dataset.codes[joint.val], joint.dataset.space)
-    )
-    ensemble = _pairs(joint, target, joint.known)
-    validated = [a.astype(np.float64) for a in held[:2]]
-    return _scalar(joint, target, ensemble, (validated[0], validated[1]), "robust sum over pairs")
+    chosen = np.random.default_rng(0).permutation(joint.learn)[:_N_TIMES]
+    labels = _EIGHTH.forward(joint.runs[target][chosen]).mean(axis=1)
+    ensemble = _sums_of_pairs(joint.dataset.space, joint.dataset.codes[chosen], labels)
+    return _scalar(joint, target, ensemble, "robust sum over pairs", len(chosen))
 
 
 def counted_size(joint: JointRuns, target: str) -> Made:
@@ -206,18 +202,8 @@ def of_few_runs(joint: JointRuns, target: str, n: int) -> TableEnsemble:
     space, codes = joint.dataset.space, joint.dataset.codes[rows]
     if joint.dataset.origin.benchmark == "fcnet" and target.startswith("train_time"):
         return _sums_of_pairs(space, codes, _EIGHTH.forward(values))
-    with one_thread():
-        return _tabled(LatticeProcess(space, codes, values, 0), _link(runs))
-
-
-def _process(
-    joint: JointRuns, target: str, rows: Rows, like: LatticeProcess | None = None
-) -> LatticeProcess:
-    """Return the process of all runs of some rows, with the settings of another if given."""
-    runs = joint.runs[target][rows]
-    codes = np.repeat(joint.dataset.codes[rows], runs.shape[1], axis=0)
-    settings = None if like is None else like.settings
-    return LatticeProcess(joint.dataset.space, codes, runs.ravel(), 0, settings)
+    process = LatticeProcess(space, codes, values, 0)
+    return _tabled(space, process.middle(_all(space))[:, None], _link(runs), _FINE)
 
 
 def _link(runs: Floats) -> Link:
@@ -225,19 +211,25 @@ def _link(runs: Floats) -> Link:
     return _EIGHTH if runs.min() > 0 and runs.max() > 100 * runs.min() else Link()
 
 
-def _tabled(process: LatticeProcess, link: Link, factor: float = 1.0) -> TableEnsemble:
-    """Return the two members of a process, times a factor, as one table of all configurations."""
-    codes, terms = all_codes(process.space)
-    step = _STEPS[link.power]
-    labels = link.forward(factor * process.members(codes))
-    entries = np.rint(labels / step).astype(np.int32)
-    return TableEnsemble(process.space, entries, step, 0.0, link, terms)
+def _all(space: SearchSpace) -> NDArray[np.uint8]:
+    return all_codes(space)[0]
 
 
-def _pairs(joint: JointRuns, target: str, rows: Rows) -> TableEnsemble:
-    chosen = np.random.default_rng(0).permutation(rows)[:_N_TIMES]
-    labels = _EIGHTH.forward(joint.runs[target][chosen]).mean(axis=1)
-    return _sums_of_pairs(joint.dataset.space, joint.dataset.codes[chosen], labels)
+def _repeated(codes: NDArray[np.uint8], runs: Floats) -> NDArray[np.uint8]:
+    """Return the configuration of each run, of all runs one after the other."""
+    return np.repeat(codes, runs.shape[1], axis=0)
+
+
+def _answers(ensemble: TableEnsemble, symbols: NDArray[np.integer[Any]]) -> tuple[Floats, Floats]:
+    """Return mean and std as the artifact answers them."""
+    mean, std, _ = ensemble.predict(symbols)
+    return mean.astype(np.float64), std.astype(np.float64)
+
+
+def _tabled(space: SearchSpace, values: Floats, link: Link, step: float) -> TableEnsemble:
+    """Return values of all configurations [size, M], in the order of `_all`, as one table."""
+    entries = np.rint(link.forward(values) / step).astype(np.int32)
+    return TableEnsemble(space, entries, step, 0.0, link, all_codes(space)[1])
 
 
 def _sums_of_pairs(space: SearchSpace, codes: NDArray[np.uint8], labels: Floats) -> TableEnsemble:
@@ -256,18 +248,14 @@ def _sums_of_pairs(space: SearchSpace, codes: NDArray[np.uint8], labels: Floats)
 
 
 def _scalar(
-    joint: JointRuns,
-    target: str,
-    ensemble: TableEnsemble,
-    held: tuple[Floats, Floats],
-    recipe: str,
+    joint: JointRuns, target: str, ensemble: TableEnsemble, recipe: str, n_learned: int
 ) -> Made:
-    """Return a target of one output, calibrated by the validation rows that `held` predicts."""
-    runs = joint.runs[target]
-    calibration = fit_calibration(*_single_runs(runs[joint.val], *held), None)
-    symbols = codes_to_symbols(joint.dataset.codes[joint.test], joint.dataset.space)
-    mean, std = (a.astype(np.float64) for a in ensemble.predict(symbols)[:2])
-    test = runs[joint.test]
+    """Return a target of one output, calibrated by single runs of the validation rows."""
+    runs, codes = joint.runs[target], joint.dataset.codes
+    val, test = runs[joint.val], runs[joint.test]
+    held = _answers(ensemble, codes_to_symbols(codes[joint.val], joint.dataset.space))
+    found = _answers(ensemble, codes_to_symbols(codes[joint.test], joint.dataset.space))
+    calibration = fit_calibration(*_single_runs(val, *held), None)
     return Made(
         target,
         ensemble,
@@ -277,14 +265,11 @@ def _scalar(
             ensemble,
             exact=False,
             recipe=recipe,
-            quality={
-                "val": rank_figures(runs[joint.val], held[0]),
-                "test": rank_figures(test, mean),
-            },
+            quality={"val": rank_figures(val, held[0]), "test": rank_figures(test, found[0])},
             calibration=calibration.to_dict(),
             others={
-                **_learned(joint, runs),
-                "coverage": {"test": coverage(calibration, *_single_runs(test, mean, std))},
+                **_learned(joint, runs, n_learned),
+                "coverage": {"test": coverage(calibration, *_single_runs(test, *found))},
                 "rounding": {"step": ensemble.scale},
             },
         ),
@@ -297,12 +282,7 @@ def _single_runs(runs: Floats, mean: Floats, std: Floats) -> tuple[Floats, Float
     return runs.ravel(), np.repeat(mean, seeds), np.repeat(std, seeds)
 
 
-def _learned(joint: JointRuns, runs: Floats) -> dict[str, Any]:
-    return {
-        "seeds_of_each": runs.shape[1],
-        "split": {
-            "learn": len(joint.learn),
-            "val": len(joint.val),
-            "test": len(joint.test),
-        },
-    }
+def _learned(joint: JointRuns, runs: Floats, n: int) -> dict[str, Any]:
+    """Return how many configurations were learned from, and how many runs of each."""
+    split = {"learn": n, "val": len(joint.val), "test": len(joint.test)}
+    return {"runs_of_each": runs.shape[1], "split": split}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anb_export.commands._show import note, say
+from anb_onnx.errors import AnbError
 
 HELP = "build the catalogs of NAS-Bench-201 and other spaces from published measurements"
 
@@ -56,6 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Build, and print one line per target; or write the table of a page."""
     if arguments.table is not None:
         names = arguments.space or list(_SPACES)
+        if len({name in _JOINT for name in names}) > 1:
+            msg = (
+                f"--table: {', '.join(_JOINT)} are of another page than {', '.join(_SPACES)}; name "
+                "those of one page with --space"
+            )
+            raise AnbError(msg)
         return _table(arguments.table, [arguments.out / name for name in names])
     from anb_export.artifacts.joint_spaces import build_fcnet, build_hpobench_mlp
     from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
@@ -97,15 +104,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _table(page: Path, folders: list[Path]) -> int:
     from anb_export._io.files import write_atomically
+    from anb_export.reports.joint_tables import joint_tables
     from anb_export.reports.markdown import replace_section
     from anb_export.reports.space_tables import space_tables
-    from anb_onnx.errors import AnbError
 
     try:
         text = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{page} cannot be read: {error}"
         raise AnbError(msg) from error
-    write_atomically(page, replace_section(text, space_tables(folders), str(page)).encode())
+    tables = joint_tables if folders[0].name in _JOINT else space_tables
+    write_atomically(page, replace_section(text, tables(folders), str(page)).encode())
     note(f"wrote {page}")
     return 0

@@ -71,11 +71,6 @@ class JointRuns:
     val: NDArray[np.int64]
     learn: NDArray[np.int64]
 
-    @property
-    def known(self) -> NDArray[np.int64]:
-        """All rows but those of the test."""
-        return np.concatenate([self.val, self.learn])
-
 
 def read_fcnet(folder: Path) -> JointRuns:
     """Read ``fcnet_hpolib.npz``: 62,208 configurations, four data sets, four runs of each.

@@ -37,7 +37,7 @@ _SMOOTHNESS = 2.5
 _NODES, _LEAST_WEIGHT = 16, 1e-6
 
 #: Measurements that lengths and variances are found on, of the largest evidence.
-_EVIDENCE = 800
+_EVIDENCE = 600
 _STEPS = 60
 
 #: Logarithms of lengths, in scales from 0 to 1, and of variances lie between these.
@@ -47,10 +47,10 @@ _LENGTHS, _VARIANCES, _NOISES = (-4.0, 4.0), (-9.0, 5.0), (-7.0, 2.0)
 _AXIS = 40
 
 #: Measurements that a standard deviation is given, and architectures whose are found at once.
-_NEAREST, _BLOCK = 32, 1024
+_NEAREST, _BLOCK = 16, 1024
 
 #: Residual at which conjugate gradients stop, as a share of what they began with, and most steps.
-_TOLERANCE, _MOST_STEPS = 1e-3, 5000
+_TOLERANCE, _MOST_STEPS = 3e-3, 5000
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,6 @@ def fit_seed_noise(
         If there are too few configurations or runs, or residuals are not finite.
     """
     from scipy.optimize import minimize
-    from scipy.stats import t as student
 
     if len(runs) < LEAST_ROWS or runs.shape[1] < 2:
         msg = (
@@ -107,7 +106,9 @@ def fit_seed_noise(
 
         def loss(logs: Floats, unit: Floats = unit) -> float:
             found = scale(logs, unit)
-            return float(np.mean(np.log(found) - student.logpdf(residual / found, df=_FREEDOM)))
+            # Without the constant of the density.
+            tails = (_FREEDOM + 1) / 2 * np.log1p((residual / found) ** 2 / _FREEDOM)
+            return float(np.mean(np.log(found) + tails))
 
         start = np.log([1.0, typical / float(np.median(unit)), 1.0])
         found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-7})
@@ -119,6 +120,8 @@ def fit_seed_noise(
     core = ratio[ratio <= np.quantile(ratio, 0.99)]
     size = float(np.sqrt(np.mean(core**2)))
     spread, noise, factor = (float(value) * size for value in np.exp(logs))
+    if noise * float(np.max(means**power)) < 1e-6 * typical:
+        noise, power = 0.0, 0  # the search went towards none at all
     quantiles = (0.0, *(float(q) for q in np.quantile(ratio / size, LEVELS[1:])))
     return Calibration(spread, noise, power, None, LEVELS, quantiles), factor
 
