@@ -2,7 +2,7 @@
 
 Without ``--test`` a fold of the learning rows is held out: for choices. With it the test rows are
 looked at, which is to be done once. Digits that are measured are found in the checkout; ``--test``
-scores the catalog in ``--catalog`` on them.
+scores the catalog in ``--catalog`` on them. ``page FILES`` writes their tables into the docs.
 """
 
 from __future__ import annotations
@@ -16,17 +16,21 @@ from typing import Any
 from anb_export.curves.forests import ForestSettings
 
 from anb_onnx.errors import AnbError
-from benchmarks.learning_curves import digits, taskset
+from benchmarks.learning_curves import digits, page, taskset
 
+_PAGE = Path("docs/learning-curves.md")
 _CATALOG = Path("spaces/anb_onnx_spaces/artifacts/digits")
 
 
 def main() -> int:
     """Run a comparison, and write its figures; return 0, or 2 after an error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning_curves")
-    parser.add_argument("what", choices=("taskset", "digits"))
-    parser.add_argument("--data", type=Path, required=True, help="folder of the measurements")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("what", choices=("taskset", "digits", "page"))
+    parser.add_argument("files", type=Path, nargs="*", help="of page: what the others wrote")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data/seeds"), help="folder of the measurements"
+    )
+    parser.add_argument("--out", type=Path, default=Path("learning_curves.json"))
     parser.add_argument("--test", action="store_true", help="look at the test rows")
     parser.add_argument("--fold", type=int, default=0, help="which fold is held out without --test")
     parser.add_argument("--tasks", type=int, nargs="*", default=list(range(12)))
@@ -37,6 +41,9 @@ def main() -> int:
     parser.add_argument("--catalog", type=Path, default=_CATALOG)
     given = parser.parse_args()
     try:
+        if given.what == "page":
+            page.fill(_PAGE, given.files)
+            return 0
         document = _taskset(given) if given.what == "taskset" else _digits(given)
     except AnbError as error:
         print(f"benchmarks.learning_curves: {error}", file=sys.stderr)

@@ -69,17 +69,29 @@ def _fit(
 
 def _curves(runs: Digits, task: Task, learn: Rows, held: Rows) -> dict[str, Any]:
     measured, settings = task.curves[held], RECIPES[task.spec.name].settings
-    bases = [bernstein(runs.epochs), *(principal(task.curves[learn], runs.epochs, k) for k in (6,))]
-    chosen = principal(task.curves[learn], runs.epochs, RECIPES[task.spec.name].coefficients)
+    count = RECIPES[task.spec.name].coefficients
+    plain = principal(task.curves[learn], runs.epochs, count)
+    bases = [bernstein(runs.epochs), principal(task.curves[learn], runs.epochs, 6), plain]
     found: dict[str, Any] = {}
-    for basis in (*bases, chosen):
+    for basis in bases:
         labels = basis.coefficients(task.curves)
         by = {"itself": basis.curves(labels[held])}
-        for how, blocks in _WAYS if basis is chosen else _WAYS[:1]:
-            by[how] = basis.curves(_fit(runs, labels, learn, held, blocks, settings))
+        by["free"] = basis.curves(_fit(runs, labels, learn, held, None, settings))
         found[basis.name] = _scores(measured, by)
-    found["two-part"] = _scores(measured, _two_part(runs, task, chosen, learn, held))
-    top = task.limits[1]
+    # What the catalog has: on the scale of the link.
+    rooted = principal(task.labels[learn], runs.epochs, count)
+    labels = rooted.coefficients(task.labels)
+
+    def invert(coefficients: Floats) -> Floats:
+        values = np.clip(rooted.curves(coefficients), *task.limits)
+        return np.asarray(task.link.invert(values))
+
+    by = {"itself": invert(labels[held])}
+    for how, blocks in _WAYS:
+        by[how] = invert(_fit(runs, labels, learn, held, blocks, settings))
+    found[f"{rooted.name}, root"] = _scores(measured, by)
+    found["two-part"] = _scores(measured, _two_part(runs, task, plain, learn, held))
+    top = 100.0 if task.spec.unit == "%" else float(task.curves.max())
     numbers = bezier.fit_bezier(task.curves / top)
     steps = len(runs.epochs)
     free = _fit(runs, numbers, learn, held, None, settings)

@@ -174,6 +174,18 @@ def test_sums_of_tables_are_found_exactly_and_others_nearly() -> None:
     assert 0.1 < np.sqrt((error**2).mean()) < 2.0
 
 
+def test_no_entry_of_a_large_term_is_left_out() -> None:
+    space = SearchSpace(
+        "wide", tuple(Block(name, (Gene(name, tuple(range(20))),)) for name in ("p", "q", "r"))
+    )
+    terms = Terms(space, ((0, 1), (2,)))
+    # Far from 0: an entry that nobody has seen would be far off.
+    found = projected(lambda some: some.sum(axis=1, keepdims=True) + 1000.0, terms, seed=0)
+    codes = sample(8000, seed=1, space=space)
+    error = at(found, terms, codes)[:, 0] - (codes.sum(axis=1) + 1000.0)
+    assert np.abs(error).max() < 5.0
+
+
 def test_boosted_coefficients_are_tables_exactly() -> None:
     terms = Terms(SPACE, ((0, 1), (0, 2), (1, 2, 3)))
     codes = sample(400, seed=2, space=SPACE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anb_export.curves.bases import Basis, Floats, principal
 from anb_export.curves.boosted import BoostSettings, Scale, fit_boosted, predict, tables_of
@@ -65,8 +65,9 @@ RECIPES: Mapping[str, Recipe] = {
     "test_accuracy": Recipe(4, BoostSettings()),
 }
 
-#: Times are learnt as their eighth root, which stands in for the logarithm.
-TIME_LINK = Link("1/8")
+#: Times are learnt as their eighth root, which stands in for the logarithm; losses as their root,
+#: and accuracies as that of what is missing to 101 %, so that good runs are told apart.
+TIME_LINK, LOSS_LINK, ACCURACY_LINK = Link("1/8"), Link("1/2"), Link("1/2", 101.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,27 +94,25 @@ class Task:
 
 def tasks_of(runs: Digits) -> dict[str, Task]:
     """Return the targets of the measured runs."""
-    cumulative = runs.seconds[:, None] * (runs.epochs / runs.epochs[-1])
-    seconds = TIME_LINK.forward(cumulative)
+    time = runs.seconds[:, None] * (runs.epochs / runs.epochs[-1])
     final = runs.test_accuracy[:, None]
-    chance, same = float(runs.loss.max()), Link()
+    share, chance = np.array([100.0, 0.0]), float(runs.loss.max())
     found = [
-        Task(_spec("val_accuracy", "%", "max"), runs.accuracy, runs.accuracy, (0.0, 100.0), same),
-        Task(_spec("val_loss", "nats", "min"), runs.loss, runs.loss, (0.0, chance), same),
-        Task(
-            _spec("train_time", "s", "min"),
-            cumulative,
-            seconds,
-            (float(seconds.min()) / 2, 2 * float(seconds.max())),
-            TIME_LINK,
-        ),
-        Task(_spec("test_accuracy", "%", "max"), final, final, (0.0, 100.0), same),
+        _task("val_accuracy", "%", "max", runs.accuracy, ACCURACY_LINK, share),
+        _task("val_loss", "nats", "min", runs.loss, LOSS_LINK, (runs.loss.min() / 2, chance)),
+        _task("train_time", "s", "min", time, TIME_LINK, (time.min() / 2, 2 * time.max())),
+        # As a sum of tables it has no range, and a root needs one.
+        _task("test_accuracy", "%", "max", final, Link(), share),
     ]
     return {task.spec.name: task for task in found}
 
 
-def _spec(metric: str, unit: str, direction: Any) -> TargetSpec:
-    return TargetSpec(metric, metric, None, unit, direction)
+def _task(
+    metric: str, unit: str, direction: Any, curves: Floats, link: Link, ends: ArrayLike
+) -> Task:
+    low, high = np.sort(link.forward(np.asarray(ends, dtype=np.float64))).tolist()
+    spec = TargetSpec(metric, metric, None, unit, direction)
+    return Task(spec, curves, link.forward(curves), (low, high), link)
 
 
 def terms_of(space: SearchSpace, blocks: int) -> Terms:
@@ -223,7 +222,7 @@ def build_digits(data: Path, out: Path, report: Report = lambda name, card: None
         recipe = RECIPES[name]
         fitted = fit(runs, task, recipe, folds)
         measured, left_out = task.curves[pool], fitted.left_out[pool]
-        calibration, noise = errors_of(measured, left_out)
+        calibration, noise = errors_of(measured, left_out, task.link.offset)
         terms = terms_of(runs.space, recipe.blocks)
         chosen = list(zip(*fitted.forests[:N_MEMBERS], strict=True))
         outputs = [

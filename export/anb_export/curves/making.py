@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from anb_export.data.metrics import evaluate
 from anb_export.data.targets import TargetSpec
 from anb_export.graphs.graph import check_model
 from anb_export.predictors.intervals import from_residuals
-from anb_export.training.predictive_scale import coverage
+from anb_export.training.predictive_scale import coverage, fit_calibration
 from anb_onnx.calibration import Calibration
 from anb_onnx.curves import CurveForm
 from anb_onnx.encoding.encoding import codes_to_symbols
@@ -74,25 +75,31 @@ def vector_of(outputs: Sequence[TableEnsemble], form: CurveForm) -> VectorEnsemb
     return VectorEnsemble(tuple(outputs), tuple(f"c{k}" for k in range(len(outputs))), form)
 
 
-def errors_of(measured: Floats, left_out: Floats) -> tuple[Mapping[str, Any], Floats]:
+def errors_of(
+    measured: Floats, left_out: Floats, offset: float | None = None
+) -> tuple[Mapping[str, Any], Floats]:
     """Return calibration of the last value and scale of the error at each epoch, float64 [T].
 
     Parameters
     ----------
     measured, left_out : ndarray of float64, shape (n, T)
-        Curves, and what was predicted of them by who has not learnt from them.
+        Curves, and what was predicted of them by single members that have not learnt from them.
+    offset : float, optional
+        Of the link, above all values: errors may then follow the distance to it.
     """
-    calibration = from_residuals(measured[:, -1], left_out[:, -1])
-    sizes = np.sqrt(((measured - left_out) ** 2 / _unit(left_out, calibration.noise_power)).mean(0))
+    last = measured[:, -1], left_out[:, -1]
+    if offset is None:
+        calibration = from_residuals(*last)
+    else:
+        # What single members say of their own spread is nothing.
+        found = fit_calibration(*last, np.zeros(len(measured)), offset)
+        calibration = replace(found, spread=0.0)
+    distance = np.abs(left_out if offset is None else offset - left_out)
+    power = calibration.noise_power
+    # Times and losses begin near 0.
+    unit = np.maximum(distance, 1e-3 * float(distance.mean())) ** power
+    sizes = np.sqrt((((measured - left_out) / unit) ** 2).mean(axis=0))
     return calibration.to_dict(), np.asarray(calibration.noise * sizes / sizes[-1])
-
-
-def _unit(predicted: Floats, power: int) -> Floats:
-    """Return what squares of errors are in proportion to, kept from 0 where curves begin there."""
-    if power == 0:
-        return np.ones_like(predicted)
-    least = 1e-3 * float(np.abs(predicted).mean())
-    return np.asarray(np.maximum(np.abs(predicted), least) ** (2 * power))
 
 
 def write_curve(
