@@ -22,7 +22,7 @@ from benchmarks.digits_curves import comparing, evaluators
 from benchmarks.digits_curves.agreement import agree, tau
 from benchmarks.digits_curves.comparing import Side
 from benchmarks.digits_curves.evaluators import Forest, Nearest, Predicted, Real
-from benchmarks.digits_curves.files import CURVES, DigitsCurves
+from benchmarks.digits_curves.files import CURVES, FILE, DigitsCurves
 from benchmarks.digits_curves.genes import EPOCHS, GENES
 from benchmarks.digits_curves.searches import RUNGS, SEARCHES, Course, search
 from benchmarks.digits_curves.space import DIGITS
@@ -281,6 +281,15 @@ def test_searches_are_kept_and_done_again_only_for_another_stamp(tmp_path: Path)
     assert {len(of) for of in partly.values()} == {1}
 
 
+def test_seconds_at_another_pace(tmp_path: Path) -> None:
+    notes = iter([{"reference_seconds": 0.1 * n} for n in range(1, 7)])
+    one = side([], seeds=1, note=lambda: next(notes))
+    found = comparing.courses(one, tmp_path, budget=0.5, compute=True)
+    assert comparing.reference(one, tmp_path) == pytest.approx(0.35)
+    slower = comparing.at_pace(found, 0.5)
+    assert slower["TPE"][0].best([0.2]) == found["TPE"][0].best([0.4])
+
+
 def test_a_comparison_and_its_tables() -> None:
     def of(offset: float) -> dict[str, list[Course]]:
         return {
@@ -301,6 +310,13 @@ def test_a_comparison_and_its_tables() -> None:
     again = comparing.Found.from_document(json.loads(json.dumps(found.document())))
     assert again.seeds == {"real": 3, "model": 3}
     assert comparing.markdown(again) == text
+
+
+def test_the_page_has_the_tables_of_the_comparison() -> None:
+    kept = FILE.with_name("comparison.json").read_text()
+    tables = comparing.markdown(comparing.Found.from_document(json.loads(kept)))
+    page = Path(__file__).resolve().parents[1] / "docs" / "digits-curves.md"
+    assert tables.strip() in page.read_text()
 
 
 def test_a_digest_sees_names_and_bytes(tmp_path: Path) -> None:

@@ -128,10 +128,8 @@ def of_seeds(joint: JointRuns, target: str) -> Made:
             "rounding": {"step": target_tables.scale},
         },
     ).to_dict()
-    outputs = [
-        {"unit": unit, "direction": stated["direction"], "calibration": stated["calibration"]},
-        {"unit": unit, "direction": "min"},
-    ]
+    own = {key: stated[key] for key in ("direction", "calibration", "quality")}
+    outputs = [{"unit": unit, **own}, {"unit": unit, "direction": "min"}]
     noise_card = {"output": f"{target}_noise", "calibration": calibration.to_dict()}
     return Made(target, vector, {**stated, "outputs": outputs, "seed_noise": noise_card})
 
