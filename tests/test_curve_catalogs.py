@@ -142,5 +142,6 @@ def test_cards_state_what_was_done_to_the_targets(catalog: str) -> None:
         assert entry["split"]["by"] == "configuration"
         assert {"out_of_fold", "test"} <= entry["quality"].keys()
         coverage = entry["coverage"]["test"]["intervals"]
-        assert 0.4 < coverage["0.5"] < 0.6
+        # TaskSet's test settings are 200: a share has a standard deviation of .035.
+        assert 0.35 < coverage["0.5"] < 0.65
         assert 0.85 < coverage["0.9"] < 0.97

@@ -169,7 +169,7 @@ def test_sums_of_tables_are_found_exactly_and_others_nearly() -> None:
         return np.asarray(some[:, 0] * some[:, 1], dtype=np.float64)
 
     # What mixes blocks that no term holds is nobody's: its means are what is left.
-    mixed = projected(lambda some: some[:, :1] * some[:, 1:2] * 1.0, terms, seed=0)
+    mixed = projected(lambda some: product(some)[:, None], terms, seed=0)
     error = at(mixed, terms, codes)[:, 0] - product(codes)
     assert 0.1 < np.sqrt((error**2).mean()) < 2.0
 

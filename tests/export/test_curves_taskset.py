@@ -59,7 +59,9 @@ def test_diverged_runs_count_as_not_begun() -> None:
     losses[0, :, :, 0] = 0.7
     losses[0, 1, 1, 1:] = (np.nan, np.inf)
     losses[0, 2, 1, 2] = 900.0
-    data = TaskSet(("task",), np.repeat(DEFAULTS, 4, axis=0), np.arange(3) * 200.0, losses)
+    data = TaskSet(
+        ("task",), np.repeat(DEFAULTS, 4, axis=0), 200.0 * np.arange(3, dtype=np.float64), losses
+    )
     curves, limit = data.curves(0, "valid", np.arange(4))
     assert limit == 0.7
     assert curves.tolist() == [[0.7, 0.5, 0.5], [0.7, 0.7, 0.7], [0.7, 0.5, 0.7], [0.7, 0.5, 0.5]]
