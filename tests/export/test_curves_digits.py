@@ -47,6 +47,15 @@ def test_runs_are_read_with_stated_limits(runs: Digits) -> None:
     assert (runs.codes < runs.space.cardinalities).all()
 
 
+def test_the_space_is_that_of_the_benchmark(runs: Digits) -> None:
+    try:
+        from benchmarks.digits_curves.space import DIGITS
+    except ImportError:
+        pytest.skip("needs benchmarks, part of the repository")
+    assert runs.space == DIGITS
+    assert anb_onnx.load("train_time", benchmark="digits", path=CATALOG).space == DIGITS
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     need_tool("pyarrow")
     path = tmp_path / "digits.parquet"

@@ -123,9 +123,11 @@ def terms_of(space: SearchSpace, blocks: int) -> Terms:
 def learn_and_test(runs: Digits) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers of a fold for each run, and the test runs (fold -1): int64 [n] and [k].
 
-    By configuration: all seeds of one are together.
+    By configuration: all seeds of one are together. Which are which does not depend on the order
+    of the genes.
     """
-    _, number = np.unique(runs.codes, axis=0, return_inverse=True)
+    by_name = np.argsort(runs.space.gene_names)
+    _, number = np.unique(runs.codes[:, by_name], axis=0, return_inverse=True)
     number = number.reshape(-1)
     count = int(number.max()) + 1
     order = np.random.default_rng(_SEED).permutation(count)
