@@ -13,7 +13,8 @@ from anb_onnx._io.show import show
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.catalog.card import HELD_OUT
 from anb_onnx.encoding.encoding import Architectures, encode_and_tell
-from anb_onnx.errors import TargetError
+from anb_onnx.errors import FidelityError, TargetError
+from anb_onnx.fidelities import FidelityArgument, check_meaning
 from anb_onnx.loading import load
 from anb_onnx.prediction import Predictions
 from anb_onnx.spaces.arrays import as_ndarray
@@ -72,7 +73,10 @@ class Benchmark(Mapping[str, Surrogate]):
         threads: SupportsIndex | None = None,
     ) -> None:
         if isinstance(targets, str) or not (targets is None or isinstance(targets, Iterable)):
-            msg = f"targets must be a list of names, as in ['accuracy'], not {show(targets)}"
+            msg = (
+                f"targets must be a list of names, as in ['accuracy'], not {show(targets)}; all "
+                "targets of a benchmark are Benchmark(benchmark=NAME)"
+            )
             raise TargetError(msg)
         if targets is None:
             targets = [t.name for t in find_benchmark(benchmark, path).targets]
@@ -105,7 +109,13 @@ class Benchmark(Mapping[str, Surrogate]):
         self.space = first.space
         self._surrogates = MappingProxyType(surrogates)
 
-    def query(self, architectures: Architectures, *, members: bool = False) -> Predictions:
+    def query(
+        self,
+        architectures: Architectures,
+        *,
+        members: bool = False,
+        fidelity: FidelityArgument = None,
+    ) -> Predictions:
         """Predict every target.
 
         Parameters
@@ -114,6 +124,8 @@ class Benchmark(Mapping[str, Surrogate]):
             As for `Surrogate.query`.
         members : bool
             Whether to return each member's prediction too.
+        fidelity : number, array [N] or mapping, optional
+            As for `VectorSurrogate.query`; every target has to take it.
 
         Returns
         -------
@@ -125,15 +137,38 @@ class Benchmark(Mapping[str, Surrogate]):
         ------
         ArchitectureError
             Where an architecture is no member of the search space; names row, gene and value.
+        FidelityError
+            If a target has no such fidelity, or a value is not allowed; names those that take one.
         """
         items = self._surrogates.items()
+        if fidelity is not None:
+            self._check_fidelity(fidelity)
         given = as_ndarray(architectures)
         if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
-            return Predictions({n: s.query(given, members=members) for n, s in items})
+            return Predictions(
+                {n: s.query(given, members=members, fidelity=fidelity) for n, s in items}
+            )
         codes, single = encode_and_tell(given, self.space)
         return Predictions(
-            {n: s._query_encoded(codes, members=members, single=single) for n, s in items}
+            {
+                n: s._query_encoded(codes, members=members, single=single, fidelity=fidelity)
+                for n, s in items
+            }
         )
+
+    def _check_fidelity(self, fidelity: FidelityArgument) -> None:
+        """Refuse a fidelity that a target does not take, before anything is computed."""
+        takes = [name for name, surrogate in self._surrogates.items() if surrogate.fidelities]
+        for surrogate in self._surrogates.values():
+            try:
+                if not surrogate.fidelities:
+                    surrogate._refuse_fidelity(fidelity)
+            except FidelityError as error:
+                if not takes:
+                    raise
+                msg = f"{error}; a benchmark of those that have one: Benchmark({takes!r}, ...)"
+                raise FidelityError(msg) from error
+        check_meaning(fidelity, [s.fidelities for s in self._surrogates.values()])
 
     def close(self) -> None:
         """Release all surrogates."""

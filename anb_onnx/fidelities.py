@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -99,6 +99,31 @@ class Fidelity:
             msg = f"fidelity {self.name!r}{where} must be {self.allowed}, not {show(found)}"
             raise FidelityError(msg)
         return numbers
+
+
+def check_meaning(given: Any, known: Iterable[Mapping[str, Fidelity]]) -> None:
+    """Refuse a fidelity without a name that is of another one for each of several targets.
+
+    Parameters
+    ----------
+    given : number, array, mapping or None
+    known : iterable of mappings of str to Fidelity
+        What the artifacts of the targets take.
+
+    Raises
+    ------
+    FidelityError
+        Naming what it could be of.
+    """
+    if given is None or isinstance(given, Mapping):
+        return
+    first = list(dict.fromkeys(next(iter(fidelities)) for fidelities in known if fidelities))
+    if len(first) > 1:
+        msg = (
+            f"fidelity {show(given)} could be of {' or '.join(first)}, as targets differ in what "
+            f"they take; name it, as in {{{first[0]!r}: {show(given)}}}"
+        )
+        raise FidelityError(msg)
 
 
 def read_fidelities(

@@ -390,9 +390,16 @@ class Surrogate:
         read_fidelities(fidelity, self.fidelities, None, self.target.name)
 
     def _query_encoded(
-        self, codes: npt.NDArray[np.uint8], *, members: bool, single: bool
+        self,
+        codes: npt.NDArray[np.uint8],
+        *,
+        members: bool,
+        single: bool,
+        fidelity: FidelityArgument = None,
     ) -> Prediction[Any]:
         """Predict for codes that `encode` returned."""
+        if fidelity is not None:
+            self._refuse_fidelity(fidelity)
         return self._prediction(self._engine.predict(codes, members=members), single=single)
 
     def _prediction(self, out: Outputs, *, single: bool) -> Prediction[Any]:

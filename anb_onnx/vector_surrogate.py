@@ -132,9 +132,14 @@ class VectorSurrogate(Surrogate):
         return self._answer(codes, members=members, single=single, fidelity=fidelity)
 
     def _query_encoded(
-        self, codes: npt.NDArray[np.uint8], *, members: bool, single: bool
+        self,
+        codes: npt.NDArray[np.uint8],
+        *,
+        members: bool,
+        single: bool,
+        fidelity: FidelityArgument = None,
     ) -> Prediction[Any]:
-        return self._answer(codes, members=members, single=single, fidelity=None)
+        return self._answer(codes, members=members, single=single, fidelity=fidelity)
 
     def _answer(
         self,

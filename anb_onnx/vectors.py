@@ -199,6 +199,17 @@ class VectorEnsemble:
                 raise ArtifactError(msg) from error
         return bounds[0] if self.curve is None else self.curve.bounds(bounds)
 
+    def worst_mean(self, larger_is_better: bool) -> float:
+        """Return a value that no mean of a curve is worse than, as a float32.
+
+        No sum of tables is proven here: it is the end of the curve's range or, without one, what
+        its coefficients could add up to at most.
+        """
+        least, most = self._form().bounds([output.bounds for output in self.outputs])
+        # One further out, as the mean of members is rounded before it is made float32.
+        worst, beyond = (least, -np.inf) if larger_is_better else (most, np.inf)
+        return float(np.nextafter(np.float32(worst), np.float32(beyond)))
+
     @property
     def space(self) -> SearchSpace:
         """Search space of the architectures."""

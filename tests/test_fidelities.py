@@ -155,3 +155,33 @@ def test_the_noise_between_seeds() -> None:
             spread = 1.5 * before.std.astype(np.float64)
             single = np.sqrt(spread * spread + 0.25 * 0.25).astype(np.float32)
             assert before.predictive_std.tolist() == single.tolist()
+
+
+@pytest.mark.parametrize("batch", [CODES, [7, 8, 9], 7], ids=["codes", "list", "one"])
+def test_a_benchmark_asks_all_targets_at_one_fidelity(batch: Any) -> None:
+    with surrogate_of(curves()) as first, surrogate_of(curves(3), metric="second") as second:
+        both = anb_onnx.Benchmark([first, second])
+        for fidelity in (10, {"epoch": 10}, {"epoch": np.float32(1)}, {}, None):
+            found = both.query(batch, fidelity=fidelity)
+            assert list(found) == ["val_accuracy", "second"]
+            for name, surrogate in both.items():
+                alone = surrogate.query(batch, fidelity=fidelity)
+                assert type(found[name]) is type(alone)
+                assert found[name].mean.tolist() == alone.mean.tolist()
+        with pytest.raises(FidelityError, match="must be a number from 1 to 27 epochs, not 28"):
+            both.query(batch, fidelity=28)
+
+
+def test_a_benchmark_asks_no_target_at_what_it_does_not_take() -> None:
+    with surrogate_of(curves()) as curve, noisy(metrics()) as several:
+        plain = curve.outputs["c0"]
+        with pytest.raises(FidelityError) as caught:
+            anb_onnx.Benchmark([plain, curve, several]).query(CODES, fidelity={"epoch": 3})
+        assert "the artifact of 'c0' has no fidelity, found {'epoch': 3}" in str(caught.value)
+        assert "Benchmark(['val_accuracy', 'm0'], ...)" in str(caught.value)
+        # A bare number is of the first fidelity, which is another one for each of these.
+        both = anb_onnx.Benchmark([curve, several])
+        with pytest.raises(FidelityError, match=r"3 could be of epoch or seeds.*\{'epoch': 3\}"):
+            both.query(CODES, fidelity=3)
+        with pytest.raises(FidelityError, match="has no fidelity 'seeds'; it has epoch"):
+            both.query(CODES, fidelity={"seeds": 3})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from vector_cases import curves, surrogate_of
 
 import anb_onnx
-from anb_onnx import MNASNET, Problem, exact
+from anb_onnx import MNASNET, Link, Problem, exact, search
 from anb_onnx.errors import ArchitectureError, SearchError, TargetError
 
 CODES = anb_onnx.sample(500, seed=5, space=MNASNET)
@@ -178,3 +181,21 @@ def test_two_artifacts_of_one_name_are_refused() -> None:
         Problem("latency_zcu102", cost=own)
     # The same artifact opened twice is no other one.
     Problem(anb_onnx.load("latency_zcu102", threads=2), [(bundled, "<=", 5.0)])
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+@pytest.mark.parametrize("form", [{}, {"range": None, "link": Link()}], ids=["range", "none"])
+def test_limits_beside_a_curve(form: dict[str, Any], direction: str) -> None:
+    """No mean of a curve is worse than the floor, however far a limit is missed."""
+    with surrogate_of(curves(**form), direction=direction) as curve:
+        codes = anb_onnx.sample(500, seed=4, space=curve.space)
+        values = curve.outputs["c1"].query(codes).mean
+        problem = Problem(curve, [(curve.outputs["c1"], "<=", float(np.median(values)))])
+        found = problem.evaluate(codes)
+        fitness = problem.fitness(found)
+        sign = 1 if direction == "max" else -1
+        assert fitness[found.feasible].tolist() == (sign * found.values[found.feasible, 0]).tolist()
+        assert 100 < found.feasible.sum() < 400
+        floor = (fitness + found.violations[:, 0] / abs(problem.limits[0].value))[~found.feasible]
+        assert floor.max() < (sign * curve.query(codes).mean).min()
+        assert search.random_search(problem, budget=50, rng=0).best_so_far[-1] is not None

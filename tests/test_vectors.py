@@ -335,7 +335,7 @@ def test_the_shell_completes_fidelities(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["28"], "--fidelity 28: fidelity 'epoch' must be a number from 1 to 27 epochs, not 28.0"),
+        (["28"], "--fidelity 28: fidelity 'epoch' must be a number from 1 to 27 epochs, not 28"),
         (["epoch=nan"], "must be a number from 1 to 27"),
         (["epoch=a"], "--fidelity epoch=a: 'a' is no number; give epoch=10 or only 10"),
         (["1_0"], "'1_0' is no number"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from anb_onnx._io.show import show
 from anb_onnx.errors import FidelityError
-from anb_onnx.fidelities import read_fidelities
+from anb_onnx.fidelities import check_meaning, read_fidelities
 from anb_onnx.surrogate import Surrogate
 
 
@@ -41,6 +41,7 @@ def read_fidelity(
         key = name if equals else None
         try:
             number = float("" if "_" in value else value)  # which Python would leave out
+            number = int(number) if number.is_integer() else number  # as it is typed, in errors
         except ValueError:
             msg = f"--fidelity {text}: {show(value)} is no number; give epoch=10 or only 10"
             raise FidelityError(msg) from None
@@ -54,6 +55,11 @@ def read_fidelity(
     if not found:
         return None
     given = found[None] if None in found else {str(name): v for name, v in found.items()}
+    try:
+        check_meaning(given, [surrogate.fidelities for surrogate in surrogates])
+    except FidelityError as error:
+        msg = f"--fidelity {texts[0]}: {error}"
+        raise FidelityError(msg) from error
     for surrogate in surrogates:
         try:
             read_fidelities(given, surrogate.fidelities, None, surrogate.target.name)

@@ -131,10 +131,13 @@ class Objective:
 
 
 def _worst_mean(surrogate: Surrogate) -> float:
-    """Return the worst mean of a target over the whole space, proven."""
+    """Return the worst mean of a target over the whole space, proven; of a curve, a bound."""
     from anb_onnx import exact
     from anb_onnx.errors import TruthError
+    from anb_onnx.vector_surrogate import VectorSurrogate
 
+    if isinstance(surrogate, VectorSurrogate) and surrogate.vector.curve is not None:
+        return surrogate.vector.worst_mean(surrogate.target.direction == "max")
     try:
         return float(surrogate.truth.worst.value)
     except TruthError:  # nothing is proven of it yet

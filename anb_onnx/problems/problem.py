@@ -329,11 +329,12 @@ class Problem:
         """Return one number for each row, float64 [n]: larger is better, always.
 
         A row that keeps all limits has its value (the negative of one that is to be small). The
-        others have the worst value of the whole space less the sum of their violations, each as a
-        share of its limit. So they are worse than all that keep the limits, and the better the less
-        they violate them: the rule of Deb, "An efficient constraint handling method for genetic
-        algorithms" (2000), with the worst of the space instead of the population's. The worst is of
-        means: where observations are noisy, one that keeps all limits can be seen below it.
+        others have the worst value of the whole space (of a curve, a bound of it) less the sum of
+        their violations, each as a share of its limit. So they are worse than all that keep the
+        limits, and the better the less they violate them: the rule of Deb, "An efficient constraint
+        handling method for genetic algorithms" (2000), with the worst of the space instead of the
+        population's. The worst is of means: where observations are noisy, one that keeps all limits
+        can be seen below it.
 
         Raises
         ------
