@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cpp_room import SOURCES, TIMEOUT, Program, compile_program, lines, refused
-from random_vectors import MNASNET, SMALL, write
+from random_vectors import SMALL, write
 from test_cpp import builds, onnxruntime, program, standalone
 
 from anb_onnx.errors import FidelityError
 from anb_onnx.spaces.architecture import sample
+from anb_onnx.spaces.mnasnet import MNASNET
 from anb_onnx.vector_answers import Curve
 from anb_onnx.vector_surrogate import VectorSurrogate
 
@@ -320,10 +321,14 @@ def test_an_entry_that_is_wrong_is_refused(standalone: Program, tmp_path: Path, 
     refused(standalone.query(tmp_path / "c", "accuracy", "0"), message)
 
 
+def _set_of(target: str, key: str, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda manifest: manifest["targets"][target].update({key: value})
+
+
 def test_a_plain_target_has_no_keys_of_several(standalone: Program, tmp_path: Path) -> None:
     for key, value in (("outputs", []), ("curve", None), ("seed_noise", {})):
         copy(CONFORMANCE / "one-block", tmp_path / key)
-        edit(tmp_path / key, lambda m, k=key, v=value: m["targets"]["energy"].update({k: v}))
+        edit(tmp_path / key, _set_of("energy", key, value))
         refused(standalone.query(tmp_path / key, "energy", "0"), "must be absent, as the form is")
 
 

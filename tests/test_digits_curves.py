@@ -323,6 +323,22 @@ def test_the_space_is_that_of_the_file() -> None:
     assert not is_ordered((False, True))
 
 
+def test_the_committed_file_is_the_beginning_of_the_plan() -> None:
+    need_tool("pyarrow")
+    found = files.load(repeats=True)
+    count = len(found.seed)
+    assert count == len(PLAN.seed) == 10_250
+    assert np.array_equal(found.codes, PLAN.codes[:count])
+    assert np.array_equal(found.seed, PLAN.seed[:count])
+    assert np.array_equal(found.repeat, PLAN.repeat[:count])
+
+
+def test_the_readme_has_the_figures_of_the_file() -> None:
+    need_tool("pyarrow")
+    page = files.FILE.with_name("README.md").read_text()
+    assert describing.markdown(describing.describe(files.load(repeats=True))) in page
+
+
 def test_one_size_of_record() -> None:
     # Journals that were begun can be continued.
     assert journal.RECORD.itemsize == 4 + 4 * 4 * EPOCHS + 4 + 4 + 8

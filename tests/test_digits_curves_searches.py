@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tools import need_tool
 
 import anb_onnx
-from anb_onnx import Link, Surrogate, Terms
+from anb_onnx import Link, SearchSpace, Surrogate, Terms
 from anb_onnx.curves import CurveForm
 from anb_onnx.errors import AnbError
 from anb_onnx.loading import from_vector
@@ -21,8 +21,8 @@ from anb_onnx.vectors import VectorEnsemble
 from benchmarks.digits_curves import comparing, evaluators
 from benchmarks.digits_curves.agreement import agree, tau
 from benchmarks.digits_curves.comparing import Side
-from benchmarks.digits_curves.evaluators import Nearest, Predicted, Real
-from benchmarks.digits_curves.files import CURVES, DigitsCurves
+from benchmarks.digits_curves.evaluators import Forest, Nearest, Predicted, Real
+from benchmarks.digits_curves.files import CURVES, FILE, DigitsCurves
 from benchmarks.digits_curves.genes import EPOCHS, GENES
 from benchmarks.digits_curves.searches import RUNGS, SEARCHES, Course, search
 from benchmarks.digits_curves.space import DIGITS
@@ -159,11 +159,35 @@ def test_the_nearest_measured_run_answers() -> None:
     assert run(near, 1)[0] == rows.val_accuracy[1, :1].tolist()
 
 
-def curves_of(unit: str, *, knots: tuple[float, ...], low: float, metric: str) -> Surrogate:
+def test_a_forest_of_measured_runs_answers() -> None:
+    need_tool("sklearn")
+    rows = measured()
+    # As often as leaves hold: all trees know both configurations.
+    run = Forest(rows.take(np.repeat([0, 1], 4)))
+    for row in range(2):
+        accuracy, seconds = run(tuple(rows.codes[row].tolist()), 9)
+        assert accuracy == pytest.approx(rows.val_accuracy[row, :9].tolist())
+        assert seconds == pytest.approx(rows.seconds[row, :9].tolist())
+
+
+def curves_of(
+    unit: str,
+    *,
+    knots: tuple[float, ...],
+    low: float,
+    metric: str,
+    space: SearchSpace = DIGITS,
+) -> Surrogate:
     """A surrogate whose value grows with the epoch, faster with each gene's code."""
-    terms = Terms(DIGITS, tuple((block,) for block in range(len(GENES))))
-    entries = np.concatenate([np.arange(len(c), dtype=np.int32) for c in GENES.values()])[:, None]
-    slope = TableEnsemble(DIGITS, entries, 0.25, 1.0, Link(), terms)
+    terms = Terms(space, tuple((block,) for block in range(len(GENES))))
+    # A code counts as many quarters as it is, of the stem ten times that.
+    rows = [
+        np.arange(len(gene.choices), dtype=np.int32) * (10 if gene.name == "stem" else 1)
+        for block in space.blocks
+        for gene in block.genes
+    ]
+    entries = np.concatenate(rows)[:, None]
+    slope = TableEnsemble(space, entries, 0.25, 1.0, Link(), terms)
     form = CurveForm(at=knots, basis=tuple((at / 27,) for at in knots), offset=(low,) * len(knots))
     facts: dict[str, Any] = {"metric": metric, "device": None, "unit": unit, "direction": "max"}
     facts |= {"exact": False, "quality": {}, "versions": {}}
@@ -185,6 +209,19 @@ def test_surrogates_of_curves_answer() -> None:
     assert run(codes, EPOCHS)[1][-1] == pytest.approx(2.0)
     whole = Predicted(accuracy, time.outputs["slope"])
     assert whole(codes, 9)[1][-1] == pytest.approx(2.0 * 9 / 27)
+
+
+def test_the_genes_of_surrogates_may_stand_in_another_order() -> None:
+    turned = SearchSpace("digits", DIGITS.blocks[::-1])
+    runs = [
+        Predicted(
+            curves_of("1", knots=EVERY, low=0.0, metric="val_accuracy", space=space),
+            curves_of("s", knots=EVERY, low=0.0, metric="train_time", space=space),
+        )
+        for space in (DIGITS, turned)
+    ]
+    codes = (3, 2, 1, 0, 0, 0, 0, 6, 1, 0, 1)
+    assert runs[0](codes, 9) == runs[1](codes, 9)
 
 
 def test_surrogates_of_something_else_are_refused() -> None:
@@ -244,6 +281,15 @@ def test_searches_are_kept_and_done_again_only_for_another_stamp(tmp_path: Path)
     assert {len(of) for of in partly.values()} == {1}
 
 
+def test_seconds_at_another_pace(tmp_path: Path) -> None:
+    notes = iter([{"reference_seconds": 0.1 * n} for n in range(1, 7)])
+    one = side([], seeds=1, note=lambda: next(notes))
+    found = comparing.courses(one, tmp_path, budget=0.5, compute=True)
+    assert comparing.reference(one, tmp_path) == pytest.approx(0.35)
+    slower = comparing.at_pace(found, 0.5)
+    assert slower["TPE"][0].best([0.2]) == found["TPE"][0].best([0.4])
+
+
 def test_a_comparison_and_its_tables() -> None:
     def of(offset: float) -> dict[str, list[Course]]:
         return {
@@ -264,6 +310,13 @@ def test_a_comparison_and_its_tables() -> None:
     again = comparing.Found.from_document(json.loads(json.dumps(found.document())))
     assert again.seeds == {"real": 3, "model": 3}
     assert comparing.markdown(again) == text
+
+
+def test_the_page_has_the_tables_of_the_comparison() -> None:
+    kept = FILE.with_name("comparison.json").read_text()
+    tables = comparing.markdown(comparing.Found.from_document(json.loads(kept)))
+    page = Path(__file__).resolve().parents[1] / "docs" / "digits-curves.md"
+    assert tables.strip() in page.read_text()
 
 
 def test_a_digest_sees_names_and_bytes(tmp_path: Path) -> None:

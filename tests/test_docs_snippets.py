@@ -61,7 +61,8 @@ ELSEWHERE = {
 
 #: What a page takes for granted.
 SETTINGS = {
-    "docs/spaces.md": {FOLDER_VARIABLE: str(ROOT / "spaces" / "anb_onnx_spaces" / "artifacts")}
+    name: {FOLDER_VARIABLE: str(ROOT / "spaces" / "anb_onnx_spaces" / "artifacts")}
+    for name in ("docs/learning-curves.md", "docs/spaces.md")
 }
 
 #: Packages beside those of the extra `test` that a page needs.

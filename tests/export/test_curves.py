@@ -13,6 +13,7 @@ from anb_export.curves.scores import evaluate_curves
 from anb_export.curves.two_part import TwoPart, gate_of, threshold
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.spaces.architecture import sample
@@ -163,10 +164,26 @@ def test_sums_of_tables_are_found_exactly_and_others_nearly() -> None:
     codes = sample(500, seed=9, space=SPACE)
     found = projected(lambda some: at(entries, terms, some), terms, seed=0)
     assert np.allclose(at(found, terms, codes), at(entries, terms, codes), atol=1e-2)
-    # What mixes blocks that no term holds is nobody's: its mean is what is left.
-    mixed = projected(lambda some: some[:, :1] * some[:, 1:2] * 1.0, terms, seed=0)
-    error = at(mixed, terms, codes)[:, 0] - codes[:, 0] * 1.0 * codes[:, 1]
+
+    def product(some: NDArray[np.uint8]) -> Floats:
+        return np.asarray(some[:, 0] * some[:, 1], dtype=np.float64)
+
+    # What mixes blocks that no term holds is nobody's: its means are what is left.
+    mixed = projected(lambda some: product(some)[:, None], terms, seed=0)
+    error = at(mixed, terms, codes)[:, 0] - product(codes)
     assert 0.1 < np.sqrt((error**2).mean()) < 2.0
+
+
+def test_no_entry_of_a_large_term_is_left_out() -> None:
+    space = SearchSpace(
+        "wide", tuple(Block(name, (Gene(name, tuple(range(20))),)) for name in ("p", "q", "r"))
+    )
+    terms = Terms(space, ((0, 1), (2,)))
+    # Far from 0: an entry that nobody has seen would be far off.
+    found = projected(lambda some: some.sum(axis=1, keepdims=True) + 1000.0, terms, seed=0)
+    codes = sample(8000, seed=1, space=space)
+    error = at(found, terms, codes)[:, 0] - (codes.sum(axis=1) + 1000.0)
+    assert np.abs(error).max() < 5.0
 
 
 def test_boosted_coefficients_are_tables_exactly() -> None:

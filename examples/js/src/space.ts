@@ -104,7 +104,7 @@ export class SearchSpace extends Shown {
       const facts = `at most ${MAX_GENES} genes in blocks of different names are allowed`;
       throw new ArchitectureError(`search space ${show(d.name)}: ${facts}`);
     }
-    const space = new SearchSpace(d.name, d.blocks.map(({ name, genes }) => ({ name, genes: genes.map(readGene) })));
+    const space = new SearchSpace(d.name, d.blocks.map((block) => ({ ...block, genes: block.genes.map(readGene) })));
     if (d.size !== undefined && !isSize(d.size, space.size)) {
       const stated = `${show(d.name)} has ${space.size} members but states ${show(d.size)}`;
       throw new ArchitectureError(`search space ${stated}`);
@@ -132,10 +132,11 @@ function soundBlock(block: { name: unknown; genes: unknown }): boolean {
   );
 }
 
-/** A gene of a manifest, once it is sound. */
-function readGene({ name, choices, kind, ordered }: SpaceDocument["blocks"][0]["genes"][0]): Gene {
+/** A gene of a manifest, once it is sound, with its keys in their order. */
+function readGene({ ordered, ...gene }: SpaceDocument["blocks"][0]["genes"][0]): Gene {
+  const { choices, kind } = gene;
   const read = (choices.some(isFraction) || kind ? choices.map(Number) : choices) as Choice[];
-  return { name, choices: read, ...(kind && { kind }), ...(ordered && { ordered }) };
+  return { ...gene, choices: read, ...(ordered && { ordered }) };
 }
 
 function isFraction(choice: unknown): boolean {

@@ -277,7 +277,7 @@ describe("a manifest", () => {
     ["a block twice", space([{ name: "b", genes: [gene("g")] }, { name: "b", genes: [gene("h")] }]), /different names/],
     ["a gene twice", space([{ name: "b", genes: [gene("g"), gene("g")] }]), /used twice/],
     ["choices of two kinds", space([{ name: "b", genes: [{ name: "g", choices: [1, true] }] }]), /search space/],
-    ["fractional choices", space([{ name: "b", genes: [{ name: "g", choices: [0.5] }] }]), /search space/],
+    ["floats and words", space([{ name: "b", genes: [{ name: "g", choices: [1.5, "a"] }] }]), /search space/],
     ["no gene", space([{ name: "b", genes: [null as never] }]), /search space/],
     ["another size", (m) => (m.search_space.size = 5), /states 5/],
     ["200,000 members", (m) => (m.targets.accuracy.members = 200_000), /from 1 to 1024, not 200000/],

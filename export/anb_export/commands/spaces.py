@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from anb_export.commands._show import note, say
 from anb_onnx.errors import AnbError
@@ -14,6 +16,9 @@ _SPACES = ("nasbench201", "fbnet", "ofa")
 
 #: Spaces of architecture and training together, with runs of several seeds.
 _JOINT = ("fcnet", "hpobench_mlp")
+
+#: Spaces of which whole learning curves are known; the digits' are found in a checkout, too.
+_CURVES = ("taskset", "digits")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--space",
         action="append",
-        choices=(*_SPACES, *_JOINT),
+        choices=(*_SPACES, *_JOINT, *_CURVES),
         help="build the catalog of this space only; may be repeated (default: all; of --table: "
         f"{', '.join(_SPACES)})",
     )
@@ -62,9 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
     from anb_export.artifacts.joint_spaces import build_fcnet, build_hpobench_mlp
     from anb_export.artifacts.measured_spaces import build_fbnet, build_ofa
     from anb_export.artifacts.space_catalogs import Made, build_nasbench201
+    from anb_export.curves.digits_catalog import build_digits
+    from anb_export.curves.taskset_catalog import build_taskset
 
     def report(made: Made) -> None:
-        card = made.card
+        told(made.target, made.card)
+
+    def told(target: str, card: Mapping[str, Any]) -> None:
         part = "test" if "test" in card["quality"] else "all"
         m = card["quality"][part]
         known = (
@@ -72,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
             if card["exact"]
             else f"Spearman {m['spearman']:.4f}  MAE {m['mae']:.3g} {card['unit']}"
         )
-        say(f"{made.target:40} members {card['members']}  {part:4} {known}")
+        say(f"{target:40} members {card['members']}  {part:4} {known}")
 
     builders = {
         "nasbench201": build_nasbench201,
@@ -81,9 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
         "fcnet": build_fcnet,
         "hpobench_mlp": build_hpobench_mlp,
     }
-    for name in arguments.space or (*_SPACES, *_JOINT):
+    curves = {"taskset": build_taskset, "digits": build_digits}
+    for name in arguments.space or (*_SPACES, *_JOINT, *_CURVES):
         out = arguments.out / name
-        count = builders[name](arguments.data, out, report)
+        if name in curves:
+            count = curves[name](arguments.data, out, told)
+        else:
+            count = builders[name](arguments.data, out, report)
         total = sum(file.stat().st_size for file in out.iterdir() if file.is_file())
         note(f"wrote {count} artifacts to {out} ({total / 1e6:.1f} MB in all)")
     return 0

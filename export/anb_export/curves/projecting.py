@@ -15,7 +15,7 @@ from anb_onnx.terms import Terms
 #: Sweeps over all terms: later ones change less than the sampling does.
 _SWEEPS = 6
 
-#: Random configurations for each entry of the largest term.
+#: Configurations for each entry of the largest term.
 PER_ENTRY = 6
 
 
@@ -40,9 +40,11 @@ def projected(predict: Callable[[NDArray[np.uint8]], Floats], terms: Terms, *, s
     ndarray of float64, shape (n_entries, K)
     """
     sizes = np.diff(terms.offsets)
-    codes = sample(PER_ENTRY * int(sizes.max()), seed=seed, space=terms.space)
+    codes = _configurations(terms, int(sizes.argmax()), seed)
     symbols = codes_to_symbols(codes, terms.space).astype(np.int64)
     left = predict(codes)
+    mean = left.mean(axis=0)
+    left = left - mean
     tables = [np.zeros((int(size), left.shape[1])) for size in sizes]
     places = [
         np.ravel_multi_index(tuple(symbols[:, list(term)].T), shape)
@@ -57,7 +59,25 @@ def projected(predict: Callable[[NDArray[np.uint8]], Floats], terms: Terms, *, s
             change = np.asarray(change / np.maximum(counts[k], 1)[:, None], dtype=np.float64)
             tables[k] += change
             left -= change[places[k]]
+    tables[0] += mean
     return np.concatenate(tables)
+
+
+def _configurations(terms: Terms, largest: int, seed: int) -> NDArray[np.uint8]:
+    """Return random configurations in which each entry of a term occurs as often.
+
+    Blocks of the other terms are smaller, so that none of their entries is left out either, but
+    by the worst of luck; such a one counts nothing beside the other terms.
+    """
+    space, term = terms.space, terms.blocks[largest]
+    size = terms.offsets[largest + 1] - terms.offsets[largest]
+    codes = sample(PER_ENTRY * size, seed=seed, space=space)
+    # All genes of the term, of each of its entries in turn.
+    genes = [gene for block in term for gene in range(*space.block_slices[block].indices(2**31))]
+    shape = [space.gene_sizes[gene] for gene in genes]
+    every = np.stack(np.unravel_index(np.arange(size), shape), axis=1)
+    codes[:, genes] = np.tile(every, (PER_ENTRY, 1))
+    return codes
 
 
 def at(entries: Floats, terms: Terms, codes: NDArray[np.uint8]) -> Floats:

@@ -1,0 +1,1 @@
+"""Representations of learning curves, compared by how well they are predicted."""
