@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_installed_benchmark_is_listed_and_loaded_by_default() -> None:
     found, *others = anb_onnx.benchmarks()
-    further = {"fbnet", "fcnet", "hpobench_mlp", "nasbench201", "ofa"}
+    further = {"digits", "fbnet", "fcnet", "hpobench_mlp", "nasbench201", "ofa", "taskset"}
     assert {other.benchmark for other in others} <= further
     assert found.benchmark == "accel-nasbench"
     assert found.space == anb_onnx.MNASNET
@@ -207,7 +207,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_the_other_distribution_its_benchmarks_are_not_there(apart: Path) -> None:
     assert [c.benchmark for c in anb_onnx.benchmarks()] == ["accel-nasbench"]
-    for name in ("nasbench201", "fbnet", "ofa", "fcnet", "hpobench_mlp"):
+    for name in ("nasbench201", "fbnet", "ofa", "fcnet", "hpobench_mlp", "digits", "taskset"):
         with pytest.raises(TargetError, match="pip install anb-onnx-spaces"):
             find_benchmark(name)
     with pytest.raises(TargetError, match="did you mean 'accel-nasbench'") as caught:

@@ -31,9 +31,10 @@ FOLDER = ROOT / "spaces" / "anb_onnx_spaces" / "artifacts"
 if not FOLDER.is_dir():  # as in the source distribution
     pytest.skip("needs the catalogs in spaces, part of the repository", allow_module_level=True)
 
-#: Of architectures alone, and of architecture and training together.
+#: Of architectures alone, of architecture and training together, and of learning curves.
 MEASURED, JOINT = ("fbnet", "nasbench201", "ofa"), ("fcnet", "hpobench_mlp")
-BENCHMARKS = (*MEASURED, *JOINT)
+CURVES = ("digits", "taskset")
+BENCHMARKS = (*MEASURED, *JOINT, *CURVES)
 #: Bytes of a catalog, at most: they go into one wheel.
 MOST_BYTES = 6_000_000
 
@@ -47,7 +48,8 @@ def test_they_are_found_by_name() -> None:
         pytest.skip("ANB_ONNX_ARTIFACTS names other benchmarks")
     found = {catalog.benchmark: catalog for catalog in anb_onnx.benchmarks()}
     assert set(found) >= {"accel-nasbench", *BENCHMARKS}
-    spaces = [found[name].space for name in BENCHMARKS]
+    assert [found[name].space.size for name in CURVES] == [290_304, 5_248_800]
+    spaces = [found[name].space for name in (*MEASURED, *JOINT)]
     assert spaces == [
         anb_onnx.FBNET,
         anb_onnx.NASBENCH201,
@@ -55,7 +57,7 @@ def test_they_are_found_by_name() -> None:
         anb_onnx.FCNET,
         anb_onnx.HPOBENCH_MLP,
     ]
-    assert [len(found[name].targets) for name in BENCHMARKS] == [29, 69, 12, 12, 16]
+    assert [len(found[name].targets) for name in BENCHMARKS] == [29, 69, 12, 12, 16, 4, 4]
 
 
 @pytest.mark.parametrize("benchmark_name", BENCHMARKS)
@@ -101,6 +103,7 @@ def test_golden_bits_of_every_target(engine: str, benchmark_name: str) -> None:
         ("fcnet", "train_time_protein_structure"),
         ("fcnet", "val_loss_slice_localization"),
         ("hpobench_mlp", "val_acc_vehicle"),
+        ("digits", "test_accuracy"),
         ("nasbench201", "latency_gold_6226"),
         ("nasbench201", "macs_cifar10"),
         ("ofa", "latency_v100_64"),
@@ -168,6 +171,10 @@ def test_cards_say_how_large_the_errors_are() -> None:
                 test = card.quality["test"]
                 assert test["tau_rest"] > test["tau_rest_of_run"] - 0.01
                 assert 0.85 < card["coverage"]["test"]["intervals"]["0.9"] < 0.95
+            continue
+        if name in CURVES:
+            assert card.quality["test"]["kendall_tau"] > 0.35
+            assert (card.curve is None) == (target == "test_accuracy")
             continue
         if card["members"] == 1:
             assert "all" in card.quality

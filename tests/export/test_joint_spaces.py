@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from anb_export.artifacts.joint_spaces import counted_size, of_few_runs
+from anb_export.artifacts.joint_spaces import counted_size, of_few_runs, of_seeds
+from anb_export.artifacts.space_catalogs import write
 from anb_export.cli import main
-from anb_export.data.dataset import DatasetError
+from anb_export.data.dataset import DatasetError, Origin
 from anb_export.data.joint_runs import (
     FCNET_DATA,
     HPOBENCH_DATA,
@@ -17,7 +19,10 @@ from anb_export.data.joint_runs import (
     read_fcnet,
     read_hpobench_mlp,
 )
+from anb_export.data.npz_files import dataset_of
 from anb_export.data.run_figures import noise_figures, rank_figures
+from anb_export.data.targets import TargetSpec
+from anb_export.tables.enumeration import all_codes
 from anb_export.training.seed_noise import seed_coverage
 from measured_data import need_data
 
@@ -25,6 +30,7 @@ import anb_onnx
 from anb_onnx.calibration import Calibration
 from anb_onnx.catalog.benchmarks import find_benchmark
 from anb_onnx.encoding.encoding import codes_to_symbols
+from anb_onnx.spaces.space import Block, Gene, SearchSpace
 
 FOLDER = Path(__file__).resolve().parents[2] / "spaces" / "anb_onnx_spaces" / "artifacts"
 FILES = {"fcnet": "fcnet_hpolib.npz", "hpobench_mlp": "hpobench_mlp.npz"}
@@ -194,3 +200,39 @@ def test_runs_that_are_missing_or_in_another_order_are_named(
     np.savez(tmp_path / "hpobench_mlp.npz", **stored)
     with pytest.raises(DatasetError, match="array 'genes' must be alpha, batch_size"):
         read_hpobench_mlp(tmp_path)
+
+
+def test_a_target_with_its_noise_is_made_written_and_read_again(tmp_path: Path) -> None:
+    """Of a space of its own, without the published runs."""
+    space = SearchSpace(
+        "joint",
+        (
+            Block("rate", (Gene("rate", tuple(10.0**-k for k in range(10)), ordered=True),)),
+            Block("width", (Gene("width", tuple(range(8, 18))),)),
+            Block("kind", (Gene("kind", ("a", "b", "c", "d", "e", "f")),)),
+        ),
+    )
+    codes, _ = all_codes(space)
+    rng = np.random.default_rng(0)
+    truth = np.exp(0.5 * codes[:, 0] - 0.1 * codes[:, 1] + np.sin(codes[:, 2]))
+    between = 0.02 + 0.2 * (codes[:, 0] / 9.0)
+    runs = truth[:, None] * np.exp(between[:, None] * rng.standard_normal((space.size, 4)))
+    spec = TargetSpec("val_loss_own", "val_loss_own", None, "mse", "min")
+    origin = Origin("own", "own", "MIT", space, {spec.name: spec})
+    dataset = replace(
+        dataset_of(origin, codes.copy(), {spec.name: runs.mean(axis=1)}),
+        stds={spec.name: runs.std(axis=1, ddof=1)},
+    )
+    test, val, learn = np.split(rng.permutation(space.size), [90, 300])
+    joint = JointRuns(dataset, {spec.name: runs}, test, val, learn)
+    made = of_seeds(joint, spec.name)
+    write(tmp_path / "own", made, dataset, lambda made: None)
+    with anb_onnx.load(spec.name, path=tmp_path / "own", engine="numpy") as surrogate:
+        assert surrogate.metadata["form"] == "vector"
+        found = surrogate.query_codes(codes[test])
+        noise = surrogate.outputs["val_loss_own_noise"].query_codes(codes[test]).mean
+        shares = surrogate.metadata["seed_coverage"]["test"]
+    figures = rank_figures(runs[test], found.mean.astype(np.float64))
+    assert figures["tau_rest"] > 0.93
+    assert np.corrcoef(np.log(noise), np.log(between * truth)[test])[0, 1] > 0.9
+    assert all(0.75 < inside["0.9"] <= 1 for inside in shares.values())

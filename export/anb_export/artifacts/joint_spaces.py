@@ -131,6 +131,7 @@ def of_seeds(joint: JointRuns, target: str) -> Made:
     own = {key: stated[key] for key in ("direction", "calibration", "quality")}
     outputs = [{"unit": unit, **own}, {"unit": unit, "direction": "min"}]
     noise_card = {"output": f"{target}_noise", "calibration": calibration.to_dict()}
+    del stated["form"]  # of one output; the ensemble says what it is
     return Made(target, vector, {**stated, "outputs": outputs, "seed_noise": noise_card})
 
 
