@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -82,6 +82,11 @@ class VectorPrediction(Prediction[Any]):
     @cached_property
     def outputs(self) -> Predictions:
         """All outputs of the artifact by name."""
+        found = self._outputs()
+        first = next(iter(found))  # the target itself: of as many runs as this is
+        return Predictions({**found, first: replace(found[first], calibration=self.calibration)})
+
+    def _outputs(self) -> Predictions:
         return self.source.outputs_of(self.codes, self.members is not None, self._single)
 
     @property
@@ -120,6 +125,11 @@ class Curve(VectorPrediction):
     >>> curve.until(2.5).mean.tolist(), curve.crossing(71.5).tolist()
     ([[50.0], [51.0]], [2.075, 2.0])
     """
+
+    @cached_property
+    def outputs(self) -> Predictions:
+        """All outputs of the artifact by name: coefficients of the curve, and what is beside."""
+        return self._outputs()
 
     @property
     def epochs(self) -> Doubles:

@@ -161,7 +161,8 @@ def test_the_noise_between_seeds() -> None:
 def test_a_benchmark_asks_all_targets_at_one_fidelity(batch: Any) -> None:
     with surrogate_of(curves()) as first, surrogate_of(curves(3), metric="second") as second:
         both = anb_onnx.Benchmark([first, second])
-        for fidelity in (10, {"epoch": 10}, {"epoch": np.float32(1)}, {}, None):
+        fidelities: tuple[Any, ...] = (10, {"epoch": 10}, {"epoch": np.float32(1)}, {}, None)
+        for fidelity in fidelities:
             found = both.query(batch, fidelity=fidelity)
             assert list(found) == ["val_accuracy", "second"]
             for name, surrogate in both.items():
@@ -185,3 +186,14 @@ def test_a_benchmark_asks_no_target_at_what_it_does_not_take() -> None:
             both.query(CODES, fidelity=3)
         with pytest.raises(FidelityError, match="has no fidelity 'seeds'; it has epoch"):
             both.query(CODES, fidelity={"seeds": 3})
+
+
+def test_the_first_output_is_of_as_many_runs_as_the_answer() -> None:
+    with noisy(metrics()) as surrogate:
+        for fidelity in ({"seeds": 4}, None):
+            found = surrogate.query(CODES, fidelity=fidelity)
+            assert isinstance(found, VectorPrediction)
+            first = found.outputs["m0"]
+            assert first.mean.tolist() == found.mean.tolist()
+            for own, same in zip(first.interval(0.9), found.interval(0.9), strict=True):
+                assert own.tolist() == same.tolist()
