@@ -307,6 +307,9 @@ def test_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run("verify", "--engine", "onnxruntime").count("golden architectures") == 3
     query = ("query", "7", "8", "--target", "val_accuracy")
     assert "val_accuracy: at epoch 27, the last; --fidelity epoch=NUMBER" in run(*query)
+    assert "where 90 % of new measurements lie" in run(*query, "--fidelity", "10")
+    assert "where 90 % of new runs lie" in run(*query, "--fidelity", "seeds=1")
+    assert "where 90 % of means of 3 new runs lie" in run(*query, "--fidelity", "seeds=3")
     with anb_onnx.load("val_accuracy", path=folder) as surrogate:
         for texts, fidelity in (
             ((), None),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from anb_onnx.catalog.notes import note_of
-from anb_onnx.fidelities import FidelityArgument
+from anb_onnx.fidelities import SEEDS, FidelityArgument, read_fidelities
 from anb_onnx.surrogate import Surrogate
 from anb_onnx.views.figures import percent
 
@@ -22,8 +22,8 @@ def write_notes(
     """Write what the columns are, and the notes of targets, below a table that people read."""
     if any(s.calibration is not None and not s.metadata.get("exact") for s in surrogates):
         text = (
-            f"lower to upper: where {percent(level)} of new measurements lie. std: how far the "
-            "members differ, no error bar."
+            f"lower to upper: where {percent(level)} of {_measured(surrogates[0], fidelity)} lie. "
+            "std: how far the members differ, no error bar."
         )
         stream.write(f"\n{textwrap.fill(text, 80)}\n")
     for surrogate in surrogates:
@@ -31,6 +31,15 @@ def write_notes(
         notes.append(_full(surrogate) if fidelity is None else None)
         for note in filter(None, notes):
             stream.write(f"\n{textwrap.fill(f'{surrogate.target.name}: {note}.', 80)}\n")
+
+
+def _measured(surrogate: Surrogate, fidelity: FidelityArgument) -> str:
+    """Say what intervals are of: of as many runs as were asked for."""
+    given = read_fidelities(fidelity, surrogate.fidelities, None, surrogate.target.name)
+    if SEEDS not in given:
+        return "new measurements"
+    runs = given[SEEDS].item()
+    return "new runs" if runs == 1 else f"means of {runs:g} new runs"
 
 
 def _full(surrogate: Surrogate) -> str | None:
