@@ -227,8 +227,13 @@ class Prediction(Generic[_Value]):
             more.append(
                 f"{percent(self._usual_level())} of new measurements lie from lower to upper"
             )
+        more += self._notes()
         title = f"{self.target} [{self.unit}]"
         return html.table(header, cells, numbers=header, title=title, note="; ".join(more))
+
+    def _notes(self) -> list[str]:
+        """Return what else is said below a table."""
+        return []
 
 
 def _believed(prediction: Prediction[Any]) -> tuple[str, str]:

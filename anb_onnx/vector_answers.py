@@ -218,6 +218,16 @@ class Curve(VectorPrediction):
     def __repr__(self) -> str:
         return super().__repr__().replace("Prediction", "Curve", 1)
 
-    def _in_words(self) -> str:
+    def _notes(self) -> list[str]:
         last = self.source.fidelity
-        return f"{super()._in_words()}, at {last.name} {last.most:g}"
+        return [f"at {last.name} {last.most:g}, the last; at, until and crossing tell the curve"]
+
+    def _range(self) -> str:
+        return f"{super()._range()}{self._place()}"
+
+    def _in_words(self) -> str:
+        return f"{super()._in_words()}{self._place()}"
+
+    def _place(self) -> str:
+        last = self.source.fidelity
+        return f", at {last.name} {last.most:g}"

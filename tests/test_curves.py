@@ -247,7 +247,9 @@ def test_views() -> None:
         assert found.outputs.to_pandas().shape == (len(CODES), 4 * 7)
         assert repr(found).startswith("Curve(val_accuracy: 40 architectures")
         assert repr(surrogate.query(7)).endswith("at epoch 27)")
-        assert "<table" in found._repr_html_()
+        assert repr(found).endswith(" %, at epoch 27, 2 members)")
+        assert "lie from lower to upper; at epoch 27, the last; at, until" in found._repr_html_()
+        assert "epoch" not in found.at(5)._repr_html_()
         assert "4 outputs: c0, c1, gate, noise)" in repr(surrogate)
         assert "<table" in surrogate._repr_html_()
 
