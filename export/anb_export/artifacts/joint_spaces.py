@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anb_export.artifacts.space_catalogs import N_GOLDEN, Made, Report, card, write
+from anb_export.artifacts.space_catalogs import N_GOLDEN, Made, Report, card, closed_form, write
 from anb_export.data.joint_runs import JointRuns, read_fcnet, read_hpobench_mlp
-from anb_export.data.metrics import evaluate
 from anb_export.data.run_figures import noise_figures, rank_figures
 from anb_export.tables.bounds import check_domain
 from anb_export.tables.enumeration import all_codes
@@ -30,9 +29,7 @@ from anb_export.training.block_sums import Form, Part, members, one_thread
 from anb_export.training.lattice_process import LatticeProcess
 from anb_export.training.predictive_scale import coverage, fit_calibration
 from anb_export.training.seed_noise import fit_seed_noise, seed_coverage
-from anb_onnx.calibration import EXACT
 from anb_onnx.encoding.encoding import codes_to_symbols
-from anb_onnx.errors import AnbError
 from anb_onnx.links import Link
 from anb_onnx.spaces.fcnet import UNITS
 from anb_onnx.spaces.space import SearchSpace
@@ -168,25 +165,8 @@ def counted_size(joint: JointRuns, target: str) -> Made:
     terms = Terms(dataset.space, (blocks,))
     entries = np.asarray(sizes, dtype=np.int32).reshape(-1, 1)
     ensemble = TableEnsemble(dataset.space, entries, 1.0, 0.0, Link(), terms)
-    mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, dataset.space))
-    measured = dataset.values[target]
-    if not np.array_equal(mean.astype(np.float64), measured):
-        msg = f"{target}: the networks are of another size than their widths say"
-        raise AnbError(msg)
-    figures = evaluate(measured, mean.astype(np.float64))
-    return Made(
-        target,
-        ensemble,
-        card(
-            dataset,
-            target,
-            ensemble,
-            exact=True,
-            recipe="closed form",
-            quality={"test": figures, "all": figures},
-            calibration=EXACT.to_dict(),
-        ),
-    )
+    otherwise = "the networks are of another size than their widths say"
+    return closed_form(dataset, target, ensemble, otherwise)
 
 
 def of_few_runs(joint: JointRuns, target: str, n: int) -> TableEnsemble:

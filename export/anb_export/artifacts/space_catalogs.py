@@ -20,7 +20,7 @@ from anb_export.data.dataset import Dataset
 from anb_export.data.metrics import evaluate
 from anb_export.graphs.table_form import build_table_model
 from anb_export.tables.closed_form import exact_tables
-from anb_onnx.calibration import Calibration
+from anb_onnx.calibration import EXACT
 from anb_onnx.catalog.card import Card
 from anb_onnx.encoding.encoding import codes_to_symbols
 from anb_onnx.errors import AnbError
@@ -113,27 +113,40 @@ def counted(dataset: Dataset, target: str) -> Made:
         If it is none, or the tables do not reproduce every record.
     """
     ensemble = exact_tables(dataset, target, Terms.of_order(dataset.space, 1))
+    return closed_form(dataset, target, ensemble, "the tables do not reproduce every record")
+
+
+def closed_form(dataset: Dataset, target: str, ensemble: TableEnsemble, otherwise: str) -> Made:
+    """Return an exact artifact of tables, once they give every record of a target.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    target : str
+    ensemble : TableEnsemble
+    otherwise : str
+        What is wrong if they do not, for the error.
+
+    Raises
+    ------
+    AnbError
+    """
     mean, _, _ = ensemble.predict(codes_to_symbols(dataset.codes, dataset.space))
     measured = dataset.values[target]
     if not np.array_equal(mean, measured.astype(np.float32)):
-        msg = f"{target}: the tables do not reproduce every record"
+        msg = f"{target}: {otherwise}"
         raise AnbError(msg)
-    # Nothing is uncertain: every interval is the value itself.
-    certain = Calibration(0.0, 0.0, 0, None, (0.0, 0.995), (0.0, 0.0))
     figures = evaluate(measured, mean.astype(np.float64))
-    return Made(
+    written = card(
+        dataset,
         target,
         ensemble,
-        card(
-            dataset,
-            target,
-            ensemble,
-            exact=True,
-            recipe="closed form",
-            quality={"test": figures, "all": figures},
-            calibration=certain.to_dict(),
-        ),
+        exact=True,
+        recipe="closed form",
+        quality={"test": figures, "all": figures},
+        calibration=EXACT.to_dict(),
     )
+    return Made(target, ensemble, written)
 
 
 def card(
