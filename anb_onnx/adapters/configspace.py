@@ -114,12 +114,15 @@ def to_configurations(
     """
     space = needed_space(MNASNET if space is None else space, "to_configurations")
     tool = need("ConfigSpace", extra="configspace", what="anb_onnx.adapters.to_configurations")
-    codes = encode(architectures, space)
     if is_early(tool):
+        codes = encode(architectures, space)
         rows = [Architecture.from_codes(row, space=space).to_values() for row in codes]
         return [_early_configuration(tool, config_space, values) for values in rows]
+    # Looked at first: who forgot `space` is told so, not that the architectures are of another.
+    columns = _columns(config_space, space)
+    codes = encode(architectures, space)
     vectors = np.empty(codes.shape)
-    for column, numbers in _columns(config_space, space):
+    for column, numbers in columns:
         position = space.positions[column]
         vectors[:, list(config_space).index(column)] = numbers[codes[:, position]]
     return [tool.Configuration(config_space, vector=vector) for vector in vectors]
@@ -156,7 +159,10 @@ def _columns(config_space: Any, space: SearchSpace) -> list[tuple[str, NDArray[n
     if set(names) != set(space.gene_names):
         odd = sorted(set(names) ^ set(space.gene_names))[0]
         where = "config_space" if odd in found else f"search space {space.name!r}"
-        msg = f"only {where} has {odd!r}; config_space has the genes of {space.name!r}, no others"
+        msg = (
+            f"only {where} has {odd!r}; config_space has the genes of {space.name!r}, no others "
+            "(space= names another one)"
+        )
         raise ArchitectureError(msg)
     for gene in space.genes:
         if sorted(map(gene.find, found[gene.name])) != list(range(len(gene))):
