@@ -148,7 +148,7 @@ def test_other_genes_and_choices_are_refused() -> None:
         to_configurations([b0], ConfigurationSpace())
     # Who forgets the space is not told that there are too few codes of MnasNet's.
     of_another = to_configspace(FCNET)
-    with pytest.raises(ArchitectureError, match="the genes of 'mnasnet', no others .space= names"):
+    with pytest.raises(ArchitectureError, match=r"of 'mnasnet', no others \(space= names"):
         to_configurations(sample(2, seed=0, space=FCNET), of_another)
     with pytest.raises(ArchitectureError, match="of categories and ordinals, not 3"):
         to_configurations([b0], 3)
