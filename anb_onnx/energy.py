@@ -266,7 +266,7 @@ class EnergyModel:
     ) -> Surrogate:
         """Return a surrogate of the estimate in Wh, made of that of a time.
 
-        The same tables with another link, so all engines, exact answers, `Problem`s and files work
+        The same tables with another link, so all engines, exact answers, problems and files work
         as for any target. The card says what was stated, and the name of the target what it is.
         Intervals are of the seconds, as those of `EnergyEstimate` are.
 
