@@ -128,7 +128,7 @@ def curves() -> tuple[Terms, tuple[Several, ...]]:
     accuracy = Several(
         "accuracy",
         4,
-        (*map(Output, names), Output("noise", -2.0, 2.5, unit="%"), Output("trains", -2.5, 3.5)),
+        (*map(Output, names), Output("noise", -2.0, 2.5), Output("trains", -2.5, 3.5)),
         "max",
         gated,
         "noise",
