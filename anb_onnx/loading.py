@@ -171,7 +171,7 @@ def _open_listed(artifact: Artifact, model: bytes, origin: Origin) -> Surrogate:
     """Open a file whose manifest entry is known, with the engine asked for."""
     target, space = artifact.target, artifact.space
     engine, threads, source = origin.engine, origin.threads, str(artifact.path)
-    if artifact.card.form == VECTOR:
+    if artifact.entry.get("form") == VECTOR:
         vector = _open_outputs(artifact, model)
         return _open_vector(
             vector,

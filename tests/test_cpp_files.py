@@ -209,13 +209,13 @@ BOUNDS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "choices of two kinds": (
         _choices(1, True, 6),
-        "gene block0_e: the choices must be all integers, all booleans or all strings",
+        "gene block0_e: the choices must be all integers, all floats, all booleans or all strings",
     ),
     "a long choice": (_choices("x" * 2000), "choices[0]' must be a string of 1 to 255 printable"),
     "escapes in a choice": (_choices("\x1b[2J"), "characters, not '\\x1b[2J'"),
-    "a fraction": (_choices(0.5), "must be an integer from -2^63 to 2^63 - 1, not 0.5"),
+    "a fraction": (_choices(0.5), "'search_space.size' must be 34828517376, not 104485552128"),
     "a huge choice": (_choices(2**63), "must be an integer from -2^63 to 2^63 - 1, not 9223"),
-    "a list of choices": (_choices([1]), "must be an integer, true or false, or a string"),
+    "a list of choices": (_choices([1]), "must be a number, true or false, or a string"),
     "2^40 symbols": (
         _space(lambda s: s["blocks"].__setitem__(0, _wide_block(5))),
         "block wide has more than 2^32 symbols",

@@ -384,7 +384,7 @@ def test_names_and_cards_from_files_do_not_steer_the_terminal(
     values = np.ones(1, np.float32)
     found = Prediction(values, values, values[:, None], evil, evil, None)
     codes = np.zeros((1, 28), np.uint8)
-    asked: Any = SimpleNamespace(query=lambda codes, members: found)
+    asked: Any = SimpleNamespace(query=lambda codes, members, fidelity=None: found)
     answers = [(codes, [ask(asked, codes, 0.9, members=True)])]
     for form in ("table", "csv", "json", "jsonl"):
         if form == "table":

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -90,8 +91,6 @@ class Training:
     def __init__(self, codes: Sequence[int], seed: int) -> None:
         self._torch = torch = need("torch", extra="integrations", what=_WHAT)
         torch.set_num_threads(1)
-        # Numbers below 1e-38 take tens of times as long, and would do so in some runs only.
-        torch.set_flush_denormal(True)
         self._data = data()
         self._chosen = chosen = configuration(codes)
         # Each run draws numbers of its own: with common ones, configurations share their luck.
@@ -137,6 +136,10 @@ class Training:
 
     def step(self) -> Epoch:
         """Train one epoch and return what was measured; a run ends after 27."""
+        with _flushed(self._torch):
+            return self._step()
+
+    def _step(self) -> Epoch:
         torch, net, optimizer = self._torch, self._net, self._optimizer
         loss_of = torch.nn.functional.cross_entropy
         pixels, labels = self._data.train
@@ -172,12 +175,26 @@ class Training:
 
     def test_accuracy(self) -> float:
         """Return the share of test pictures that are classified right now."""
-        return _accuracy(*self._outputs(self._data.test))
+        with _flushed(self._torch):
+            return _accuracy(*self._outputs(self._data.test))
 
     def _outputs(self, part: tuple[Any, Any]) -> tuple[Any, Any]:
         self._net.eval()
         with self._torch.no_grad():
             return self._net(part[0]), part[1]
+
+
+@contextmanager
+def _flushed(torch: Any) -> Iterator[None]:
+    """Take numbers below 1e-38 for 0: they take tens of times as long, and in some runs only.
+
+    It is a mode of the thread's processor, so that whoever computes next must find it as it was.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _accuracy(outputs: Any, truth: Any) -> float:

@@ -39,7 +39,6 @@ bench   measures predictions per second of mean and std from codes in memory: th
 examples:
   anb_standalone query accuracy efficientnet-b0
   anb_standalone query latency_zcu102 2169626640 0 --interval 0.5
-  anb_standalone query val_accuracy 0 --fidelity 12
   seq 1000 | anb_standalone query accuracy > accuracy.tsv
   anb_standalone verify
   anb_standalone bench accuracy --threads 2

@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--space",
         action="append",
         choices=(*_SPACES, *_JOINT, *_CURVES),
-        help="build the catalog of this space only; may be repeated (default: all; of --table: "
-        f"{', '.join(_SPACES)})",
+        metavar="NAME",
+        help=f"one of {', '.join((*_SPACES, *_JOINT, *_CURVES))}: build the catalog of this space "
+        f"only; may be repeated (default: all; of --table: {', '.join(_SPACES)})",
     )
 
 
