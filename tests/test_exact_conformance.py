@@ -47,7 +47,7 @@ def test_all_that_are_small_are_here() -> None:
 
 
 def test_a_curve_is_no_sum_of_tables() -> None:
-    with pytest.raises(ExactError, match="'accuracy' is an artifact of form 'vector'"):
+    with pytest.raises(ExactError, match="target 'accuracy' is a curve, which no sum of tables is"):
         exact.optimum("accuracy", benchmark="curves", path=FOLDER)
 
 
