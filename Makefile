@@ -52,13 +52,15 @@ release: check-wheel
 
 # The tests of the runtime on the oldest versions it states (Python 3.11), without the exporter, Ray
 # and what the extra `integrations` installs; clients in other languages meet no other versions there, and what the
-# pages show is of today.
+# pages show is of today. Nor do the longest tests of what no library takes part in: exact fronts, graphs as bytes.
 check-oldest:
 	$(PYTHON) -m venv --clear $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --editable ".[test]" --constraint constraints/oldest.txt
 	ANB_WITHOUT=integrations,$(ANB_WITHOUT) $(VENV)-oldest/bin/python -m pytest -n 2 tests --ignore=tests/wheel --ignore=tests/test_packaging.py --ignore=tests/test_release_files.py \
 		$(addprefix --ignore=,$(wildcard tests/test_cpp*.py)) --ignore=tests/test_js.py --ignore=tests/test_web.py \
-		--ignore=tests/test_recipes.py --ignore=tests/test_docs_snippets.py
+		--ignore=tests/test_recipes.py --ignore=tests/test_docs_snippets.py \
+		$(addprefix --ignore=tests/test_,$(addsuffix .py,exact_several exact_determinism exact_page graph)) \
+		-k "not in_cpp and not in_javascript"
 
 # The tests of the exporter that meet its libraries, on the oldest versions that it states.
 check-oldest-export:
