@@ -67,7 +67,7 @@ check-oldest-export:
 	$(PYTHON) -m venv --clear $(VENV)-oldest-export
 	$(VENV)-oldest-export/bin/python -m pip install --quiet --editable ".[test]" --editable "export[lightgbm,skops]" \
 		--constraint constraints/oldest-export.txt
-	$(VENV)-oldest-export/bin/python -m pytest -n 2 tests/export $(addprefix --ignore=tests/export/test_,$(addsuffix .py,$(OWN)))
+	ANB_WITHOUT=integrations,$(ANB_WITHOUT) $(VENV)-oldest-export/bin/python -m pytest -n 2 tests/export $(addprefix --ignore=tests/export/test_,$(addsuffix .py,$(OWN)))
 
 # The predictors with NGBoost, in an environment of its own: it holds scikit-learn and pandas back, which
 # all other tests meet as new as they are.
