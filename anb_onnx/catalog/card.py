@@ -178,7 +178,7 @@ class Card(Mapping[str, Any]):
             msg = (
                 f"{source}: key 'tables' must be an object of offset, entries, members"
                 f"{', outputs' if is_vector else ''}, scale and shift{', lists' * is_vector}, in "
-                f"the form {self.form!r}"
+                f"the form {self.form!r}, found {show(self.tables)}"
             )
             raise ArtifactError(msg)
         self._check_outputs(source)
@@ -460,7 +460,11 @@ _RULES = {
         "a list of integers",
     ),
     "terms": _Rule(_is_terms, f"1 to {MAX_TERMS} lists of different blocks, 0 to {MAX_BLOCKS - 1}"),
-    "tables": _Rule(_is_tables, "an object of offset, entries, members, scale and shift"),
+    "tables": _Rule(
+        _is_tables,
+        "an object of offset, entries, members, scale and shift, of the form 'vector' with outputs "
+        "and a list of as many scales, none of them 0, and of shifts",
+    ),
     "outputs": _Rule(
         _is_outputs,
         f"1 to {MAX_OUTPUTS} objects of name, unit, direction and link, and calibration or quality "
